@@ -1,0 +1,56 @@
+"""What all contracts share: strict frozen models, aware times, bounded text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer, StringConstraints
+
+
+def rfc3339(moment: datetime) -> str:
+    """RFC 3339 text with the moment's own offset, `Z` for UTC; microseconds only where there are any."""
+    text = moment.isoformat()
+    return text[:-6] + "Z" if text.endswith("+00:00") else text
+
+
+def to_utc(moment: datetime) -> datetime:
+    """The same moment in UTC."""
+    return moment.astimezone(UTC)
+
+
+Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+"""An aware time; the source's offset is kept."""
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")]
+"""An aware time, stored as UTC."""
+
+_CONTROL = "".join(chr(c) for c in range(32)) + "\x7f"
+
+
+def _no_control(text: str) -> str:
+    if any(c in _CONTROL for c in text):
+        raise ValueError("control characters are not allowed")
+    if any(0xD800 <= ord(c) <= 0xDFFF for c in text):
+        raise ValueError("lone surrogates are not allowed")
+    return text
+
+
+Text = Annotated[str, StringConstraints(max_length=500), AfterValidator(_no_control)]
+"""Free text of a sender: shown, never interpreted."""
+
+ShortText = Annotated[str, StringConstraints(max_length=128), AfterValidator(_no_control)]
+
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9_.-]{0,34}$")]
+"""A sender's, facility's or buyer's own short code."""
+
+ConsignmentId = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9_.-]{0,34}-[A-Za-z0-9][A-Za-z0-9_./-]{0,59}$")]
+"""`<buyer>-<own number>`; the buyer's code stands before the first hyphen that ends it (see `buyer`)."""
+
+ReferenceValue = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x7E]+$")]
+
+
+class Contract(BaseModel):
+    """A record as producers must make it: frozen, no unknown field, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="null")

@@ -1,0 +1,80 @@
+"""`journey.changes.v1`: what happened to journeys, past tense, once each. `change_id` = hash(consignment, version, ordinal)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from schemas.base import Code, Contract, ShortText, Text, Time, UtcTime
+from schemas.journey_v1 import ExceptionState, Journey
+from schemas.words import Cause, Milestone
+
+
+class _Change(Contract):
+    """`consignment`: its id, or feed:CODE. `version`: of the journey that holds this change. `at`: T when decided."""
+
+    change_id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    consignment: str
+    version: int
+    ordinal: int = Field(ge=0)
+    cause: Cause
+    at: UtcTime | None
+    buyer: Code | None = None
+    facility: Code | None = Field(None, description="place of delivery")
+    tier: int | None = None
+
+
+class MilestoneReached(_Change):
+    """A milestone became actual, or its actual time or teller changed, or (`occurred_at` null) is no longer actual."""
+
+    change: Literal["milestone_reached"] = "milestone_reached"
+    milestone: Milestone
+    leg: str = ""
+    occurred_at: Time | None
+    previous: Time | None = None
+    sender: Code | None = None
+    place: ShortText | None = None
+
+
+class HandedOver(_Change):
+    """Change of custody: terminal to trucker (`gate_out`), trucker to the dock (`delivered`)."""
+
+    change: Literal["handed_over"] = "handed_over"
+    milestone: Literal["gate_out", "delivered"]
+    unit: str = ""
+    occurred_at: Time
+    giver: Code | None = None
+    taker: Code | None = None
+
+
+class ExceptionChanged(_Change):
+    """An exception opened, changed (severity, start, end or units), ended, or was withdrawn."""
+
+    change: Literal["exception_opened", "exception_changed", "exception_ended", "exception_withdrawn"]
+    exception: ExceptionState
+
+
+class CommandJudged(_Change):
+    """The outcome of a command: accepted, or refused and why. Found by `command_id`."""
+
+    change: Literal["command_accepted", "command_refused"]
+    command_id: str
+    command: ShortText
+    sender: Code
+    declared_version: int | None = None
+    reason: ShortText | None = None
+    text: Text | None = None
+
+
+class JourneyClosed(_Change):
+    """Ended more than 400 days ago: the whole record, before its tombstone."""
+
+    change: Literal["closed"] = "closed"
+    journey: Journey
+
+
+Change = Annotated[
+    MilestoneReached | HandedOver | ExceptionChanged | CommandJudged | JourneyClosed, Field(discriminator="change")
+]
+CHANGE: TypeAdapter[Change] = TypeAdapter(Change)

@@ -1,0 +1,216 @@
+"""`journeys.v1` (compacted): what is known of a consignment, newest version; also feeds (`feed:CODE`) and shard clocks (`clock:k`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from schemas.base import Code, ConsignmentId, Contract, ShortText, Text, Time, UtcTime
+from schemas.consignment_command_v1 import ConsignmentDeclaration, ReceiptLine
+from schemas.shipment_event_v1 import RawPointer, Reference
+from schemas.words import Cause, Classifier, ExceptionKind, HoldKind, Milestone, Mode, PartyRole, SenderKind, Severity
+
+Stage = Literal["registered", "at_origin", "in_transit", "at_port", "on_the_road", "delivered", "cancelled"]
+
+
+class JourneyReference(Contract):
+    """A reference that links, and why: declared by the buyer, linked by a person, or learned from `teacher` (event id)."""
+
+    kind: str
+    value: str
+    how: Literal["declared", "linked", "learned"]
+    teacher: str | None = None
+    shared: bool = False
+
+
+class Statement(Contract):
+    """One sender's word on one milestone of one unit and leg.
+
+    `unit` is `kind:value`, or empty for the whole consignment; `leg` is the port of a transshipment, or empty.
+    `decides`: this is the statement that the journey follows in its slot.
+    """
+
+    milestone: Milestone
+    unit: str = ""
+    leg: str = ""
+    classifier: Classifier
+    occurred_at: Time
+    received_at: UtcTime
+    sender: Code
+    event_id: str
+    code: ShortText
+    place: ShortText | None = None
+    pieces: int | None = None
+    decides: bool = False
+    shared: bool = False
+    recorded_by: ShortText | None = None
+    raw: RawPointer | None = None
+
+
+class MilestoneState(Contract):
+    """The consignment's milestone: actual when all units have it (`units_done` of `units_total` until then)."""
+
+    milestone: Milestone
+    leg: str = ""
+    planned: Time | None = None
+    estimated: Time | None = None
+    actual: Time | None = None
+    sender: Code | None = Field(None, description="whose word the actual, else the estimate, is")
+    units_done: int = 0
+    units_total: int = 0
+
+
+class UnitState(Contract):
+    """What is physically moved, the last milestone it reached, and what it holds."""
+
+    unit: str
+    milestone: Milestone | None = None
+    at: Time | None = None
+    place: ShortText | None = None
+    quantities: dict[int, int] = Field(default_factory=dict, description="item line -> quantity packed in it")
+
+
+class HoldState_(Contract):
+    kind: HoldKind
+    unit: str = ""
+    placed_at: Time
+    released_at: Time | None = None
+    sender: Code
+    event_id: str
+
+
+class ExceptionState(Contract):
+    """What is wrong. `key` = kind, or kind:milestone; `start` and `end` by the rules of docs/exceptions.md.
+
+    `status` withdrawn: we were wrong (its evidence was retracted or an actual before its start became known).
+    """
+
+    key: str
+    kind: ExceptionKind
+    milestone: Milestone | None = None
+    status: Literal["open", "ended", "withdrawn"]
+    severity: Severity
+    start: UtcTime
+    end: UtcTime | None = None
+    late_h: float | None = Field(None, description="hours over the limit, as far as known")
+    evidence: tuple[str, ...] = Field((), max_length=20, description="event ids")
+    units: tuple[str, ...] = Field((), max_length=50)
+    party: Code | None = Field(None, description="the sender it concerns")
+    sentence: Text
+
+
+class Claim(Contract):
+    """An event whose sender has no standing here: shown, moves nothing."""
+
+    event_id: str
+    sender: Code
+    code: ShortText
+    milestone: Milestone | None = None
+    occurred_at: Time
+    received_at: UtcTime
+    reference: Reference | None = None
+
+
+class DockReceipt(Contract):
+    """The dock's count, as accepted."""
+
+    command_id: str
+    sender: Code
+    occurred_at: Time
+    received_at: UtcTime
+    lines: tuple[ReceiptLine, ...]
+    final: bool
+    unit: str = ""
+    recorded_by: ShortText | None = None
+
+
+class Delivered(Contract):
+    """Delivered quantity of an item line, and on whose word."""
+
+    line: int
+    good: int
+    basis: Literal["receipt", "packing", "milestone"]
+
+
+class Journey(Contract):
+    """All that is known of one consignment; `version` = max(previous + 1, T in ms)."""
+
+    record: Literal["journey"] = "journey"
+    consignment: ConsignmentId
+    version: int = Field(ge=1)
+    cause: Cause
+    at: UtcTime | None = Field(description="T, the pipeline's time, when this was decided")
+    buyer: Code
+    declared_version: int = Field(ge=1)
+    registered_at: UtcTime
+    amended_at: UtcTime | None = None
+    cancelled_at: UtcTime | None = None
+    declaration: ConsignmentDeclaration
+    linked: tuple[Reference, ...] = ()
+    unlinked: tuple[Reference, ...] = ()
+    appointed: tuple[tuple[PartyRole, Code], ...] = ()
+    receipts: tuple[DockReceipt, ...] = ()
+
+    stage: Stage
+    mode: Mode
+    milestone: Milestone | None = Field(None, description="the furthest milestone that the whole consignment reached")
+    milestone_at: Time | None = None
+    place: ShortText | None = Field(None, description="where it was last seen")
+    expected_delivery: Time | None = None
+    expected_basis: Literal["actual", "estimate", "plan_and_slip", "plan", "required_by", "unknown"] = "unknown"
+    terminal: Code | None = None
+    vessel: ShortText | None = Field(None, description="vessel, or flight")
+    voyage: ShortText | None = None
+    carrier: Code | None = None
+    milestones: tuple[MilestoneState, ...] = ()
+    units: tuple[UnitState, ...] = ()
+    references: tuple[JourneyReference, ...] = ()
+    statements: tuple[Statement, ...] = Field((), max_length=600)
+    holds: tuple[HoldState_, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    delivered: tuple[Delivered, ...] = ()
+    exceptions: tuple[ExceptionState, ...] = ()
+    senders: tuple[Code, ...] = Field((), description="who has standing")
+    events: int = Field(0, ge=0, description="how many events count")
+    last_event_at: UtcTime | None = Field(None, description="newest received_at of an event that counts")
+    next_deadline: UtcTime | None = None
+    warnings: tuple[Text, ...] = ()
+
+
+class Feed(Contract):
+    """A sender's feed: its only exception is `silent`."""
+
+    record: Literal["feed"] = "feed"
+    consignment: str = Field(pattern=r"^feed:", description="the key, feed:CODE")
+    sender: Code
+    sender_kind: SenderKind
+    version: int = Field(ge=1)
+    cause: Cause
+    at: UtcTime | None
+    last_event_at: UtcTime
+    silent_after_h: float
+    exceptions: tuple[ExceptionState, ...] = ()
+    next_deadline: UtcTime | None = None
+
+
+class Outage(Contract):
+    """Time in which our own door was shut: [start, end)."""
+
+    start: UtcTime
+    end: UtcTime
+
+
+class Clock(Contract):
+    """What shard k knows of time: the last tick of each (raw partition, topic, partition) pair, and our outages."""
+
+    record: Literal["clock"] = "clock"
+    consignment: str = Field(pattern=r"^clock:\d+$")
+    version: int = Field(ge=1)
+    ticks: dict[str, UtcTime] = Field(default_factory=dict)
+    outages: tuple[Outage, ...] = ()
+    parked: dict[str, UtcTime] = Field(default_factory=dict)
+
+
+JourneyRecord = Annotated[Journey | Feed | Clock, Field(discriminator="record")]
+JOURNEY_RECORD: TypeAdapter[JourneyRecord] = TypeAdapter(JourneyRecord)
