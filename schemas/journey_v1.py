@@ -1,4 +1,4 @@
-"""`journeys.v1` (compacted): what is known of a consignment, newest version; also feeds (`feed:CODE`) and shard clocks (`clock:k`)."""
+"""`journeys.v1` (compacted): what is known of a consignment, newest version; feeds (`feed:CODE`) and clocks (`clock:k`) too."""
 
 from __future__ import annotations
 
