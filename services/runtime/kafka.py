@@ -1,0 +1,141 @@
+"""The one place that configures Kafka clients: durable producers, read-committed consumers, errors into the log.
+
+All settings that delivery rests on are explicit (librdkafka's own defaults are not ours: idempotence off, another
+partitioner than Java's, automatic commits).
+"""
+
+from __future__ import annotations
+
+import logging
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from services.runtime import logs, metrics
+from services.runtime.settings import Settings
+
+MAX_MESSAGE_BYTES = 6 * 1024 * 1024 + 65_536
+"""A raw message is at most 5 MiB as sent, with headers; the topic allows 6 MiB."""
+
+TRANSACTION_TIMEOUT_MS = 10_000
+"""How long an orphaned transaction may hold up readers of committed records."""
+
+REQUEST_TIMEOUT_S = 10.0
+
+log = logs.get("kafka")
+
+
+class TopicMissing(Exception):
+    """A topic is not declared on the broker."""
+
+
+def _common(settings: Settings, client_id: str) -> dict[str, object]:
+    def error_cb(error: KafkaError) -> None:
+        metrics.counter("lovla_kafka_errors_total", client=client_id, error=error.name()).inc()
+        log.warning("kafka.error", client=client_id, error=error.name(), text=error.str(), fatal=error.fatal())
+
+    return {
+        "bootstrap.servers": settings.kafka,
+        "client.id": client_id,
+        "error_cb": error_cb,
+        "logger": logging.getLogger("librdkafka"),
+        "log.connection.close": False,
+        "socket.keepalive.enable": True,
+        "reconnect.backoff.max.ms": 2_000,  # a broker that is back is found within seconds
+        "topic.metadata.refresh.interval.ms": 60_000,
+    }
+
+
+def producer_config(settings: Settings, client_id: str) -> dict[str, object]:
+    """For records that must not be lost: acknowledged, in order, without repeats, and with a bounded queue."""
+    return _common(settings, client_id) | {
+        "enable.idempotence": True,
+        "acks": "all",
+        "partitioner": "murmur2_random",  # as Java and aiokafka: one key, one partition, whoever writes
+        "compression.type": "lz4",
+        "linger.ms": 5,
+        "delivery.timeout.ms": 120_000,
+        "queue.buffering.max.kbytes": 65_536,  # then BufferError: the caller sheds load
+        "queue.buffering.max.messages": 200_000,
+        "message.max.bytes": MAX_MESSAGE_BYTES,
+    }
+
+
+def transactional_config(settings: Settings, client_id: str, transactional_id: str) -> dict[str, object]:
+    """For the loop. A record cannot outlive its transaction, so both have the same time."""
+    return producer_config(settings, client_id) | {
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
+    }
+
+
+def consumer_config(settings: Settings, client_id: str, group: str) -> dict[str, object]:
+    """Committed records only, from the earliest, committed by hand. For assign() or for subscribe(); the latter adds
+    `group_config`. `group` is always needed by the client, and means nothing to one that assigns and never commits."""
+    return _common(settings, client_id) | {
+        "group.id": group,
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",  # latest would skip in silence after lost offsets
+        "allow.auto.create.topics": False,
+        "queued.max.messages.kbytes": 32_768,  # prefetched, per consumer
+        "fetch.wait.max.ms": 100,
+    }
+
+
+def group_config(settings: Settings) -> dict[str, object]:
+    """How a subscribing consumer shares partitions with others. In the `consumer` protocol the broker sets the times."""
+    if settings.group_protocol == "consumer":
+        return {"group.protocol": "consumer", "max.poll.interval.ms": 300_000}
+    return {
+        "group.protocol": "classic",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": 10_000,
+        "heartbeat.interval.ms": 2_000,
+        "max.poll.interval.ms": 300_000,
+    }
+
+
+def producer(settings: Settings, client_id: str) -> Producer:
+    """An idempotent producer; `produce(..., on_delivery=)` tells when Kafka has the record."""
+    return Producer(producer_config(settings, client_id))
+
+
+def consumer(settings: Settings, client_id: str, group: str) -> Consumer:
+    """A consumer for assign(): no group membership."""
+    return Consumer(consumer_config(settings, client_id, group))
+
+
+def admin(settings: Settings) -> AdminClient:
+    """For declaring topics and asking about groups."""
+    return AdminClient({"bootstrap.servers": settings.kafka})
+
+
+def partitions(client: Consumer | Producer, topic: str, timeout_s: float = REQUEST_TIMEOUT_S) -> list[int]:
+    """The topic's partitions. Raises TopicMissing, or KafkaException if no broker answers in time."""
+    found = client.list_topics(topic, timeout=timeout_s).topics[topic]
+    if found.error is not None or not found.partitions:
+        raise TopicMissing(f"topic {topic} does not exist on the broker; run `lovla topics`")
+    return sorted(found.partitions)
+
+
+def end_offset(settings: Settings, topic: str, partition: int, timeout_s: float = REQUEST_TIMEOUT_S) -> int:
+    """The high watermark: the end of everything written, committed or not.
+
+    A client that reads committed is told the last *stable* offset instead, which lies before the records of a transaction that
+    is not yet settled: who stops there loses the last batch (KAFKA-10167). So this asks with a client that reads all.
+    """
+    client = Consumer(consumer_config(settings, "lovla-watermark", "lovla-watermark") | {"isolation.level": "read_uncommitted"})
+    try:
+        return client.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)[1]
+    finally:
+        client.close()
+
+
+def error_of(exception: KafkaException) -> KafkaError:
+    """The client's own error inside its exception."""
+    error = exception.args[0]
+    assert isinstance(error, KafkaError)
+    return error

@@ -1,0 +1,189 @@
+"""The catalogue of metrics, and the page they are read from.
+
+Names are literals: a misspelt one is a mypy error, and docs, dashboards and alert rules are checked against CATALOGUE.
+Labels take values from closed sets only (a stage, a table, a registered sender): never a consignment, never text of a sender.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+CounterName = Literal[
+    # the loop
+    "lovla_loop_records_total",
+    "lovla_loop_outputs_total",
+    "lovla_loop_batches_total",
+    "lovla_loop_rebalances_total",
+    "lovla_kafka_errors_total",
+    # ingest and readers
+    "lovla_ingest_requests_total",
+    "lovla_ingest_events_total",
+    "lovla_ingest_refused_total",
+    "lovla_readers_events_total",
+    "lovla_dead_letters_total",
+    # tracker
+    "lovla_tracker_events_total",
+    "lovla_tracker_changes_total",
+    # sink
+    "lovla_sink_rows_total",
+    "lovla_sink_inserts_total",
+]
+GaugeName = Literal[
+    "lovla_loop_lag_seconds",
+    "lovla_register_records",
+    "lovla_register_position",
+    "lovla_lease_shard",
+    "lovla_tracker_time_age_seconds",
+    "lovla_tracker_journeys",
+    "lovla_tracker_open_exceptions",
+    "lovla_parked",
+    "lovla_sink_audit_missing_rows",
+    "lovla_sink_audit_double_rows",
+]
+HistogramName = Literal[
+    "lovla_loop_process_seconds",
+    "lovla_loop_commit_seconds",
+    "lovla_ingest_request_seconds",
+    "lovla_sink_insert_seconds",
+    "lovla_sink_freshness_seconds",
+]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a metric counts, and by which labels."""
+
+    text: str
+    labels: tuple[str, ...] = ()
+
+
+CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
+    "lovla_loop_records_total": Metric("Records read in committed batches.", ("loop",)),
+    "lovla_loop_outputs_total": Metric("Records written in committed batches.", ("loop",)),
+    "lovla_loop_batches_total": Metric("Batches by outcome: committed, aborted, failed, rebuilt.", ("loop", "outcome")),
+    "lovla_loop_rebalances_total": Metric("Partitions came or went.", ("loop", "kind")),
+    "lovla_kafka_errors_total": Metric("Errors that the Kafka client told, by its own name.", ("client", "error")),
+    "lovla_ingest_requests_total": Metric("HTTP requests.", ("route", "status")),
+    "lovla_ingest_events_total": Metric("Events accepted at the door.", ("sender",)),
+    "lovla_ingest_refused_total": Metric("Requests refused, by problem.", ("reason",)),
+    "lovla_readers_events_total": Metric("Shipment events read, by standard.", ("standard",)),
+    "lovla_dead_letters_total": Metric("Dead letters written.", ("stage", "reason")),
+    "lovla_tracker_events_total": Metric("Events folded, by what became of them.", ("fate",)),
+    "lovla_tracker_changes_total": Metric("Changes published, by kind.", ("kind",)),
+    "lovla_sink_rows_total": Metric("Rows inserted.", ("table",)),
+    "lovla_sink_inserts_total": Metric("Inserts by outcome: done, retried, refused.", ("table", "outcome")),
+    "lovla_loop_lag_seconds": Metric("Age of the newest record of the last committed batch when it was committed.", ("loop",)),
+    "lovla_register_records": Metric("Keys in a register's view.", ("topic",)),
+    "lovla_register_position": Metric("Next offset that a register's view reads.", ("topic",)),
+    "lovla_lease_shard": Metric("1 for the shard that this process owns.", ("shard",)),
+    "lovla_tracker_time_age_seconds": Metric("Age of the pipeline's time T.", ("shard",)),
+    "lovla_tracker_journeys": Metric("Journeys held, by state.", ("state",)),
+    "lovla_tracker_open_exceptions": Metric("Open exceptions, by kind.", ("kind",)),
+    "lovla_parked": Metric("What is parked after faults of ours.", ("stage",)),
+    "lovla_sink_audit_missing_rows": Metric("Records of Kafka that ClickHouse has not.", ("table",)),
+    "lovla_sink_audit_double_rows": Metric("Rows that ClickHouse has more than once.", ("table",)),
+    "lovla_loop_process_seconds": Metric("Time the stage took for a batch.", ("loop",)),
+    "lovla_loop_commit_seconds": Metric("Time from begin to commit of a transaction.", ("loop",)),
+    "lovla_ingest_request_seconds": Metric("Time to answer a request.", ("route",)),
+    "lovla_sink_insert_seconds": Metric("Time of one insert.", ("table",)),
+    "lovla_sink_freshness_seconds": Metric("From the record's timestamp to its row.", ("table",)),
+}
+"""Other services add their lines here, so that one list says everything there is."""
+
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+# Made at first use, not at import; once per process, as prometheus-client wants it. Hot paths keep the labelled child.
+@cache
+def _counter(name: CounterName) -> Counter:
+    return Counter(name, CATALOGUE[name].text, CATALOGUE[name].labels)
+
+
+@cache
+def _gauge(name: GaugeName) -> Gauge:
+    return Gauge(name, CATALOGUE[name].text, CATALOGUE[name].labels)
+
+
+@cache
+def _histogram(name: HistogramName) -> Histogram:
+    return Histogram(name, CATALOGUE[name].text, CATALOGUE[name].labels, buckets=_BUCKETS_S)
+
+
+def counter(name: CounterName, **labels: str) -> Counter:
+    """`counter("lovla_sink_rows_total", table="events").inc(n)`."""
+    return _counter(name).labels(**labels) if labels else _counter(name)
+
+
+def gauge(name: GaugeName, **labels: str) -> Gauge:
+    """`gauge("lovla_parked", stage="readers").set(n)`."""
+    return _gauge(name).labels(**labels) if labels else _gauge(name)
+
+
+def histogram(name: HistogramName, **labels: str) -> Histogram:
+    """`histogram("lovla_sink_insert_seconds", table="events").observe(seconds)`."""
+    return _histogram(name).labels(**labels) if labels else _histogram(name)
+
+
+def page() -> tuple[bytes, str]:
+    """The metrics page and its content type, for those who serve it themselves (the API)."""
+    return generate_latest(), CONTENT_TYPE_LATEST
+
+
+class Page:
+    """The running server; `port` is the one it really has."""
+
+    def __init__(self, server: ThreadingHTTPServer) -> None:
+        self._server = server
+        self.port: int = server.server_address[1]
+
+    def close(self) -> None:
+        """Stop serving and give the port back."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def serve(port: int | None, healthy: Callable[[], str | None], ready: Callable[[], str | None] | None = None) -> Page | None:
+    """Serve /metrics, /healthz and /readyz on 127.0.0.1 in a thread of their own; None: no port, no page.
+
+    `healthy` answers None, or what is wrong (503 with that sentence). `ready` is the same unless given. Raises OSError if
+    the port is taken.
+    """
+    if port is None:
+        return None
+    checks = {"/healthz": healthy, "/readyz": ready or healthy}
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 5  # seconds a client may dawdle
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path == "/metrics":
+                body, kind = page()
+                self._answer(200, body, kind)
+            elif path in checks:
+                wrong = checks[path]()
+                self._answer(503 if wrong else 200, (wrong or "ok").encode() + b"\n", "text/plain; charset=utf-8")
+            else:
+                self._answer(404, b"not found\n", "text/plain; charset=utf-8")
+
+        def _answer(self, status: int, body: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Scrapes are not worth a line."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return Page(server)
