@@ -210,6 +210,7 @@ class Clock(Contract):
     ticks: dict[str, UtcTime] = Field(default_factory=dict)
     outages: tuple[Outage, ...] = ()
     parked: dict[str, UtcTime] = Field(default_factory=dict)
+    load_end: UtcTime | None = Field(None, description="newest tick that ended a load")
 
 
 JourneyRecord = Annotated[Journey | Feed | Clock, Field(discriminator="record")]

@@ -1,0 +1,1 @@
+"""From events and registrations to journeys: a pure core (`core`, `linking`, `journeys`, `exceptions`), a thin shell."""

@@ -1,0 +1,231 @@
+"""The event store: an index of shipment.events by linking reference. Can be thrown away: it is rebuilt from the topic.
+
+Of one event id the greatest revision counts, with the least `received_at` of that revision's copies. So what the store holds is
+a function of the set of records it was given: any order, any repetition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from rocksdict import DBCompressionType, Options, Rdict, WriteBatch
+
+from schemas.words import LINKING_KINDS
+from services.tracker.records import Event, Ref, decode_event, encode
+
+Positions = Mapping[int, int]
+"""Partition of shipment.events -> the offset that comes next."""
+
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+def revision_key(event: Event) -> tuple[datetime, int, str]:
+    """Orders the copies of one event id; a missing time sorts first."""
+    return (event.revision.at or _NO_TIME, event.revision.reader, event.revision.content)
+
+
+def _copy_key(event: Event) -> tuple[datetime, int, int, str]:
+    raw = event.raw
+    return (event.received_at, raw.partition or 0, raw.offset or 0, raw.position)
+
+
+def newer(old: Event | None, new: Event) -> Event | None:
+    """The copy to keep when `new` arrives beside `old`; None where nothing changes."""
+    if old is None:
+        return new
+    ours, theirs = revision_key(old), revision_key(new)
+    if theirs > ours:
+        return new
+    if theirs == ours and _copy_key(new) < _copy_key(old):
+        return new
+    return None
+
+
+def linking_references(event: Event) -> list[Ref]:
+    """The references by which an event can find a consignment."""
+    return [ref for ref in event.references if ref.kind in LINKING_KINDS]
+
+
+class EventStore(Protocol):
+    """What the core reads. *Guarantees*: each event at its newest kept revision, once."""
+
+    def get(self, event_id: str) -> Event | None: ...
+    def by_reference(self, ref: Ref) -> Iterable[Event]: ...
+    def retractors(self, event_id: str) -> Iterable[Event]: ...
+
+
+class WritableEventStore(EventStore, Protocol):
+    """What the shell writes: a whole batch with its positions, or nothing."""
+
+    def write(self, events: Iterable[Event], positions: Positions) -> None: ...
+    def positions(self) -> dict[int, int]: ...
+    def close(self) -> None: ...
+
+
+class MemoryEventStore:
+    """In memory, for tests and small sets; passes the same conformance tests as the one on disk."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, Event] = {}
+        self._index: dict[Ref, dict[str, None]] = {}
+        self._retractors: dict[str, dict[str, None]] = {}
+        self._positions: dict[int, int] = {}
+
+    def get(self, event_id: str) -> Event | None:
+        return self._events.get(event_id)
+
+    def by_reference(self, ref: Ref) -> list[Event]:
+        found = (self._events[event_id] for event_id in self._index.get(ref, ()))
+        return [event for event in found if ref in event.references]
+
+    def retractors(self, event_id: str) -> list[Event]:
+        found = (self._events[other] for other in self._retractors.get(event_id, ()))
+        return [event for event in found if event.retracts == event_id]
+
+    def write(self, events: Iterable[Event], positions: Positions) -> None:
+        for event in events:
+            if newer(self._events.get(event.event_id), event) is None:
+                continue
+            self._events[event.event_id] = event
+            for ref in linking_references(event):
+                self._index.setdefault(ref, {})[event.event_id] = None
+            if event.retracts:
+                self._retractors.setdefault(event.retracts, {})[event.event_id] = None
+        self._positions.update(positions)
+
+    def positions(self) -> dict[int, int]:
+        return dict(self._positions)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class DiskEventStore:
+    """On disk by RocksDB: `e<id>` -> event; `r<kind>\\0<value>\\0<id>` and `x<retracted>\\0<id>` -> empty; `p` -> positions.
+
+    An event that a newer revision moved to other references stays in the old index rows: reading filters them out.
+    Decoded events are cached by reference, because a journey touches the same few references again and again.
+    """
+
+    def __init__(self, folder: Path, cached_references: int = 200_000) -> None:
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_compression_type(DBCompressionType.lz4())
+        options.set_write_buffer_size(32 * 1024 * 1024)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self._db = Rdict(str(folder), options=options)
+        self._limit = cached_references
+        self._cache: dict[Ref, dict[str, Event]] = {}
+        self._retracting = {key.split(b"\0")[0][1:].decode() for key in self._keys(b"x")}
+
+    def _keys(self, prefix: bytes) -> Iterable[bytes]:
+        iterator = self._db.iter()
+        iterator.seek(prefix)
+        while iterator.valid():
+            key = bytes(iterator.key())
+            if not key.startswith(prefix):
+                return
+            yield key
+            iterator.next()
+
+    def get(self, event_id: str) -> Event | None:
+        value = self._db.get(b"e" + event_id.encode())
+        return None if value is None else decode_event(value)
+
+    def by_reference(self, ref: Ref) -> list[Event]:
+        cached = self._cache.get(ref)
+        if cached is None:
+            prefix = f"r{ref.kind}\0{ref.value}\0".encode()
+            cached = {}
+            for key in self._keys(prefix):
+                event = self.get(key[len(prefix) :].decode())
+                if event is not None and ref in event.references:
+                    cached[event.event_id] = event
+            if len(self._cache) >= self._limit:
+                self._cache.pop(next(iter(self._cache)))  # the oldest entry; a miss only costs a read
+            self._cache[ref] = cached
+        return list(cached.values())
+
+    def retractors(self, event_id: str) -> list[Event]:
+        if event_id not in self._retracting:
+            return []
+        prefix = f"x{event_id}\0".encode()
+        found = (self.get(key[len(prefix) :].decode()) for key in self._keys(prefix))
+        return [event for event in found if event is not None and event.retracts == event_id]
+
+    def write(self, events: Iterable[Event], positions: Positions) -> None:
+        batch = WriteBatch(raw_mode=True)
+        kept: dict[str, Event] = {}
+        for event in events:
+            old = kept.get(event.event_id) or self.get(event.event_id)
+            if newer(old, event) is None:
+                continue
+            kept[event.event_id] = event
+            batch.put(b"e" + event.event_id.encode(), encode(event))
+            references = linking_references(event)
+            for ref in references:
+                batch.put(f"r{ref.kind}\0{ref.value}\0{event.event_id}".encode(), b"")
+                if (cached := self._cache.get(ref)) is not None:
+                    cached[event.event_id] = event
+            if old is not None:
+                for ref in linking_references(old):
+                    if ref not in references and (cached := self._cache.get(ref)) is not None:
+                        cached.pop(event.event_id, None)
+            if event.retracts:
+                batch.put(f"x{event.retracts}\0{event.event_id}".encode(), b"")
+                self._retracting.add(event.retracts)
+        merged = self.positions() | dict(positions)
+        batch.put(b"p", msgspec.json.encode({str(p): offset for p, offset in merged.items()}))
+        self._db.write(batch)
+
+    def positions(self) -> dict[int, int]:
+        value = self._db.get(b"p")
+        return {} if value is None else {int(p): offset for p, offset in msgspec.json.decode(value).items()}
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class Overlay:
+    """A batch's own events on top of the store: merged after the commit, dropped on abort."""
+
+    def __init__(self, below: EventStore) -> None:
+        self._below = below
+        self.events: dict[str, Event] = {}
+        self._index: dict[Ref, set[str]] = {}
+        self._retractors: dict[str, set[str]] = {}
+
+    def put(self, event: Event) -> tuple[bool, Event | None]:
+        """Takes the event in. Returns whether anything changed, and the copy that stood before."""
+        old = self.get(event.event_id)
+        if newer(old, event) is None:
+            return False, old
+        self.events[event.event_id] = event
+        for ref in linking_references(event):
+            self._index.setdefault(ref, set()).add(event.event_id)
+        if event.retracts:
+            self._retractors.setdefault(event.retracts, set()).add(event.event_id)
+        return True, old
+
+    def get(self, event_id: str) -> Event | None:
+        return self.events.get(event_id) or self._below.get(event_id)
+
+    def by_reference(self, ref: Ref) -> list[Event]:
+        found = [event for event in self._below.by_reference(ref) if event.event_id not in self.events]
+        for event_id in self._index.get(ref, ()):
+            event = self.events[event_id]
+            if ref in event.references:
+                found.append(event)
+        return found
+
+    def retractors(self, event_id: str) -> list[Event]:
+        found = [event for event in self._below.retractors(event_id) if event.event_id not in self.events]
+        for other in self._retractors.get(event_id, ()):
+            event = self.events[other]
+            if event.retracts == event_id:
+                found.append(event)
+        return found

@@ -1,0 +1,688 @@
+"""The fold: from the events that count to statements, milestones, units, holds and the expected delivery.
+
+`fold` is a pure function of sets. Actual beats estimate beats plan; newer beats older; among actuals of one slot (milestone,
+unit, leg) a precedence by sender kind decides. docs/milestones.md says how a candidate milestone is settled by place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from schemas.words import MILESTONES
+from services.tracker.linking import Counted, Declared, Linked
+from services.tracker.records import (
+    Delivered,
+    Event,
+    HoldInterval,
+    MilestoneState,
+    Place,
+    Ref,
+    Registration,
+    Route,
+    UnitState,
+    unit_key,
+)
+from services.tracker.registers import Registers
+
+ORDER: Mapping[str, int] = {milestone: n for n, milestone in enumerate(MILESTONES)}
+IMPLYING: frozenset[str] = frozenset(MILESTONES) - {"customs_released"}
+"""A later milestone implies the earlier ones, but goods are cleared by customs at sea too."""
+
+_BY_ROAD = frozenset({"gate_out", "arrived_consignee", "delivered"})
+_INLAND = frozenset({"gate_out", "arrived_consignee", "delivered", "available", "customs_released"})
+
+_GENERAL = (
+    "operator",
+    "terminal",
+    "ocean_carrier",
+    "airline",
+    "railway",
+    "trucker",
+    "customs",
+    "forwarder",
+    "consignee",
+    "buyer",
+)
+_PRECEDENCE: Mapping[str, tuple[str, ...]] = {
+    "customs_released": ("operator", "customs", "terminal", "ocean_carrier", "airline"),
+    "arrived_consignee": ("operator", "consignee", "trucker", "railway", "ocean_carrier", "airline"),
+    "delivered": ("consignee", "operator", "trucker", "railway", "ocean_carrier", "airline"),
+    "empty_returned": ("operator", "terminal", "ocean_carrier", "trucker"),
+}
+DOCK = "dock"
+
+
+def precedence(milestone: str, kind: str) -> int:
+    """0 is the strongest word on this milestone."""
+    if kind == DOCK:
+        return -1
+    order = _PRECEDENCE.get(milestone, _GENERAL)
+    return order.index(kind) if kind in order else len(order) + (_GENERAL.index(kind) if kind in _GENERAL else 99)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One statement, settled: who told what of which slot, and when we came to know it.
+
+    `weight` orders tellers of the same slot (0 strongest); `asserted_at` is the sender's own time of saying it.
+    """
+
+    milestone: str
+    unit: str
+    leg: str
+    classifier: str
+    occurred_at: datetime
+    received_at: datetime
+    asserted_at: datetime
+    sender: str
+    sender_kind: str
+    weight: int
+    event_id: str
+    code: str
+    place: str | None
+    locode: str | None
+    pieces: int | None
+    shared: bool
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class OffRoute:
+    """Arrived or discharged where the route does not lead."""
+
+    event: Event
+    place: str
+    left_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What stands for one (milestone, leg, unit)."""
+
+    actual: Told | None = None
+    estimate: Told | None = None
+    planned: Told | None = None
+
+
+@dataclass(frozen=True)
+class Derived:
+    """All that follows from the sets, before exceptions and history."""
+
+    told: tuple[Told, ...]
+    slots: Mapping[tuple[str, str, str], Slot]
+    units: tuple[str, ...]
+    milestones: Mapping[tuple[str, str], MilestoneState]
+    unit_states: tuple[UnitState, ...]
+    holds: tuple[HoldInterval, ...]
+    off_route: tuple[OffRoute, ...]
+    news: tuple[Event, ...]
+    stage: str
+    reached: str | None
+    reached_at: datetime | None
+    place: str | None
+    expected_delivery: datetime | None
+    expected_basis: str
+    terminal: str | None
+    vessel: str | None
+    voyage: str | None
+    carrier: str | None
+    delivered: tuple[Delivered, ...]
+    total_pieces: int | None = None
+    pieces_done: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    def actual(self, milestone: str) -> datetime | None:
+        """The consignment-level actual time: all units have it."""
+        state = self.milestones.get((milestone, ""))
+        return state.actual if state else None
+
+    def unit_actual(self, milestone: str, unit: str) -> Told | None:
+        """The deciding actual of one unit, its own or the whole consignment's."""
+        for key in ((milestone, "", unit), (milestone, "", "")):
+            slot = self.slots.get(key)
+            if slot and slot.actual:
+                return slot.actual
+        return None
+
+
+@dataclass(frozen=True)
+class _Course:
+    """The route to settle by, from the declaration or, where there is none, from the message."""
+
+    origin: str | None
+    discharge: str | None
+    via: tuple[str, ...]
+
+    @staticmethod
+    def of(route: Route, event: Event, registers: Registers) -> _Course:
+        via = route.via or tuple(leg.destination for leg in route.legs[:-1])
+        origin = route.origin or _locode(event.origin, registers)
+        discharge = route.port_of_discharge or _locode(event.destination, registers)
+        return _Course(origin, discharge, via)
+
+
+def _locode(place: Place | None, registers: Registers) -> str | None:
+    """The place's LOCODE: its own, else its facility's."""
+    if place is None:
+        return None
+    if place.unlocode:
+        return place.unlocode
+    facility = registers.facilities.get(place.facility or "")
+    return facility.unlocode if facility else None
+
+
+def _country(place: Place | None, locode: str | None) -> str | None:
+    return (place.country if place else None) or (locode[:2] if locode else None)
+
+
+def settle(event: Event, route: Route, registers: Registers) -> tuple[str | None, str, bool]:
+    """(milestone or None, leg, off the route) of an event's candidate, by place (docs/milestones.md, "Settling by place")."""
+    milestone = event.milestone
+    if milestone is None or event.classifier not in ("actual", "estimated", "planned"):
+        return None, "", False
+    course = _Course.of(route, event, registers)
+    locode = _locode(event.place, registers)
+    if milestone in ("transship_arrived", "transship_departed"):
+        return milestone, locode or "", False
+    if milestone in ("arrived", "discharged") and locode:
+        return _settle_arrival(milestone, locode, event, course)
+    if milestone == "departed" and locode:
+        if course.origin is None or locode == course.origin:
+            return milestone, "", False
+        if locode == course.discharge:
+            return None, "", False
+        return "transship_departed", locode, False
+    country = _country(event.place, locode)
+    here, there = (course.origin or "")[:2], (course.discharge or "")[:2]
+    if country and here and there and here != there:
+        if milestone in _INLAND and country == here:
+            return None, "", False
+        if milestone == "received" and country == there:
+            return None, "", False
+    return milestone, "", False
+
+
+def _settle_arrival(milestone: str, locode: str, event: Event, course: _Course) -> tuple[str | None, str, bool]:
+    if course.discharge is None or locode == course.discharge:
+        return milestone, "", False
+    if locode == course.origin:
+        return None, "", False
+    declared = locode in course.via or (event.place is not None and event.place.role == "transship")
+    return "transship_arrived", locode, not declared and event.classifier == "actual"
+
+
+def identity(event: Event) -> str | None:
+    """What carries it: `IMO/voyage` (or vessel name/voyage) at sea, the flight in the air; None where the message is silent."""
+    transport = event.transport
+    if transport is None:
+        return None
+    if transport.flight:
+        return transport.flight.upper()
+    if transport.voyage:
+        return f"{transport.imo or (transport.vessel or '').upper()}/{transport.voyage.upper()}"
+    return None
+
+
+def same_carriage(one: str, other: str) -> bool:
+    """Whether two identities name the same sailing; one of them may lack the vessel."""
+    if one == other:
+        return True
+    vessel_one, _, voyage_one = one.partition("/")
+    vessel_other, _, voyage_other = other.partition("/")
+    return bool(voyage_one) and voyage_one == voyage_other and (not vessel_one or not vessel_other)
+
+
+def origin_carriage(counted: Iterable[Counted], registration: Registration, registers: Registers) -> list[tuple[Event, str]]:
+    """Statements of the departure from the origin that name a voyage or flight, in the order we came to know them."""
+    route = registration.declaration.route
+    found: list[tuple[Event, str]] = []
+    for item in counted:
+        event = item.event
+        named = identity(event)
+        if named is None or event.milestone not in ("booked", "departed"):
+            continue
+        locode = _locode(event.place, registers)
+        origin = route.origin or _locode(event.origin, registers)
+        if locode and origin and locode != origin:
+            continue
+        if not any(ref.kind != "voyage" for ref in event.references):
+            continue  # a vessel's own call says nothing of what is on board
+        found.append((event, named))
+    return sorted(found, key=lambda pair: (pair[0].received_at, pair[0].event_id))
+
+
+def _left_behind(counted: Sequence[Counted], registration: Registration, registers: Registers) -> frozenset[str]:
+    """Carriages that a newer statement of departure replaced: what these vessels do is no longer ours."""
+    statements = origin_carriage(counted, registration, registers)
+    if not statements:
+        return frozenset()
+    newest = max(statements, key=lambda pair: (_asserted(pair[0]), pair[0].received_at, pair[0].event_id))[1]
+    declared = {ref.value for ref in registration.declaration.references if ref.kind == "voyage"}
+    elsewhere = {
+        named
+        for item in counted
+        if (named := identity(item.event)) and item.event.milestone in ("transship_departed", "transship_arrived")
+    }
+    older = {named for _, named in statements} | declared
+    return frozenset(named for named in older if not same_carriage(named, newest) and named not in elsewhere)
+
+
+def _asserted(event: Event) -> datetime:
+    return event.revision.at or event.received_at
+
+
+def fold(own: Declared, linked: Linked, registers: Registers) -> Derived:
+    """Everything that follows from a registration and the events that count for it."""
+    registration = own.registration
+    declaration = registration.declaration
+    units = _universe(own, linked)
+    left = _left_behind(linked.counted, registration, registers)
+    news: list[Event] = []
+    told: list[Told] = []
+    off_route: list[OffRoute] = []
+    total_pieces = _total_pieces(linked.counted) if not units else None
+    pros = _pro_units(linked.counted, units)
+    for item in linked.counted:
+        event = item.event
+        carriage = identity(event)
+        if carriage and carriage in left and all(r.kind == "voyage" for r in event.references):
+            continue
+        news.append(event)
+        milestone, leg, off = settle(event, declaration.route, registers)
+        if off:
+            off_route.append(OffRoute(event, leg))
+        if milestone is not None:
+            kind = registers.kind(event.sender)
+            for unit in _units_of(event, units, pros, total_pieces):
+                told.append(_tell(event, item.shared, milestone, unit, leg, kind, registers))
+    told.extend(_dock_words(registration))
+    slots = _decide(told)
+    milestones, pieces_done = _milestones(declaration.plan, declaration.required_by, units, slots, total_pieces)
+    left_off = tuple(OffRoute(o.event, o.place, _left_off_route(o, told)) for o in off_route)
+    reached = max((m for (m, leg), s in milestones.items() if s.actual and m in IMPLYING), key=ORDER.__getitem__, default=None)
+    expected, basis = _expected(declaration.plan, declaration.required_by, milestones)
+    vessel, voyage, carrier = _carriage(news, left, registration, registers)
+    reached_at = milestones[_key_of(milestones, reached)].actual if reached else None
+    return Derived(
+        told=tuple(told),
+        slots=slots,
+        units=units,
+        milestones=milestones,
+        unit_states=_unit_states(units, slots, registration),
+        holds=_holds(linked.counted),
+        off_route=left_off,
+        news=tuple(news),
+        stage=_stage(registration, reached),
+        reached=reached,
+        reached_at=reached_at,
+        place=_last_place(told, declaration.route),
+        expected_delivery=expected,
+        expected_basis=basis,
+        terminal=_terminal(told, declaration.route, registers),
+        vessel=vessel,
+        voyage=voyage,
+        carrier=carrier,
+        delivered=_delivered(registration, slots, milestones, units),
+        total_pieces=total_pieces,
+        pieces_done=pieces_done,
+    )
+
+
+def _key_of(milestones: Mapping[tuple[str, str], MilestoneState], milestone: str) -> tuple[str, str]:
+    """The leg of this milestone that became actual last."""
+    keys = [key for key, state in milestones.items() if key[0] == milestone and state.actual]
+    return max(keys, key=lambda key: (milestones[key].actual, key))
+
+
+def _universe(own: Declared, linked: Linked) -> tuple[str, ...]:
+    """The units that are moved: those packed, else containers and ULDs declared or learned."""
+    packed = {packing.unit for packing in own.registration.declaration.packing}
+    if not packed:
+        packed = {ref for ref in own.references | linked.learned.keys() if ref.kind in ("container", "uld")}
+    return tuple(sorted(unit_key(ref) for ref in packed))
+
+
+def _pro_units(counted: Iterable[Counted], units: Sequence[str]) -> dict[Ref, set[str]]:
+    """Which units a PRO number stands for, where some event names both."""
+    pros: dict[Ref, set[str]] = {}
+    for item in counted:
+        named = [unit_key(ref) for ref in item.event.references]
+        for ref in item.event.references:
+            if ref.kind == "pro_number":
+                pros.setdefault(ref, set()).update(unit for unit in named if unit in units)
+    return pros
+
+
+def _total_pieces(counted: Iterable[Counted]) -> int | None:
+    """The consignment's pieces: what a message calls total; else the most that one calls all of it."""
+    totals = [item.event.pieces for item in counted if item.event.pieces]
+    named = [pieces.total for pieces in totals if pieces.total]
+    whole = [pieces.this for pieces in totals if pieces.part == "T" and pieces.this]
+    return max(named or whole, default=None)
+
+
+def _units_of(event: Event, units: Sequence[str], pros: Mapping[Ref, set[str]], total_pieces: int | None) -> Sequence[str]:
+    """The units that the event speaks of; [""] = the whole consignment."""
+    if not units:
+        pieces = event.pieces
+        if pieces and pieces.this and pieces.part in ("P", "S", "D", "M") and pieces.this != total_pieces:
+            return [f"pieces:{event.event_id[:12]}"]
+        return [""]
+    if len(units) == 1:
+        return units
+    named = [unit_key(ref) for ref in event.references if ref.kind in ("container", "uld", "rail_car")]
+    mine = [unit for unit in named if unit in units]
+    if mine:
+        return mine
+    if named:
+        return named[:1]
+    trucks = [ref for ref in event.references if ref.kind == "pro_number"]
+    if trucks:
+        carried = sorted(set().union(*(pros.get(ref, set()) for ref in trucks)))
+        return carried or [unit_key(trucks[0])]  # a truck whose load nobody named: its own word, moves no unit
+    return [""]
+
+
+def _tell(event: Event, shared: bool, milestone: str, unit: str, leg: str, kind: str, registers: Registers) -> Told:
+    place = event.place
+    locode = _locode(place, registers)
+    return Told(
+        milestone=milestone,
+        unit=unit,
+        leg=leg,
+        classifier=event.classifier,
+        occurred_at=event.occurred_at,
+        received_at=event.received_at,
+        asserted_at=_asserted(event),
+        sender=event.sender,
+        sender_kind=kind,
+        weight=precedence(milestone, kind),
+        event_id=event.event_id,
+        code=event.code,
+        place=(place.facility or locode or place.iata or place.name) if place else None,
+        locode=locode,
+        pieces=event.pieces.this if event.pieces else None,
+        shared=shared,
+        event=event,
+    )
+
+
+def _dock_words(registration: Registration) -> list[Told]:
+    """A final receipt is the strongest word that the goods were delivered."""
+    return [
+        Told(
+            milestone="delivered",
+            unit=receipt.unit,
+            leg="",
+            classifier="actual",
+            occurred_at=receipt.occurred_at,
+            received_at=receipt.received_at,
+            asserted_at=receipt.received_at,
+            sender=receipt.sender,
+            sender_kind=DOCK,
+            weight=precedence("delivered", DOCK),
+            event_id=receipt.command_id,
+            code="dock_receipt",
+            place=registration.declaration.route.place_of_delivery,
+            locode=None,
+            pieces=None,
+            shared=False,
+            event=None,
+        )
+        for receipt in registration.receipts
+        if receipt.final
+    ]
+
+
+def _decide(told: Iterable[Told]) -> dict[tuple[str, str, str], Slot]:
+    """Per slot: the actual of the strongest teller, then newest; the newest estimate; the newest plan."""
+    by_slot: dict[tuple[str, str, str], dict[str, list[Told]]] = {}
+    for word in told:
+        by_slot.setdefault((word.milestone, word.leg, word.unit), {}).setdefault(word.classifier, []).append(word)
+    slots: dict[tuple[str, str, str], Slot] = {}
+    for key, words in by_slot.items():
+        slots[key] = Slot(
+            actual=max(words.get("actual", ()), key=_actual_rank, default=None),
+            estimate=max(words.get("estimated", ()), key=newest_first, default=None),
+            planned=max(words.get("planned", ()), key=newest_first, default=None),
+        )
+    return slots
+
+
+def newest_first(word: Told) -> tuple[datetime, datetime, str]:
+    """Orders statements by when their sender said them."""
+    return (word.asserted_at, word.received_at, word.event_id)
+
+
+def _actual_rank(word: Told) -> tuple[int, datetime, datetime, str]:
+    return (-word.weight, *newest_first(word))
+
+
+def _milestones(
+    plan: Mapping[str, datetime],
+    required_by: datetime | None,
+    units: Sequence[str],
+    slots: Mapping[tuple[str, str, str], Slot],
+    total_pieces: int | None,
+) -> tuple[dict[tuple[str, str], MilestoneState], dict[tuple[str, str], int]]:
+    """Consignment-level milestones: actual when all units (or all pieces) have it."""
+    planned = dict(plan)
+    if required_by is not None:
+        planned.setdefault("delivered", required_by)
+    keys = {(milestone, leg) for milestone, leg, _ in slots} | {(milestone, "") for milestone in planned}
+    states: dict[tuple[str, str], MilestoneState] = {}
+    pieces_done: dict[tuple[str, str], int] = {}
+    for milestone, leg in sorted(keys, key=lambda key: (ORDER[key[0]], key[1])):
+        mine = {unit: slot for (m, at, unit), slot in slots.items() if m == milestone and at == leg}
+        whole = mine.get("", Slot())
+        each = [_over(mine.get(unit, Slot()), whole) for unit in units] if units else [whole]
+        actuals = [slot.actual for slot in each if slot.actual]
+        done, total = len(actuals), len(each)
+        if not units and not actuals:
+            parts = [slot.actual for unit, slot in mine.items() if unit.startswith("pieces:") and slot.actual]
+            if parts:
+                pieces_done[(milestone, leg)] = sum(part.pieces or 0 for part in parts)
+                done, total = pieces_done[(milestone, leg)], total_pieces or 0
+                actuals = parts if total and done >= total else []
+        complete = bool(actuals) and done >= total > 0
+        teller = max(actuals, key=lambda word: (word.occurred_at, word.event_id)) if complete else None
+        words = [word.occurred_at for slot in each if (word := (None if complete else slot.actual) or slot.estimate)]
+        estimated = max(words) if any(slot.estimate for slot in each) else None
+        told_plan = max((slot.planned.occurred_at for slot in each if slot.planned), default=None)
+        states[(milestone, leg)] = MilestoneState(
+            milestone=milestone,
+            leg=leg,
+            planned=(planned.get(milestone) if not leg else None) or told_plan,
+            estimated=estimated,
+            actual=teller.occurred_at if teller else None,
+            sender=teller.sender if teller else next((s.estimate.sender for s in each if s.estimate), None),
+            units_done=done,
+            units_total=total,
+        )
+    return states, pieces_done
+
+
+def _over(own: Slot, whole: Slot) -> Slot:
+    """A unit's own words over those about the whole consignment; of estimates the newer."""
+    estimates = [word for word in (own.estimate, whole.estimate) if word]
+    return Slot(
+        actual=own.actual or whole.actual,
+        estimate=max(estimates, key=newest_first, default=None),
+        planned=own.planned or whole.planned,
+    )
+
+
+def _left_off_route(off: OffRoute, told: Iterable[Told]) -> datetime | None:
+    """When the goods left the wrong place: departed from it, or came to the port of discharge."""
+    after = [
+        word.occurred_at
+        for word in told
+        if word.classifier == "actual"
+        and word.occurred_at >= off.event.occurred_at
+        and (
+            (word.milestone == "transship_departed" and word.leg == off.place)
+            or word.milestone in ("arrived", "discharged", *_INLAND - {"customs_released"})
+        )
+    ]
+    return min(after, default=None)
+
+
+def _unit_states(
+    units: Sequence[str], slots: Mapping[tuple[str, str, str], Slot], registration: Registration
+) -> tuple[UnitState, ...]:
+    states = []
+    for unit in units:
+        words = [slot.actual for (m, _, of), slot in slots.items() if of in (unit, "") and slot.actual and m in IMPLYING]
+        last = max(words, key=lambda word: (ORDER[word.milestone], word.occurred_at, word.event_id), default=None)
+        packed: dict[int, int] = {}
+        for packing in registration.declaration.packing:
+            if unit_key(packing.unit) == unit:
+                packed[packing.line] = packed.get(packing.line, 0) + packing.quantity
+        states.append(
+            UnitState(
+                unit=unit,
+                milestone=last.milestone if last else None,
+                at=last.occurred_at if last else None,
+                place=last.place if last else None,
+                quantities=packed,
+            )
+        )
+    return tuple(states)
+
+
+def _holds(counted: Iterable[Counted]) -> tuple[HoldInterval, ...]:
+    """Intervals per kind and unit: placed opens, released of the same unit or of the whole consignment closes."""
+    events = sorted(
+        (item.event for item in counted if item.event.hold and item.event.classifier == "actual"),
+        key=lambda event: (event.occurred_at, event.event_id),
+    )
+    intervals: list[HoldInterval] = []
+    for event in events:
+        hold = event.hold
+        assert hold is not None  # filtered above
+        unit = next((unit_key(ref) for ref in event.references if ref.kind in ("container", "uld")), "")
+        for n, open_one in enumerate(intervals):
+            same = open_one.kind == hold.kind and (not unit or not open_one.unit or open_one.unit == unit)
+            if same and open_one.released_at is None and hold.state == "released":
+                intervals[n] = HoldInterval(
+                    kind=open_one.kind,
+                    unit=open_one.unit,
+                    placed_at=open_one.placed_at,
+                    released_at=event.occurred_at,
+                    sender=open_one.sender,
+                    event_id=open_one.event_id,
+                )
+        is_open = any(i.kind == hold.kind and i.unit == unit and i.released_at is None for i in intervals)
+        if hold.state == "placed" and not is_open:
+            intervals.append(
+                HoldInterval(
+                    kind=hold.kind, unit=unit, placed_at=event.occurred_at, sender=event.sender, event_id=event.event_id
+                )
+            )
+    return tuple(intervals)
+
+
+def _stage(registration: Registration, reached: str | None) -> str:
+    if registration.cancelled_at is not None:
+        return "cancelled"
+    if reached is None:
+        return "registered"
+    if reached in ("delivered", "empty_returned"):
+        return "delivered"
+    if reached in ("gate_out", "arrived_consignee"):
+        return "on_the_road"
+    if reached in ("arrived", "discharged", "customs_released", "available"):
+        return "at_port"
+    if reached in ("departed", "transship_arrived", "transship_departed"):
+        return "in_transit"
+    return "at_origin"
+
+
+def _expected(
+    plan: Mapping[str, datetime], required_by: datetime | None, milestones: Mapping[tuple[str, str], MilestoneState]
+) -> tuple[datetime | None, str]:
+    """When it will be at the hospital, and how we know."""
+    last = milestones.get(("delivered", ""), MilestoneState(milestone="delivered"))
+    if last.actual:
+        return last.actual, "actual"
+    if last.estimated:
+        return last.estimated, "estimate"
+    planned = plan.get("delivered")
+    base = planned or required_by
+    if base is None:
+        return None, "unknown"
+    slip = timedelta(0)
+    for (milestone, leg), state in milestones.items():
+        if milestone not in IMPLYING or leg or state.planned is None or milestone == "delivered":
+            continue
+        best = state.actual or state.estimated
+        if best is not None:
+            slip = best - state.planned
+    if slip > timedelta(0):
+        return base + slip, "plan_and_slip"
+    return base, "plan" if planned else "required_by"
+
+
+def _last_place(told: Iterable[Told], route: Route) -> str | None:
+    words = [word for word in told if word.classifier == "actual" and word.place]
+    last = max(words, key=lambda word: (word.occurred_at, word.event_id), default=None)
+    return last.place if last else route.origin
+
+
+def _terminal(told: Iterable[Told], route: Route, registers: Registers) -> str | None:
+    """Where it was discharged, by the strongest word; else as declared."""
+    words = [
+        word
+        for word in told
+        if word.milestone in ("arrived", "discharged", "available", "gate_out")
+        and word.classifier == "actual"
+        and word.place is not None
+        and (known := registers.facilities.get(word.place)) is not None
+        and known.kind in ("terminal", "airport")
+    ]
+    return max(words, key=_actual_rank).place if words else route.terminal
+
+
+def _carriage(
+    news: Iterable[Event], left: frozenset[str], registration: Registration, registers: Registers
+) -> tuple[str | None, str | None, str | None]:
+    """(vessel or flight, voyage, carrier) by the newest word that names one."""
+    named = [e for e in news if e.transport and identity(e) and identity(e) not in left]
+    last = max(named, key=lambda e: (_asserted(e), e.received_at, e.event_id), default=None)
+    carrier = registration.declaration.parties.get("carrier")
+    if last is None or last.transport is None:
+        return None, None, carrier
+    transport = last.transport
+    if carrier is None and registers.kind(last.sender) in ("ocean_carrier", "airline"):
+        carrier = last.sender
+    return transport.flight or transport.vessel or transport.imo, transport.voyage, carrier
+
+
+def _delivered(
+    registration: Registration,
+    slots: Mapping[tuple[str, str, str], Slot],
+    milestones: Mapping[tuple[str, str], MilestoneState],
+    units: Sequence[str],
+) -> tuple[Delivered, ...]:
+    """Per item line: the dock's count, else what was packed in the delivered units, else all of it once delivered."""
+    counted: dict[int, int] = {}
+    for receipt in registration.receipts:
+        for line in receipt.lines:
+            counted[line.line] = counted.get(line.line, 0) + line.good
+    state = milestones.get(("delivered", ""))
+    all_delivered = bool(state and state.actual)
+    packed: dict[int, int] = {}
+    for packing in registration.declaration.packing:
+        slot = slots.get(("delivered", "", unit_key(packing.unit))) or slots.get(("delivered", "", ""))
+        if slot and slot.actual:
+            packed[packing.line] = packed.get(packing.line, 0) + packing.quantity
+    found = []
+    for item in registration.declaration.items:
+        if item.line in counted:
+            found.append(Delivered(line=item.line, good=counted[item.line], basis="receipt"))
+        elif packed.get(item.line):
+            found.append(Delivered(line=item.line, good=packed[item.line], basis="packing"))
+        elif all_delivered:
+            found.append(Delivered(line=item.line, good=item.quantity, basis="milestone"))
+    return tuple(found)

@@ -1,0 +1,383 @@
+"""Which events count for a consignment: references, windows, neighbours, learning, and whose word counts.
+
+A pure function of sets: the consignment's registration, the registrations that declare the same references (its neighbours),
+the events of its references, and the registers. The order in which any of them came does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Protocol
+
+from schemas.words import DOCUMENT_KINDS, LINKING_KINDS
+from services.tracker.records import Event, Ref, Registration
+from services.tracker.registers import Registers
+
+WINDOWED_KINDS = frozenset({"container", "uld", "rail_car", "pro_number", "voyage"})
+PHYSICAL_KINDS = frozenset({"container", "uld", "rail_car"})
+
+DOCUMENT_DAYS = 400
+LONGEST_DAYS = {"container": 120, "uld": 30, "rail_car": 60, "pro_number": 60, "voyage": 90}
+BEFORE_ANCHOR_DAYS = 14
+BEFORE_LATE_ANCHOR_DAYS = 60  # no plan of booked, received or departed is declared: the anchor is a guess backwards
+SHARE_DAYS = 7
+LEARNED_AT_MOST = 50
+CLAIMS_PER_SENDER = 3
+
+_EARLY = ("booked", "received", "departed")
+_MIDDLE = ("transship_arrived", "transship_departed", "arrived", "discharged", "customs_released", "available")
+_LEAST_TRANSIT_DAYS = {"sea": (10, 14), "air": (1, 2)}  # to arrived..available, to gate_out and later
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A registration as linking sees it."""
+
+    registration: Registration
+
+    @property
+    def consignment(self) -> str:
+        return self.registration.consignment
+
+    @cached_property
+    def references(self) -> frozenset[Ref]:
+        """Declared, packed and linked by people, less what people unlinked; and the consignment's own id."""
+        own = self.registration
+        found = {ref for ref in own.declaration.references if ref.kind in LINKING_KINDS}
+        found.update(packing.unit for packing in own.declaration.packing if packing.unit.kind in LINKING_KINDS)
+        found.update(ref for ref in own.linked if ref.kind in LINKING_KINDS)
+        found.difference_update(own.unlinked)
+        found.add(Ref("consignment", own.consignment))
+        return frozenset(found)
+
+    @cached_property
+    def documents(self) -> frozenset[Ref]:
+        return frozenset(ref for ref in self.references if ref.kind in DOCUMENT_KINDS)
+
+    @cached_property
+    def parties(self) -> frozenset[str]:
+        """Codes with standing of their own: named or appointed, and the buyer."""
+        own = self.registration
+        return frozenset({*own.declaration.parties.values(), *(party for _, party in own.appointed), own.buyer})
+
+    @cached_property
+    def anchor(self) -> tuple[datetime, timedelta, bool]:
+        """(the moment around which unit windows open, how far before it they do, whether it is a bare guess)."""
+        declaration = self.registration.declaration
+        middle, late = _LEAST_TRANSIT_DAYS.get(declaration.route.mode, _LEAST_TRANSIT_DAYS["sea"])
+        plans = {m: at for m, at in declaration.plan.items() if m != "empty_returned"}
+        early = any(milestone in _EARLY for milestone in plans)
+        back = timedelta(days=BEFORE_ANCHOR_DAYS if early else BEFORE_LATE_ANCHOR_DAYS)
+        if plans:
+            at, milestone = min((at, milestone) for milestone, at in plans.items())
+            days = 0 if milestone in _EARLY else middle if milestone in _MIDDLE else late
+            return at - timedelta(days=days), back, False
+        if declaration.required_by is not None:
+            return declaration.required_by - timedelta(days=late), back, False
+        return self.registration.registered_at - timedelta(days=60), back, True
+
+
+class Neighbourhood(Protocol):
+    """What linking asks of the rest of the world."""
+
+    def declaring(self, ref: Ref) -> Sequence[Declared]:
+        """All registrations that declare this reference."""
+        ...
+
+    def events(self, ref: Ref) -> Iterable[Event]:
+        """All events that name this reference, newest revision of each."""
+        ...
+
+    def retractors(self, event_id: str) -> Iterable[Event]:
+        """Events that say they withdraw this one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Counted:
+    """An event that counts, and whether its unit or document is shared with another consignment."""
+
+    event: Event
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Linked:
+    """The outcome of linking. `learned`: reference -> the event that taught it."""
+
+    counted: tuple[Counted, ...] = ()
+    claims: tuple[tuple[Event, Ref], ...] = ()
+    learned: dict[Ref, str] = field(default_factory=dict)
+    standing: frozenset[str] = frozenset()
+    shared: frozenset[Ref] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+
+def is_retracted(event: Event, world: Neighbourhood, registers: Registers) -> bool:
+    """Withdrawn by its own newest revision, or by a standing event of the same sender or of an operator."""
+    if event.retracted:
+        return True
+    return any(
+        not other.retracted and (other.sender == event.sender or registers.kind(other.sender) == "operator")
+        for other in world.retractors(event.event_id)
+    )
+
+
+def is_empty(event: Event) -> bool:
+    """An event of the empty unit: it opens or closes a window."""
+    return event.classifier == "actual" and (event.empty is True or event.milestone == "empty_returned")
+
+
+def has_direct_standing(event: Event, declared: Declared, registers: Registers) -> bool:
+    """Named, appointed or buyer; an operator; a terminal or customs speaking of its own registered place."""
+    if event.sender in declared.parties:
+        return True
+    kind = registers.kind(event.sender)
+    if kind == "operator":
+        return True
+    if kind not in ("terminal", "customs"):
+        return False
+    sender = registers.senders[event.sender]
+    place = event.place
+    if place is None or (place.facility is None and place.unlocode is None and place.iata is None):
+        return bool(sender.facilities)  # it speaks of where it is
+    if place.facility is not None:
+        return place.facility in sender.facilities
+    own = [registers.facilities[code] for code in sender.facilities if code in registers.facilities]
+    return any(
+        (place.unlocode is not None and place.unlocode == facility.unlocode)
+        or (place.iata is not None and place.iata == facility.iata)
+        for facility in own
+    )
+
+
+@dataclass(frozen=True)
+class Window:
+    """From when to when a reused unit belongs to the consignment. `cut`: a neighbour's opening, exclusive."""
+
+    opens: datetime
+    closes: datetime
+    cut: datetime | None = None
+
+    def holds(self, event: Event) -> bool:
+        at = event.occurred_at
+        if at < self.opens or at > self.closes or (self.cut is not None and at >= self.cut):
+            return False
+        # the empty return of the journey before stands at our very opening and is not ours
+        return not (at == self.opens and event.milestone == "empty_returned")
+
+
+class _Linking:
+    """One consignment's linking; holds what is looked up more than once."""
+
+    def __init__(self, own: Declared, world: Neighbourhood, registers: Registers) -> None:
+        self.own = own
+        self.world = world
+        self.registers = registers
+        self._events: dict[Ref, tuple[Event, ...]] = {}
+        self._windows: dict[Ref, Window] = {}
+        self._neighbours: dict[Ref, tuple[Declared, ...]] = {}
+
+    def events(self, ref: Ref) -> tuple[Event, ...]:
+        """The events of a reference that nobody withdrew."""
+        found = self._events.get(ref)
+        if found is None:
+            found = tuple(
+                e
+                for e in self.world.events(ref)
+                if not (e.retracts and e.milestone is None and e.hold is None)  # says only "that one was wrong"
+                and not is_retracted(e, self.world, self.registers)
+            )
+            self._events[ref] = found
+        return found
+
+    def neighbours(self, ref: Ref) -> tuple[Declared, ...]:
+        found = self._neighbours.get(ref)
+        if found is None:
+            found = tuple(other for other in self.world.declaring(ref) if other.consignment != self.own.consignment)
+            self._neighbours[ref] = found
+        return found
+
+    def empties(self, ref: Ref) -> list[Event]:
+        """Empty events of the unit by senders with declared standing here or at a neighbour, by time."""
+        declarers = (self.own, *self.neighbours(ref))
+        found = [
+            event
+            for event in self.events(ref)
+            if is_empty(event) and any(has_direct_standing(event, declared, self.registers) for declared in declarers)
+        ]
+        return sorted(found, key=lambda event: (event.occurred_at, event.event_id))
+
+    def opening(self, declared: Declared, empties: Sequence[Event]) -> datetime:
+        anchor, back, _ = declared.anchor
+        before = [event.occurred_at for event in empties if event.occurred_at <= anchor]
+        return max(anchor - back, before[-1]) if before else anchor - back
+
+    def window(self, ref: Ref) -> Window:
+        known = self._windows.get(ref)
+        if known is not None:
+            return known
+        anchor, back, _ = self.own.anchor
+        last = anchor + timedelta(days=LONGEST_DAYS[ref.kind])
+        if ref.kind == "voyage":
+            window = Window(anchor - back, last)
+        else:
+            empties = self.empties(ref)
+            closing = [e.occurred_at for e in empties if e.milestone == "empty_returned" and e.occurred_at > anchor]
+            cuts = [
+                self.opening(other, empties)
+                for other in self.neighbours(ref)
+                if (other.anchor[0], other.consignment) > (anchor, self.own.consignment) and not self.shares(other, empties)
+            ]
+            window = Window(self.opening(self.own, empties), min([last, *closing[:1]]), min(cuts) if cuts else None)
+        self._windows[ref] = window
+        return window
+
+    def shares(self, other: Declared, empties: Sequence[Event]) -> bool:
+        """Whether both travel in the unit at once (less than a container load)."""
+        first, second = sorted((self.own.anchor[0], other.anchor[0]))
+        if any(first < event.occurred_at <= second for event in empties):
+            return False
+        common = self.own.references & other.references
+        if any(ref.kind in DOCUMENT_KINDS or ref.kind == "voyage" for ref in common):
+            return True
+        return second - first <= timedelta(days=SHARE_DAYS)
+
+    def is_shared(self, ref: Ref) -> bool:
+        if ref.kind == "voyage" or not self.neighbours(ref):
+            return False
+        if ref.kind in DOCUMENT_KINDS:
+            return True
+        if ref.kind not in WINDOWED_KINDS:
+            return False
+        empties = self.empties(ref)
+        return any(self.shares(other, empties) for other in self.neighbours(ref))
+
+    def matches(self, event: Event, known: frozenset[Ref] | set[Ref]) -> Ref | None:
+        """The strongest reference by which the event is this consignment's, given the references known so far."""
+        named = [ref for ref in event.references if ref.kind in LINKING_KINDS]
+        mine = [ref for ref in named if ref in known]
+        for ref in mine:
+            if ref.kind == "consignment":
+                return ref
+        units = [ref for ref in named if ref.kind in PHYSICAL_KINDS]
+        anchor = self.own.anchor[0]
+        for ref in mine:
+            if ref.kind not in DOCUMENT_KINDS or abs(event.occurred_at - anchor) > timedelta(days=DOCUMENT_DAYS):
+                continue
+            if units and self.neighbours(ref) and not any(unit in known for unit in units):
+                continue  # a shared document, and a unit that is not ours
+            return ref
+        documents = [ref for ref in named if ref.kind in DOCUMENT_KINDS]
+        if documents and not any(ref in known for ref in documents) and any(self.neighbours(ref) for ref in documents):
+            return None  # it names a document that we know to be another consignment's
+        for ref in mine:
+            if ref.kind in WINDOWED_KINDS and ref.kind != "voyage" and self.window(ref).holds(event):
+                return ref
+        if not units and not documents:
+            for ref in mine:
+                if ref.kind == "voyage" and self.window(ref).holds(event):
+                    return ref
+        return None
+
+    def candidates(self, references: Iterable[Ref]) -> dict[str, Event]:
+        return {event.event_id: event for ref in sorted(references) for event in self.events(ref)}
+
+    def learn(self, events: Iterable[Event]) -> dict[Ref, str]:
+        """One hop: units and voyages in counting events that carry a declared document. References and their teachers."""
+        own = self.own
+        unlinked = frozenset(own.registration.unlinked)
+        learned: dict[Ref, str] = {}
+        for event in sorted(events, key=lambda e: (e.occurred_at, e.event_id)):
+            if not any(ref in own.documents for ref in event.references):
+                continue
+            for ref in event.references:
+                if ref.kind not in WINDOWED_KINDS or ref in own.references or ref in learned or ref in unlinked:
+                    continue
+                if len(learned) == LEARNED_AT_MOST:
+                    return learned
+                learned[ref] = event.event_id
+        return learned
+
+
+def link(own: Declared, world: Neighbourhood, registers: Registers) -> Linked:
+    """Decides which events count for `own`.
+
+    Standing and learning build on each other, so they are settled in a fixed number of passes: first those with standing of
+    their own (over declared, then learned references) name the next carriers; then all with standing teach references; then
+    all events over all references are judged.
+    """
+    linking = _Linking(own, world, registers)
+    declared = own.references
+    first = linking.candidates(declared)
+
+    def direct(events: dict[str, Event], known: frozenset[Ref] | set[Ref]) -> list[Event]:
+        return [
+            event
+            for event in events.values()
+            if has_direct_standing(event, own, registers) and linking.matches(event, known) is not None
+        ]
+
+    direct_first = direct(first, declared)
+    learned_first = linking.learn(direct_first)
+    reached = declared | learned_first.keys()
+    speaking = direct(first | linking.candidates(learned_first), reached) if learned_first else direct_first
+    named = (event.transport.next_carrier for event in speaking if event.transport and event.sender in own.parties)
+    next_carriers = {code for name in named if name and (code := registers.carrier(name))}
+
+    def stands(event: Event) -> bool:
+        return event.sender in next_carriers or has_direct_standing(event, own, registers)
+
+    learned = linking.learn(e for e in first.values() if stands(e) and linking.matches(e, declared) is not None)
+    known = declared | learned.keys()
+    events = first | linking.candidates(learned) if learned else first
+    matched = [(event, ref) for event in events.values() if (ref := linking.matches(event, known)) is not None]
+    counting = [(event, ref) for event, ref in matched if stands(event)]
+    counting = _without_afterlife(counting)
+    shared = frozenset(ref for ref in known if linking.is_shared(ref))
+    claims = _newest_claims([(event, ref) for event, ref in matched if not stands(event)])
+    warnings = ("no plan and no required_by: windows are guessed from the registration",) if own.anchor[2] else ()
+    return Linked(
+        counted=tuple(
+            Counted(event, any(named in shared for named in event.references))
+            for event, _ in sorted(counting, key=lambda pair: (pair[0].occurred_at, pair[0].event_id))
+        ),
+        claims=claims,
+        learned=learned,
+        standing=own.parties | next_carriers | {event.sender for event, _ in counting},
+        shared=shared,
+        warnings=warnings,
+    )
+
+
+def _without_afterlife(counting: list[tuple[Event, Ref]]) -> list[tuple[Event, Ref]]:
+    """After a unit's delivery only empty, hold and receipt events of it count: it is on its way to the next journey."""
+    delivered: dict[Ref, datetime] = {}
+    for event, _ in counting:
+        if event.milestone == "delivered" and event.classifier == "actual":
+            for ref in event.references:
+                if ref.kind in WINDOWED_KINDS and ref.kind != "voyage":
+                    delivered[ref] = min(event.occurred_at, delivered.get(ref, event.occurred_at))
+    if not delivered:
+        return counting
+    return [
+        (event, ref)
+        for event, ref in counting
+        if ref not in delivered
+        or event.occurred_at <= delivered[ref]
+        or is_empty(event)
+        or event.hold is not None
+        or event.milestone == "delivered"
+    ]
+
+
+def _newest_claims(claims: list[tuple[Event, Ref]]) -> tuple[tuple[Event, Ref], ...]:
+    by_sender: dict[str, list[tuple[Event, Ref]]] = {}
+    for event, ref in sorted(claims, key=lambda pair: (pair[0].occurred_at, pair[0].event_id), reverse=True):
+        kept = by_sender.setdefault(event.sender, [])
+        if len(kept) < CLAIMS_PER_SENDER:
+            kept.append((event, ref))
+    return tuple(pair for sender in sorted(by_sender) for pair in by_sender[sender])

@@ -1,0 +1,40 @@
+"""What the core knows of senders and facilities: a frozen value, handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from schemas.registers_v1 import Facility, Sender
+
+
+@dataclass(frozen=True)
+class Registers:
+    """Senders and facilities by code."""
+
+    senders: Mapping[str, Sender] = field(default_factory=dict)
+    facilities: Mapping[str, Facility] = field(default_factory=dict)
+
+    def kind(self, sender: str) -> str:
+        """The sender's kind; "unknown" where nobody registered it."""
+        known = self.senders.get(sender)
+        return known.kind if known else "unknown"
+
+    def zone(self, facility: str | None) -> str:
+        """The facility's IANA zone; UTC where we do not know it."""
+        known = self.facilities.get(facility or "")
+        return known.zone if known else "UTC"
+
+    def carrier(self, name: str) -> str | None:
+        """The registered sender that a message calls `name` (its code, SCAC or IATA designator)."""
+        return name if name in self.senders else self._by_alias.get(name)
+
+    @cached_property
+    def _by_alias(self) -> dict[str, str]:
+        aliases: dict[str, str] = {}
+        for code, sender in sorted(self.senders.items()):
+            for alias in (sender.scac, sender.iata):
+                if alias:
+                    aliases.setdefault(alias, code)
+        return aliases
