@@ -1,0 +1,60 @@
+"""Fixtures that every test may use. Servers start when first asked for and end with the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.runtime.settings import Settings
+from tests import stack as stacks
+from tests.stack import ROOT, ClickHouse, Kafka, Stack, missing
+
+SERVERS = {"stack", "kafka", "clickhouse", "settings"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for a server or the samples bears the marker, so that `-m 'not stack'` is what it says."""
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        if asked & SERVERS:
+            item.add_marker("stack")
+        if "samples" in asked:
+            item.add_marker("samples")
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The session's servers, none started yet."""
+    servers = Stack(stacks.environ())
+    yield servers
+    servers.close()
+
+
+@pytest.fixture(scope="session")
+def kafka(stack: Stack) -> Kafka:
+    """A real broker: `.bootstrap`; `.kill()` and `.start()` for tests of failure."""
+    return stack.kafka()
+
+
+@pytest.fixture(scope="session")
+def clickhouse(stack: Stack) -> ClickHouse:
+    """A real ClickHouse: `.host`, `.port`, `.http_port`, `.passwords`; `.kill()` and `.start()`."""
+    return stack.clickhouse()
+
+
+@pytest.fixture(scope="session")
+def settings(stack: Stack) -> Settings:
+    """Settings wired to both servers; topics are declared, migrations applied."""
+    return stacks.settings_for(stack)
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of sample messages (LOVLA_SAMPLES, else ../shared/samples beside the repository)."""
+    environ = stacks.environ()
+    folder = Path(environ.get("LOVLA_SAMPLES", ROOT.parent / "shared" / "samples"))
+    if not (folder / "MANIFEST.md").exists():
+        missing("samples", f"no samples at {folder}; set LOVLA_SAMPLES", environ)
+    return folder
