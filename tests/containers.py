@@ -15,12 +15,11 @@ CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:26.9"
 
 def engine_error() -> str | None:
     """None if a Docker engine answers, else why not."""
-    import docker
-    from docker.errors import DockerException
+    from testcontainers.core.docker_client import DockerClient
 
     try:
-        docker.from_env(timeout=5).ping()
-    except DockerException as error:
+        DockerClient(timeout=5).client.ping()
+    except Exception as error:  # the engine's library has an error of its own for each way in which it is not there
         return f"no Docker engine runs ({str(error).splitlines()[0][:100]})"
     return None
 

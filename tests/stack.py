@@ -246,11 +246,11 @@ class Stack:
         if self._clickhouse is None:
             match provider("CLICKHOUSE", self._environ):
                 case "environment":
-                    host, port, http_port = self._environ["LOVLA_CLICKHOUSE"].split(":")
+                    host, native, http = self._environ["LOVLA_CLICKHOUSE"].split(":")
                     passwords = Passwords(
                         *(self._environ.get(f"LOVLA_CLICKHOUSE_{user}_PASSWORD", "") for user in ("WRITER", "READER", "ADMIN"))
                     )
-                    self._clickhouse = GivenClickHouse(host, int(port), int(http_port), passwords)
+                    self._clickhouse = GivenClickHouse(host, int(native), int(http), passwords)
                 case "docker":
                     from tests.containers import clickhouse
 

@@ -27,7 +27,9 @@ def main(data: str) -> None:
         from chdb import _chdb
 
         os.chdir(here)
-    _chdb.query(FOREVER, "TabSeparated", path=data)
+    _chdb.query(  # type: ignore[attr-defined]  # a C extension without stubs
+        FOREVER, "TabSeparated", path=data
+    )
 
 
 if __name__ == "__main__":

@@ -176,8 +176,9 @@ def _short(error: Exception) -> str:
 def relock() -> str:
     """Resolve the roots anew and give the text of the lock file. For maintainers, with network."""
     from jgo import resolve
+    from jgo.maven import Artifact
 
-    found = {}
+    found: dict[tuple[str, str], Artifact] = {}
     for root in ROOTS:
         for artifact in resolve(root):
             if artifact.packaging != "jar" or artifact.classifier:

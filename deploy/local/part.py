@@ -68,8 +68,9 @@ def await_ready(part: Part, running: Running, within_s: float) -> None:
         if reason is None:
             return
         if time.monotonic() > deadline:
+            words = _last_words(part)
             raise StackError(
-                f"{part.name} is not ready after {within_s:.0f} s ({reason}); its log ({part.log}) ends with:\n{_last_words(part)}"
+                f"{part.name} is not ready after {within_s:.0f} s ({reason}); its log ({part.log}) ends with:\n{words}"
             )
         time.sleep(0.1)
 

@@ -57,7 +57,7 @@ def test_only_admin_makes_tables_and_the_reader_only_reads(clickhouse: ClickHous
         ("writer", "DROP TABLE lovla.rights"),
         ("writer", "CREATE TABLE lovla.other (n UInt8) ENGINE = Memory"),
     ):
-        with pytest.raises(ServerException, match="Not enough privileges|readonly"):
+        with pytest.raises(ServerException, match=r"Not enough privileges|readonly"):
             ask(clickhouse, user, sql)
     ask(clickhouse, "admin", "DROP TABLE lovla.rights")
 
