@@ -210,6 +210,7 @@ class Clock(Contract):
     ticks: dict[str, UtcTime] = Field(default_factory=dict)
     outages: tuple[Outage, ...] = ()
     parked: dict[str, UtcTime] = Field(default_factory=dict)
+    unparked: dict[str, Outage] = Field(default_factory=dict, description="newest time each sender waited aside")
     load_end: UtcTime | None = Field(None, description="newest tick that ended a load")
 
 

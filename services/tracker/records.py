@@ -355,6 +355,7 @@ class Clock(Struct, frozen=True, tag_field="record", tag="clock"):
     ticks: dict[str, datetime] = {}
     outages: tuple[Outage, ...] = ()
     parked: dict[str, datetime] = {}
+    unparked: dict[str, Outage] = {}
     load_end: datetime | None = None
 
 

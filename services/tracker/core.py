@@ -1,0 +1,567 @@
+"""The tracker without Kafka: a batch of records in, journeys and changes out; state kept only after `committed()`.
+
+`Tracker.process` works on an overlay (events, registrations, journeys, feeds, time, deadlines). The shell produces what it
+returns in one transaction with the offsets, and then calls `committed`, or `aborted`. All that is decided here is a function of
+the records; nothing asks a clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+
+from services.tracker.clock import Pair, PipelineTime
+from services.tracker.event_store import EventStore, Overlay, linking_references
+from services.tracker.exceptions import Timeline, find, spoken
+from services.tracker.journeys import fold
+from services.tracker.linking import Declared, link
+from services.tracker.publishing import ChangeList, compose, difference, registration_of, tell_milestones
+from services.tracker.records import (
+    Change,
+    Clock,
+    Command,
+    Control,
+    Event,
+    ExceptionState,
+    Feed,
+    Journey,
+    Ref,
+    decode_journey_record,
+    encode,
+)
+from services.tracker.registers import Registers
+from services.tracker.registrations import Judgement, judge
+
+REST_AFTER = timedelta(days=14)  # an ended journey then rests compressed in memory
+CLOSE_AFTER = timedelta(days=400)
+FAULTS_STOP_RATIO = 0.01
+FEED_SILENT_H = {
+    "ocean_carrier": 6.0,
+    "airline": 3.0,
+    "trucker": 1.0,
+    "railway": 1.0,
+    "terminal": 6.0,
+    "customs": 6.0,
+    "forwarder": 6.0,
+}
+
+
+class TooManyFaults(RuntimeError):
+    """Over 1 % of the consignments touched could not be computed: something is wrong with us, not with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvent:
+    """An event as read from shipment.events."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCommand:
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class ReadControl:
+    """A control record, and where it was read."""
+
+    control: Control
+    topic: str
+    partition: int
+
+
+Read = ReadEvent | ReadCommand | ReadControl
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A consignment that could not be computed: it keeps its old journey and is computed again on the next touch."""
+
+    consignment: str
+    text: str
+
+
+@dataclass
+class Outcome:
+    """What a batch gives. `closed`: keys whose journey gets a tombstone."""
+
+    journeys: list[Journey | Feed | Clock] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def shard_of(consignment: str, shards: int) -> int:
+    """The shard that owns a consignment; the same in every process and release."""
+    return int.from_bytes(hashlib.blake2b(consignment.encode(), digest_size=8).digest(), "big") % shards
+
+
+@dataclass
+class State:
+    """What a shard knows. Registrations are those of all consignments, journeys only its own."""
+
+    declared: dict[str, Declared] = field(default_factory=dict)
+    by_reference: dict[Ref, set[str]] = field(default_factory=dict)
+    journeys: dict[str, Journey | bytes] = field(default_factory=dict)
+    by_learned: dict[Ref, set[str]] = field(default_factory=dict)
+    feeds: dict[str, Feed] = field(default_factory=dict)
+    deadlines: list[tuple[datetime, str]] = field(default_factory=list)
+
+    def journey(self, consignment: str) -> Journey | None:
+        kept = self.journeys.get(consignment)
+        if isinstance(kept, bytes):
+            unpacked = decode_journey_record(zlib.decompress(kept))
+            assert isinstance(unpacked, Journey)
+            return unpacked
+        return kept
+
+    def declare(self, declared: Declared) -> None:
+        old = self.declared.get(declared.consignment)
+        if old is not None:
+            for ref in old.references - declared.references:
+                self.by_reference[ref].discard(declared.consignment)
+        for ref in declared.references:
+            self.by_reference.setdefault(ref, set()).add(declared.consignment)
+        self.declared[declared.consignment] = declared
+
+    def forget(self, consignment: str) -> None:
+        declared = self.declared.pop(consignment, None)
+        for ref in declared.references if declared else ():
+            self.by_reference[ref].discard(consignment)
+        self._unlearn(self.journey(consignment), consignment)
+        self.journeys.pop(consignment, None)
+
+    def keep(self, journey: Journey, now: datetime | None) -> None:
+        old = self.journey(journey.consignment)
+        self._unlearn(old, journey.consignment)
+        for ref in learned_references(journey):
+            self.by_learned.setdefault(ref, set()).add(journey.consignment)
+        ended = ended_at(journey)
+        resting = ended is not None and now is not None and now >= ended + REST_AFTER
+        self.journeys[journey.consignment] = zlib.compress(encode(journey)) if resting else journey
+        if journey.next_deadline is not None:
+            heapq.heappush(self.deadlines, (journey.next_deadline, journey.consignment))
+
+    def keep_feed(self, feed: Feed) -> None:
+        self.feeds[feed.consignment] = feed
+        if feed.next_deadline is not None:
+            heapq.heappush(self.deadlines, (feed.next_deadline, feed.consignment))
+
+    def _unlearn(self, journey: Journey | None, consignment: str) -> None:
+        for ref in learned_references(journey) if journey else ():
+            self.by_learned.get(ref, set()).discard(consignment)
+
+
+def learned_references(journey: Journey) -> list[Ref]:
+    return [Ref(ref.kind, ref.value) for ref in journey.references if ref.how == "learned"]
+
+
+def ended_at(journey: Journey) -> datetime | None:
+    """Delivered or cancelled, whichever came first."""
+    delivered = next((s.actual for s in journey.milestones if s.milestone == "delivered" and s.actual), None)
+    return min((at for at in (delivered, journey.cancelled_at) if at is not None), default=None)
+
+
+class _Batch:
+    """The overlay of one batch; also the neighbourhood that linking looks at."""
+
+    def __init__(self, state: State, store: EventStore, time: PipelineTime) -> None:
+        self.state = state
+        self.events = Overlay(store)
+        self.time = time
+        self.declared: dict[str, Declared] = {}
+        self.added: dict[Ref, set[str]] = {}
+        self.journeys: dict[str, Journey] = {}
+        self.feeds: dict[str, Feed] = {}
+        self.closed: list[str] = []
+        self.popped: list[tuple[datetime, str]] = []
+        self.time_changed = False
+
+    def registration(self, consignment: str) -> Declared | None:
+        return self.declared.get(consignment) or self.state.declared.get(consignment)
+
+    def declare(self, declared: Declared) -> None:
+        self.declared[declared.consignment] = declared
+        for ref in declared.references:
+            self.added.setdefault(ref, set()).add(declared.consignment)
+
+    def declarers(self, ref: Ref) -> set[str]:
+        names = self.state.by_reference.get(ref, set()) | self.added.get(ref, set())
+        return {name for name in names if (own := self.registration(name)) is not None and ref in own.references}
+
+    def declaring(self, ref: Ref) -> list[Declared]:
+        found = (self.registration(name) for name in sorted(self.declarers(ref)))
+        return [declared for declared in found if declared is not None]
+
+    def retractors(self, event_id: str) -> list[Event]:
+        return self.events.retractors(event_id)
+
+    def journey(self, consignment: str) -> Journey | None:
+        return self.journeys.get(consignment) or self.state.journey(consignment)
+
+
+class _World:
+    """Adapts a batch to what linking asks for."""
+
+    def __init__(self, batch: _Batch) -> None:
+        self._batch = batch
+
+    def declaring(self, ref: Ref) -> Sequence[Declared]:
+        return self._batch.declaring(ref)
+
+    def events(self, ref: Ref) -> Iterable[Event]:
+        return self._batch.events.by_reference(ref)
+
+    def retractors(self, event_id: str) -> Iterable[Event]:
+        return self._batch.retractors(event_id)
+
+
+class Tracker:
+    """One shard. Call `process`, then exactly one of `committed` and `aborted`."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        registers: Registers,
+        pairs: Iterable[Pair],
+        witness: tuple[str, int],
+        shard: int = 0,
+        shards: int = 1,
+    ) -> None:
+        self.store = store
+        self.registers = registers
+        self.shard, self.shards = shard, shards
+        self.state = State()
+        self.time = PipelineTime(pairs, witness)
+        self._batch: _Batch | None = None
+        self._again: set[str] = set()
+        self._clock_version = 0
+
+    # -- restore ---------------------------------------------------------------------------------------------------
+
+    def restore(self, record: Journey | Feed | Clock) -> None:
+        """Takes in one record of this shard's partition of journeys, newest per key."""
+        if isinstance(record, Clock):
+            self.time.restore(record)
+            self._clock_version = record.version
+        elif isinstance(record, Feed):
+            self.state.keep_feed(record)
+        else:
+            self.state.declare(Declared(registration_of(record)))
+            self.state.keep(record, None)
+
+    def restore_tombstone(self, key: str) -> None:
+        self.state.forget(key)
+
+    def restore_registration(self, command: Command) -> None:
+        """For shards that do not own the consignment: its registration, from the commands' topic."""
+        if shard_of(command.consignment, self.shards) == self.shard:
+            return
+        current = self.state.declared.get(command.consignment)
+        changed, _ = judge(command, current.registration if current else None)
+        if changed is not None:
+            self.state.declare(Declared(changed))
+
+    def reconsider(self, registers: Registers) -> None:
+        """New registers: every journey that is not at rest is computed again with the next batch."""
+        self.registers = registers
+        self._again.update(name for name, kept in self.state.journeys.items() if not isinstance(kept, bytes))
+
+    # -- a batch ---------------------------------------------------------------------------------------------------
+
+    def process(self, records: Iterable[Read]) -> Outcome:
+        """Decides everything that follows from these records. Raises TooManyFaults."""
+        assert self._batch is None, "the batch before was neither committed nor aborted"
+        batch = self._batch = _Batch(self.state, self.store, self.time.copy())
+        outcome = Outcome()
+        touched: dict[str, set[str]] = {name: set() for name in self._again}
+        heard: dict[str, datetime] = {}
+        judged: dict[str, list[tuple[Command, Judgement]]] = {}
+        for record in records:
+            if isinstance(record, ReadEvent):
+                self._take_event(batch, record.event, touched, heard)
+            elif isinstance(record, ReadCommand):
+                self._take_command(batch, record.command, touched, judged)
+            else:
+                batch.time.read(record.control, record.topic, record.partition)
+                batch.time_changed = True
+        now = batch.time.now
+        for consignment in self._due(batch, now):
+            touched.setdefault(consignment, set())
+        self._compute(batch, touched, judged, outcome)
+        self._feeds(batch, heard, touched, outcome)
+        if batch.time_changed:
+            self._clock_version += 1
+            outcome.journeys.append(batch.time.record(self.shard, self._clock_version))
+        return outcome
+
+    def committed(self) -> None:
+        """The transaction is committed: the overlay becomes the state. The shell writes the event store itself."""
+        batch, self._batch = self._batch, None
+        assert batch is not None
+        self.time = batch.time
+        for declared in batch.declared.values():
+            self.state.declare(declared)
+        for journey in batch.journeys.values():
+            self.state.keep(journey, batch.time.now)
+        for feed in batch.feeds.values():
+            self.state.keep_feed(feed)
+        for consignment in batch.closed:
+            self.state.forget(consignment)
+        self._again.clear()
+
+    def batch_events(self) -> list[Event]:
+        """The events that this batch adds to the store."""
+        return list(self._batch.events.events.values()) if self._batch else []
+
+    def aborted(self) -> None:
+        """Nothing of it happened."""
+        batch, self._batch = self._batch, None
+        for entry in batch.popped if batch else ():
+            heapq.heappush(self.state.deadlines, entry)
+
+    # -- parts of a batch ------------------------------------------------------------------------------------------
+
+    def _take_event(self, batch: _Batch, event: Event, touched: dict[str, set[str]], heard: dict[str, datetime]) -> None:
+        heard[event.sender] = max(event.received_at, heard.get(event.sender, event.received_at))
+        changed, old = batch.events.put(event)
+        if not changed:
+            return
+        references = set(linking_references(event))
+        if old is not None:
+            references.update(linking_references(old))
+        for target_id in {event.retracts, old.retracts if old else None} - {None}:
+            target = batch.events.get(str(target_id))
+            if target is not None:
+                references.update(linking_references(target))
+        for ref in references:
+            for consignment in batch.declarers(ref) | self.state.by_learned.get(ref, set()):
+                if self._owns(consignment):
+                    touched.setdefault(consignment, set()).add(event.cause)
+
+    def _take_command(
+        self,
+        batch: _Batch,
+        command: Command,
+        touched: dict[str, set[str]],
+        judged: dict[str, list[tuple[Command, Judgement]]],
+    ) -> None:
+        before = batch.registration(command.consignment)
+        registration, judgement = judge(command, before.registration if before else None)
+        if self._owns(command.consignment):
+            judged.setdefault(command.consignment, []).append((command, judgement))
+        if registration is None or (before is not None and registration is before.registration):
+            return
+        after = Declared(registration)
+        batch.declare(after)
+        moved = after.references if before is None else after.references | before.references
+        for name in {command.consignment, *(n for ref in moved for n in batch.declarers(ref))}:
+            if self._owns(name):
+                touched.setdefault(name, set()).add(command.cause)
+        for ref in moved:
+            for name in self.state.by_learned.get(ref, set()):
+                touched.setdefault(name, set()).add(command.cause)
+
+    def _owns(self, consignment: str) -> bool:
+        return self.shards == 1 or shard_of(consignment, self.shards) == self.shard
+
+    def _due(self, batch: _Batch, now: datetime | None) -> list[str]:
+        """Keys whose deadline T has reached; entries that were overtaken are dropped."""
+        due: list[str] = []
+        heap = self.state.deadlines
+        while heap and now is not None and heap[0][0] <= now:
+            entry = heapq.heappop(heap)
+            batch.popped.append(entry)
+            at, key = entry
+            current = self.state.feeds.get(key) if key.startswith("feed:") else self.state.journey(key)
+            if current is not None and current.next_deadline == at:
+                due.append(key)
+        return due
+
+    def _cause(self, causes: set[str], now: datetime | None, load_end: datetime | None) -> str:
+        """live, unless all that touched it was backfill; deadlines found up to a load's end are backfill too."""
+        if "live" in causes:
+            return "live"
+        if causes:
+            return "backfill"
+        return "backfill" if now is None or (load_end is not None and now <= load_end) else "live"
+
+    def _compute(
+        self,
+        batch: _Batch,
+        touched: dict[str, set[str]],
+        judged: dict[str, list[tuple[Command, Judgement]]],
+        outcome: Outcome,
+    ) -> None:
+        world = _World(batch)
+        faults = 0
+        names = [name for name in touched if not name.startswith("feed:")]
+        for consignment in sorted({*names, *judged}):
+            causes = touched.get(consignment, set()) or {command.cause for command, _ in judged.get(consignment, ())}
+            cause = self._cause(causes, batch.time.now, batch.time.load_end)
+            try:
+                self._recompute(batch, world, consignment, cause, judged.get(consignment, []), outcome)
+            except Exception as error:  # a defect of ours in one consignment must not stop the others
+                faults += 1
+                outcome.faults.append(Fault(consignment, f"{type(error).__name__}: {error}"))
+        if faults > max(1, FAULTS_STOP_RATIO * len(names)):
+            raise TooManyFaults(
+                f"{faults} of {len(names)} consignments could not be computed, first: {outcome.faults[0].consignment}:"
+                f" {outcome.faults[0].text}"
+            )
+
+    def _recompute(
+        self,
+        batch: _Batch,
+        world: _World,
+        consignment: str,
+        cause: str,
+        judged: Sequence[tuple[Command, Judgement]],
+        outcome: Outcome,
+    ) -> None:
+        own = batch.registration(consignment)
+        before = batch.journey(consignment)
+        now = batch.time.now
+        version = max((before.version if before else 0) + 1, int(now.timestamp() * 1000) if now else 1)
+        if own is None:
+            changes = ChangeList(None, consignment, version, cause, now)
+            _tell_judgements(changes, judged)
+            outcome.changes.extend(changes.changes)
+            return
+        linked = link(own, world, self.registers)
+        derived = fold(own, linked, self.registers)
+        outages = batch.time.outages_for(linked.standing)
+        found, next_deadline = find(own, derived, linked.counted, self.registers, now, outages)
+        amended = (
+            own.registration.amended_at
+            if before and own.registration.amended_at != before.amended_at
+            else own.registration.cancelled_at
+            if before and own.registration.cancelled_at != before.cancelled_at
+            else None
+        )
+        differs = difference(before.exceptions if before else (), found, amended)
+        composed = compose(own, linked, derived, differs.states, next_deadline)
+        composed = self._with_life(composed, next_deadline, now)
+        after = msgspec.structs.replace(composed, version=version, cause=cause, at=now)
+        changes = ChangeList(after, consignment, version, cause, now)
+        _tell_judgements(changes, judged)
+        tell_milestones(changes, before, after, derived)
+        for kind, state in differs.told:
+            changes.add(kind, exception=state)
+        ended = ended_at(after)
+        if ended is not None and now is not None and now >= ended + CLOSE_AFTER:
+            changes.add("closed", journey=after)
+            batch.closed.append(consignment)
+            outcome.closed.append(consignment)
+            outcome.changes.extend(changes.changes)
+            return
+        same = before is not None and not changes.changes and _same(before, after)
+        if not same:
+            batch.journeys[consignment] = after
+            outcome.journeys.append(after)
+        outcome.changes.extend(changes.changes)
+
+    def _with_life(self, journey: Journey, next_deadline: datetime | None, now: datetime | None) -> Journey:
+        """An ended journey has two deadlines more: to rest, and to close."""
+        ended = ended_at(journey)
+        if ended is None:
+            return journey
+        later = [at for at in (ended + REST_AFTER, ended + CLOSE_AFTER) if now is None or at > now]
+        candidates = [at for at in (next_deadline, *later[:1]) if at is not None]
+        return msgspec.structs.replace(journey, next_deadline=min(candidates, default=None))
+
+    # -- feeds -----------------------------------------------------------------------------------------------------
+
+    def _feeds(self, batch: _Batch, heard: dict[str, datetime], touched: dict[str, set[str]], outcome: Outcome) -> None:
+        if self.shard != 0:
+            return
+        keys = {f"feed:{sender}" for sender in heard} | {key for key in touched if key.startswith("feed:")}
+        for key in sorted(keys):
+            code = key.removeprefix("feed:")
+            before = self.state.feeds.get(key)
+            last = max(at for at in (heard.get(code), before.last_event_at if before else None) if at is not None)
+            self._feed(batch, key, code, last, before, outcome)
+
+    def _feed(self, batch: _Batch, key: str, code: str, last: datetime, before: Feed | None, outcome: Outcome) -> None:
+        kind = self.registers.kind(code)
+        sender = self.registers.senders.get(code)
+        limit_h = (sender.silent_after_h if sender else None) or FEED_SILENT_H.get(kind)
+        if limit_h is None:
+            return
+        now = batch.time.now
+        timeline = Timeline(now, batch.time.outages_for((code,)))
+        limit = timedelta(hours=limit_h)
+        old = before.exceptions[0] if before and before.exceptions else None
+        state: ExceptionState | None = old
+        told: list[tuple[str, ExceptionState]] = []
+        if timeline.fired(last + limit):
+            level = sum(timeline.fired(last + limit * factor) for factor in (4, 12))
+            state = ExceptionState(
+                key="silent",
+                kind="silent",
+                status="open",
+                severity=("minor", "major", "critical")[level],
+                start=last + limit,
+                party=code,
+                sentence=f"{code} has sent nothing since {last:%d %b %H:%M} UTC; {spoken(limit)} is its limit.",
+            )
+            if old is None or old.status != "open" or old.start != state.start:
+                told.append(("exception_opened", state))
+            elif old.severity != state.severity:
+                told.append(("exception_changed", state))
+        elif old is not None and old.status == "open":
+            # heard again after the silence, or (an older event came late) it was never silent
+            over = last > old.start
+            state = msgspec.structs.replace(old, status="ended" if over else "withdrawn", end=last if over else None)
+            told.append(("exception_ended" if over else "exception_withdrawn", state))
+        version = max((before.version if before else 0) + 1, int(now.timestamp() * 1000) if now else 1)
+        cause = self._cause(set(), now, batch.time.load_end)
+        feed = Feed(
+            consignment=key,
+            sender=code,
+            sender_kind=kind,
+            version=version,
+            cause=cause,
+            at=now,
+            last_event_at=last,
+            silent_after_h=limit_h,
+            exceptions=(state,) if state else (),
+            next_deadline=timeline.next_deadline(),
+        )
+        if before is not None and not told and _feed_same(before, feed):
+            return
+        changes = ChangeList(None, key, version, cause, now)
+        for change, exception in told:
+            changes.add(change, exception=exception)
+        batch.feeds[key] = feed
+        outcome.journeys.append(feed)
+        outcome.changes.extend(changes.changes)
+
+
+def _tell_judgements(changes: ChangeList, judged: Sequence[tuple[Command, Judgement]]) -> None:
+    for command, judgement in judged:
+        changes.add(
+            "command_accepted" if judgement.accepted else "command_refused",
+            command_id=command.command_id,
+            command=command.command,
+            sender=command.sender,
+            declared_version=judgement.declared_version,
+            reason=judgement.reason,
+            text=judgement.text,
+        )
+
+
+def _feed_same(before: Feed, after: Feed) -> bool:
+    return (before.last_event_at, before.next_deadline) == (after.last_event_at, after.next_deadline)
+
+
+def _same(before: Journey, after: Journey) -> bool:
+    """Whether nothing but version, cause and T differ."""
+    return msgspec.structs.replace(after, version=before.version, cause=before.cause, at=before.at) == before

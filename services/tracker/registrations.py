@@ -1,0 +1,119 @@
+"""Judging commands: `judge(command, registration) -> (registration, Judgement)`, in the order of consignment.commands.
+
+Every shard judges every command alike, so that `declared_version` means the same everywhere; the owner publishes the outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from services.tracker.records import Command, DockReceipt, Registration, unit_key
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The outcome of a command; `reason` is a stable code, `text` says what to do."""
+
+    accepted: bool
+    declared_version: int | None
+    reason: str | None = None
+    text: str | None = None
+
+
+_UNKNOWN = ("unknown_or_not_yours", "no consignment of this id is registered under your code")
+
+
+def judge(command: Command, current: Registration | None) -> tuple[Registration | None, Judgement]:
+    """Applies the command, or says why not. Never raises: a refusal is an ordinary outcome."""
+    if command.command == "register":
+        return _register(command, current)
+    if current is None or not _may(command, current):
+        return current, _refused(current, *_UNKNOWN)
+    if current.cancelled_at is not None and command.command != "receive":
+        return current, _refused(current, "cancelled", "the consignment is cancelled")
+    if command.if_match is not None and command.if_match != current.declared_version:
+        return current, _refused(
+            current,
+            "version_mismatch",
+            f"If-Match says {command.if_match}, the consignment is at {current.declared_version}: read it again, then amend",
+        )
+    changed = _apply(command, current)
+    return changed, Judgement(True, changed.declared_version)
+
+
+def _register(command: Command, current: Registration | None) -> tuple[Registration | None, Judgement]:
+    declaration = command.declaration
+    assert declaration is not None
+    if not command.operator and not command.consignment.startswith(f"{command.sender}-"):
+        return current, _refused(current, "not_your_prefix", f"a consignment of {command.sender} begins with {command.sender}-")
+    if current is not None:
+        if current.declaration == declaration and current.buyer == command.sender:
+            return current, Judgement(True, current.declared_version, "unchanged", "it is registered exactly so already")
+        if not _may(command, current):
+            return current, _refused(current, *_UNKNOWN)
+        return current, _refused(current, "exists", "it is registered already: amend it")
+    registered = Registration(
+        consignment=command.consignment,
+        buyer=command.sender,
+        declared_version=1,
+        registered_at=command.received_at,
+        declaration=declaration,
+    )
+    return registered, Judgement(True, 1)
+
+
+def _refused(current: Registration | None, reason: str, text: str) -> Judgement:
+    hidden = reason == _UNKNOWN[0]
+    return Judgement(False, None if current is None or hidden else current.declared_version, reason, text)
+
+
+def _may(command: Command, current: Registration) -> bool:
+    """The buyer that made it, or an operator; the dock counts what it receives."""
+    if command.operator or command.sender == current.buyer:
+        return True
+    declaration = current.declaration
+    docks = (declaration.parties.get("consignee"), declaration.route.place_of_delivery)
+    return command.command == "receive" and command.sender in docks
+
+
+def _apply(command: Command, current: Registration) -> Registration:
+    replace = msgspec.structs.replace
+    version = current.declared_version + 1
+    match command.command:
+        case "amend":
+            return replace(current, declaration=command.declaration, declared_version=version, amended_at=command.received_at)
+        case "cancel":
+            return replace(current, cancelled_at=command.received_at, declared_version=version)
+        case "link":
+            assert command.reference is not None
+            linked = tuple(sorted({*current.linked, command.reference}))
+            unlinked = tuple(ref for ref in current.unlinked if ref != command.reference)
+            return replace(current, linked=linked, unlinked=unlinked, declared_version=version)
+        case "unlink":
+            assert command.reference is not None
+            linked = tuple(ref for ref in current.linked if ref != command.reference)
+            unlinked = tuple(sorted({*current.unlinked, command.reference}))
+            return replace(current, linked=linked, unlinked=unlinked, declared_version=version)
+        case "appoint":
+            assert command.role is not None and command.party is not None
+            appointed = tuple(sorted({*current.appointed, (command.role, command.party)}))
+            return replace(current, appointed=appointed, declared_version=version)
+        case "receive":
+            assert command.occurred_at is not None
+            receipt = DockReceipt(
+                command_id=command.command_id,
+                sender=command.sender,
+                occurred_at=command.occurred_at,
+                received_at=command.received_at,
+                lines=command.lines,
+                final=command.final,
+                unit=unit_key(command.unit) if command.unit else "",
+                recorded_by=command.recorded_by,
+            )
+            if any(known.command_id == receipt.command_id for known in current.receipts):
+                return current
+            return replace(current, receipts=(*current.receipts, receipt))
+        case other:
+            raise ValueError(f"unknown command {other}")

@@ -1,0 +1,286 @@
+"""The rules of docs/exceptions.md, one by one, on hand-made stories."""
+
+from __future__ import annotations
+
+from services.tracker.core import Tracker
+from services.tracker.records import Event, ExceptionState, Journey
+from tests.unit.tracker.build import (
+    BILL,
+    BOX,
+    HOUR,
+    OTHER_BOX,
+    Hold,
+    Place,
+    Ref,
+    Transport,
+    at,
+    command,
+    event,
+    quietly,
+    receipt,
+    register,
+    tell,
+    tracker,
+)
+
+
+def journey(subject: Tracker, consignment: str = "LACDHS-1") -> Journey:
+    found = subject.state.journey(consignment)
+    assert found is not None
+    return found
+
+
+def exceptions(subject: Tracker, consignment: str = "LACDHS-1") -> dict[str, ExceptionState]:
+    return {state.key: state for state in journey(subject, consignment).exceptions}
+
+
+def news(*moments: float) -> list[Event]:
+    """Words that move nothing, so that nobody is silent."""
+    return [event(None, at(day), BOX, key=f"news {day}") for day in moments]
+
+
+def on_time(*, until: str = "delivered") -> list[Event]:
+    story = [
+        event("departed", at(2), BOX, place="CNSHA"),
+        *news(4, 6, 8, 10, 12, 14),
+        event("arrived", at(16), BOX, place="USLAX"),
+        event("discharged", at(17), BOX, place="USLAX"),
+        *news(17.5, 18.2),
+        event("gate_out", at(19), BOX, sender="HBRT", received=at(19, 0.1)),
+        event("arrived_consignee", at(19, 3), BOX, sender="HBRT", received=at(19, 3.1)),
+        event("delivered", at(19, 5), BOX, sender="HBRT", received=at(19, 5.1)),
+    ]
+    names = [e.milestone for e in story]
+    return story[: names.index(until) + 1]
+
+
+def test_a_journey_on_time_has_no_exception() -> None:
+    subject = tracker()
+    tell(subject, register(), *on_time())
+    quietly(subject, at(40))
+    assert exceptions(subject) == {}
+    assert journey(subject).stage == "delivered"
+
+
+def test_overdue_opens_when_t_passes_plan_and_tolerance_and_not_before() -> None:
+    subject = tracker()
+    tell(subject, register(plan={"departed": at(2), "arrived": at(16)}), *on_time(until="departed"), *news(4, 6, 9, 12, 15, 18))
+    quietly(subject, at(16, 11.9))
+    assert "overdue:arrived" not in exceptions(subject)
+    quietly(subject, at(16, 12))
+    found = exceptions(subject)["overdue:arrived"]
+    assert (found.status, found.start, found.severity) == ("open", at(16, 12), "minor")
+    quietly(subject, at(18))
+    assert exceptions(subject)["overdue:arrived"].severity == "major"
+
+
+def test_an_actual_after_the_deadline_ends_it_and_makes_it_late() -> None:
+    subject = tracker()
+    tell(subject, register(plan={"departed": at(2), "arrived": at(16)}), *on_time(until="departed"), *news(4, 6, 9, 12, 15))
+    quietly(subject, at(17))
+    tell(subject, event("arrived", at(17.5), BOX, place="USLAX"))
+    quietly(subject, at(17.6))
+    found = exceptions(subject)
+    assert (found["overdue:arrived"].status, found["overdue:arrived"].end) == ("ended", at(17.5))
+    assert (found["late:arrived"].status, found["late:arrived"].start, found["late:arrived"].late_h) == (
+        "open",
+        at(16, 12),
+        36.0,
+    )
+
+
+def test_an_actual_from_before_the_deadline_that_came_late_withdraws_it() -> None:
+    subject = tracker()
+    tell(subject, register(plan={"departed": at(2), "arrived": at(16)}), *on_time(until="departed"), *news(4, 6, 9, 12, 15))
+    quietly(subject, at(17))
+    outcome = tell(subject, event("arrived", at(16), BOX, place="USLAX", received=at(17.2)))
+    assert exceptions(subject)["overdue:arrived"].status == "withdrawn"
+    assert "exception_withdrawn" in [change.change for change in outcome.changes]
+
+
+def test_a_late_estimate_opens_will_be_late_and_a_newer_one_in_time_ends_it() -> None:
+    subject = tracker()
+    late = event("arrived", at(18), BOX, classifier="estimated", said=at(5), place="USLAX")
+    tell(subject, register(), *on_time(until="departed"), late)
+    quietly(subject, at(6))
+    found = exceptions(subject)["will_be_late:arrived"]
+    assert (found.status, found.start, found.late_h, found.severity) == ("open", at(5, 1), 48.0, "major")
+    tell(subject, event("arrived", at(16, 2), BOX, classifier="estimated", said=at(7), place="USLAX"))
+    quietly(subject, at(7.5))
+    found = exceptions(subject)["will_be_late:arrived"]
+    assert (found.status, found.end) == ("ended", at(7, 1)), "superseded evidence ends, it does not withdraw"
+
+
+def test_the_newest_estimate_retracted_brings_back_the_older_one() -> None:
+    subject = tracker()
+    late = event("arrived", at(18), BOX, classifier="estimated", said=at(5), place="USLAX")
+    good = event("arrived", at(16), BOX, classifier="estimated", said=at(6), place="USLAX")
+    tell(subject, register(), *on_time(until="departed"), late, good)
+    quietly(subject, at(6.5))
+    assert exceptions(subject)["will_be_late:arrived"].status == "ended"
+    tell(subject, event(None, at(7), BOX, key="oops", retracts=good.event_id))
+    quietly(subject, at(7.5))
+    assert exceptions(subject)["will_be_late:arrived"].status == "open"
+
+
+def test_an_estimate_moves_the_deadline_of_overdue() -> None:
+    subject = tracker()
+    late = event("arrived", at(18), BOX, classifier="estimated", said=at(5), place="USLAX")
+    tell(subject, register(plan={"departed": at(2), "arrived": at(16)}), *on_time(until="departed"), late, *news(8, 11, 14, 16))
+    quietly(subject, at(18, 11))
+    assert "overdue:arrived" not in exceptions(subject)
+    quietly(subject, at(18, 12))
+    assert exceptions(subject)["overdue:arrived"].start == at(18, 12)
+
+
+def test_retracting_the_evidence_withdraws() -> None:
+    subject = tracker()
+    late = event("arrived", at(18), BOX, classifier="estimated", said=at(5), place="USLAX")
+    tell(subject, register(), *on_time(until="departed"), late)
+    quietly(subject, at(6))
+    tell(subject, event(None, at(7), BOX, key="oops", retracts=late.event_id))
+    assert exceptions(subject)["will_be_late:arrived"].status == "withdrawn"
+
+
+def test_a_unit_that_stands_longer_than_free_dwells_until_it_gates_out() -> None:
+    subject = tracker()
+    tell(subject, register(plan={"departed": at(2)}), *on_time(until="discharged"), *news(17.9, 18.8, 19.7, 20.6))
+    quietly(subject, at(20, 23))
+    assert "dwell" not in exceptions(subject)
+    quietly(subject, at(21))
+    assert (exceptions(subject)["dwell"].status, exceptions(subject)["dwell"].start) == ("open", at(21))
+    tell(subject, event("gate_out", at(21.3), BOX, sender="HBRT"))
+    assert (exceptions(subject)["dwell"].status, exceptions(subject)["dwell"].end) == ("ended", at(21.3))
+
+
+def test_silence_at_sea_is_noticed_after_three_days_and_ends_with_the_next_word() -> None:
+    subject = tracker()
+    tell(subject, register(plan={"departed": at(2)}), *on_time(until="departed"))
+    quietly(subject, at(5, 1))
+    found = exceptions(subject)["silent"]
+    assert (found.status, found.start) == ("open", at(5, 1))
+    tell(subject, *news(6))
+    assert (exceptions(subject)["silent"].status, exceptions(subject)["silent"].end) == ("ended", at(6, 1))
+
+
+def test_a_hold_is_an_exception_until_it_is_released() -> None:
+    subject = tracker()
+    placed = event(None, at(17, 2), BOX, hold=Hold(kind="customs", state="placed"))
+    tell(subject, register(), *on_time(until="discharged"), placed)
+    quietly(subject, at(17, 4))
+    assert exceptions(subject)["on_hold:customs"].status == "open"
+    tell(subject, event(None, at(18), BOX, hold=Hold(kind="customs", state="released")))
+    quietly(subject, at(18, 2))
+    assert (exceptions(subject)["on_hold:customs"].status, exceptions(subject)["on_hold:customs"].end) == (
+        "ended",
+        at(18),
+    )
+
+
+def test_another_voyage_before_departure_is_a_roll() -> None:
+    subject = tracker()
+    first = Transport(vessel="A", imo="9321483", voyage="015E")
+    second = Transport(vessel="B", imo="9074729", voyage="016E")
+    tell(
+        subject,
+        register(),
+        event("departed", at(2), BILL, classifier="planned", said=at(0.2), transport=first, place="CNSHA"),
+        event("departed", at(9), BILL, classifier="estimated", said=at(1), transport=second, place="CNSHA"),
+    )
+    quietly(subject, at(1.5))
+    assert (exceptions(subject)["rolled"].status, exceptions(subject)["rolled"].start) == ("open", at(1, 1))
+    tell(subject, event("departed", at(9), BILL, transport=second, place="CNSHA"))
+    quietly(subject, at(9.5))
+    assert (exceptions(subject)["rolled"].status, exceptions(subject)["rolled"].end) == ("ended", at(9, 1))
+
+
+def test_what_the_old_vessel_does_after_a_roll_is_no_longer_ours() -> None:
+    subject = tracker()
+    first = Transport(vessel="A", imo="9321483", voyage="015E")
+    second = Transport(vessel="B", imo="9074729", voyage="016E")
+    voyage = Ref("voyage", "9321483/015E")
+    tell(
+        subject,
+        register(refs=(BOX, BILL, voyage)),
+        event("departed", at(9), BILL, classifier="estimated", said=at(1), transport=second, place="CNSHA"),
+        event("departed", at(2), voyage, transport=first, place="CNSHA"),
+        event("arrived", at(15), voyage, transport=first, place="USLAX"),
+    )
+    assert journey(subject).milestone is None
+
+
+def test_a_final_receipt_with_less_than_declared_is_short_and_outlives_delivery() -> None:
+    subject = tracker()
+    tell(subject, register(), *on_time(), receipt(850, at(19, 6), short=150))
+    quietly(subject, at(20))
+    found = exceptions(subject)["short"]
+    assert (found.status, found.severity) == ("open", "major")
+    assert journey(subject).delivered[0].good == 850
+
+
+def test_discharged_off_the_route_is_misrouted_until_it_moves_on() -> None:
+    subject = tracker()
+    tell(subject, register(), *on_time(until="departed"), event("discharged", at(10), BOX, place="KRPUS"))
+    quietly(subject, at(10.5))
+    assert (exceptions(subject)["misrouted"].status, exceptions(subject)["misrouted"].start) == ("open", at(10))
+    tell(subject, event("departed", at(11), BOX, place="KRPUS"))
+    assert exceptions(subject)["misrouted"].status == "ended"
+
+
+def test_two_senders_twelve_hours_apart_are_a_conflict_until_an_operator_settles_it() -> None:
+    subject = tracker()
+    here = Place(facility="LA-APMT", unlocode="USLAX")
+    tell(
+        subject,
+        register(),
+        *on_time(until="discharged"),
+        event("discharged", at(16, 10), BOX, sender="LA-APMT", place=here, received=at(17, 3)),
+    )
+    quietly(subject, at(17, 5))
+    assert (exceptions(subject)["conflict:discharged"].status, exceptions(subject)["conflict:discharged"].start) == (
+        "open",
+        at(17, 3),
+    )
+    discharged = next(s for s in journey(subject).milestones if s.milestone == "discharged")
+    assert (discharged.actual, discharged.sender) == (at(16, 10), "LA-APMT"), "the terminal's word is stronger"
+    tell(subject, event("discharged", at(16, 11), BOX, sender="OPS", received=at(18), recorded_by="Ana"))
+    assert exceptions(subject)["conflict:discharged"].status == "ended"
+
+
+def test_cancelling_ends_what_was_open() -> None:
+    subject = tracker()
+    tell(subject, register(plan={"departed": at(2)}), *on_time(until="departed"))
+    quietly(subject, at(6))
+    assert exceptions(subject)["silent"].status == "open"
+    tell(subject, command("cancel", received_at=at(7)))
+    assert (exceptions(subject)["silent"].status, exceptions(subject)["silent"].end) == ("ended", at(7))
+    assert journey(subject).stage == "cancelled"
+
+
+def test_a_deadline_inside_our_outage_fires_an_hour_after_it_and_never_if_settled_by_then() -> None:
+    subject = tracker()
+    tell(subject, register(plan={"departed": at(2)}), *on_time(until="departed"), now=at(5))
+    tell(subject, now=at(5, 6))  # 6 h without a tick: our door was shut; silence would start at 5 d 1 h
+    assert "silent" not in exceptions(subject)
+    tell(subject, now=at(5, 6) + HOUR / 120)
+    subject_settled = journey(subject)
+    assert subject_settled.next_deadline is not None and subject_settled.next_deadline >= at(5, 7)
+    tell(subject, event(None, at(5, 2), BOX, key="late word", received=at(5, 6.2)))
+    quietly(subject, at(5, 8))
+    assert "silent" not in exceptions(subject)
+
+
+def test_two_containers_are_discharged_when_both_are() -> None:
+    subject = tracker()
+    tell(
+        subject,
+        register(refs=(BOX, OTHER_BOX, BILL)),
+        *on_time(until="arrived"),
+        event("arrived", at(16), OTHER_BOX, place="USLAX"),
+        event("discharged", at(17), BOX, place="USLAX"),
+    )
+    state = next(s for s in journey(subject).milestones if s.milestone == "discharged")
+    assert (state.actual, state.units_done, state.units_total) == (None, 1, 2)
+    tell(subject, event("discharged", at(17.4), OTHER_BOX, place="USLAX"))
+    state = next(s for s in journey(subject).milestones if s.milestone == "discharged")
+    assert (state.actual, state.units_done) == (at(17.4), 2)
