@@ -1,0 +1,140 @@
+"""What goes into a reader and what comes out of it: values only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from schemas.registers_v1 import Facility, Sender
+from schemas.shipment_event_v1 import ShipmentEvent, Warning_
+from schemas.words import Cause
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a message may be (docs/architecture.md, "Limits"). `ratio`: decompressed to compressed bytes;
+    `depth`, `values`: of JSON."""
+
+    decoded_bytes: int = 20 * MIB
+    ratio: int = 20
+    events: int = 1_000
+    depth: int = 32
+    values: int = 500_000
+
+
+LIMITS = Limits()
+
+
+class Unreadable(Exception):
+    """The message as a whole cannot be read. `code` is stable, `where` a line, segment or JSON pointer, `text` a sentence."""
+
+    def __init__(self, code: str, where: str, text: str) -> None:
+        super().__init__(f"{where}: {code}: {text}" if where else f"{code}: {text}")
+        self.code = code
+        self.where = where[:128]
+        self.text = text[:500]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One event, set or line that cannot be read; the others of the message are unharmed. `payload`: its own bytes."""
+
+    code: str
+    where: str
+    text: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one statement of the message: an event, or a problem. `position`: its place in the message."""
+
+    position: str
+    event: ShipmentEvent | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A message read. `verdicts` in the order of the message; `warnings`: about its envelope, not about one event."""
+
+    standard: str
+    verdicts: tuple[Verdict, ...]
+    warnings: tuple[Warning_, ...] = ()
+
+    @property
+    def events(self) -> tuple[ShipmentEvent, ...]:
+        return tuple(verdict.event for verdict in self.verdicts if verdict.event is not None)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(verdict.problem for verdict in self.verdicts if verdict.problem is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Registers:
+    """The senders and facilities that readers look up; make one by `of` whenever a register changes."""
+
+    senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
+    facilities: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
+    by_scac: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
+    by_smdg: Mapping[str, tuple[Facility, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    by_gln: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
+    by_unlocode: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
+    by_iata: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
+    by_city: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def empty(cls) -> Registers:
+        """No register at all: codes of facilities stay unknown, zones come from public tables."""
+        return cls()
+
+    @classmethod
+    def of(cls, senders: Iterable[Sender], facilities: Iterable[Facility]) -> Registers:
+        """Index both registers. Of several that share a key the one with the least code counts, so that order does not."""
+        people = sorted(senders, key=lambda sender: sender.code)
+        places = sorted(facilities, key=lambda facility: facility.code)
+        smdg: dict[str, tuple[Facility, ...]] = {}
+        scac: dict[str, Sender] = {}
+        gln: dict[str, Facility] = {}
+        locode: dict[str, Facility] = {}
+        iata: dict[str, Facility] = {}
+        city: dict[str, Facility] = {}
+        for sender in people:
+            if sender.scac:
+                scac.setdefault(sender.scac, sender)
+        for place in places:
+            if place.smdg:
+                smdg[place.smdg.upper()] = (*smdg.get(place.smdg.upper(), ()), place)
+            for key, index in ((place.gln, gln), (place.unlocode, locode), (place.iata, iata), (place.city, city)):
+                if key:
+                    index.setdefault(key.upper(), place)
+        return cls(
+            senders=MappingProxyType({sender.code: sender for sender in people}),
+            facilities=MappingProxyType({place.code: place for place in places}),
+            by_scac=MappingProxyType(scac),
+            by_smdg=MappingProxyType(smdg),
+            by_gln=MappingProxyType(gln),
+            by_unlocode=MappingProxyType(locode),
+            by_iata=MappingProxyType(iata),
+            by_city=MappingProxyType(city),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of a message besides its bytes. `received_at` is aware; `operator`: the key had that scope."""
+
+    sender: str
+    received_at: datetime
+    registers: Registers
+    raw_sha256: str
+    raw_partition: int | None = None
+    raw_offset: int | None = None
+    cause: Cause = "live"
+    recorded_by: str | None = None
+    operator: bool = False

@@ -1,0 +1,149 @@
+"""JSON of strangers: what the format leaves open, or lenient parsers let through, is refused with its place.
+
+Refused: bytes that are not UTF-8, NaN and infinities (`1e999` too), integers past 64 bits, a key twice in one object, NUL and
+other control characters and lone surrogates in strings, depth past the limit, more values than a message of events can hold (parsed, each costs a hundred bytes), anything after the value.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+from services.ingest.readers.model import LIMITS, Limits, Unreadable
+
+# The closing quote is optional so that each match consumes what it scanned: linear even on unbalanced quotes.
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_INTEGER_DIGITS = 19  # 2**63 has 19
+
+
+class _Refused:
+    """Stands in the parsed value where something must be refused; the walk finds it and knows its pointer."""
+
+    __slots__ = ("code", "text")
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        self.text = text
+
+
+class _Repeated(dict[str, Any]):
+    """An object with a key that stands in it more than once."""
+
+    __slots__ = ("key",)
+    key: str
+
+
+def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:
+    """The value of `body` (a byte order mark is ignored). Raises Unreadable with line and column, or a JSON pointer."""
+    text = decode_utf8(body) if isinstance(body, bytes) else body
+    if not text.strip():
+        raise Unreadable("empty", "", "there is nothing to read")
+    if text.count(",") + text.count("[") + text.count("{") > limits.values:
+        raise Unreadable("too_many_values", "", f"more than {limits.values} values; send several messages")
+    _check_depth(text, limits.depth)
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise Unreadable("not_json", f"line {error.lineno} column {error.colno}", f"not JSON: {error.msg}") from error
+    _check_values(value)
+    return value
+
+
+def decode_utf8(body: bytes) -> str:
+    """`body` as text without its byte order mark; raises Unreadable."""
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable("not_utf8", f"byte {error.start}", "JSON must be UTF-8") from error
+
+
+def pointer(parent: str, key: str | int) -> str:
+    """The JSON pointer (RFC 6901) of a member."""
+    return f"{parent}/{key}" if isinstance(key, int) else f"{parent}/{key.replace('~', '~0').replace('/', '~1')}"
+
+
+def _check_depth(text: str, most: int) -> None:
+    depth = 0
+    for match in _BRACKETS.finditer(text):
+        bracket = match.group()
+        if bracket in ("[", "{"):
+            depth += 1
+            if depth > most:
+                line = text.count("\n", 0, match.start()) + 1
+                column = match.start() - text.rfind("\n", 0, match.start())
+                raise Unreadable("too_deep", f"line {line} column {column}", f"more than {most} levels of nesting")
+        elif bracket in ("]", "}"):
+            depth -= 1
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) == len(pairs):
+        return value
+    seen: set[str] = set()
+    repeated = _Repeated(value)
+    for key, _ in pairs:
+        if key in seen:
+            repeated.key = key
+        seen.add(key)
+    return repeated
+
+
+def _float(text: str) -> float | _Refused:
+    number = float(text)
+    return number if math.isfinite(number) else _Refused("bad_number", f"{text[:40]} is beyond what a number can hold")
+
+
+def _integer(text: str) -> int | _Refused:
+    if len(text.lstrip("-")) > _INTEGER_DIGITS:
+        return _Refused("bad_number", f"{text[:40]} is beyond 64 bits")
+    return int(text)
+
+
+def _constant(text: str) -> _Refused:
+    return _Refused("bad_number", f"{text} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_integer, parse_constant=_constant)
+
+
+def _check_values(value: Any, path: tuple[str | int, ...] = ()) -> None:
+    """Walk in document order (no deeper than the depth that was checked); raise at the first thing that must be refused."""
+    if isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, dict):
+        if isinstance(value, _Repeated):
+            text = f"the key {shown(value.key)} stands more than once in this object"
+            raise Unreadable("duplicate_key", _pointer(path), text)
+        for key, member in value.items():
+            _check_text(key, path)
+            if isinstance(member, (str, dict, list, _Refused)):
+                _check_values(member, (*path, key))
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            if isinstance(member, (str, dict, list, _Refused)):
+                _check_values(member, (*path, index))
+    elif isinstance(value, _Refused):
+        raise Unreadable(value.code, _pointer(path), value.text)
+
+
+def _pointer(path: tuple[str | int, ...]) -> str:
+    where = ""
+    for key in path:
+        where = pointer(where, key)
+    return shown(where)
+
+
+def _check_text(text: str, path: tuple[str | int, ...]) -> None:
+    found = _FORBIDDEN.search(text)
+    if found:
+        what = "a lone surrogate" if found.group() >= "\ud800" else f"the control character U+{ord(found.group()):04X}"
+        raise Unreadable("bad_character", _pointer(path), f"{what} is not allowed in a string")
+
+
+def shown(text: str) -> str:
+    """`text` safe to show: without control characters and lone surrogates, and short."""
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)[:128]
