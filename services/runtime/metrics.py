@@ -44,6 +44,7 @@ GaugeName = Literal[
     "lovla_tracker_journeys",
     "lovla_tracker_open_exceptions",
     "lovla_parked",
+    "lovla_sink_lag_records",
     "lovla_sink_audit_missing_rows",
     "lovla_sink_audit_double_rows",
 ]
@@ -87,6 +88,7 @@ CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
     "lovla_tracker_journeys": Metric("Journeys held, by state.", ("state",)),
     "lovla_tracker_open_exceptions": Metric("Open exceptions, by kind.", ("kind",)),
     "lovla_parked": Metric("What is parked after faults of ours.", ("stage",)),
+    "lovla_sink_lag_records": Metric("Records of a topic that are not yet rows.", ("topic",)),
     "lovla_sink_audit_missing_rows": Metric("Records of Kafka that ClickHouse has not.", ("table",)),
     "lovla_sink_audit_double_rows": Metric("Rows that ClickHouse has more than once.", ("table",)),
     "lovla_loop_process_seconds": Metric("Time the stage took for a batch.", ("loop",)),
