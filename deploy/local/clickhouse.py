@@ -16,6 +16,8 @@ from xml.sax.saxutils import escape
 
 import psutil
 
+from deploy.local.part import refused
+
 DATABASE = "lovla"
 RUNNER = Path(__file__).with_name("clickhouse_server.py")
 
@@ -136,7 +138,7 @@ class ClickHouseServer:
         """Ready when both doors answer."""
         import httpx
 
-        answer = self.query("SELECT 1")
+        answer = refused(self.tcp_port) or self.query("SELECT 1")
         if answer is not None:
             return answer
         try:
@@ -147,12 +149,9 @@ class ClickHouseServer:
 
     def query(self, sql: str) -> str | None:
         """Run a statement as admin on the native port; None, or why it failed."""
-        import logging
-
         from clickhouse_driver import Client
         from clickhouse_driver.errors import Error
 
-        logging.getLogger("clickhouse_driver.connection").setLevel(logging.CRITICAL)  # a refused connection is expected here
         client = Client(
             "127.0.0.1",
             port=self.tcp_port,

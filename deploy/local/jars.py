@@ -71,12 +71,15 @@ def ensure(progress: Progress = lambda done, total, name: None) -> list[Path]:
     Raises:
         StackError: a registry that does not answer, or a jar that is not what the lock says.
     """
-    jars = locked()
-    missing = [jar for jar in jars if not _whole(jar)]
-    if missing:
+    if wanting():
         with _alone():
-            _fetch_all([jar for jar in missing if not _whole(jar)], progress)  # another process may just have done it
-    return [jar.path for jar in jars]
+            _fetch_all(wanting(), progress)  # another process may just have done it
+    return [jar.path for jar in locked()]
+
+
+def wanting() -> list[Jar]:
+    """The jars that are missing, cut short or altered."""
+    return [jar for jar in locked() if not _whole(jar)]
 
 
 def _stamp() -> Path:

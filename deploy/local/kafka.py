@@ -12,6 +12,7 @@ from pathlib import Path
 
 from deploy.local import jars
 from deploy.local.errors import StackError
+from deploy.local.part import refused
 from deploy.local.process import tail
 
 YEAR_MIN = 365 * 24 * 60
@@ -192,6 +193,9 @@ class KafkaServer:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
+        nobody = refused(self.port)
+        if nobody is not None:
+            return nobody
         admin = AdminClient(
             {"bootstrap.servers": self.bootstrap, "socket.timeout.ms": 2000, "log_level": 0, "reconnect.backoff.max.ms": 200},
             logger=None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -55,24 +56,43 @@ def launch(part: Part) -> Running:
 
 
 def await_ready(part: Part, running: Running, within_s: float) -> None:
-    """Return when the part serves. A process that died fails at once, with the end of its log.
+    """Return when the part serves; see `await_all`."""
+    await_all({part: running}, within_s)
+
+
+def await_all(parts: Mapping[Part, Running], within_s: float, on_ready: Callable[[Part], None] = lambda part: None) -> None:
+    """Return when all serve. A process that died fails at once, with the end of its log.
 
     Raises:
-        StackError: it died, or is not ready in time.
+        StackError: one died, or is not ready in time.
     """
     deadline = time.monotonic() + within_s
+    waiting = dict(parts)
     while True:
-        if not running.alive():
-            raise StackError(f"{part.name} ended while starting; its log ({part.log}) ends with:\n{_last_words(part)}")
-        reason = part.not_ready()
-        if reason is None:
+        for part, running in list(waiting.items()):
+            if not running.alive():
+                raise StackError(f"{part.name} ended while starting; its log ({part.log}) ends with:\n{_last_words(part)}")
+            answer = part.not_ready()
+            if answer is None:
+                del waiting[part]
+                on_ready(part)
+            elif time.monotonic() > deadline:
+                raise StackError(
+                    f"{part.name} is not ready after {within_s:.0f} s ({answer}); "
+                    f"its log ({part.log}) ends with:\n{_last_words(part)}"
+                )
+        if not waiting:
             return
-        if time.monotonic() > deadline:
-            words = _last_words(part)
-            raise StackError(
-                f"{part.name} is not ready after {within_s:.0f} s ({reason}); its log ({part.log}) ends with:\n{words}"
-            )
         time.sleep(0.1)
+
+
+def refused(port: int) -> str | None:
+    """Why nobody answers on a port of 127.0.0.1; None if somebody does. Spares a client library its retries."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError as error:
+        return f"port {port}: {error.strerror or error}"
+    return None
 
 
 def _last_words(part: Part) -> str:

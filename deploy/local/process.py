@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ import psutil
 
 # psutil derives the start time from the boot time, which a clock correction may move a little between two readings.
 START_TIME_TOLERANCE_S = 2.0
+PORTS = range(20_000, 32_000)
+LOG_ROLL_BYTES = 20 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Running:
 def start(argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str]) -> Running:
     """Start `argv` detached (own session, no stdin, output appended to `log`)."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_ROLL_BYTES:
+        log.replace(log.with_name(log.name + ".1"))
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: S603  the command is ours
             argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
@@ -121,15 +126,19 @@ def tail(log: Path, lines: int = 15) -> str:
         return ""
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, all different."""
-    with contextlib.ExitStack() as held:
-        ports = []
-        for _ in range(count):
-            probe = held.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            ports.append(int(probe.getsockname()[1]))
-        return ports
+def free_ports(count: int, avoid: Collection[int] = ()) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on, all different, and none of `avoid`.
+
+    They lie below the range from which systems take the ports of outgoing connections: a port that is kept must still be
+    free at the next start, and a client that tries a dead server's port must not happen to connect to itself.
+    """
+    ports: list[int] = []
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        if len(ports) == count:
+            break
+        if port not in avoid and not port_taken(port):
+            ports.append(port)
+    return ports
 
 
 def port_taken(port: int) -> bool:

@@ -1,0 +1,237 @@
+"""`lovla up | down | status | doctor | topics | setup`: the local stack at a person's fingertips."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from deploy.local import jars
+from deploy.local.errors import StackError
+from deploy.local.stack import NAMES, PORT_SETTINGS, PartStatus, Stack
+from services.runtime.settings import SettingsError
+
+StateDir = Annotated[
+    Path, typer.Option("--state-dir", envvar="LOVLA_STATE_DIR", help="Folder of data, logs, ports and passwords.")
+]
+Only = Annotated[str, typer.Option("--only", help=f"Names with commas, of: {', '.join(NAMES)}.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+DEFAULT_STATE_DIR = Path(".lovla")
+ALL = ",".join(NAMES)
+COLOURS = {
+    "running": "green",
+    "not ready": "yellow",
+    "died": "red",
+    "stopped": "dim",
+    "ok": "green",
+    "warning": "yellow",
+    "wrong": "red",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of the local stack."""
+    for verb in (up, down, status, doctor, topics, setup):
+        app.command()(verb)
+
+
+def up(
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    only: Only = ALL,
+    port: Annotated[list[str] | None, typer.Option("--port", help="NAME=PORT; kept for later starts. Repeatable.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start what does not run: Kafka, ClickHouse, our services. Waits until all of it serves."""
+    with _errors():
+        stack = _stack(state_dir)
+        names = _names(only)
+        with _telling() as (note, jar_progress):
+            started = stack.up(names, _ports(port or []), note, jar_progress)
+        if as_json:
+            _print_json([asdict(part) for part in stack.status() if part.name in names])
+            return
+        told = "started " + ", ".join(started) if started else "everything was running already"
+        typer.echo(f"{told}; `lovla status` shows it, `lovla down` stops it.")
+        api = next((part for part in stack.parts() if part.name == "api" and "api" in names), None)
+        if api is not None:
+            typer.echo(f"API: http://127.0.0.1:{api.ports['api']}  (its pages: /docs)")
+
+
+def down(state_dir: StateDir = DEFAULT_STATE_DIR, only: Only = ALL) -> None:
+    """Stop what `up` started here, and nothing else. Data stays."""
+    with _errors():
+        with _telling() as (note, _):
+            stopped = _stack(state_dir).down(_names(only), note)
+        typer.echo(f"stopped {', '.join(stopped)}." if stopped else "nothing was running.")
+
+
+def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> None:
+    """Who runs, since when, who died, on which ports, and how far behind. Exit code 1 unless all of it serves."""
+    with _errors():
+        stack = _stack(state_dir)
+        parts = stack.status()
+        lags = []
+        if any(part.name == "kafka" and part.state == "running" for part in parts):
+            from deploy.local.lag import lags as measure
+
+            with contextlib.suppress(StackError):  # a broker just restarted: lag is a courtesy here
+                lags = measure(stack.kafka())
+        if as_json:
+            _print_json(
+                {
+                    "state_dir": str(stack.state_dir),
+                    "parts": [asdict(part) for part in parts],
+                    "lags": [asdict(lag) for lag in lags],
+                }
+            )
+        else:
+            _print_status(parts)
+            if lags:
+                table = Table("group", "topic", "behind")
+                for lag in lags:
+                    table.add_row(lag.group, lag.topic, f"{lag.behind:,}")
+                _console().print(table)
+        if any(part.state != "running" for part in parts):
+            raise typer.Exit(1)
+
+
+def doctor(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> None:
+    """Look for everything that could keep the stack from running. Exit code 1 if something is wrong."""
+    from deploy.local.doctor import examine
+
+    with _errors():
+        findings = list(examine(_stack(state_dir)))
+        if as_json:
+            _print_json([asdict(finding) for finding in findings])
+        else:
+            table = Table("", "what", "found", "what to do")
+            for finding in findings:
+                colour = COLOURS[finding.verdict]
+                table.add_row(f"[{colour}]{finding.verdict}[/]", finding.what, finding.found, finding.advice)
+            _console().print(table)
+        if any(finding.verdict == "wrong" for finding in findings):
+            raise typer.Exit(1)
+
+
+def topics(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> None:
+    """Declare the topic table on Kafka (harmless to repeat) and show it."""
+    from deploy.local.topics import declare
+    from services.runtime.settings import Settings
+
+    with _errors():
+        settings = Settings.load(state_dir)
+        declared = declare(settings.kafka, settings.shards)
+        if as_json:
+            _print_json([asdict(topic) for topic in declared])
+            return
+        table = Table("topic", "partitions", "kept", "outcome")
+        for topic in declared:
+            kept = f"{topic.kept} days" if topic.kept.isdigit() else topic.kept
+            table.add_row(topic.name, str(topic.partitions), kept, topic.outcome)
+        _console().print(table)
+
+
+def setup() -> None:
+    """Fetch Kafka's jars and check them, so that later starts need no network."""
+    with _errors():
+        with _telling() as (_, jar_progress):
+            found = jars.ensure(jar_progress)
+        typer.echo(f"{len(found)} jars are whole in {jars.cache()}.")
+
+
+def _stack(state_dir: Path) -> Stack:
+    given = {name: os.environ[name] for name in ("LOVLA_KAFKA", "LOVLA_CLICKHOUSE") if os.environ.get(name)}
+    return Stack(state_dir, given)
+
+
+def _names(only: str) -> list[str]:
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    for name in names:
+        if name not in NAMES:
+            raise StackError(f"--only {name}: there is no such part; there are {', '.join(NAMES)}")
+    return names
+
+
+def _ports(chosen: list[str]) -> dict[str, int]:
+    ports = {}
+    for choice in chosen:
+        name, _, number = choice.partition("=")
+        if name not in PORT_SETTINGS or not number.isdigit() or not 0 < int(number) < 65536:
+            raise StackError(f"--port {choice}: write NAME=PORT, with a name of {', '.join(PORT_SETTINGS)}")
+        ports[name] = int(number)
+    return ports
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    """An error that a person can mend is a sentence on stderr and exit code 1."""
+    try:
+        yield
+    except (StackError, SettingsError) as error:
+        typer.echo(f"lovla: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[tuple[Callable[[str, str], None], jars.Progress]]:
+    """Progress on stderr: a line for what happened, and on a terminal a bar for downloads."""
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("fetching jars", visible=False, total=None)
+
+        def on_jar(done: int, total: int, name: str) -> None:
+            progress.update(bar, visible=True, completed=done, total=total, description=f"fetching jars: {name}")
+            if not console.is_terminal and (done == total or done % 10 == 0):
+                console.print(f"fetching jars: {done} of {total}")
+
+        yield lambda part, text: console.print(f"{part:>10}  {text}", markup=False, soft_wrap=True), on_jar
+
+
+def _console() -> Console:
+    """A pipe has no width: room enough that nothing is cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=200)
+
+
+def _print_status(parts: list[PartStatus]) -> None:
+    table = Table("part", "state", "pid", "since", "ports", "log")
+    for part in parts:
+        colour = COLOURS[part.state]
+        since = f"{part.since:%Y-%m-%d %H:%M:%S}Z" if part.since and part.state != "died" else ""
+        if part.state == "died":
+            since = f"last wrote {part.last_word:%Y-%m-%d %H:%M:%S}Z" if part.last_word else ""
+        ports = " ".join(f"{name}={port}" if name != part.name else str(port) for name, port in part.ports.items())
+        state = f"[{colour}]{part.state}[/]"
+        table.add_row(part.name, state, str(part.pid or ""), since, ports, _short(part.log))
+    _console().print(table)
+    for part in parts:
+        if part.state == "died":
+            typer.echo(f"{part.name} died: see {part.log}; `lovla up` starts it again.")
+        elif part.state == "not ready":
+            typer.echo(f"{part.name} does not serve: {part.reason}")
+
+
+def _short(path: str) -> str:
+    here = f"{Path.cwd()}{os.sep}"
+    return path.removeprefix(here)
+
+
+def _print_json(value: object) -> None:
+    def plain(thing: object) -> str:
+        if isinstance(thing, datetime):
+            return thing.astimezone(UTC).isoformat()
+        raise TypeError(type(thing).__name__)
+
+    sys.stdout.write(json.dumps(value, default=plain, indent=2) + "\n")
