@@ -6,6 +6,7 @@ a function of the set of records it was given: any order, any repetition.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,6 +122,11 @@ class DiskEventStore:
         self._limit = cached_references
         self._cache: dict[Ref, dict[str, Event]] = {}
         self._retracting = {key.split(b"\0")[0][1:].decode() for key in self._keys(b"x")}
+
+    @staticmethod
+    def destroy(folder: Path) -> None:
+        """Removes a closed store from disk."""
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _keys(self, prefix: bytes) -> Iterable[bytes]:
         iterator = self._db.iter()

@@ -1,0 +1,392 @@
+"""The tracker's process: lease, restore, loop. Everything that is decided is decided in `core`.
+
+The order at start: 1. own shard k (partition k of tracker.shards); 2. `init_transactions` with `tracker-k`, which fences the
+predecessor and settles what it left open; 3. committed offsets of group `tracker-k`; 4. restore journeys partition k; 5. catch
+the event store up from its position to the committed offsets, and no further; 6. the loop.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from schemas.dead_letter_v1 import DeadLetter
+from schemas.journey_change_v1 import CommandJudged, ExceptionChanged, HandedOver, JourneyClosed, MilestoneReached
+from schemas.journey_v1 import Clock as ClockContract
+from schemas.journey_v1 import Feed as FeedContract
+from schemas.journey_v1 import Journey as JourneyContract
+from schemas.registers_v1 import Facility, Sender
+from schemas.shipment_event_v1 import CONTROL_KEY
+from schemas.topics import (
+    CONSIGNMENT_COMMANDS,
+    DEAD_LETTERS,
+    FACILITIES,
+    JOURNEY_CHANGES,
+    JOURNEYS,
+    RAW_MESSAGES,
+    SENDERS,
+    SHIPMENT_EVENTS,
+)
+from services.runtime import logs, metrics, wire
+from services.runtime.lease import ShardLease
+from services.runtime.loop import (
+    AssignedSource,
+    Limits,
+    Output,
+    OwnershipLost,
+    Record,
+    StageFailed,
+    TransactionalLoop,
+    read_range,
+    restore,
+)
+from services.runtime.register import RegisterView
+from services.runtime.settings import Settings
+from services.tracker.core import Fault, Outcome, Read, ReadCommand, ReadControl, ReadEvent, Tracker
+from services.tracker.event_store import DiskEventStore
+from services.tracker.publishing import change_id
+from services.tracker.records import (
+    Change,
+    Clock,
+    Event,
+    Feed,
+    Journey,
+    decode_command,
+    decode_control,
+    decode_event,
+    decode_journey_record,
+    encode,
+)
+from services.tracker.registers import Registers
+
+BATCH = Limits(records=5_000)
+CATCH_UP_EVENTS = 10_000  # events written to the store at once while it catches up
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CONTRACTS = {
+    "milestone_reached": MilestoneReached,
+    "handed_over": HandedOver,
+    "command_accepted": CommandJudged,
+    "command_refused": CommandJudged,
+    "closed": JourneyClosed,
+}
+log = logs.get("tracker")
+
+
+def decode(record: Record) -> Read | None:
+    """A record of the two topics as the core reads it; None for what is not for us (a tombstone)."""
+    if record.value is None:
+        return None
+    if record.key == CONTROL_KEY:
+        return ReadControl(decode_control(record.value), record.topic, record.partition)
+    if record.topic == SHIPMENT_EVENTS.name:
+        return ReadEvent(decode_event(record.value))
+    return ReadCommand(decode_command(record.value))
+
+
+class TrackerStage:
+    """The core under the loop: decodes, encodes, and writes the event store once Kafka has the batch."""
+
+    def __init__(self, tracker: Tracker, store: DiskEventStore, shard: int, registers: Callable[[], Registers | None]) -> None:
+        """`registers` gives new registers once after they changed, else None."""
+        self._tracker = tracker
+        self._store = store
+        self._shard = shard
+        self._registers = registers
+        self._positions: dict[int, int] = {}
+        self._events: list[Event] = []
+
+    def process(self, batch: Sequence[Record]) -> Sequence[Output]:
+        if (changed := self._registers()) is not None:
+            self._tracker.reconsider(changed)
+        reads: list[Read] = []
+        outputs: list[Output] = []
+        for record in batch:
+            try:
+                read = decode(record)
+            except msgspec.MsgspecError as error:
+                outputs.append(_poison(record, str(error)))
+                continue
+            if read is not None:
+                reads.append(read)
+        outcome = self._tracker.process(reads)
+        self._events = self._tracker.batch_events()
+        self._positions = {r.partition: r.offset + 1 for r in batch if r.topic == SHIPMENT_EVENTS.name}
+        return outputs + self._outputs(outcome)
+
+    def committed(self) -> None:
+        self._tracker.committed()
+        self._store.write(self._events, self._positions)
+        metrics.counter("lovla_tracker_events_total", fate="stored").inc(len(self._events))
+        self._events = []
+        self._measure()
+
+    def aborted(self) -> None:
+        self._tracker.aborted()
+        self._events = []
+
+    def _outputs(self, outcome: Outcome) -> list[Output]:
+        outputs = [self._journey(journey) for journey in outcome.journeys]
+        outputs += [Output(JOURNEYS.name, key.encode(), None, self._shard) for key in outcome.closed]
+        outputs += [_change(change) for change in outcome.changes]
+        outputs += [_dead_letter(fault, self._shard) for fault in outcome.faults]
+        for change in outcome.changes:
+            metrics.counter("lovla_tracker_changes_total", kind=change.change).inc()
+        return outputs
+
+    def _journey(self, record: Journey | Feed | Clock) -> Output:
+        contract = (
+            JourneyContract if isinstance(record, Journey) else FeedContract if isinstance(record, Feed) else ClockContract
+        )
+        at = record.at if isinstance(record, (Journey, Feed)) else max(record.ticks.values(), default=_EPOCH)
+        headers = wire.headers(contract, id=f"{record.consignment}@{record.version}", source="tracker", time=at or _EPOCH)
+        return Output(JOURNEYS.name, record.consignment.encode(), encode(record), self._shard, headers)
+
+    def _measure(self) -> None:
+        state, now = self._tracker.state, self._tracker.time.now
+        metrics.gauge("lovla_tracker_journeys", state="held").set(len(state.journeys))
+        if now is not None:
+            # a figure for people, so the machine's own clock serves
+            metrics.gauge("lovla_tracker_time_age_seconds", shard=str(self._shard)).set(time.time() - now.timestamp())
+
+
+def _change(change: Change) -> Output:
+    contract = _CONTRACTS.get(change.change, ExceptionChanged)
+    headers = wire.headers(contract, id=change.change_id, source="tracker", time=change.at or _EPOCH)
+    return Output(JOURNEY_CHANGES.name, change.consignment.encode(), encode(change), None, headers)
+
+
+def _dead_letter(fault: Fault, shard: int) -> Output:
+    letter = DeadLetter(
+        letter_id=change_id(fault.consignment, 0, 0),
+        stage="tracker",
+        sender=fault.consignment[:128],
+        reason="fault",
+        where=fault.consignment[:128],
+        text=f"the journey could not be computed: {fault.text}"[:500],
+        topic=JOURNEYS.name,
+        partition=shard,
+        offset=0,
+        received_at=_EPOCH,
+        retryable=True,
+    )
+    log.error("tracker.fault", consignment=fault.consignment, text=fault.text)
+    headers = wire.headers(DeadLetter, id=letter.letter_id, source="tracker", time=_EPOCH)
+    return Output(DEAD_LETTERS.name, fault.consignment.encode(), wire.dump(letter), None, headers)
+
+
+def _poison(record: Record, text: str) -> Output:
+    """A record that is not what its topic promises: kept aside in the same transaction; the next one flows."""
+    key = f"{record.topic}/{record.partition}/{record.offset}"
+    at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+    payload = base64.b64encode((record.value or b"")[:65_536]).decode()
+    letter = DeadLetter(
+        letter_id=change_id(key, 0, 0),
+        stage="tracker",
+        sender=(record.key or b"").decode(errors="replace")[:128],
+        reason="undecodable",
+        where=key,
+        text=text[:500],
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        received_at=at,
+        payload=payload,
+        payload_cut=len(record.value or b"") > 65_536,
+    )
+    log.error("tracker.undecodable", where=key, text=text)
+    return Output(
+        DEAD_LETTERS.name,
+        record.key,
+        wire.dump(letter),
+        None,
+        wire.headers(DeadLetter, id=letter.letter_id, source="tracker", time=at),
+    )
+
+
+class RegisterWatch:
+    """Views of senders and facilities; `changed()` gives a snapshot once after each change."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._dirty = threading.Event()
+        self._senders = RegisterView(settings, SENDERS.name, Sender, on_change=lambda *_: self._dirty.set())
+        self._facilities = RegisterView(settings, FACILITIES.name, Facility, on_change=lambda *_: self._dirty.set())
+
+    def start(self) -> Registers:
+        self._senders.start()
+        self._facilities.start()
+        self._dirty.clear()
+        return self.snapshot()
+
+    def snapshot(self) -> Registers:
+        return Registers(self._senders.snapshot(), self._facilities.snapshot())
+
+    def changed(self) -> Registers | None:
+        if not self._dirty.is_set():
+            return None
+        self._dirty.clear()
+        return self.snapshot()
+
+    def close(self) -> None:
+        self._senders.close()
+        self._facilities.close()
+
+
+def restore_tracker(settings: Settings, tracker: Tracker, shard: int, committed: dict[tuple[str, int], int]) -> int:
+    """Journeys of this shard; with several shards also the others' registrations. Returns how many records were read."""
+    newest: dict[bytes, bytes | None] = {}
+
+    def remember(record: Record) -> None:
+        if record.key is not None:
+            newest[record.key] = record.value
+
+    restore(settings, JOURNEYS.name, shard, remember)
+    for value in newest.values():
+        if value is not None:
+            tracker.restore(decode_journey_record(value))
+    if settings.shards > 1:
+        end = committed.get((CONSIGNMENT_COMMANDS.name, 0), 0)
+
+        def foreign(record: Record) -> None:
+            read = decode(record)
+            if isinstance(read, ReadCommand):
+                tracker.restore_registration(read.command)
+
+        read_range(settings, CONSIGNMENT_COMMANDS.name, 0, 0, end, foreign)
+    return len(newest)
+
+
+def catch_up(settings: Settings, store: DiskEventStore, committed: dict[tuple[str, int], int]) -> int:
+    """Reads what the store lacks, up to the committed offsets and no further. Returns how many events."""
+    pending: list[Event] = []
+    total = 0
+    known = store.positions()
+    for (topic, partition), end in sorted(committed.items()):
+        if topic != SHIPMENT_EVENTS.name or known.get(partition, 0) >= end:
+            continue
+
+        def take(record: Record) -> None:
+            read = decode(record)
+            if isinstance(read, ReadEvent):
+                pending.append(read.event)
+            if len(pending) >= CATCH_UP_EVENTS:
+                store.write(pending, {record.partition: record.offset + 1})
+                pending.clear()
+
+        read_range(settings, topic, partition, known.get(partition, 0), end, take)
+        total += len(pending)
+        store.write(pending, {partition: end})
+        pending.clear()
+    return total
+
+
+def open_store(settings: Settings, shard: int, committed: dict[tuple[str, int], int]) -> DiskEventStore:
+    """The local index; one that is ahead of the committed offsets belongs to another log, and is begun anew."""
+    folder = settings.state_dir / "tracker" / f"events-{shard}"
+    store = DiskEventStore(folder)
+    ahead = {p: at for p, at in store.positions().items() if at > committed.get((SHIPMENT_EVENTS.name, p), 0)}
+    if not ahead:
+        return store
+    store.close()
+    DiskEventStore.destroy(folder)
+    log.warning("tracker.store_thrown_away", ahead=ahead)
+    return DiskEventStore(folder)
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Until `stop`. Raises OwnershipLost, StageFailed."""
+    health: list[Callable[[], str | None]] = [lambda: None]
+    page = metrics.serve(settings.metrics_port, lambda: health[0]())
+    lease = ShardLease(settings)
+    watch = RegisterWatch(settings)
+    try:
+        shard = lease.acquire(stop)
+        if shard is None:
+            return
+        metrics.gauge("lovla_lease_shard", shard=str(shard)).set(1)
+        _own(settings, shard, lease, watch, health, stop)
+    finally:
+        watch.close()
+        lease.close()
+        if page is not None:
+            page.close()
+
+
+def _own(
+    settings: Settings,
+    shard: int,
+    lease: ShardLease,
+    watch: RegisterWatch,
+    health: list[Callable[[], str | None]],
+    stop: threading.Event,
+) -> None:
+    topics = [SHIPMENT_EVENTS.name, CONSIGNMENT_COMMANDS.name]
+    pairs = [
+        (raw, topic.name, partition)
+        for raw in range(RAW_MESSAGES.partitions)
+        for topic in (SHIPMENT_EVENTS, CONSIGNMENT_COMMANDS)
+        for partition in range(topic.partitions)
+    ]
+    stage = _LateStage()
+    source = AssignedSource(settings, topics, f"tracker-{shard}", limits=BATCH, with_headers=False)
+    loop = TransactionalLoop(settings, name="tracker", transactional_id=f"tracker-{shard}", source=source, stage=stage)
+    began = time.monotonic()
+    loop.start()
+    committed = loop.committed_offsets()
+    store = open_store(settings, shard, committed)
+    try:
+        tracker = Tracker(store, watch.start(), pairs, (CONSIGNMENT_COMMANDS.name, 0), shard, settings.shards)
+        journeys = restore_tracker(settings, tracker, shard, committed)
+        events = catch_up(settings, store, committed)
+        log.info("tracker.restored", shard=shard, journeys=journeys, events=events, seconds=round(time.monotonic() - began, 2))
+        stage.inner = TrackerStage(tracker, store, shard, watch.changed)
+        health[0] = lambda: "the lease was lost" if lease.lost.is_set() else loop.healthy()
+        threading.Thread(target=_stop_when_lost, args=(lease, stop), name="lease", daemon=True).start()
+        loop.run(stop)
+        if lease.lost.is_set():
+            raise OwnershipLost(f"tracker-{shard}: the lease went to another process")
+    finally:
+        loop.close()
+        store.close()
+
+
+def _stop_when_lost(lease: ShardLease, stop: threading.Event) -> None:
+    while not stop.is_set():
+        if lease.lost.wait(0.5):
+            stop.set()
+
+
+class _LateStage:
+    """The loop must exist before the state can be restored; the stage that works on it comes after."""
+
+    inner: TrackerStage
+
+    def process(self, batch: Sequence[Record]) -> Sequence[Output]:
+        return self.inner.process(batch)
+
+    def committed(self) -> None:
+        self.inner.committed()
+
+    def aborted(self) -> None:
+        self.inner.aborted()
+
+
+def main() -> None:
+    """Exit 0 after SIGTERM, 1 when ownership was lost or the stage failed (whoever supervises starts it again)."""
+    settings = Settings.load()
+    logs.setup("tracker", settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        run(settings, stop)
+    except (OwnershipLost, StageFailed) as error:
+        log.error("tracker.stopped", reason=str(error), pid=os.getpid())
+        sys.exit(1)

@@ -1,0 +1,202 @@
+"""A journey is a function of sets: any order, any repetition, any cut into batches, registrations before or after events."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.tracker.core import Read, Tracker, shard_of
+from services.tracker.records import Command, Event, Journey
+from tests.unit.tracker.build import (
+    BILL,
+    BOX,
+    OTHER_BOX,
+    Hold,
+    Place,
+    Ref,
+    Transport,
+    at,
+    event,
+    feed,
+    reads,
+    register,
+    ticks,
+    tracker,
+)
+
+BOOKING = Ref("booking", "BK777")
+VOYAGES = [Ref("voyage", "9321483/015E"), Ref("voyage", "9074729/016E")]
+TRANSPORTS = [Transport(vessel="A", imo="9321483", voyage="015E"), Transport(vessel="B", imo="9074729", voyage="016E")]
+PLACES = ["CNSHA", "KRPUS", "USLAX", None]
+MILESTONES = [
+    None,
+    "booked",
+    "received",
+    "departed",
+    "transship_arrived",
+    "arrived",
+    "discharged",
+    "customs_released",
+    "available",
+    "gate_out",
+    "arrived_consignee",
+    "delivered",
+    "empty_returned",
+]
+END = at(60)
+
+moments = st.integers(0, 59 * 24).map(lambda h: at(hours=h))
+
+
+@st.composite
+def events(draw: st.DrawFn) -> Event:
+    milestone = draw(st.sampled_from(MILESTONES))
+    refs = draw(st.lists(st.sampled_from([BOX, OTHER_BOX, BILL, BOOKING, *VOYAGES]), min_size=1, max_size=3, unique=True))
+    sender = draw(st.sampled_from(["MAEU", "HBRT", "SPDR", "LA-APMT", "OPS", "MSCU", "STRANGER"]))
+    fields: dict[str, Any] = {}
+    if draw(st.integers(0, 5)) == 0:
+        fields["hold"] = Hold(kind="customs", state=draw(st.sampled_from(["placed", "released"])))
+    if draw(st.integers(0, 5)) == 0:
+        fields["empty"] = True
+    if draw(st.integers(0, 4)) == 0:
+        fields["transport"] = draw(st.sampled_from([*TRANSPORTS, Transport(next_carrier="SPDR")]))
+    if draw(st.integers(0, 9)) == 0:
+        fields["retracted"] = True
+    place = draw(st.sampled_from(PLACES))
+    said = draw(moments)
+    return event(
+        milestone,
+        draw(moments),
+        *refs,
+        sender=sender,
+        classifier=draw(st.sampled_from(["actual", "actual", "estimated", "planned"])),
+        said=said,
+        received=said + timedelta(minutes=draw(st.integers(0, 600))),
+        place=Place(unlocode=place) if place else None,
+        key=str(draw(st.integers(0, 40))),  # few ids: revisions of one event compete
+        **fields,
+    )
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> tuple[list[Event], list[Command]]:
+    told = draw(st.lists(events(), max_size=30))
+    for n in range(draw(st.integers(0, 2)) if told else 0):
+        target = draw(st.sampled_from(told))
+        when = draw(moments)
+        told.append(event(None, when, BOX, sender=target.sender, key=f"retract {n}", retracts=target.event_id, said=when))
+    commands = [
+        register("LACDHS-1", refs=(BOX, BILL)),
+        register("LACDHS-2", refs=(BOX, OTHER_BOX, BOOKING, VOYAGES[0]), plan={"arrived": draw(moments)}),
+        register("LACDHS-3", refs=(BOOKING,), plan={}, required_by=draw(moments)),
+    ]
+    return told, commands
+
+
+def derived(journey: Journey) -> Any:
+    """The part of the record that is a function of sets: not its history."""
+    open_ones = tuple(state for state in journey.exceptions if state.status == "open")
+    return msgspec.structs.replace(journey, version=0, cause="", at=None, exceptions=open_ones)
+
+
+def play(records: list[Read], cuts: list[int], subject: Tracker | None = None) -> Tracker:
+    subject = subject or tracker()
+    position = 0
+    for cut in [*cuts, len(records)]:
+        if cut > position:
+            feed(subject, records[position:cut])
+            position = cut
+    feed(subject, ticks(END, load=True))
+    return subject
+
+
+def journeys(subject: Tracker) -> dict[str, Any]:
+    found = {name: subject.state.journey(name) for name in subject.state.journeys}
+    return {name: derived(journey) for name, journey in found.items() if journey is not None}
+
+
+@given(story=stories(), seed=st.integers(0, 2**32))
+@settings(max_examples=150, deadline=None)
+def test_any_order_repetition_and_batching_give_the_same_journeys(story: tuple[list[Event], list[Command]], seed: int) -> None:
+    told, commands = story
+    plain = play([*reads(*commands), *reads(*told)], [])
+    shuffle = random.Random(seed)
+    again = [*told, *shuffle.sample(told, len(told) // 2)]
+    shuffle.shuffle(again)
+    mixed = reads(*again)
+    for command in commands:  # commands keep their order; events may come before, between and after
+        mixed.insert(shuffle.randint(0, len(mixed)), reads(command)[0])
+    cuts = sorted(shuffle.randint(0, len(mixed)) for _ in range(4))
+    assert journeys(play(mixed, cuts)) == journeys(plain)
+
+
+@given(story=stories())
+@settings(max_examples=50, deadline=None)
+def test_two_shards_equal_one(story: tuple[list[Event], list[Command]]) -> None:
+    told, commands = story
+    records = [*reads(*commands), *reads(*told)]
+    whole = journeys(play(records, [10, 20]))
+    parts: dict[str, Any] = {}
+    for shard in (0, 1):
+        part = journeys(play(records, [5, 25], tracker(shard=shard, shards=2)))
+        assert all(shard_of(name, 2) == shard for name in part)
+        parts |= part
+    assert parts == whole
+
+
+@given(story=stories(), hours=st.lists(st.integers(0, 60 * 24), max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_changes_applied_in_order_give_the_open_exceptions(story: tuple[list[Event], list[Command]], hours: list[int]) -> None:
+    told, commands = story
+    subject = tracker()
+    seen: dict[str, dict[str, str]] = {}
+    ids: set[str] = set()
+    by_receipt = sorted(told, key=lambda e: e.received_at)
+    moments_of_t: list[datetime] = [at(hours=h) for h in sorted(hours)] + [END]
+    feed(subject, reads(*commands))
+    for moment in moments_of_t:
+        due = [e for e in by_receipt if e.received_at <= moment]
+        by_receipt = [e for e in by_receipt if e.received_at > moment]
+        outcome = feed(subject, [*reads(*due), *ticks(moment, load=True)])
+        for change in outcome.changes:
+            assert change.change_id not in ids, "none is told twice"
+            ids.add(change.change_id)
+            if change.exception is not None:
+                was = seen.setdefault(change.consignment, {}).get(change.exception.key)
+                if change.change in ("exception_ended", "exception_withdrawn", "exception_changed"):
+                    assert was is not None
+                seen[change.consignment][change.exception.key] = change.exception.status
+    for name in subject.state.journeys:
+        journey = subject.state.journey(name)
+        assert journey is not None
+        still_open = {state.key for state in journey.exceptions if state.status == "open"}
+        assert {key for key, status in seen.get(name, {}).items() if status == "open"} == still_open
+
+
+def test_an_aborted_batch_leaves_no_trace() -> None:
+    subject, other = tracker(), tracker()
+    for each in (subject, other):
+        feed(each, [*reads(register()), *ticks(at(1))])
+    subject.process([*reads(event("departed", at(2), BOX, place="CNSHA")), *ticks(at(30), load=True)])
+    subject.aborted()
+    for each in (subject, other):
+        feed(each, [*reads(event("booked", at(1), BOX)), *ticks(at(31), load=True)])
+    assert journeys(subject) == journeys(other)
+
+
+def test_a_restored_tracker_goes_on_as_if_nothing_had_been() -> None:
+    story = [event("departed", at(2), BOX, place="CNSHA"), event(None, at(4), BOX)]
+    subject = tracker()
+    first = feed(subject, [*reads(register(), *story), *ticks(at(4.5), load=True)])
+    restored = tracker()
+    for record in first.journeys:
+        restored.restore(record)
+    restored.store = subject.store
+    for each in (subject, restored):
+        feed(each, [*reads(event("arrived", at(16), BOX, place="USLAX")), *ticks(at(40), load=True)])
+    assert journeys(subject) == journeys(restored)
