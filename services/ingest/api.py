@@ -1,0 +1,376 @@
+"""The door's addresses (FastAPI): `python -m services.ingest.api`. Thin: what happens behind them stands in door.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from starlette.exceptions import HTTPException
+
+from schemas.raw_message_v1 import RawKind
+from schemas.topics import RAW_MESSAGES
+from schemas.words import Scope
+from services.ingest import openapi
+from services.ingest.auth import Callbacks, Caller, by_key
+from services.ingest.body import Held, content_encoding, media_type
+from services.ingest.door import Accepted, Door, Said
+from services.ingest.outcomes import Outcomes
+from services.ingest.problems import MEDIA_TYPE, Problem
+from services.ingest.raw_log import Away, RawLog
+from services.ingest.receipts import Sealer
+from services.ingest.records import RawRecords
+from services.ingest.registers import Registers
+from services.ingest.settings import IngestSettings
+from services.ingest.ticker import Ticker
+from services.runtime import logs, metrics
+from services.runtime.clock import SystemClock
+
+RECEIPT_HEADER = "Lovla-Receipt"
+JSON_TYPES = frozenset({"application/json"})
+EVENT_TYPES = JSON_TYPES | {"application/x-ndjson", "application/ndjson", "application/jsonl"}
+REGISTRATION_TYPES = JSON_TYPES | {"text/csv"}
+MESSAGE_TYPES = EVENT_TYPES | {
+    "application/octet-stream",
+    "application/edi-x12",
+    "application/edifact",
+    "application/edi-consent",
+    "application/xml",
+    "application/ld+json",
+    "text/plain",
+    "text/xml",
+    "text/csv",
+}
+_IF_MATCH = re.compile(r'(?:W/)?"?(\d{1,9})"?')
+_TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+log = logs.get("api")
+
+
+def _header_text(request: Request, name: str) -> str | None:
+    """A header as UTF-8 text (names of people are not all ASCII); raises Problem 400 if it is none."""
+    value = request.headers.get(name)
+    if value is None:
+        return None
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError as error:
+        raise Problem("bad-header", f"{name} is not UTF-8.") from error
+
+
+def _received_at(request: Request) -> datetime | None:
+    value = request.headers.get("lovla-received-at")
+    if value is None:
+        return None
+    try:
+        return _TIME.validate_python(value)
+    except ValidationError as error:
+        raise Problem("bad-header", "Lovla-Received-At must be an RFC 3339 time with an offset.") from error
+
+
+def _if_match(request: Request, *, required: bool) -> int | None:
+    """The declared_version that the sender saw; None for `*`. Raises Problem 400, or 428 where it must not be missing."""
+    value = request.headers.get("if-match")
+    if value is None and required:
+        raise Problem("if-match-required", 'Send If-Match: "<declared_version>" as `lovla show` tells it, or If-Match: *.')
+    if value is None or value.strip() == "*":
+        return None
+    match = _IF_MATCH.fullmatch(value.strip())
+    if match is None:
+        raise Problem("bad-header", 'If-Match holds one declared_version, as in If-Match: "3".')
+    return int(match[1])
+
+
+class Addresses:
+    """The routes of one door."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def caller(self, request: Request, *any_of: Scope) -> Caller:
+        """Whoever the key says, with one of the scopes and within the rate; raises Problem 401, 403, 429, 503."""
+        door = self._door
+        door.registers.check()
+        caller = by_key(request.headers.get("authorization"), door.registers.accounts, door.registers.senders, door.clock.now())
+        if any_of:
+            caller.need(*any_of)
+        door.count_request(caller)
+        return caller
+
+    async def _said(
+        self,
+        request: Request,
+        held: Held,
+        kind: RawKind,
+        types: frozenset[str],
+        *,
+        standard: str | None = None,
+        consignment: str | None = None,
+        if_match: int | None = None,
+        default_type: str = "application/json",
+    ) -> Said:
+        encoding = content_encoding(request.headers.get("content-encoding"))
+        content_type = media_type(request.headers.get("content-type"), types, default_type)
+        received_at, recorded_by = _received_at(request), _header_text(request, "lovla-recorded-by")
+        content = await held.read(request.stream(), request.headers.get("content-length"), self._door.limits.body_bytes)
+        request_id, traceparent = request.headers.get("x-request-id", ""), request.headers.get("traceparent", "")
+        return Said(
+            kind=kind,
+            content=content,
+            content_type=content_type,
+            content_encoding=encoding,
+            standard=standard,
+            consignment=consignment,
+            if_match=if_match,
+            received_at=received_at,
+            recorded_by=recorded_by,
+            request_id=request_id if _REQUEST_ID.fullmatch(request_id) else None,
+            traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
+        )
+
+    async def events(self, request: Request) -> Response:
+        caller = self.caller(request, "push")
+        with Held(self._door.budget) as held:
+            said = await self._said(request, held, "message", EVENT_TYPES, standard="lovla.1")
+            return accepted(await self._door.take_message(caller, said, keep_unreadable=False), caller)
+
+    async def messages(self, request: Request) -> Response:
+        caller = self.caller(request, "push")
+        with Held(self._door.budget) as held:
+            said = await self._said(request, held, "message", MESSAGE_TYPES, default_type="application/octet-stream")
+            return accepted(await self._door.take_message(caller, said, keep_unreadable=True), caller)
+
+    async def dcsa(self, request: Request, token: str) -> Response:
+        door = self._door
+        door.registers.check()
+        subscription, signature = request.headers.get("subscription-id"), request.headers.get("notification-signature")
+        kept = door.callbacks.addressed(token, subscription, door.registers.secrets.values())
+        with Held(door.budget) as held:
+            said = await self._said(request, held, "message", JSON_TYPES, standard="dcsa.2.2")
+            caller = door.callbacks.caller(kept, signature, said.content, door.registers.senders)
+            door.count_request(caller)
+            taken = await door.take_message(caller, said, keep_unreadable=True)
+        count_events(caller, taken)
+        return Response(status_code=204, headers={RECEIPT_HEADER: taken.receipt})
+
+    async def register(self, request: Request) -> Response:
+        caller = self.caller(request, "register")
+        with Held(self._door.budget) as held:
+            said = await self._said(request, held, "registration", REGISTRATION_TYPES)
+            return accepted(await self._door.take_commands(caller, said), caller)
+
+    async def amend(self, request: Request, consignment: str) -> Response:
+        caller = self.caller(request, "register")
+        if_match = _if_match(request, required=True)
+        with Held(self._door.budget) as held:
+            said = await self._said(request, held, "amendment", JSON_TYPES, consignment=consignment, if_match=if_match)
+            return accepted(await self._door.take_commands(caller, said), caller)
+
+    async def cancel(self, request: Request, consignment: str) -> Response:
+        caller = self.caller(request, "register")
+        if_match = _if_match(request, required=False)
+        with Held(self._door.budget) as held:
+            said = await self._said(request, held, "cancellation", JSON_TYPES, consignment=consignment, if_match=if_match)
+            return accepted(await self._door.take_commands(caller, said), caller)
+
+    async def dock_receipt(self, request: Request, consignment: str) -> Response:
+        caller = self.caller(request, "register", "push")
+        with Held(self._door.budget) as held:
+            said = await self._said(request, held, "dock_receipt", JSON_TYPES, consignment=consignment)
+            return accepted(await self._door.take_commands(caller, said), caller)
+
+    async def act(self, request: Request, consignment: str) -> Response:
+        caller = self.caller(request, "register")
+        with Held(self._door.budget) as held:
+            said = await self._said(request, held, "action", JSON_TYPES, consignment=consignment)
+            return accepted(await self._door.take_commands(caller, said), caller)
+
+    async def receipt(self, request: Request, receipt: str) -> Response:
+        caller = self.caller(request)
+        return JSONResponse(await self._door.receipt(caller, receipt))
+
+    async def begin_load(self, request: Request) -> Response:
+        self.caller(request, "operator")
+        return JSONResponse({"loading_since": await self._door.ticker.begin_load()})
+
+    async def end_load(self, request: Request) -> Response:
+        self.caller(request, "operator")
+        try:
+            await self._door.ticker.end_load()
+        except Away as error:
+            raise self._door.away(error) from error
+        return JSONResponse({"loading_since": None})
+
+    async def healthz(self) -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    async def readyz(self) -> Response:
+        wrong = self._door.not_ready()
+        return Response((wrong or "ok") + "\n", status_code=503 if wrong else 200, media_type="text/plain")
+
+    async def metrics(self) -> Response:
+        body, media = metrics.page()
+        return Response(body, media_type=media)
+
+
+def accepted(taken: Accepted, caller: Caller) -> Response:
+    """202, with the receipt also as a header and an address."""
+    count_events(caller, taken)
+    headers = {"Location": f"/v1/receipts/{taken.receipt}", RECEIPT_HEADER: taken.receipt}
+    return JSONResponse(taken.body(), status_code=202, headers=headers)
+
+
+def count_events(caller: Caller, taken: Accepted) -> None:
+    """The metric of what was accepted."""
+    metrics.counter("lovla_ingest_events_total", sender=caller.sender.code).inc(max(1, len(taken.verdicts)))
+
+
+def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]] | None = None) -> FastAPI:
+    """The application over a door; `lifespan` starts and stops what the door stands on."""
+    app = FastAPI(
+        title="LoVLA",
+        version="1",
+        description="The way in: shipment events, registrations, receipts.",
+        lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    at = Addresses(door)
+    routes: Sequence[tuple[str, str, Callable[..., Awaitable[Response]], str]] = (
+        ("POST", "/v1/events", at.events, "events"),
+        ("POST", "/v1/messages", at.messages, "messages"),
+        ("POST", "/v2/dcsa/{token}/events", at.dcsa, "dcsa"),
+        ("POST", "/v1/consignments", at.register, "register"),
+        ("POST", "/v1/consignments/{consignment:path}/dock-receipt", at.dock_receipt, "dock_receipt"),
+        ("POST", "/v1/consignments/{consignment:path}/actions", at.act, "act"),
+        ("PUT", "/v1/consignments/{consignment:path}", at.amend, "amend"),
+        ("DELETE", "/v1/consignments/{consignment:path}", at.cancel, "cancel"),
+        ("GET", "/v1/receipts/{receipt}", at.receipt, "receipt"),
+        ("POST", "/v1/load/begin", at.begin_load, "load_begin"),
+        ("POST", "/v1/load/end", at.end_load, "load_end"),
+        ("GET", "/healthz", at.healthz, "healthz"),
+        ("GET", "/readyz", at.readyz, "readyz"),
+        ("GET", "/metrics", at.metrics, "metrics"),
+    )
+    for method, path, endpoint, name in routes:
+        app.add_api_route(path, endpoint, methods=[method], name=name, response_model=None, **openapi.describe(name))
+
+    async def on_problem(request: Request, problem: Exception) -> Response:
+        assert isinstance(problem, Problem)
+        metrics.counter("lovla_ingest_refused_total", reason=problem.kind).inc()
+        body = problem.body() | {"instance": request.url.path if "/dcsa/" not in request.url.path else "/v2/dcsa"}
+        return JSONResponse(body, problem.status, problem.response_headers(), media_type=MEDIA_TYPE)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid")
+        return await on_problem(request, Problem(kind, str(error.detail), headers=dict(error.headers or {})))
+
+    async def on_fault(request: Request, error: Exception) -> Response:
+        log.error("api.fault", error=repr(error), route=request.scope.get("route") and request.scope["route"].name)
+        return await on_problem(request, Problem("internal", "The request was not taken; the log says more."))
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_fault)
+    app.add_middleware(Measured)
+    return app
+
+
+class Measured:
+    """Counts and times requests by route (never by path: paths hold ids and tokens)."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        loop = asyncio.get_running_loop()
+        began, status = loop.time(), "000"
+
+        async def noting(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = getattr(scope.get("route"), "name", "none")
+            metrics.counter("lovla_ingest_requests_total", route=route, status=status).inc()
+            metrics.histogram("lovla_ingest_request_seconds", route=route).observe(loop.time() - began)
+
+
+def assemble(settings: IngestSettings) -> FastAPI:
+    """The application over the real Kafka. Answers at once; refuses with 503 until the registers are read."""
+    secret_key = settings.secret_key.get_secret_value().encode()
+    clock, registers, raw_log = SystemClock(), Registers(settings), RawLog(settings, RAW_MESSAGES.name)
+    records, outcomes = RawRecords(settings), Outcomes(settings)
+    ticker = Ticker(raw_log, RAW_MESSAGES.partitions, settings.tick_s, settings.state_dir / "load.json", clock)
+    door = Door(
+        registers=registers,
+        log=raw_log,
+        records=records,
+        outcomes=outcomes,
+        sealer=Sealer(secret_key),
+        callbacks=Callbacks(secret_key),
+        ticker=ticker,
+        clock=clock,
+        limits=settings.limits(),
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        raw_log.start()
+        outcomes.start()
+
+        async def open_up() -> None:
+            await asyncio.to_thread(registers.start)
+            log.info("api.ready", senders=len(registers.senders))
+            await ticker.run()
+
+        opening = asyncio.create_task(open_up())
+        try:
+            yield
+        finally:
+            opening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await opening
+            for part in (raw_log.stop, outcomes.stop, registers.stop, records.close):
+                await asyncio.to_thread(part)
+
+    return build(door, lifespan)
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; requests under way get 5 s to finish."""
+    settings = IngestSettings.load()
+    logs.setup("api", settings.log_level)
+    uvicorn.run(
+        assemble(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=512,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+    )
+
+
+if __name__ == "__main__":
+    main()

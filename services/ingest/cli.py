@@ -1,0 +1,641 @@
+"""The verbs of the way in: carriers, facilities, push, register, record, link, unlink, appoint, receive, load, receipts.
+
+Registers are written straight to their topics, because whoever may run this on the machine owns them; everything else goes
+through the door with a key, like anyone's.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+from urllib.parse import quote
+
+import typer
+
+from schemas.words import Classifier, FacilityKind, Milestone, PartyRole, ReferenceKind, Scope, SenderKind
+
+if TYPE_CHECKING:  # `lovla read` needs no Kafka and no HTTP client; the verbs that do import them when they run
+    from schemas.registers_v1 import Account, Sender
+    from services.ingest.registers import Entry, Registers
+    from services.ingest.settings import IngestSettings
+
+P = ParamSpec("P")
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+KeyText = Annotated[str | None, typer.Option("--key", help="The key; else LOVLA_KEY, else the one kept for the carrier.")]
+ActsAs = Annotated[str, typer.Option("--as", help="Whose kept key to use.")]
+By = Annotated[str | None, typer.Option("--by", help="Who says so; else the user of this machine.")]
+KeyScopes = Annotated[list[Scope] | None, typer.Option("--scope", help="Several are allowed; else what the kind needs.")]
+
+OPERATOR = "OPS"  # the sender whose key people act with on this machine, unless --as names another
+_DEFAULT_SCOPES: Mapping[str, tuple[Scope, ...]] = {"buyer": ("register",), "operator": ("operator", "push", "register")}
+_CONTENT_TYPES = {
+    ".json": "application/json",
+    ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
+    ".csv": "text/csv",
+    ".xml": "application/xml",
+}
+_LINES_A_REQUEST = 1_000
+
+
+class Stop(Exception):
+    """The verb cannot go on; the text is one sentence that says what to do."""
+
+
+def told(verb: Callable[P, None]) -> Callable[P, None]:
+    """Errors that a user can mend become one sentence on stderr and exit code 1."""
+
+    @wraps(verb)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        from pydantic import ValidationError
+
+        from services.ingest.client import Refused
+        from services.ingest.tables import BadTable
+        from services.runtime.settings import SettingsError
+
+        try:
+            verb(*args, **kwargs)
+        except ValidationError as error:
+            first = error.errors()[0]
+            typer.echo(f"lovla: {'.'.join(map(str, first['loc']))}: {first['msg']}", err=True)
+        except (Stop, Refused, BadTable, SettingsError, ConnectionError, OSError, UnicodeDecodeError) as error:
+            typer.echo(f"lovla: {error}", err=True)
+        else:
+            return
+        raise typer.Exit(1)
+
+    return run
+
+
+def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+    """A table for people, or one JSON object a line."""
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row, ensure_ascii=False, default=str))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text("" if row.get(name) is None else _cell(row[name])) for name in columns))
+    Console(soft_wrap=True).print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(_cell, value))
+    if isinstance(value, dict):
+        return ": ".join(str(part) for part in value.values() if part)
+    return str(value)
+
+
+def _settings() -> IngestSettings:
+    from services.ingest.settings import IngestSettings
+
+    return IngestSettings.load()
+
+
+# --- keys kept on this machine
+
+
+def key_file(state_dir: Path, code: str) -> Path:
+    """Where the key of a sender is kept, readable by its owner alone."""
+    return state_dir / "keys" / code
+
+
+def _keep(state_dir: Path, code: str, text: str) -> Path:
+    file = key_file(state_dir, code)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        out.write(text + "\n")
+    file.chmod(0o600)
+    return file
+
+
+def _key(settings: IngestSettings, given: str | None, code: str) -> str:
+    told_key = given or (settings.key.get_secret_value() if settings.key else None)
+    if told_key:
+        return told_key
+    file = key_file(settings.state_dir, code)
+    if not file.exists():
+        raise Stop(f"No key for {code}: give --key or LOVLA_KEY, or make one with `lovla carriers add {code}`.")
+    return file.read_text().strip()
+
+
+def _send(
+    code: str, key: str | None, method: str, path: str, content: bytes | None, headers: Mapping[str, str] | None = None
+) -> Any:
+    from services.ingest.client import Client
+
+    settings = _settings()
+    with Client(f"http://{settings.api_host}:{settings.api_port}", _key(settings, key, code)) as client:
+        return client.send(method, path, content, {"Content-Type": "application/json"} | dict(headers or {}))
+
+
+def _send_json(code: str, key: str | None, path: str, body: object, by: str | None, *, method: str = "POST") -> Any:
+    headers = {"Lovla-Recorded-By": by or getpass.getuser()}
+    return _send(code, key, method, path, json.dumps(body).encode(), headers)
+
+
+def _show_taken(taken: Mapping[str, Any], as_json: bool) -> None:
+    """The receipt and the verdicts of one request; exit code 1 if nothing was accepted."""
+    if as_json:
+        show([taken], (), True)
+    else:
+        columns = ("where", "outcome", "milestone", "consignment", "event_id", "problems", "warnings")
+        used = [name for name in columns if any(verdict.get(name) for verdict in taken["verdicts"])]
+        show(taken["verdicts"], used, False)
+        typer.echo(f"receipt {taken['receipt']}: {taken['accepted']} accepted, {taken['rejected']} rejected")
+    if taken["accepted"] == 0:
+        raise typer.Exit(1)
+
+
+# --- the registers
+
+
+def _registers(settings: IngestSettings) -> Registers:
+    """The registers as they are now."""
+    from services.ingest.registers import Registers
+
+    registers = Registers(settings)
+    registers.start()
+    registers.stop()
+    return registers
+
+
+def _write(settings: IngestSettings, entries: Iterable[Entry]) -> None:
+    from services.ingest.registers import write
+
+    write(settings, entries)
+
+
+def default_scopes(kind: SenderKind) -> tuple[Scope, ...]:
+    """What a sender of this kind needs."""
+    return _DEFAULT_SCOPES.get(kind, ("push",))
+
+
+def _check_code(code: str, kind: SenderKind) -> None:
+    if kind == "buyer" and "-" in code:
+        raise Stop(f"A buyer's code has no hyphen ({code}): the first one ends it in a consignment's id.")
+
+
+carriers = typer.Typer(no_args_is_help=True, help="Who may send: carriers, terminals, truckers, buyers, ...; and their keys.")
+facilities = typer.Typer(no_args_is_help=True, help="Hospitals, terminals, airports, warehouses.")
+load = typer.Typer(
+    no_args_is_help=True, help="A first load: ticks are withheld, so that no deadline fires on half the history."
+)
+receipts = typer.Typer(no_args_is_help=True, help="What became of a request.")
+
+
+@carriers.command("add")
+@told
+def carriers_add(
+    code: Annotated[str, typer.Argument(help="The sender's own code, e.g. MAEU.")],
+    kind: Annotated[SenderKind | None, typer.Option(help="Needed for a new sender.")] = None,
+    name: str | None = None,
+    scac: str | None = None,
+    iata: str | None = None,
+    awb_prefix: str | None = None,
+    facility: Annotated[list[str] | None, typer.Option(help="Where a terminal or customs has standing; several.")] = None,
+    scope: KeyScopes = None,
+    label: str | None = None,
+    save: Annotated[bool, typer.Option("--save/--no-save", help="Keep the key in the state folder, for `lovla push`.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Register a sender, or change it, and print a new key, once. At most two keys are live."""
+    from schemas.registers_v1 import Sender
+    from services.ingest.registers import account_entry, sender_entry
+
+    settings = _settings()
+    registers = _registers(settings)
+    given = {"kind": kind, "name": name, "scac": scac, "iata": iata, "awb_prefix": awb_prefix, "facilities": facility}
+    new = {field: value for field, value in given.items() if value is not None}
+    old = registers.senders.get(code)
+    if old is None and kind is None:
+        raise Stop(f"{code} is not registered; say what it is with --kind.")
+    before: dict[str, Any] = {"code": code, "name": code} if old is None else old.model_dump()
+    sender = Sender.model_validate(before | new)
+    _check_code(code, sender.kind)
+    key, account = _new_key(sender, registers.accounts, tuple(scope or default_scopes(sender.kind)), label)
+    _write(settings, [sender_entry(sender), account_entry(account)])
+    kept = str(_keep(settings.state_dir, code, key)) if save else None
+    _show_key(sender, account, key, kept, as_json)
+
+
+def _new_key(
+    sender: Sender, accounts: Mapping[str, Account], scopes: tuple[Scope, ...], label: str | None
+) -> tuple[str, Account]:
+    from services.ingest.keys import LIVE_KEYS, is_live, make_key
+
+    now = datetime.now(UTC)
+    live = [account.key_id for account in accounts.values() if account.sender == sender.code and is_live(account, now)]
+    if len(live) >= LIVE_KEYS:
+        raise Stop(f"{sender.code} has {LIVE_KEYS} live keys; revoke one first: lovla carriers revoke {live[0]}")
+    return make_key(sender.code, scopes, now, label)
+
+
+def _show_key(sender: Sender, account: Account, key: str, kept: str | None, as_json: bool) -> None:
+    if as_json:
+        said = {"sender": sender.code, "key_id": account.key_id, "scopes": account.scopes, "key": key, "kept": kept}
+        show([said], (), True)
+        return
+    typer.echo(f"{sender.code} ({sender.kind}), scopes {', '.join(account.scopes)}. The key is shown this once:")
+    typer.echo(key)
+    if kept:
+        typer.echo(f"kept in {kept} for `lovla push --carrier {sender.code}`")
+
+
+@carriers.command("import")
+@told
+def carriers_import(
+    file: Path,
+    keys: Annotated[bool, typer.Option("--keys", help="Make and keep a key for every sender that has none kept.")] = False,
+    scope: KeyScopes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register the senders of a CSV: code, kind, name, scac, iata, awb_prefix, facilities, silent_after_h, source."""
+    from services.ingest.registers import account_entry, sender_entry
+    from services.ingest.tables import read_senders
+
+    settings = _settings()
+    senders = read_senders(file.read_text(encoding="utf-8"))
+    for sender in senders:
+        _check_code(sender.code, sender.kind)
+    entries = [sender_entry(sender) for sender in senders]
+    made: dict[str, str] = {}
+    if keys:
+        accounts = _registers(settings).accounts
+        for sender in senders:
+            if not key_file(settings.state_dir, sender.code).exists():
+                key, account = _new_key(sender, accounts, tuple(scope or default_scopes(sender.kind)), None)
+                made[sender.code] = key
+                entries.append(account_entry(account))
+    _write(settings, entries)
+    for code, key in made.items():
+        _keep(settings.state_dir, code, key)
+    rows = [{"code": s.code, "kind": s.kind, "name": s.name, "key": "made and kept" if s.code in made else ""} for s in senders]
+    show(rows, ("code", "kind", "name", "key"), as_json)
+
+
+@carriers.command("list")
+@told
+def carriers_list(as_json: AsJson = False) -> None:
+    """Senders and their keys (never the secrets)."""
+    from services.ingest.keys import is_live
+
+    registers, now = _registers(_settings()), datetime.now(UTC)
+    rows = []
+    for sender in sorted(registers.senders.values(), key=lambda s: s.code):
+        accounts = [account for account in registers.accounts.values() if account.sender == sender.code]
+        keys = [
+            f"{a.key_id}({','.join(a.scopes)}{'' if is_live(a, now) else '; dead'})"
+            for a in sorted(accounts, key=lambda a: a.created_at)
+        ]
+        rows.append(sender.model_dump(mode="json", exclude_none=True) | {"keys": keys})
+    show(rows, ("code", "kind", "name", "scac", "iata", "facilities", "keys"), as_json)
+
+
+@carriers.command("revoke")
+@told
+def carriers_revoke(key: Annotated[str, typer.Argument(help="The key or its id.")], as_json: AsJson = False) -> None:
+    """End a key; the door refuses it within seconds."""
+    from services.ingest.keys import parse_key
+    from services.ingest.registers import account_entry
+
+    settings = _settings()
+    parsed = parse_key(key)
+    key_id = parsed[0] if parsed else key
+    account = _registers(settings).accounts.get(key_id)
+    if account is None:
+        raise Stop(f"There is no key {key_id}; see `lovla carriers list`.")
+    revoked = account.model_copy(update={"revoked_at": account.revoked_at or datetime.now(UTC)})
+    _write(settings, [account_entry(revoked)])
+    show([{"sender": revoked.sender, "key_id": key_id, "state": "revoked"}], ("sender", "key_id", "state"), as_json)
+
+
+@carriers.command("rotate")
+@told
+def carriers_rotate(code: str, save: Annotated[bool, typer.Option("--save/--no-save")] = True, as_json: AsJson = False) -> None:
+    """Print a second key with the scopes of the newest one. Both are live until the old one is revoked."""
+    from services.ingest.registers import account_entry
+
+    settings = _settings()
+    registers = _registers(settings)
+    sender = registers.senders.get(code)
+    accounts = sorted((a for a in registers.accounts.values() if a.sender == code), key=lambda a: a.created_at)
+    if sender is None or not accounts:
+        raise Stop(f"{code} has no key; make one with `lovla carriers add {code}`.")
+    key, account = _new_key(sender, registers.accounts, accounts[-1].scopes, accounts[-1].label)
+    _write(settings, [account_entry(account)])
+    _show_key(sender, account, key, str(_keep(settings.state_dir, code, key)) if save else None, as_json)
+
+
+@carriers.command("callback")
+@told
+def carriers_callback(
+    code: str,
+    subscription_id: Annotated[str | None, typer.Option(help="The publisher's own, else one is made.")] = None,
+    secret: Annotated[str | None, typer.Option(help="The publisher's own, else one is made.")] = None,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="A new secret for the callback; the one before it stays live.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """A DCSA publisher's callback: its address, subscription id and secret, shown this once."""
+    from services.ingest.keys import make_callback, rotate_secret
+    from services.ingest.registers import secret_entry
+
+    settings = _settings()
+    registers = _registers(settings)
+    if code not in registers.senders:
+        raise Stop(f"{code} is not registered; add it with `lovla carriers add {code}`.")
+    secret_key = settings.secret_key.get_secret_value().encode()
+    if rotate:
+        kept = [s for s in registers.secrets.values() if s.sender == code and s.revoked_at is None]
+        if not kept:
+            raise Stop(f"{code} has no callback; make one with `lovla carriers callback {code}`.")
+        newest = max(kept, key=lambda s: s.created_at)
+        new_secret, changed = rotate_secret(newest, secret_key, secret)
+        _write(settings, [secret_entry(changed)])
+        said = {"sender": code, "subscription_id": changed.subscription_id, "secret": new_secret}
+    else:
+        callback, record = make_callback(code, secret_key, datetime.now(UTC), subscription_id, secret)
+        _write(settings, [secret_entry(record)])
+        said = {"sender": code, "path": callback.path, "subscription_id": callback.subscription_id, "secret": callback.secret}
+        _keep(settings.state_dir, f"{code}.dcsa", json.dumps(said))
+    show([said], tuple(said), as_json)
+
+
+@facilities.command("add")
+@told
+def facilities_add(
+    code: str,
+    kind: Annotated[FacilityKind, typer.Option()],
+    name: Annotated[str, typer.Option()],
+    zone: Annotated[str, typer.Option(help="IANA time zone.")] = "America/Los_Angeles",
+    unlocode: str | None = None,
+    iata: str | None = None,
+    free_time_h: float | None = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a facility, or replace it."""
+    from schemas.registers_v1 import Facility
+    from services.ingest.registers import facility_entry
+
+    facility = Facility(code=code, kind=kind, name=name, zone=zone, unlocode=unlocode, iata=iata, free_time_h=free_time_h)
+    _write(_settings(), [facility_entry(facility)])
+    show([facility.model_dump(mode="json", exclude_none=True)], ("code", "kind", "name", "unlocode", "zone"), as_json)
+
+
+@facilities.command("import")
+@told
+def facilities_import(file: Path, as_json: AsJson = False) -> None:
+    """Register the facilities of a CSV, with the columns of the register."""
+    from services.ingest.registers import facility_entry
+    from services.ingest.tables import read_facilities
+
+    found = read_facilities(file.read_text(encoding="utf-8"))
+    _write(_settings(), [facility_entry(facility) for facility in found])
+    rows = [facility.model_dump(mode="json", exclude_none=True) for facility in found]
+    show(rows, ("code", "kind", "name", "unlocode", "zone"), as_json)
+
+
+@facilities.command("list")
+@told
+def facilities_list(as_json: AsJson = False) -> None:
+    """All facilities."""
+    found = sorted(_registers(_settings()).facilities.values(), key=lambda facility: facility.code)
+    rows = [facility.model_dump(mode="json", exclude_none=True) for facility in found]
+    show(rows, ("code", "kind", "name", "unlocode", "iata", "zone", "free_time_h"), as_json)
+
+
+# --- through the door
+
+
+@told
+def push(
+    files: Annotated[list[Path], typer.Argument(help="Messages of any standard; NDJSON is cut into requests of 1,000 lines.")],
+    carrier: Annotated[str, typer.Option("--carrier", help="Whose message it is.")],
+    key: KeyText = None,
+    received_at: Annotated[str | None, typer.Option(help="RFC 3339; needs a key of scope backfill.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Push message files as a carrier would. Exit code 1 if nothing of them was accepted."""
+    headers = {} if received_at is None else {"Lovla-Received-At": received_at}
+    accepted = 0
+    for file in files:
+        suffix = file.suffix.lower()
+        kind = _CONTENT_TYPES.get(suffix, "application/octet-stream")
+        for part in _parts(file.read_bytes(), kind):
+            taken = _send(carrier, key, "POST", "/v1/messages", part, {"Content-Type": kind} | headers)
+            accepted += taken["accepted"]
+            try:
+                _show_taken(taken, as_json)
+            except typer.Exit:
+                continue
+    if accepted == 0:
+        raise typer.Exit(1)
+
+
+def _parts(content: bytes, kind: str) -> list[bytes]:
+    if kind != "application/x-ndjson":
+        return [content]
+    lines = content.splitlines(keepends=True)
+    return [b"".join(lines[at : at + _LINES_A_REQUEST]) for at in range(0, len(lines), _LINES_A_REQUEST)]
+
+
+@told
+def register_file(
+    file: Annotated[Path, typer.Argument(help="JSON (one or an array) or CSV.")],
+    carrier: Annotated[str, typer.Option("--as", help="The buyer, or an operator.")] = OPERATOR,
+    key: KeyText = None,
+    received_at: Annotated[str | None, typer.Option(help="RFC 3339; needs a key of scope backfill.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register the consignments of a file. Rows that are wrong are named; the others are registered."""
+    headers = {"Content-Type": _CONTENT_TYPES.get(file.suffix.lower(), "application/json")}
+    if received_at is not None:
+        headers["Lovla-Received-At"] = received_at
+    _show_taken(_send(carrier, key, "POST", "/v1/consignments", file.read_bytes(), headers), as_json)
+
+
+def _moment(text: str | None) -> str:
+    """RFC 3339 of what a person typed; now, if nothing."""
+    from schemas.base import rfc3339
+
+    if text is None:
+        return rfc3339(datetime.now(UTC).replace(microsecond=0))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Stop(f"{text} is no time; write it as 2020-04-11T09:40:00-07:00.") from error
+    if moment.tzinfo is None:
+        raise Stop(f"{text} has no offset; write it as 2020-04-11T09:40:00-07:00.")
+    return rfc3339(moment)
+
+
+def _consignment_path(consignment: str, what: str) -> str:
+    return f"/v1/consignments/{quote(consignment)}/{what}"
+
+
+@told
+def record(
+    consignment: str,
+    milestone: Milestone,
+    at: Annotated[str | None, typer.Option(help="When it happened, with offset; else now.")] = None,
+    classifier: Classifier = "actual",
+    unlocode: Annotated[str | None, typer.Option(help="Where: UN/LOCODE.")] = None,
+    facility: Annotated[str | None, typer.Option(help="Where: a registered facility.")] = None,
+    carrier: ActsAs = OPERATOR,
+    by: By = None,
+    key: KeyText = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record what someone phoned in, or a correction."""
+    place = {name: value for name, value in (("unlocode", unlocode), ("facility", facility)) if value}
+    event: dict[str, Any] = {
+        "code": milestone,
+        "milestone": milestone,
+        "classifier": classifier,
+        "occurred_at": _moment(at),
+        "created_at": _moment(None),
+        "references": [{"kind": "consignment", "value": consignment}],
+    }
+    if place:
+        event["place"] = place
+    _show_taken(_send_json(carrier, key, "/v1/events", event, by), as_json)
+
+
+@told
+def link(
+    consignment: str,
+    kind: ReferenceKind,
+    value: str,
+    carrier: ActsAs = OPERATOR,
+    by: By = None,
+    key: KeyText = None,
+    as_json: AsJson = False,
+) -> None:
+    """Declare that others know the consignment by this reference."""
+    body = {"command": "link", "reference": {"kind": kind, "value": value}}
+    _show_taken(_send_json(carrier, key, _consignment_path(consignment, "actions"), body, by), as_json)
+
+
+@told
+def unlink(
+    consignment: str,
+    kind: ReferenceKind,
+    value: str,
+    carrier: ActsAs = OPERATOR,
+    by: By = None,
+    key: KeyText = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say that this reference, declared or learned, is none of the consignment's."""
+    body = {"command": "unlink", "reference": {"kind": kind, "value": value}}
+    _show_taken(_send_json(carrier, key, _consignment_path(consignment, "actions"), body, by), as_json)
+
+
+@told
+def appoint(
+    consignment: str,
+    role: PartyRole,
+    party: str,
+    carrier: ActsAs = OPERATOR,
+    by: By = None,
+    key: KeyText = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a sender standing for the consignment in a role."""
+    body = {"command": "appoint", "role": role, "party": party}
+    _show_taken(_send_json(carrier, key, _consignment_path(consignment, "actions"), body, by), as_json)
+
+
+@told
+def receive(
+    consignment: str,
+    lines: Annotated[list[str], typer.Argument(help="LINE=GOOD[,short=N][,damaged=N], e.g. 1=239000,short=800,damaged=200")],
+    at: Annotated[str | None, typer.Option(help="When it was counted, with offset; else now.")] = None,
+    more: Annotated[bool, typer.Option("--more", help="More is expected: this count is not final.")] = False,
+    carrier: ActsAs = OPERATOR,
+    by: By = None,
+    key: KeyText = None,
+    as_json: AsJson = False,
+) -> None:
+    """The dock's count of what arrived."""
+    body = {"occurred_at": _moment(at), "lines": [_count(line) for line in lines], "final": not more}
+    _show_taken(_send_json(carrier, key, _consignment_path(consignment, "dock-receipt"), body, by), as_json)
+
+
+def _count(text: str) -> dict[str, int]:
+    first, *others = text.split(",")
+    line, _, good = first.partition("=")
+    try:
+        counted = {"line": int(line), "good": int(good)}
+        for other in others:
+            name, _, value = other.partition("=")
+            if name not in ("short", "damaged"):
+                raise ValueError(name)
+            counted[name] = int(value)
+    except ValueError as error:
+        raise Stop(f"{text} is no count; write LINE=GOOD[,short=N][,damaged=N].") from error
+    return counted
+
+
+@load.command("begin")
+@told
+def load_begin(carrier: ActsAs = OPERATOR, key: KeyText = None, as_json: AsJson = False) -> None:
+    """Withhold ticks until `lovla load end`."""
+    show([_send(carrier, key, "POST", "/v1/load/begin", None)], ("loading_since",), as_json)
+
+
+@load.command("end")
+@told
+def load_end(carrier: ActsAs = OPERATOR, key: KeyText = None, as_json: AsJson = False) -> None:
+    """End the load: time goes on, the gap is no outage."""
+    show([_send(carrier, key, "POST", "/v1/load/end", None)], ("loading_since",), as_json)
+
+
+@receipts.command("show")
+@told
+def receipts_show(
+    receipt: str,
+    carrier: Annotated[str, typer.Option("--as", help="The sender whose receipt it is, or an operator.")] = OPERATOR,
+    key: KeyText = None,
+    as_json: AsJson = False,
+) -> None:
+    """Whether the request was read, and what each event or command came to."""
+    found = _send(carrier, key, "GET", f"/v1/receipts/{quote(receipt)}", None)
+    if as_json:
+        show([found], (), True)
+        return
+    typer.echo(f"{found['kind']} of {found['sender']}, received {found['received_at']}: {found['state']}")
+    columns = ("where", "outcome", "milestone", "consignment", "declared_version", "reason", "text", "problems", "warnings")
+    show(found["verdicts"], [name for name in columns if any(v.get(name) for v in found["verdicts"])], False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this service's verbs."""
+    from services.ingest import read_cli
+
+    read_cli.register(app)
+    for verb, name in (
+        (push, "push"),
+        (register_file, "register"),
+        (record, "record"),
+        (link, "link"),
+        (unlink, "unlink"),
+        (appoint, "appoint"),
+        (receive, "receive"),
+    ):
+        app.command(name)(verb)
+    for group, name in ((carriers, "carriers"), (facilities, "facilities"), (load, "load"), (receipts, "receipts")):
+        app.add_typer(group, name=name)

@@ -1,0 +1,66 @@
+"""How `lovla` speaks to the door: one HTTP client; refusals become sentences; it waits where the door asks it to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+_TRIES = 6
+_MOST_PATIENCE_S = 30.0
+
+
+class Refused(Exception):
+    """The door said no, or nobody is there; the text says what to do."""
+
+
+class Client:
+    """Requests under one key. Waits and tries again on 429 and 503, as Retry-After says."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str | None,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=30.0, transport=transport, trust_env=False)
+        self._base_url = base_url
+        self._sleep = sleep
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._http.close()
+
+    def send(self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None) -> Any:
+        """The JSON answer (None for 204); raises Refused."""
+        said = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]  # names of people are not all ASCII
+        for left in reversed(range(_TRIES)):
+            try:
+                response = self._http.request(method, path, content=content, headers=said)
+            except httpx.TransportError as error:
+                raise Refused(f"No answer from {self._base_url} ({error}); is the stack up? See `lovla status`.") from error
+            if response.status_code not in (429, 503) or left == 0:
+                break
+            self._sleep(min(_MOST_PATIENCE_S, float(response.headers.get("Retry-After", "1"))))
+        if response.is_success:
+            return response.json() if response.content else None
+        raise Refused(_sentence(response))
+
+
+def _sentence(response: httpx.Response) -> str:
+    try:
+        problem = response.json()
+        text = f"{problem['title']}: {problem['detail']}"
+        places = [
+            f"\n  {error['where'] or 'whole body'}: {error['code']}: {error['text']}" for error in problem.get("errors", [])
+        ]
+        return text + "".join(places[:20])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {response.status_code} from {response.request.url.path}."

@@ -1,0 +1,355 @@
+"""From the bytes of a registration, amendment, cancellation, action or dock receipt to commands, row by row.
+
+Pure: the door calls it to answer at once, the readers stage calls it again on the raw record, and both find the same. A
+row that is wrong does not refuse the others; what the sender may do is judged here (its own consignments, or an operator),
+what makes sense for the consignment is judged by the tracker.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from schemas.consignment_command_v1 import (
+    AmendConsignment,
+    AppointParty,
+    CancelConsignment,
+    Command,
+    ConsignmentDeclaration,
+    LinkReference,
+    ReceiveGoods,
+    RegisterConsignment,
+    UnlinkReference,
+)
+from schemas.raw_message_v1 import RawMessage
+from schemas.shipment_event_v1 import RawPointer
+from schemas.words import LINKING_KINDS, MILESTONES, PartyRole, ReferenceKind
+from services.ingest.identifiers import normalise
+from services.ingest.problems import Place
+from services.ingest.readers import Unreadable, decode_body
+from services.ingest.readers.strict_json import parse_json
+
+ROWS_MAX = 1_000  # consignments or actions a request
+LINKING_MAX = 32  # linking references a declaration: an event has at most 8, a consignment several units
+_AHEAD = timedelta(days=2)  # the fence for actuals (docs/architecture.md, "Ingest")
+_BACK = timedelta(days=400)
+
+_ACTIONS: Mapping[str, type[LinkReference | UnlinkReference | AppointParty]] = MappingProxyType(
+    {"link": LinkReference, "unlink": UnlinkReference, "appoint": AppointParty}
+)
+_OWN_FIELDS: Mapping[type[Any], frozenset[str]] = MappingProxyType(
+    {
+        CancelConsignment: frozenset({"reason"}),
+        LinkReference: frozenset({"command", "reference"}),
+        UnlinkReference: frozenset({"command", "reference"}),
+        AppointParty: frozenset({"command", "role", "party"}),
+        ReceiveGoods: frozenset({"occurred_at", "lines", "final", "unit"}),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of one row: a command, or what is wrong with it."""
+
+    where: str
+    consignment: str | None
+    command: Command | None
+    problems: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """One row before it is judged: its place and its fields, or why it has none."""
+
+    where: str
+    fields: Mapping[str, Any]
+    problems: tuple[Place, ...] = ()
+
+
+def command_id(partition: int, offset: int, row: int) -> str:
+    """The id of the command in row `row` (from 0) of the raw record at (partition, offset)."""
+    return hashlib.sha256(f"command {partition} {offset} {row}".encode()).hexdigest()[:32]
+
+
+def read_commands(
+    meta: RawMessage, content: bytes, received_at: datetime, partition: int = 0, offset: int = 0
+) -> tuple[Row, ...]:
+    """The rows of one raw record. A body that cannot be read at all is one row with the reason; never raises on bad input."""
+    try:
+        raws = _rows(meta, content)
+    except Unreadable as error:
+        return (Row(error.where, meta.consignment, None, (Place(where=error.where, code=error.code, text=error.text),)),)
+    if len(raws) > ROWS_MAX:
+        text = f"{len(raws)} rows; at most {ROWS_MAX} a request"
+        return (Row("", meta.consignment, None, (Place(where="", code="too_many_rows", text=text),)),)
+    return tuple(_judge(meta, raw, received_at, partition, offset, index) for index, raw in enumerate(raws))
+
+
+def _rows(meta: RawMessage, content: bytes) -> Sequence[_Raw]:
+    body = decode_body(content, meta.content_encoding)
+    if meta.kind == "registration" and meta.content_type.split(";")[0].strip().lower() == "text/csv":
+        return _csv_rows(body)
+    if meta.kind == "cancellation" and not body.strip():
+        return [_Raw("", {})]
+    value = parse_json(body)
+    values = value if isinstance(value, list) and meta.kind in ("registration", "action") else [value]
+    whole = values is not value
+    raws = []
+    for index, item in enumerate(values):
+        where = "" if whole else f"/{index}"
+        if isinstance(item, dict):
+            raws.append(_Raw(where, item))
+        else:
+            raws.append(_Raw(where, {}, (Place(where=where, code="not_an_object", text="a JSON object is expected here"),)))
+    return raws
+
+
+def _judge(meta: RawMessage, raw: _Raw, received_at: datetime, partition: int, offset: int, index: int) -> Row:
+    named = raw.fields.get("consignment", meta.consignment)
+    consignment = named if isinstance(named, str) else None
+    if raw.problems:
+        return Row(raw.where, consignment, None, raw.problems)
+    refused = _refusal(meta, consignment, raw.where)
+    if refused is not None:
+        return Row(raw.where, consignment, None, (refused,))
+    common = {
+        "command_id": command_id(partition, offset, index),
+        "consignment": consignment,
+        "sender": meta.sender,
+        "operator": "operator" in meta.scopes,
+        "recorded_by": meta.recorded_by,
+        "received_at": received_at,
+        "cause": meta.cause,
+        "raw": RawPointer(sha256=meta.sha256, partition=partition, offset=offset, position=raw.where),
+    }
+    try:
+        command = _build(meta, raw.fields, common)
+    except _Wrong as error:
+        return Row(raw.where, consignment, None, (_place(raw.where, (error.field,), error.code, str(error)),))
+    except ValidationError as error:
+        inside = raw.where
+        return Row(
+            raw.where, consignment, None, tuple(_place(inside, e["loc"], e["type"], e["msg"]) for e in error.errors()[:20])
+        )
+    return Row(raw.where, consignment, command)
+
+
+class _Wrong(ValueError):
+    """A field is wrong in a way that the contract does not express."""
+
+    def __init__(self, field: str, code: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+        self.code = code
+
+
+def _place(where: str, loc: Iterable[object], code: str, text: str) -> Place:
+    """A JSON pointer for JSON rows, `row 3, column tier` for CSV rows."""
+    parts = [str(part) for part in loc]
+    if where.startswith("row "):
+        return Place(where=f"{where}, column {_column(parts)}" if parts else where, code=code, text=text)
+    return Place(
+        where=where + "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts), code=code, text=text
+    )
+
+
+def _refusal(meta: RawMessage, consignment: str | None, where: str) -> Place | None:
+    """Whether this sender may speak of this consignment at all. A dock's receipt is judged by the tracker."""
+    if consignment is None:
+        return _place(where, ("consignment",), "missing", "the consignment's id is missing")
+    if meta.consignment is not None and consignment != meta.consignment:
+        return _place(where, ("consignment",), "other_consignment", "names another consignment than the address")
+    if meta.kind == "dock_receipt" or "operator" in meta.scopes or owns(meta.sender, consignment):
+        return None
+    text = f"{meta.sender} may register and change only its own consignments; their ids begin with {meta.sender}-"
+    return _place(where, ("consignment",), "not_yours", text)
+
+
+def owns(sender: str, consignment: str) -> bool:
+    """Whether the id is one of this buyer's: its code and a hyphen begin it (a buyer's code has no hyphen of its own)."""
+    return consignment.partition("-")[0] == sender
+
+
+def _build(meta: RawMessage, fields: Mapping[str, Any], common: Mapping[str, Any]) -> Command:
+    if meta.kind in ("registration", "amendment"):
+        declaration = _declaration({"consignment": common["consignment"], **fields})
+        if meta.kind == "registration":
+            return RegisterConsignment(**common, declaration=declaration)
+        return AmendConsignment(**common, declaration=declaration, if_match=meta.if_match)
+    if meta.kind == "cancellation":
+        return CancelConsignment(**common, **_own(CancelConsignment, fields), if_match=meta.if_match)
+    if meta.kind == "dock_receipt":
+        receipt = ReceiveGoods(**common, **_own(ReceiveGoods, fields))
+        if not common["received_at"] - _BACK <= receipt.occurred_at <= common["received_at"] + _AHEAD:
+            raise _Wrong("occurred_at", "outside_time", "more than 400 days back or 2 days ahead of its receipt")
+        return receipt
+    action = _ACTIONS.get(str(fields.get("command")))
+    if action is None:
+        raise _Wrong("command", "unknown_command", f"one of {', '.join(_ACTIONS)} is expected")
+    own = _own(action, fields)
+    if isinstance(own.get("reference"), dict):
+        own["reference"] = _reference(own["reference"])
+    return action(**{**common, **own})
+
+
+def _own(command: type[Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that a sender may give; what the door itself sets is refused like any unknown field."""
+    unknown = sorted(set(fields) - _OWN_FIELDS[command] - {"consignment"})
+    if unknown:
+        raise _Wrong(unknown[0], "extra_forbidden", "this field is not known here")
+    return {name: value for name, value in fields.items() if name != "consignment"}
+
+
+def _declaration(fields: Mapping[str, Any]) -> ConsignmentDeclaration:
+    given = dict(fields)
+    if isinstance(given.get("references"), list):
+        given["references"] = [_reference(item) for item in given["references"]]
+    if isinstance(given.get("packing"), list):
+        given["packing"] = [
+            {**item, "unit": _reference(item["unit"])} if isinstance(item, dict) and "unit" in item else item
+            for item in given["packing"]
+        ]
+    declaration = ConsignmentDeclaration.model_validate(given)
+    lines = [item.line for item in declaration.items]
+    if len(set(lines)) != len(lines):
+        raise _Wrong("items", "repeated_line", "each line number may stand once")
+    for packing in declaration.packing:
+        if packing.line not in lines:
+            raise _Wrong("packing", "unknown_line", f"line {packing.line} is not among the items")
+    if sum(reference.kind in LINKING_KINDS for reference in declaration.references) > LINKING_MAX:
+        raise _Wrong("references", "too_many", f"at most {LINKING_MAX} linking references")
+    return declaration
+
+
+def _reference(item: object) -> object:
+    """The same reference with its value as readers write it, so that declared and reported values meet."""
+    if isinstance(item, dict) and isinstance(item.get("kind"), str) and isinstance(item.get("value"), str):
+        return {**item, "value": normalise(item["kind"], item["value"])}
+    return item
+
+
+# --- CSV: one row an item line; the rows of one consignment stand for one declaration
+
+_ITEM_COLUMNS = ("line", "category", "description", "quantity", "unit", "lot", "expires_on")
+_ROUTE_COLUMNS = ("mode", "origin", "port_of_discharge", "terminal", "place_of_delivery", "via")
+_PLAIN_COLUMNS = ("consignment", "required_by", "tier", "note", "silent_after_h", "free_time_h")
+_PARTY_COLUMNS = tuple(f"party_{role}" for role in get_args(PartyRole))
+_PLAN_COLUMNS = tuple(f"plan_{milestone}" for milestone in MILESTONES)
+_REFERENCE_COLUMNS = tuple(f"ref_{kind}" for kind in get_args(ReferenceKind))
+COLUMNS: tuple[str, ...] = (
+    *_PLAIN_COLUMNS,
+    *_ROUTE_COLUMNS,
+    *_ITEM_COLUMNS,
+    "packed_in",
+    *_PARTY_COLUMNS,
+    *_PLAN_COLUMNS,
+    *_REFERENCE_COLUMNS,
+)
+"""What a CSV may hold. Several values (`via`, `ref_...`, `packed_in`) are set apart by `;`; `packed_in` holds containers or
+ULDs that hold this line's goods, each with its quantity: `MRSU4371639=1200;TCLU1234568=800` (one alone may leave it out)."""
+
+_CONTAINER = re.compile(r"[A-Z]{3}[UJZ]\d{7}")
+
+
+def _csv_rows(body: bytes) -> Sequence[_Raw]:
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable("not_utf8", f"byte {error.start}", "CSV must be UTF-8") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip().lower() for name in reader.fieldnames or ()]
+        unknown = [name for name in header if name not in COLUMNS]
+        if unknown or "consignment" not in header:
+            what = f"unknown column {unknown[0]!r}" if unknown else "the column consignment is missing"
+            raise Unreadable("bad_header", "row 1", f"{what}; known are {', '.join(COLUMNS)}"[:500])
+        reader.fieldnames = header
+        groups: dict[str, list[tuple[int, dict[str, str]]]] = {}
+        for record in reader:
+            number = reader.line_num
+            cells = {name: (value or "").strip() for name, value in record.items() if isinstance(name, str)}
+            if None in record:
+                cells["~surplus"] = "yes"
+            groups.setdefault(cells["consignment"], []).append((number, cells))
+            if len(groups) > ROWS_MAX:
+                raise Unreadable("too_many_rows", f"row {number}", f"at most {ROWS_MAX} consignments a request")
+    except csv.Error as error:
+        raise Unreadable("not_csv", f"row {reader.line_num}", str(error)) from error
+    return [_declare(rows) for rows in groups.values()]
+
+
+def _declare(rows: Sequence[tuple[int, Mapping[str, str]]]) -> _Raw:
+    """One consignment of several rows. A row that contradicts an earlier one of the same consignment is an error."""
+    where = f"row {rows[0][0]}"
+    merged: dict[str, str] = {}
+    items: list[dict[str, Any]] = []
+    packing: list[dict[str, Any]] = []
+    problems: list[Place] = []
+    for number, cells in rows:
+        if "~surplus" in cells:
+            problems.append(Place(where=f"row {number}", code="surplus_cells", text="more cells than columns"))
+        for name, value in cells.items():
+            if not value or name in _ITEM_COLUMNS or name in ("packed_in", "~surplus"):
+                continue
+            if name in _REFERENCE_COLUMNS:  # each row may name the documents and units of its own goods
+                merged[name] = ";".join(dict.fromkeys([*_several(merged.get(name, "")), *_several(value)]))
+            elif merged.setdefault(name, value) != value:
+                text = "differs from an earlier row of the same consignment"
+                problems.append(Place(where=f"row {number}, column {name}", code="contradiction", text=text))
+        item = {name: cells[name] for name in _ITEM_COLUMNS if cells.get(name)}
+        if item:
+            items.append({"line": str(len(items) + 1), **item})
+            packing.extend(_packing(items[-1], cells.get("packed_in", ""), cells))
+    fields: dict[str, Any] = {name: merged[name] for name in _PLAIN_COLUMNS if name in merged}
+    route: dict[str, Any] = {name: merged[name] for name in _ROUTE_COLUMNS if name in merged}
+    if "via" in route:
+        route["via"] = _several(route["via"])
+    fields["route"] = route
+    fields["items"] = items
+    fields["packing"] = packing
+    fields["parties"] = {name.removeprefix("party_"): merged[name] for name in _PARTY_COLUMNS if name in merged}
+    fields["plan"] = {name.removeprefix("plan_"): merged[name] for name in _PLAN_COLUMNS if name in merged}
+    fields["references"] = [
+        {"kind": name.removeprefix("ref_"), "value": value}
+        for name in _REFERENCE_COLUMNS
+        for value in _several(merged.get(name, ""))
+    ]
+    return _Raw(where, fields, tuple(problems[:20]))
+
+
+def _several(cell: str) -> list[str]:
+    return [part.strip() for part in cell.split(";") if part.strip()]
+
+
+def _packing(item: Mapping[str, str], cell: str, cells: Mapping[str, str]) -> Iterable[dict[str, Any]]:
+    for part in _several(cell):
+        unit, _, quantity = part.partition("=")
+        kind = "container" if _CONTAINER.fullmatch(normalise("container", unit)) else "uld"
+        yield {
+            "line": item["line"],
+            "unit": {"kind": kind, "value": unit.strip()},
+            "quantity": quantity.strip() or cells.get("quantity", ""),
+        }
+
+
+def _column(parts: Sequence[str]) -> str:
+    """The CSV column that a place in the declaration came from."""
+    if parts[0] == "parties":
+        return f"party_{parts[1]}" if len(parts) > 1 else "party_"
+    if parts[0] == "plan":
+        return f"plan_{parts[1]}" if len(parts) > 1 else "plan_"
+    if parts[0] == "references":
+        return "ref_"
+    if parts[0] == "packing":
+        return "packed_in"
+    return parts[-1] if parts[0] in ("route", "items") else parts[0]

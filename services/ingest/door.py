@@ -1,0 +1,278 @@
+"""What happens at the door, in order, whatever the address: who, how much, what, into Kafka, then the answer.
+
+*Guarantees*: an `Accepted` is returned only after Kafka acknowledged the raw record. One request is one raw record.
+
+What is kept of bad input: bytes of any standard (/v1/messages, a DCSA callback) are kept even if nothing in them can be
+read, because the sender had a good credential and only the bytes can show what went wrong; the answer says so and the
+readers stage writes the dead letter. Our own JSON and CSV (/v1/events, /v1/consignments and below) is refused with 422 if
+it cannot be read or holds nothing valid: there is someone on the other side who can mend it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from schemas.base import rfc3339
+from schemas.journey_change_v1 import CommandJudged
+from schemas.raw_message_v1 import RawKind, RawMessage
+from schemas.registers_v1 import Account, Secret, Sender
+from services.ingest.auth import Callbacks, Caller
+from services.ingest.body import Budget
+from services.ingest.commands import Row, command_id, read_commands
+from services.ingest.limits import KIB, Limits, Rates
+from services.ingest.problems import Place, Problem
+from services.ingest.raw_log import Appended, Away
+from services.ingest.readers import Registers as KnownRegisters
+from services.ingest.reading import read_message
+from services.ingest.receipts import NotAReceipt, Position, Sealer
+from services.ingest.records import RawRecord
+from services.ingest.ticker import Log, Ticker
+from services.runtime.clock import Clock
+from services.runtime.wire import raw_headers
+
+_IN_LOOP_BYTES = 16 * KIB  # a body up to this is judged in the event loop: a thread would cost more than it
+_CLOCK_SLACK = timedelta(minutes=1)
+_RETRY_S = 5.0
+_BREAKS_LIMITS = {"too_many_events": "too-many-events", "too_many_rows": "too-many-events", "too_large": "too-large"}
+T = TypeVar("T")
+
+
+class RegistersPort(Protocol):
+    """The registers' views: `Registers`, or plain dictionaries in tests."""
+
+    @property
+    def senders(self) -> Mapping[str, Sender]: ...
+    def known(self) -> KnownRegisters:
+        """Senders and facilities, indexed for the readers."""
+        ...
+
+    @property
+    def accounts(self) -> Mapping[str, Account]: ...
+    @property
+    def secrets(self) -> Mapping[str, Secret]: ...
+    @property
+    def ready(self) -> bool: ...
+    def check(self) -> None: ...
+
+
+class RecordsPort(Protocol):
+    """Raw records read back, and how far the readers have come (blocking)."""
+
+    def read(self, position: Position) -> RawRecord | None: ...
+    def readers_position(self, partition: int) -> int: ...
+
+
+class OutcomesPort(Protocol):
+    """What became of commands."""
+
+    def get(self, command_id: str) -> CommandJudged | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a request says about its content, beside the bytes: URL and headers, already checked for form."""
+
+    kind: RawKind
+    content: bytes
+    content_type: str
+    content_encoding: str
+    standard: str | None = None
+    consignment: str | None = None
+    if_match: int | None = None
+    received_at: datetime | None = None
+    recorded_by: str | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Kafka has it: the receipt, and a verdict for every event or row."""
+
+    receipt: str
+    at: datetime
+    verdicts: Sequence[Mapping[str, Any]]
+
+    def body(self) -> dict[str, Any]:
+        """The JSON answer."""
+        rejected = sum(verdict["outcome"] == "rejected" for verdict in self.verdicts)
+        return {
+            "receipt": self.receipt,
+            "received_at": rfc3339(self.at),
+            "accepted": len(self.verdicts) - rejected,
+            "rejected": rejected,
+            "verdicts": list(self.verdicts),
+        }
+
+
+@dataclass
+class Door:
+    """Everything that the addresses share."""
+
+    registers: RegistersPort
+    log: Log
+    records: RecordsPort
+    outcomes: OutcomesPort
+    sealer: Sealer
+    callbacks: Callbacks
+    ticker: Ticker
+    clock: Clock
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        self.rates = Rates(self.limits)
+        self.budget = Budget()
+
+    def count_request(self, caller: Caller) -> None:
+        """Raise Problem 429 if the sender asks too often."""
+        self.rates.request(caller.sender.code, "backfill" in caller.scopes, self.clock.monotonic())
+
+    def not_ready(self) -> str | None:
+        """None, or why requests are refused just now."""
+        if not self.registers.ready:
+            return "the registers are not read yet"
+        return "Kafka does not answer" if self.log.away else None
+
+    async def take_message(self, caller: Caller, said: Said, *, keep_unreadable: bool) -> Accepted:
+        """Take shipment events of any standard."""
+        meta = self._meta(caller, said)
+        received_at = meta.received_at or self.clock.now()
+        known = self.registers.known()
+        read = await self._aside(said.content, lambda: read_message(meta, said.content, received_at, known))
+        _check_limits(read.places())
+        if len(read.verdicts) > self.limits.events:
+            raise Problem("too-many-events", f"{len(read.verdicts)} events; at most {self.limits.events} a request.")
+        if not keep_unreadable and not read.events:
+            raise Problem("invalid", "Nothing in this body can be taken.", errors=read.places())
+        self._count_events(caller, len(read.verdicts))
+        appended = await self._append(meta, said)
+        return Accepted(self.sealer.seal(appended.position), meta.received_at or appended.at, read.said())
+
+    async def take_commands(self, caller: Caller, said: Said) -> Accepted:
+        """Take a registration, amendment, cancellation, action or dock receipt; what the tracker says of it comes later."""
+        meta = self._meta(caller, said)
+        received_at = meta.received_at or self.clock.now()
+        rows = await self._aside(said.content, lambda: read_commands(meta, said.content, received_at))
+        if not any(row.command for row in rows):
+            problems = [problem for row in rows for problem in row.problems][:100]
+            _check_limits(problems)
+            if problems and all(problem["code"] == "not_yours" for problem in problems):
+                raise Problem("no-scope", problems[0]["text"], errors=problems)
+            raise Problem("invalid", "Nothing in this body can be taken.", errors=problems)
+        self._count_events(caller, len(rows))
+        appended = await self._append(meta, said)
+        verdicts = [row_verdict(row, appended.position, index) for index, row in enumerate(rows)]
+        return Accepted(self.sealer.seal(appended.position), meta.received_at or appended.at, verdicts)
+
+    async def receipt(self, caller: Caller, text: str) -> dict[str, Any]:
+        """What became of a request. Raises Problem 404 for what is not there or not the caller's, alike."""
+        unknown = Problem("not-found", "There is no such receipt of yours.")
+        try:
+            position = self.sealer.open(text)
+            record = await asyncio.to_thread(self.records.read, position)
+            if record is None or record.meta.kind == "tick":
+                raise unknown
+            if record.meta.sender != caller.sender.code and not caller.operator:
+                raise unknown
+            read = await asyncio.to_thread(self.records.readers_position, position.partition) > position.offset
+        except NotAReceipt:
+            raise unknown from None
+        except Away as error:
+            raise self.away(error) from error
+        meta, at = record.meta, record.meta.received_at or record.at
+        answer: dict[str, Any] = {
+            "receipt": text,
+            "kind": meta.kind,
+            "sender": meta.sender,
+            "received_at": rfc3339(at),
+            "sha256": meta.sha256,
+            "state": "read" if read else "pending",
+        }
+        if meta.kind == "message":
+            known = self.registers.known()
+            judged = await self._aside(record.content, lambda: read_message(meta, record.content, at, known))
+            return answer | {"verdicts": judged.said()}
+        rows = await self._aside(record.content, lambda: read_commands(meta, record.content, at))
+        return answer | {
+            "verdicts": [
+                row_verdict(row, position, index, self.outcomes.get(command_id(position.partition, position.offset, index)))
+                for index, row in enumerate(rows)
+            ]
+        }
+
+    def away(self, error: Away) -> Problem:
+        """The refusal for Kafka being away."""
+        return Problem("not-ready", f"The message was not taken ({error}); send it again later.", retry_after_s=_RETRY_S)
+
+    def _meta(self, caller: Caller, said: Said) -> RawMessage:
+        if said.received_at is not None:
+            caller.need("backfill")
+            if said.received_at > self.clock.now() + _CLOCK_SLACK:
+                raise Problem("bad-header", "Lovla-Received-At lies in the future.")
+        try:
+            return RawMessage.model_validate(
+                {
+                    "kind": said.kind,
+                    "sender": caller.sender.code,
+                    "scopes": sorted(caller.scopes),
+                    "sha256": hashlib.sha256(said.content).hexdigest(),
+                    "content_type": said.content_type,
+                    "content_encoding": said.content_encoding,
+                    "standard": said.standard,
+                    "received_at": said.received_at,
+                    "cause": "live" if said.received_at is None else "backfill",
+                    "consignment": said.consignment,
+                    "if_match": said.if_match,
+                    "recorded_by": said.recorded_by,
+                    "request_id": said.request_id,
+                }
+            )
+        except ValidationError as error:
+            errors = [Place(where=str(e["loc"][0]), code=e["type"], text=e["msg"]) for e in error.errors()]
+            raise Problem("bad-header", "A header or the address cannot be kept with the record.", errors=errors) from error
+
+    def _count_events(self, caller: Caller, count: int) -> None:
+        self.rates.events(caller.sender.code, max(1, count), "backfill" in caller.scopes, self.clock.monotonic())
+
+    async def _append(self, meta: RawMessage, said: Said) -> Appended:
+        headers = raw_headers(meta)
+        if said.traceparent is not None:
+            headers.append(("traceparent", said.traceparent.encode("ascii", "ignore")))
+        try:
+            return await self.log.append(meta.sender.encode(), said.content, headers)
+        except Away as error:
+            raise self.away(error) from error
+
+    async def _aside(self, content: bytes, judge: Callable[[], T]) -> T:
+        """Run a judgement beside the event loop if it may take long, so that others are answered meanwhile."""
+        return judge() if len(content) <= _IN_LOOP_BYTES else await asyncio.to_thread(judge)
+
+
+def _check_limits(problems: Sequence[Place]) -> None:
+    """Raise Problem 413 or 422 if the body breaks a limit: that is refused, not kept."""
+    for problem in problems:
+        if problem["code"] in _BREAKS_LIMITS:
+            raise Problem(_BREAKS_LIMITS[problem["code"]], problem["text"], errors=[problem])
+
+
+def row_verdict(row: Row, position: Position, index: int, outcome: CommandJudged | None = None) -> dict[str, Any]:
+    """What is said of one row of a command request."""
+    verdict: dict[str, Any] = {"where": row.where, "consignment": row.consignment}
+    if row.command is None:
+        return verdict | {"outcome": "rejected", "problems": list(row.problems)}
+    verdict["command_id"] = command_id(position.partition, position.offset, index)
+    if outcome is None:
+        return verdict | {"outcome": "queued"}
+    said = {"declared_version": outcome.declared_version, "reason": outcome.reason, "text": outcome.text}
+    return (
+        verdict
+        | {"outcome": "accepted" if outcome.change == "command_accepted" else "refused"}
+        | {name: value for name, value in said.items() if value is not None}
+    )

@@ -1,0 +1,74 @@
+"""What the door answers when it refuses: RFC 9457 problem details that name the place in the payload.
+
+The set is closed: every refusal is one of `KINDS`, whose slug is the end of the problem's `type`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypedDict
+
+TYPE_PREFIX = "urn:lovla:problem:"
+MEDIA_TYPE = "application/problem+json"
+
+KINDS: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        "bad-header": (400, "A header cannot be read"),
+        "no-credential": (401, "No valid credential"),
+        "no-scope": (403, "The key may not do this"),
+        "not-found": (404, "There is no such thing, or it is not yours"),
+        "method-not-allowed": (405, "This address does not know the method"),
+        "load-state": (409, "The load is not in a state for this"),
+        "too-large": (413, "The body is too large"),
+        "unsupported-media-type": (415, "The content type or encoding is not supported"),
+        "invalid": (422, "The body does not hold what it should"),
+        "too-many-events": (422, "Too many events in one request"),
+        "if-match-required": (428, "Say which version you amend"),
+        "too-many-requests": (429, "Too many requests or events"),
+        "internal": (500, "A fault of ours"),
+        "not-ready": (503, "Not ready to take messages"),
+    }
+)
+
+
+class Place(TypedDict):
+    """One thing that is wrong: `where` is a JSON pointer, a row (`row 3, column tier`) or a header's name."""
+
+    where: str
+    code: str
+    text: str
+
+
+@dataclass
+class Problem(Exception):
+    """A refusal. `kind` is a key of `KINDS`; `errors` name the places; `retry_after_s` becomes Retry-After."""
+
+    kind: str
+    detail: str
+    errors: Sequence[Place] = ()
+    retry_after_s: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__init__(self.detail)
+
+    @property
+    def status(self) -> int:
+        return KINDS[self.kind][0]
+
+    def body(self) -> dict[str, object]:
+        """The problem+json object."""
+        status, title = KINDS[self.kind]
+        body: dict[str, object] = {"type": TYPE_PREFIX + self.kind, "title": title, "status": status, "detail": self.detail}
+        if self.errors:
+            body["errors"] = list(self.errors)
+        return body
+
+    def response_headers(self) -> dict[str, str]:
+        """The problem's own headers, with Retry-After in whole seconds, at least 1."""
+        headers = dict(self.headers)
+        if self.retry_after_s is not None:
+            headers["Retry-After"] = str(max(1, -int(-self.retry_after_s // 1)))
+        return headers

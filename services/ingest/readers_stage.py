@@ -1,0 +1,242 @@
+"""From raw messages to shipment events, commands and dead letters: `python -m services.ingest.readers_stage`.
+
+A stage on the transactional loop: what a raw record becomes is a function of the record and the registers, so a batch that is
+read again gives the same. Ticks are passed on in band, to every partition that the tracker reads.
+
+*Faults* (exceptions of ours while reading one record) never stop the line: the record becomes a dead letter `fault`, retryable,
+and the next one is read. The fuse stops the stage when it is plainly us: over half of the last 1,000 records of several
+senders, or 100 in a row.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from confluent_kafka import KafkaException
+
+from schemas.dead_letter_v1 import DeadLetter
+from schemas.raw_message_v1 import RawMessage, Tick
+from schemas.shipment_event_v1 import CONTROL_KEY, ControlRecord, ShipmentEvent
+from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, RAW_MESSAGES, SHIPMENT_EVENTS
+from services.ingest.commands import read_commands
+from services.ingest.door import RegistersPort
+from services.ingest.readers import Problem
+from services.ingest.reading import read_message
+from services.ingest.records import READERS_GROUP
+from services.ingest.registers import Registers
+from services.ingest.settings import IngestSettings
+from services.runtime import kafka, logs, metrics, wire
+from services.runtime.loop import GroupSource, Limits, Output, OwnershipLost, Record, StageFailed, TransactionalLoop
+
+MAX_CLOCK_DIFFERENCE = timedelta(seconds=60)  # a tick of a clock further off than this is not passed on
+PAYLOAD_BYTES = 64 * 1024
+FUSE_WINDOW = 1_000
+FUSE_RUN = 100
+_BATCH = Limits(records=2_000, bytes=4 * 1024 * 1024)  # some 20,000 events: well within a transaction's 10 s
+_UNKNOWN_SENDER = "~unknown"
+
+log = logs.get("readers")
+
+
+class FuseBlown(Exception):
+    """Too many faults of ours: stop rather than put everything aside."""
+
+
+@dataclass
+class Fuse:
+    """Remembers the latest records: who sent them, and whether reading them failed by a fault of ours."""
+
+    latest: deque[tuple[str, bool]] = field(default_factory=lambda: deque(maxlen=FUSE_WINDOW))
+    run: int = 0
+
+    def copy(self) -> Fuse:
+        """An overlay for one batch."""
+        return Fuse(self.latest.copy(), self.run)
+
+    def note(self, sender: str, fault: bool) -> None:
+        """Count one record; raises FuseBlown."""
+        self.latest.append((sender, fault))
+        self.run = self.run + 1 if fault else 0
+        if self.run >= FUSE_RUN:
+            raise FuseBlown(f"{self.run} records in a row failed by faults of ours")
+        if fault and len(self.latest) == FUSE_WINDOW:
+            failed = [who for who, bad in self.latest if bad]
+            if 2 * len(failed) > FUSE_WINDOW and len(set(failed)) > 1:
+                raise FuseBlown(
+                    f"{len(failed)} of the last {FUSE_WINDOW} records, of several senders, failed by faults of ours"
+                )
+
+
+class Readers:
+    """The stage."""
+
+    def __init__(self, registers: RegistersPort) -> None:
+        self._registers = registers
+        self._fuse = Fuse()
+        self._overlay = self._fuse
+
+    def process(self, batch: Sequence[Record]) -> Sequence[Output]:
+        """What the batch becomes."""
+        self._overlay = self._fuse.copy()
+        return [output for record in batch for output in self._outputs(record)]
+
+    def committed(self) -> None:
+        self._fuse = self._overlay
+
+    def aborted(self) -> None:
+        self._overlay = self._fuse
+
+    def _outputs(self, record: Record) -> Sequence[Output]:
+        try:
+            meta = wire.raw_meta(record.headers)
+        except wire.WireError as error:  # somebody wrote to the topic past the door
+            problem = Problem("bad_headers", "headers", str(error)[:500], record.value or b"")
+            return list(_letters(record, None, [problem], _at(record), None))
+        if meta.kind == "tick":
+            return list(pass_on(record))
+        try:
+            outputs = list(read(record, meta, self._registers))
+        except (
+            Exception
+        ) as error:  # the one place where any exception is caught: a fault of ours costs one record, not the line
+            log.error("readers.fault", sender=meta.sender, partition=record.partition, offset=record.offset, exc_info=error)
+            self._overlay.note(meta.sender, fault=True)
+            problem = Problem("fault", "", f"a fault of ours: {type(error).__name__}", record.value or b"")
+            return list(_letters(record, meta, [problem], _at(record, meta), meta.standard, retryable=True))
+        self._overlay.note(meta.sender, fault=False)
+        return outputs
+
+
+def _at(record: Record, meta: RawMessage | None = None) -> datetime:
+    """When it was received: what a backfill says, else the broker's time."""
+    if meta is not None and meta.received_at is not None:
+        return meta.received_at
+    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+
+
+def read(record: Record, meta: RawMessage, registers: RegistersPort) -> Iterator[Output]:
+    """The events, commands and dead letters of one raw record."""
+    content, received_at = record.value or b"", _at(record, meta)
+    trace = wire.traceparent_of(record.headers)
+    if meta.kind == "message":
+        found = read_message(meta, content, received_at, registers.known(), record.partition, record.offset)
+        for event in found.events:
+            yield _event_output(event, trace)
+        yield from _letters(record, meta, found.problems, received_at, found.standard)
+        metrics.counter("lovla_readers_events_total", standard=found.standard or "unknown").inc(len(found.events))
+        return
+    for row in read_commands(meta, content, received_at, record.partition, record.offset):
+        if row.command is not None:
+            command = row.command
+            headers = wire.headers(
+                type(command),
+                id=command.command_id,
+                source="readers",
+                time=command.received_at,
+                traceparent=wire.child_traceparent(trace, command.command_id),
+            )
+            key = command.consignment.encode()
+            yield Output(CONSIGNMENT_COMMANDS.name, key, wire.dump(command), headers=headers)
+        problems = [Problem(p["code"], p["where"], p["text"], content) for p in row.problems[:1]]
+        yield from _letters(record, meta, problems, received_at, None)
+
+
+def _event_output(event: ShipmentEvent, trace: str | None) -> Output:
+    headers = wire.headers(
+        ShipmentEvent,
+        id=event.event_id,
+        source="readers",
+        time=event.received_at,
+        traceparent=wire.child_traceparent(trace, event.event_id),
+    )
+    return Output(SHIPMENT_EVENTS.name, event.sender.encode(), wire.dump(event), headers=headers)
+
+
+def pass_on(record: Record) -> Iterator[Output]:
+    """A tick, for every partition of events and commands; nothing if its writer's clock is not the broker's."""
+    at = _at(record)
+    tick = Tick.model_validate_json(record.value or b"")
+    if abs(tick.at - at) > MAX_CLOCK_DIFFERENCE:
+        log.warning("readers.tick_off", said=tick.at.isoformat(), broker=at.isoformat(), partition=record.partition)
+        return
+    control = ControlRecord(control="tick", raw_partition=record.partition, at=at, load=tick.load)
+    headers = wire.headers(ControlRecord, id=f"tick:{record.partition}:{record.offset}", source="readers", time=at)
+    value = wire.dump(control)
+    for topic in (SHIPMENT_EVENTS, CONSIGNMENT_COMMANDS):
+        for partition in range(topic.partitions):
+            yield Output(topic.name, CONTROL_KEY, value, partition, headers)
+
+
+def _letters(
+    record: Record,
+    meta: RawMessage | None,
+    problems: Sequence[Problem],
+    received_at: datetime,
+    standard: str | None,
+    retryable: bool = False,
+) -> Iterator[Output]:
+    """One dead letter for each problem, with its own bytes; the whole message is in raw.messages."""
+    sender = meta.sender if meta is not None else _UNKNOWN_SENDER
+    for number, problem in enumerate(problems):
+        payload = problem.payload[:PAYLOAD_BYTES]
+        about = f"{record.topic} {record.partition} {record.offset} {number} {problem.where} {problem.code}"
+        letter = DeadLetter(
+            letter_id=hashlib.sha256(about.encode()).hexdigest()[:32],
+            stage="readers",
+            sender=sender,
+            reason=problem.code,
+            where=problem.where[:128],
+            text=problem.text[:500],
+            standard=standard,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            raw_partition=record.partition,
+            raw_offset=record.offset,
+            received_at=received_at,
+            retryable=retryable,
+            payload=base64.b64encode(payload).decode(),
+            payload_cut=len(payload) < len(problem.payload),
+        )
+        headers = wire.headers(DeadLetter, id=letter.letter_id, source="readers", time=received_at)
+        metrics.counter("lovla_dead_letters_total", stage="readers", reason=letter.reason).inc()
+        yield Output(DEAD_LETTERS.name, sender.encode(), wire.dump(letter), headers=headers)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; exit code 1 if the stage had to stop by itself."""
+    settings = IngestSettings.load()
+    logs.setup("readers", settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    registers = Registers(settings)
+    source = GroupSource(settings, [RAW_MESSAGES.name], READERS_GROUP, _BATCH)
+    loop = TransactionalLoop(settings, name="readers", transactional_id="readers-0", source=source, stage=Readers(registers))
+    page = metrics.serve(settings.metrics_port, loop.healthy)
+    try:
+        registers.start()
+        loop.start()
+        log.info("readers.started", senders=len(registers.senders), facilities=len(registers.facilities))
+        loop.run(stop)
+        return 0
+    except (OwnershipLost, StageFailed, KafkaException, kafka.TopicMissing) as error:
+        log.error("readers.stopped", error=str(error))
+        return 1
+    finally:
+        loop.close()
+        registers.stop()
+        if page is not None:
+            page.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
