@@ -1,4 +1,4 @@
-"""`lovla up | down | status | doctor | topics | setup`: the local stack at a person's fingertips."""
+"""`lovla up | down | status | doctor | topics`: the local stack at a person's fingertips."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COLOURS = {
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of the local stack."""
-    for verb in (up, down, status, doctor, topics, setup):
+    for verb in (up, down, status, doctor, topics):
         app.command()(verb)
 
 
@@ -140,14 +140,6 @@ def topics(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
             kept = f"{topic.kept} days" if topic.kept.isdigit() else topic.kept
             table.add_row(topic.name, str(topic.partitions), kept, topic.outcome)
         _console().print(table)
-
-
-def setup() -> None:
-    """Fetch Kafka's jars and check them, so that later starts need no network."""
-    with _errors():
-        with _telling() as (_, jar_progress):
-            found = jars.ensure(jar_progress)
-        typer.echo(f"{len(found)} jars are whole in {jars.cache()}.")
 
 
 def _stack(state_dir: Path) -> Stack:

@@ -69,7 +69,7 @@ def _jars() -> Finding:
     wanting = jars.wanting()
     if wanting:
         names = ", ".join(jar.path.name for jar in wanting[:3]) + (" ..." if len(wanting) > 3 else "")
-        return Finding("warning", "jars", f"{len(wanting)} are missing or not whole: {names}", "`lovla setup` fetches them")
+        return Finding("warning", "jars", f"{len(wanting)} are missing or not whole: {names}", "`lovla up` fetches them")
     return Finding("ok", "jars", f"{len(jars.locked())} whole in {jars.cache()}")
 
 

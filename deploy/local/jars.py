@@ -1,6 +1,6 @@
 """Kafka's jars: a lock file with their SHA-256, fetched by jgo into its own cache, checked before every use.
 
-The lock (`kafka.jars.lock`) is made by `python -m deploy.local.jars`, which resolves Kafka and its log library *one by
+The lock (`kafka.jars.lock`) is made by `python -m deploy.local.jars --relock`, which resolves Kafka and its log library *one by
 one*: resolved together, jgo applies the log library's version table to Kafka too, and takes kafka-clients 3.9.1.
 What is in the cache and has the right hash is used without network; what is missing, cut short or altered is fetched.
 """
@@ -189,13 +189,28 @@ def relock() -> str:
             known = found.setdefault((artifact.groupId, artifact.artifactId), artifact)
             if known.version != artifact.version:
                 raise StackError(f"{known} and {artifact}: two roots want different versions")
-    lines = ["# Made by `python -m deploy.local.jars`: coordinate, size in bytes, SHA-256."]
+    lines = ["# Made by `python -m deploy.local.jars --relock`: coordinate, size in bytes, SHA-256."]
     for (group, name), artifact in found.items():
         path = artifact.resolve()
         lines.append(f"{group}:{name}:{artifact.version} {path.stat().st_size} {_sha256(path)}")
     return "\n".join(lines) + "\n"
 
 
+def _tell(done: int, total: int, name: str) -> None:
+    sys.stdout.write(f"jars: {done} of {total} {name}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """`python -m deploy.local.jars`: fetch what is missing. With `--relock`: make the lock file anew."""
+    try:
+        if sys.argv[1:] == ["--relock"]:
+            LOCK.write_text(relock(), encoding="utf-8")
+        if wanting():
+            ensure(_tell)
+    except StackError as error:
+        sys.exit(f"jars: {error}")
+
+
 if __name__ == "__main__":
-    LOCK.write_text(relock(), encoding="utf-8")
-    sys.stdout.write(f"{LOCK}: {len(locked())} jars\n")
+    main()

@@ -119,6 +119,9 @@ class KafkaServer:
             "replica.fetch.max.bytes": 6 * megabyte,
             "fetch.max.bytes": 64 * megabyte,
             "log.cleaner.dedupe.buffer.size": 32 * megabyte,
+            # after a kill -9 the broker waits until its former self is taken for dead: 9 s by default
+            "broker.session.timeout.ms": 4_000,
+            "broker.heartbeat.interval.ms": 1_000,
             "num.network.threads": 2,
             "num.io.threads": 4,
         }

@@ -223,7 +223,7 @@ class Stack:
 
     def _status_of(self, part: Part) -> PartStatus:
         known = Running.load(self._pidfile(part.name))
-        log = str(part.log)
+        log = str(_telling_log(part))
         if known is None:
             return PartStatus(part.name, "stopped", None, None, part.ports, log)
         since = datetime.fromtimestamp(known.started, UTC)
@@ -366,7 +366,15 @@ class Stack:
             yield
 
 
+def _telling_log(part: Part) -> Path:
+    """The file to look into: the server's own log, unless it wrote none."""
+    with contextlib.suppress(FileNotFoundError):
+        if part.server_log.stat().st_size > 0:
+            return part.server_log
+    return part.log
+
+
 def _last_write(part: Part) -> datetime | None:
     with contextlib.suppress(FileNotFoundError):
-        return datetime.fromtimestamp(part.log.stat().st_mtime, UTC)
+        return datetime.fromtimestamp(_telling_log(part).stat().st_mtime, UTC)
     return None

@@ -1,0 +1,58 @@
+# Every target is a line into a command of the project. `make` alone lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "; print "make TARGET [ARGS=...]\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install everything into .venv, and Kafka's jars (needs python3 >= 3.11; nothing else)
+	@command -v $(PYTHON) >/dev/null || { echo "setup: there is no $(PYTHON): install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) deploy/setup/install.py
+
+demo: setup ## Start the stack, fill it with 60 days of shipments, check what is found against the truth
+	@$(BIN)/lovla demo $(ARGS)
+
+up: setup ## Start Kafka, ClickHouse and our services; wait until they serve
+	@$(BIN)/lovla up $(ARGS)
+
+down: setup ## Stop what `up` started; data stays
+	@$(BIN)/lovla down $(ARGS)
+
+status: setup ## Who runs, who died, on which ports
+	@$(BIN)/lovla status $(ARGS)
+
+doctor: setup ## Look for what could keep the stack from running
+	@$(BIN)/lovla doctor $(ARGS)
+
+test: setup ## Run all tests, on real servers (ARGS="-k name" for some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-unit: setup ## Run the tests that need no servers
+	@$(BIN)/python -m pytest -m "not stack" $(ARGS)
+
+check: lint format types imports generated ## Lint, format, types, import rules, generated files (make -k check: all of them)
+
+lint: setup
+	@$(BIN)/ruff check .
+
+format: setup
+	@$(BIN)/ruff format --check .
+
+types: setup
+	@$(BIN)/mypy
+
+imports: setup
+	@$(BIN)/lint-imports
+
+generated: setup
+	@$(BIN)/python -m schemas.export --check
+
+generate: setup ## Write JSON Schema and AsyncAPI from the contracts
+	@$(BIN)/python -m schemas.export
+
+fix: setup ## Let ruff mend what it can, and format
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
