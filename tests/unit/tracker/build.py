@@ -89,9 +89,10 @@ def event(
     name = key or f"{sender}|{milestone}|{when}|{classifier}|{said}|{[(r.kind, r.value) for r in refs]}|{fields}"
     if isinstance(place, str):
         place = Place(unlocode=place)
+    content = digest(f"{milestone}|{when}|{refs}|{classifier}|{sender}|{said}|{place}|{fields}")[:16]
     return Event(
         event_id=digest(name),
-        revision=Revision(at=said, reader=revision, content="0" * 16),
+        revision=Revision(at=said, reader=revision, content=content),
         reader_version=revision,
         sender=sender,
         standard="lovla.1",
