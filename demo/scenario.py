@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from random import Random
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -26,6 +27,8 @@ SLACK = timedelta(minutes=10)
 LIVE_AHEAD = timedelta(hours=48)
 """How far past `now` the course is told, for the simulator that goes on live."""
 PAST_D, AHEAD_D = 55, 14
+FRESH = 0.45
+"""This part of the troubles is still going on at `now`, as far as the story allows; the others are history by then."""
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 What = Literal[
@@ -92,32 +95,32 @@ SEA_STORIES = (
     "conflict",
 )
 AIR_STORIES = ("air_late", "air_dwell", "air_hold", "air_silent", "air_rolled", "air_short", "air_late_delivery")
-WANTED: dict[str, str] = {
-    "late_departure": "late",
-    "late_arrival": "late",
-    "unannounced": "overdue",
-    "eta_slip": "will_be_late",
-    "stuck_aboard": "overdue",
-    "late_delivery": "late",
-    "dwell": "dwell",
-    "silent_sea": "silent",
-    "silent_terminal": "silent",
-    "hold_customs": "on_hold",
-    "hold_freight": "on_hold",
-    "hold_other": "on_hold",
-    "rolled": "rolled",
-    "short": "short",
-    "misrouted": "misrouted",
-    "conflict": "conflict",
-    "air_late": "late",
-    "air_dwell": "dwell",
-    "air_hold": "on_hold",
-    "air_silent": "silent",
-    "air_rolled": "rolled",
-    "air_short": "short",
-    "air_late_delivery": "late",
+WANTED: dict[str, tuple[str, ...]] = {
+    "late_departure": ("late",),
+    "late_arrival": ("late",),
+    "unannounced": ("overdue",),
+    "eta_slip": ("will_be_late",),
+    "stuck_aboard": ("overdue",),
+    "late_delivery": ("late", "overdue"),
+    "dwell": ("dwell",),
+    "silent_sea": ("silent",),
+    "silent_terminal": ("silent",),
+    "hold_customs": ("on_hold",),
+    "hold_freight": ("on_hold",),
+    "hold_other": ("on_hold",),
+    "rolled": ("rolled",),
+    "short": ("short",),
+    "misrouted": ("misrouted",),
+    "conflict": ("conflict",),
+    "air_late": ("late",),
+    "air_dwell": ("dwell",),
+    "air_hold": ("on_hold",),
+    "air_silent": ("silent",),
+    "air_rolled": ("rolled",),
+    "air_short": ("short",),
+    "air_late_delivery": ("late", "overdue"),
 }
-"""Story -> the kind of exception without which a draw does not tell it. Side effects come with it; truth.py knows them."""
+"""Story -> the kinds of exception of which a draw must show one. Side effects come with it; truth.py knows them."""
 
 CATEGORIES: tuple[tuple[ItemCategory, int], ...] = (
     ("n95_respirator", 120_000),
@@ -292,6 +295,7 @@ class _Teller:
         self.seed, self.size, self.now = seed, size, now
         self.serial = seed * 7919 % 500_000
         self.returned: dict[str, list[tuple[datetime, str]]] = {}
+        self.fresh = False
         self.voyages = self._fleet()
 
     def scenario(self) -> Scenario:
@@ -326,8 +330,10 @@ class _Teller:
     # consignments
 
     def _draw(self, index: int, story: str) -> list[Consignment]:
-        for attempt in range(600):
+        fresh = story in WANTED and Random(f"{self.seed}:{index}").random() < FRESH
+        for attempt in range(800):
             random = Random(f"{self.seed}:{index}:{attempt}")
+            self.fresh = fresh and attempt < 400
             try:
                 drawn = self._air(random, index, story) if story.startswith("air") else self._sea(random, index, story)
             except NoDraw:
@@ -443,8 +449,10 @@ def sail(random: Random, kind: str, now: datetime, serial: int) -> Voyage:
     arrives_plan = _arrival_day(random, now)
     if kind == "eta_slip":
         arrives_plan = now + _hours(random, 30, 140)
+    elif kind == "fresh":
+        arrives_plan = now + _hours(random, -120, 240)
     elif kind != "on_time":
-        arrives_plan = now - _hours(random, 12, PAST_D * 24)
+        arrives_plan = now - _hours(random, 12, 200 if random.random() < FRESH else PAST_D * 24)
     transit = timedelta(hours=origin.transit_h * random.uniform(0.95, 1.05))
     via = random.choice([p for p in ("KRPUS", "TWKHH") if p != origin.unlocode]) if random.random() < 0.2 else None
     departs_plan = _minutes(arrives_plan - transit - (60 * HOUR if via else timedelta()))
@@ -487,6 +495,7 @@ class _Course:
 
     def __init__(self, teller: _Teller, random: Random, index: int, story: str) -> None:
         self.teller, self.random, self.story, self.now = teller, random, story, teller.now
+        self.fresh = teller.fresh
         self.buyer = world.BUYERS[index % len(world.BUYERS)]
         self.name = f"{self.buyer}-{index:05d}"
         self.hospital = random.choice(world.hospitals())
@@ -581,7 +590,7 @@ class _Course:
         view = View(self.case(), FOREVER, timedelta())
         end = self.now + LIVE_AHEAD
         moments = sorted({f.known_at for f in view.facts if f.known_at <= end})
-        for known, following in zip(moments, [*moments[1:], end], strict=True):
+        for known, following in pairwise([*moments, end]):
             limit = silence_limit(view, known)
             if limit is None:
                 continue
@@ -618,9 +627,10 @@ class _Course:
         for later, slack in ((MARGIN, timedelta()), (timedelta(), SLACK), (timedelta(), -SLACK), (MARGIN, -SLACK)):
             if [(f.key, f.end is None) for f in evaluate(case, self.now + later, slack)] != shape:
                 raise NoDraw
-        kinds = {f.kind for f in expected}
-        wanted = WANTED.get(self.story)
-        if wanted not in kinds if wanted else kinds:
+        told = [f for f in expected if f.kind in WANTED.get(self.story, ())]
+        if self.fresh:
+            told = [f for f in told if f.end is None]
+        if bool(told) != (self.story in WANTED) or (expected and not told):
             raise NoDraw
         return self._consignment(case, expected)
 
@@ -676,9 +686,11 @@ class SeaCourse(_Course):
     def _voyage(self) -> Voyage:
         random = self.random
         if self.story in ("rolled", "misrouted", "silent_sea"):
-            return sail(random, "on_time", self.now, self.teller.next_serial())
-        kind = self.story if self.story in self.teller.voyages else "on_time"
-        return random.choice(self.teller.voyages[kind])
+            return sail(random, "fresh" if self.fresh else "on_time", self.now, self.teller.next_serial())
+        fleet = self.teller.voyages[self.story if self.story in self.teller.voyages else "on_time"]
+        if self.fresh:
+            fleet = [v for v in fleet if timedelta(days=-2) < self.now - v.arrives < timedelta(days=9)] or fleet
+        return random.choice(fleet)
 
     def _plan(self) -> None:
         v, random = self.voyage, self.random
@@ -884,6 +896,8 @@ class SeaCourse(_Course):
             if dcsa and told.what in ("discharged", "available") and self.random.random() < 0.06 and self.story == "clean":
                 wrong = told.at - _hours(self.random, 14, 30)
                 fixed = batch_after(told.sender, told.known_at + 6 * HOUR)
+                if fixed > self.now:
+                    continue
                 self.told[place] = replace(told, corrects=(wrong, told.known_at), known_at=fixed)
 
     def talker(self, known: datetime, limit: timedelta) -> tuple[str, Callable[[datetime], None]]:
@@ -1026,7 +1040,9 @@ class AirCourse(_Course):
         hub = world.HUBS[self.airline]
         via = hub if hub != origin.unlocode else None
         arrives_plan = _arrival_day(random, self.now)
-        if self.story not in ("air_clean", "air_late", "air_rolled"):
+        if self.fresh:
+            arrives_plan = self.now - _hours(random, -6, 100)
+        elif self.story not in ("air_clean", "air_late", "air_rolled"):
             arrives_plan = self.now - _hours(random, 30, 50 * 24)
         if arrives_plan > self.now + timedelta(days=6):
             arrives_plan -= timedelta(days=20)
