@@ -1,0 +1,86 @@
+"""`python -m services.sink`: topics to ClickHouse, until SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+from services.runtime import clickhouse, logs, metrics
+from services.runtime.clock import SystemClock
+from services.runtime.failpoints import Failpoints
+from services.runtime.settings import Settings, SettingsError
+from services.sink import migrate
+from services.sink.logs import LogSink, SinkStopped
+from services.sink.states import StateSink
+
+log = logs.get("sink")
+
+
+def main() -> int:
+    """0 after a clean stop, 1 if the sink stopped because going on would be a guess, 2 if it is set up wrongly."""
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    logs.setup("sink", settings.log_level)
+    clock = SystemClock()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    database = clickhouse.connect(settings, "writer")
+    if not _tables_ready(database, stop):
+        return 0 if stop.is_set() else 2
+    log_sink = LogSink(settings, database, clock, failpoint=Failpoints(settings.failpoint).reach)
+    state_sink = StateSink(settings, database, clock)
+    failed: list[BaseException] = []
+    workers = [
+        threading.Thread(target=_guard, args=(work, stop, failed), name=name)
+        for name, work in (("sink.logs", log_sink.run), ("sink.state", state_sink.run))
+    ]
+    page = metrics.serve(settings.metrics_port, lambda: log_sink.healthy() or state_sink.healthy())
+    for worker in workers:
+        worker.start()
+    log.info("sink.started")
+    for worker in workers:
+        worker.join()
+    database.close()
+    if page is not None:
+        page.close()
+    log.info("sink.stopped", failed=bool(failed))
+    return 1 if failed else 0
+
+
+def _guard(work: Callable[[threading.Event], None], stop: threading.Event, failed: list[BaseException]) -> None:
+    """One half that fails ends the other: a process that does half its work looks healthy and is not."""
+    try:
+        work(stop)
+    except SinkStopped as error:
+        log.error("sink.must_stop", text=str(error))
+        failed.append(error)
+    except Exception as error:
+        log.exception("sink.failed")
+        failed.append(error)
+    finally:
+        stop.set()
+
+
+def _tables_ready(database: clickhouse.ClickHouse, stop: threading.Event) -> bool:
+    """Wait until ClickHouse answers; then the log tables must be there with their deduplication window."""
+    while not stop.is_set():
+        try:
+            migrate.check(database)
+            return True
+        except clickhouse.OutcomeUnknown as error:
+            log.warning("sink.clickhouse_away", text=str(error))
+            stop.wait(1.0)
+        except (migrate.MigrationError, clickhouse.Refused) as error:
+            log.error("sink.not_set_up", text=str(error))
+            return False
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

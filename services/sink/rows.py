@@ -1,0 +1,936 @@
+"""From records to rows, pure: the same record gives the same row for ever, so that a block planned before a crash can be
+built again after it (services/sink/logs.py). No clock, no random, no host.
+
+A record that cannot be decoded is a row all the same, its bytes in `record`, `undecodable` true: nothing is dropped.
+Times are whole milliseconds since 1970 UTC, as ClickHouse's DateTime64(3) keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from schemas.topics import (
+    CONSENT,
+    CONSIGNMENT_COMMANDS,
+    DEAD_LETTERS,
+    DELIVERIES,
+    FACILITIES,
+    JOURNEY_CHANGES,
+    JOURNEYS,
+    NOTIFICATIONS,
+    RAW_MESSAGES,
+    SENDERS,
+    SHIPMENT_EVENTS,
+)
+
+if TYPE_CHECKING:
+    from services.runtime.sources import Record
+
+Row = tuple[object, ...]
+"""Values in the order of a table's columns."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+# What DateTime64 can show: years 1900 to 2299. Beyond it a time is cut to the bound; `record` keeps the very text.
+_LEAST_MS = (datetime(1900, 1, 1, tzinfo=UTC) - _EPOCH) // _MS
+_MOST_MS = (datetime(2299, 12, 31, tzinfo=UTC) - _EPOCH) // _MS
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Small = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Tier = Annotated[int, msgspec.Meta(ge=0, le=255)]
+
+
+def ms(moment: datetime) -> int:
+    """Whole milliseconds since 1970, rounded down, within what DateTime64 can show."""
+    return min(max((moment - _EPOCH) // _MS, _LEAST_MS), _MOST_MS)
+
+
+def ms_or_none(moment: datetime | None) -> int | None:
+    return None if moment is None else ms(moment)
+
+
+# What the sink reads of each contract: only what has a column. A contract test holds the names equal to schemas/.
+
+
+class _Reference(msgspec.Struct, frozen=True):
+    kind: str
+    value: str
+
+
+class _Place(msgspec.Struct, frozen=True):
+    unlocode: str | None = None
+    facility: str | None = None
+
+
+class _Transport(msgspec.Struct, frozen=True):
+    vessel: str | None = None
+    imo: str | None = None
+    voyage: str | None = None
+    flight: str | None = None
+
+
+class _Warning(msgspec.Struct, frozen=True):
+    code: str
+
+
+class _Revision(msgspec.Struct, frozen=True):
+    reader: Count
+    content: str
+    at: Moment | None = None
+
+
+class _Raw(msgspec.Struct, frozen=True):
+    sha256: str
+    position: str
+    partition: Whole | None = None
+    offset: Whole | None = None
+
+
+class _Event(msgspec.Struct, frozen=True):
+    event_id: str
+    revision: _Revision
+    sender: str
+    standard: str
+    code: str
+    mapped: bool
+    classifier: str
+    occurred_at: Moment
+    received_at: Moment
+    references: list[_Reference]
+    raw: _Raw
+    source_id: str | None = None
+    milestone: str | None = None
+    place: _Place | None = None
+    mode: str | None = None
+    transport: _Transport | None = None
+    retracts: str | None = None
+    retracted: bool = False
+    warnings: list[_Warning] = []
+    cause: str = "live"
+    recorded_by: str | None = None
+
+
+class _Control(msgspec.Struct, frozen=True):
+    control: str
+    raw_partition: Count
+    at: Moment
+    sender: str | None = None
+
+
+class _Command(msgspec.Struct, frozen=True):
+    command_id: str
+    consignment: str
+    sender: str
+    received_at: Moment
+    raw: _Raw
+    command: str
+    operator: bool = False
+    recorded_by: str | None = None
+    cause: str = "live"
+
+
+class _Letter(msgspec.Struct, frozen=True):
+    letter_id: str
+    stage: str
+    sender: str
+    reason: str
+    where: str
+    text: str
+    topic: str
+    partition: Count
+    offset: Count
+    received_at: Moment
+    standard: str | None = None
+    raw_partition: Whole | None = None
+    raw_offset: Whole | None = None
+    retryable: bool = False
+
+
+class _Exception(msgspec.Struct, frozen=True):
+    key: str
+    kind: str
+    status: str
+    severity: str
+    start: Moment
+    sentence: str
+    milestone: str | None = None
+    end: Moment | None = None
+    late_h: float | None = None
+    party: str | None = None
+
+
+class _Change(msgspec.Struct, frozen=True):
+    change_id: str
+    consignment: str
+    version: Count
+    ordinal: Count
+    cause: str
+    change: str
+    at: Moment | None = None
+    buyer: str | None = None
+    facility: str | None = None
+    tier: Tier | None = None
+    milestone: str | None = None
+    occurred_at: Moment | None = None
+    sender: str | None = None
+    exception: _Exception | None = None
+    command_id: str | None = None
+    command: str | None = None
+    reason: str | None = None
+    journey: msgspec.Raw | None = None
+
+
+class _Notification(msgspec.Struct, frozen=True):
+    notification: str
+    subscription: str
+    changes: list[str]
+    due_at: Moment
+    subject: str
+
+
+class _Delivery(msgspec.Struct, frozen=True):
+    notification: str
+    subscription: str
+    attempt: Count
+    state: str
+    at: Moment
+    provider: str | None = None
+    provider_ref: str | None = None
+    text: str | None = None
+
+
+class _Consent(msgspec.Struct, frozen=True):
+    subscription: str
+    act: str
+    at: Moment
+    source: str | None = None
+
+
+class _Item(msgspec.Struct, frozen=True):
+    line: Small
+    category: str
+    quantity: Count
+    description: str | None = None
+    unit: str = "each"
+    lot: str | None = None
+
+
+class _Route(msgspec.Struct, frozen=True):
+    origin: str | None = None
+    port_of_discharge: str | None = None
+    terminal: str | None = None
+    place_of_delivery: str | None = None
+
+
+class _Declaration(msgspec.Struct, frozen=True):
+    items: list[_Item] = []
+    parties: dict[str, str] = {}
+    route: _Route = _Route()
+    required_by: Moment | None = None
+    tier: Tier = 3
+
+
+class _JourneyReference(msgspec.Struct, frozen=True):
+    kind: str
+    value: str
+    how: str
+
+
+class _Statement(msgspec.Struct, frozen=True):
+    milestone: str
+    classifier: str
+    occurred_at: Moment
+    sender: str
+    unit: str = ""
+    leg: str = ""
+    decides: bool = False
+
+
+class _Milestone(msgspec.Struct, frozen=True):
+    milestone: str
+    leg: str = ""
+    planned: Moment | None = None
+    estimated: Moment | None = None
+    actual: Moment | None = None
+    sender: str | None = None
+    units_done: Small = 0
+    units_total: Small = 0
+
+
+class _Unit(msgspec.Struct, frozen=True):
+    unit: str
+    milestone: str | None = None
+    at: Moment | None = None
+    place: str | None = None
+
+
+class _Delivered(msgspec.Struct, frozen=True):
+    line: Small
+    good: Count
+    basis: str
+
+
+class _Journey(msgspec.Struct, frozen=True, tag_field="record", tag="journey"):
+    consignment: str
+    version: Count
+    cause: str
+    buyer: str
+    registered_at: Moment
+    declaration: _Declaration
+    stage: str
+    mode: str
+    at: Moment | None = None
+    milestone: str | None = None
+    milestone_at: Moment | None = None
+    place: str | None = None
+    expected_delivery: Moment | None = None
+    expected_basis: str = "unknown"
+    terminal: str | None = None
+    vessel: str | None = None
+    voyage: str | None = None
+    carrier: str | None = None
+    milestones: list[_Milestone] = []
+    units: list[_Unit] = []
+    references: list[_JourneyReference] = []
+    statements: list[_Statement] = []
+    claims: list[msgspec.Raw] = []
+    delivered: list[_Delivered] = []
+    exceptions: list[_Exception] = []
+    events: Count = 0
+    last_event_at: Moment | None = None
+
+
+class _Feed(msgspec.Struct, frozen=True, tag_field="record", tag="feed"):
+    consignment: str
+    sender: str
+    sender_kind: str
+    version: Count
+    last_event_at: Moment
+    silent_after_h: float
+    at: Moment | None = None
+    exceptions: list[_Exception] = []
+
+
+class _Clock(msgspec.Struct, frozen=True, tag_field="record", tag="clock"):
+    consignment: str
+    version: Count
+    ticks: dict[str, Moment] = {}
+
+
+class _Sender(msgspec.Struct, frozen=True):
+    code: str
+    kind: str
+    name: str
+    scac: str | None = None
+    active: bool = True
+    silent_after_h: float | None = None
+
+
+class _Facility(msgspec.Struct, frozen=True):
+    code: str
+    kind: str
+    name: str
+    zone: str
+    unlocode: str | None = None
+    iata: str | None = None
+    city: str | None = None
+    free_time_h: float | None = None
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_CONTROL = msgspec.json.Decoder(_Control)
+_COMMAND = msgspec.json.Decoder(_Command)
+_LETTER = msgspec.json.Decoder(_Letter)
+_CHANGE = msgspec.json.Decoder(_Change)
+_NOTIFICATION = msgspec.json.Decoder(_Notification)
+_DELIVERY = msgspec.json.Decoder(_Delivery)
+_CONSENT = msgspec.json.Decoder(_Consent)
+_JOURNEY = msgspec.json.Decoder(_Journey)
+_JOURNEY_RECORD = msgspec.json.Decoder(_Journey | _Feed | _Clock)
+_SENDER = msgspec.json.Decoder(_Sender)
+_FACILITY = msgspec.json.Decoder(_Facility)
+
+CONTROL_KEY = b"~control"
+
+
+# -- log tables ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LogTable:
+    """One append-only topic's table. `decode` gives the values of `columns`, which stand between the k_ columns and `last`."""
+
+    topic: str
+    table: str
+    columns: Mapping[str, object]  # name -> the value of an undecodable record's row
+    decode: Callable[[Record], Row]
+    flush_s: float
+    body: str = "record"  # the column that holds the record's own bytes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("k_topic", "k_partition", "k_offset", "k_time", *self.columns, self.body, "undecodable")
+
+    def row(self, record: Record) -> Row:
+        """The record's row. Never raises: what cannot be decoded gives a row that says so."""
+        try:
+            values, undecodable = self.decode(record), False
+        except (msgspec.MsgspecError, ValueError):
+            values, undecodable = tuple(self.columns.values()), True
+        where = (record.topic, record.partition, record.offset, max(record.timestamp_ms, 0))
+        return (*where, *values, record.value or b"", undecodable)
+
+
+def _raw_message(record: Record) -> Row:
+    headers = [(name, (value or b"").decode("utf-8", "backslashreplace")) for name, value in record.headers or ()]
+    said = {name.removeprefix("lovla-"): value for name, value in headers if name.startswith("lovla-")}
+    received_at = said.get("received_at")
+    return (
+        said["kind"] if "kind" in said else _missing("lovla-kind"),
+        said["sender"] if "sender" in said else _missing("lovla-sender"),
+        said.get("sha256", ""),
+        said.get("content_type", ""),
+        said.get("content_encoding", "identity"),
+        said.get("standard", ""),
+        ms(msgspec.convert(received_at, Moment)) if received_at else max(record.timestamp_ms, 0),
+        said.get("cause", "live"),
+        said.get("consignment", ""),
+        said.get("recorded_by", ""),
+        said.get("request_id", ""),
+        headers,
+        len(record.value or b""),
+    )
+
+
+def _missing(header: str) -> str:
+    raise ValueError(f"header {header} is missing")
+
+
+def _shipment_event(record: Record) -> Row:
+    if record.key == CONTROL_KEY:
+        return _control(record, _EVENT_DEFAULTS, "received_at")
+    event = _EVENT.decode(record.value or b"")
+    place, transport = event.place or _Place(), event.transport or _Transport()
+    return (
+        "event",
+        event.sender,
+        event.event_id,
+        event.source_id or "",
+        event.standard,
+        event.code,
+        event.milestone or "",
+        event.mapped,
+        event.classifier,
+        ms(event.occurred_at),
+        ms(event.received_at),
+        ms(event.revision.at) if event.revision.at else 0,
+        event.revision.reader,
+        event.revision.content,
+        [(reference.kind, reference.value) for reference in event.references],
+        place.unlocode or "",
+        place.facility or "",
+        event.mode or "",
+        transport.vessel or "",
+        transport.imo or "",
+        transport.voyage or "",
+        transport.flight or "",
+        event.retracts or "",
+        event.retracted,
+        [warning.code for warning in event.warnings],
+        event.cause,
+        event.recorded_by or "",
+        event.raw.sha256,
+        -1 if event.raw.partition is None else event.raw.partition,
+        -1 if event.raw.offset is None else event.raw.offset,
+        event.raw.position,
+    )
+
+
+def _control(record: Record, defaults: dict[str, object], time_column: str) -> Row:
+    """A tick, or a sender parked or unparked: a row of that kind, all else empty."""
+    control = _CONTROL.decode(record.value or b"")
+    said: dict[str, object] = {"kind": control.control, "sender": control.sender or "", time_column: ms(control.at)}
+    return tuple((defaults | said).values())
+
+
+def _consignment_command(record: Record) -> Row:
+    if record.key == CONTROL_KEY:
+        return _control(record, _COMMAND_DEFAULTS, "received_at")
+    command = _COMMAND.decode(record.value or b"")
+    return (
+        "command",
+        command.consignment,
+        command.command,
+        command.command_id,
+        command.sender,
+        command.operator,
+        command.recorded_by or "",
+        ms(command.received_at),
+        command.cause,
+        -1 if command.raw.partition is None else command.raw.partition,
+        -1 if command.raw.offset is None else command.raw.offset,
+    )
+
+
+def _dead_letter(record: Record) -> Row:
+    letter = _LETTER.decode(record.value or b"")
+    return (
+        "letter",
+        letter.sender,
+        letter.letter_id,
+        letter.stage,
+        letter.reason,
+        letter.where,
+        letter.text,
+        letter.standard or "",
+        letter.topic,
+        letter.partition,
+        letter.offset,
+        -1 if letter.raw_partition is None else letter.raw_partition,
+        -1 if letter.raw_offset is None else letter.raw_offset,
+        ms(letter.received_at),
+        letter.retryable,
+    )
+
+
+def _journey_change(record: Record) -> Row:
+    change = _CHANGE.decode(record.value or b"")
+    wrong = change.exception
+    return (
+        change.change,
+        change.consignment,
+        change.version,
+        change.ordinal,
+        change.change_id,
+        change.cause,
+        ms(change.at) if change.at else 0,
+        change.buyer or "",
+        change.facility or "",
+        change.tier or 0,
+        change.milestone or (wrong.milestone if wrong else None) or "",
+        ms_or_none(change.occurred_at),
+        change.sender or "",
+        wrong.key if wrong else "",
+        wrong.kind if wrong else "",
+        wrong.severity if wrong else "",
+        ms(wrong.start) if wrong else None,
+        ms_or_none(wrong.end) if wrong else None,
+        wrong.sentence if wrong else "",
+        change.command_id or "",
+        change.command or "",
+        change.reason or "",
+    )
+
+
+def _notification(record: Record) -> Row:
+    said = _NOTIFICATION.decode(record.value or b"")
+    return (said.subscription, said.notification, said.changes, ms(said.due_at), said.subject)
+
+
+def _delivery(record: Record) -> Row:
+    said = _DELIVERY.decode(record.value or b"")
+    return (
+        said.subscription,
+        said.notification,
+        said.attempt,
+        said.state,
+        said.provider or "",
+        said.provider_ref or "",
+        ms(said.at),
+        said.text or "",
+    )
+
+
+def _consent(record: Record) -> Row:
+    said = _CONSENT.decode(record.value or b"")
+    return (said.subscription, said.act, ms(said.at), said.source or "")
+
+
+_RAW_DEFAULTS: Mapping[str, object] = {
+    "kind": "undecodable",
+    "sender": "",
+    "sha256": "",
+    "content_type": "",
+    "content_encoding": "",
+    "standard": "",
+    "received_at": 0,
+    "cause": "",
+    "consignment": "",
+    "recorded_by": "",
+    "request_id": "",
+    "headers": [],
+    "payload_bytes": 0,
+}
+_EVENT_DEFAULTS: dict[str, object] = {
+    "kind": "undecodable",
+    "sender": "",
+    "event_id": "",
+    "source_id": "",
+    "standard": "",
+    "code": "",
+    "milestone": "",
+    "mapped": False,
+    "classifier": "",
+    "occurred_at": 0,
+    "received_at": 0,
+    "revision_at": 0,
+    "revision_reader": 0,
+    "revision_content": "",
+    "references": [],
+    "place_unlocode": "",
+    "place_facility": "",
+    "mode": "",
+    "vessel": "",
+    "imo": "",
+    "voyage": "",
+    "flight": "",
+    "retracts": "",
+    "retracted": False,
+    "warnings": [],
+    "cause": "",
+    "recorded_by": "",
+    "raw_sha256": "",
+    "raw_partition": -1,
+    "raw_offset": -1,
+    "raw_position": "",
+}
+_COMMAND_DEFAULTS: dict[str, object] = {
+    "kind": "undecodable",
+    "consignment": "",
+    "command": "",
+    "command_id": "",
+    "sender": "",
+    "operator": False,
+    "recorded_by": "",
+    "received_at": 0,
+    "cause": "",
+    "raw_partition": -1,
+    "raw_offset": -1,
+}
+_LETTER_DEFAULTS: dict[str, object] = {
+    "kind": "undecodable",
+    "sender": "",
+    "letter_id": "",
+    "stage": "",
+    "reason": "",
+    "place": "",
+    "text": "",
+    "standard": "",
+    "source_topic": "",
+    "source_partition": -1,
+    "source_offset": -1,
+    "raw_partition": -1,
+    "raw_offset": -1,
+    "received_at": 0,
+    "retryable": False,
+}
+_CHANGE_DEFAULTS: dict[str, object] = {
+    "kind": "undecodable",
+    "consignment": "",
+    "version": 0,
+    "ordinal": 0,
+    "change_id": "",
+    "cause": "",
+    "at": 0,
+    "buyer": "",
+    "facility": "",
+    "tier": 0,
+    "milestone": "",
+    "occurred_at": None,
+    "sender": "",
+    "exception_key": "",
+    "exception_kind": "",
+    "severity": "",
+    "exception_start": None,
+    "exception_end": None,
+    "sentence": "",
+    "command_id": "",
+    "command": "",
+    "reason": "",
+}
+
+# Journeys' changes are what people wait for; the other logs are for looking back, and fewer parts are cheaper to merge.
+SOON_S = 0.25
+LATER_S = 2.0
+
+LOG_TABLES: Mapping[str, LogTable] = {
+    table.topic: table
+    for table in (
+        LogTable(RAW_MESSAGES.name, "raw_messages", _RAW_DEFAULTS, _raw_message, LATER_S, body="payload"),
+        LogTable(SHIPMENT_EVENTS.name, "shipment_events", _EVENT_DEFAULTS, _shipment_event, LATER_S),
+        LogTable(CONSIGNMENT_COMMANDS.name, "consignment_commands", _COMMAND_DEFAULTS, _consignment_command, LATER_S),
+        LogTable(DEAD_LETTERS.name, "dead_letters", _LETTER_DEFAULTS, _dead_letter, LATER_S),
+        LogTable(JOURNEY_CHANGES.name, "journey_changes", _CHANGE_DEFAULTS, _journey_change, SOON_S),
+        LogTable(
+            NOTIFICATIONS.name,
+            "notifications",
+            {"subscription": "", "notification": "", "changes": [], "due_at": 0, "subject": ""},
+            _notification,
+            LATER_S,
+        ),
+        LogTable(
+            DELIVERIES.name,
+            "deliveries",
+            {
+                "subscription": "",
+                "notification": "",
+                "attempt": 0,
+                "state": "",
+                "provider": "",
+                "provider_ref": "",
+                "at": 0,
+                "text": "",
+            },
+            _delivery,
+            LATER_S,
+        ),
+        LogTable(CONSENT.name, "consent", {"subscription": "", "act": "", "at": 0, "source": ""}, _consent, LATER_S),
+    )
+}
+
+
+# -- state tables -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """A row of a table that keeps the newest of each key: inserting it again changes nothing."""
+
+    table: str
+    values: Row
+
+
+STATE_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "journeys": (
+        "consignment",
+        "version",
+        "cause",
+        "at",
+        "buyer",
+        "stage",
+        "mode",
+        "tier",
+        "registered_at",
+        "required_by",
+        "milestone",
+        "milestone_at",
+        "place",
+        "origin",
+        "port",
+        "facility",
+        "terminal",
+        "carrier",
+        "vessel",
+        "voyage",
+        "expected_delivery",
+        "expected_basis",
+        "parties",
+        "items",
+        "delivered",
+        "milestones",
+        "units",
+        "moves",
+        "references",
+        "exceptions",
+        "open_kinds",
+        "claims",
+        "events",
+        "last_event_at",
+        "record",
+    ),
+    "feeds": (
+        "sender",
+        "version",
+        "sender_kind",
+        "at",
+        "last_event_at",
+        "silent_after_h",
+        "silent_since",
+        "sentence",
+        "record",
+    ),
+    "clocks": ("clock", "version", "t", "record"),
+    "senders": ("code", "version", "deleted", "kind", "name", "scac", "active", "silent_after_h", "record"),
+    "facilities": (
+        "code",
+        "version",
+        "deleted",
+        "kind",
+        "name",
+        "unlocode",
+        "iata",
+        "zone",
+        "city",
+        "free_time_h",
+        "record",
+    ),
+    "undecodable_states": ("k_topic", "k_partition", "k_offset", "k_time", "key", "record"),
+}
+
+
+def state_row(record: Record) -> StateRow | None:
+    """The row of a compacted topic's record; None for a journey's tombstone (its last state stays to be asked for)."""
+    try:
+        return _STATE_DECODERS[record.topic](record)
+    except (msgspec.MsgspecError, ValueError):
+        where = (record.topic, record.partition, record.offset, max(record.timestamp_ms, 0))
+        return StateRow("undecodable_states", (*where, record.key or b"", record.value or b""))
+
+
+def closed_journey(record: Record) -> StateRow | None:
+    """The journeys row in a `closed` record of journey.changes: a rebuild finds journeys whose tombstone was written."""
+    try:
+        change = _CHANGE.decode(record.value or b"")
+        if change.change != "closed" or change.journey is None:
+            return None
+        body = bytes(change.journey)
+        return _journey_row(_JOURNEY.decode(body), body)
+    except (msgspec.MsgspecError, ValueError):
+        return None  # the log table's row says that it is undecodable
+
+
+def _journeys(record: Record) -> StateRow | None:
+    if record.value is None:
+        return None
+    said = _JOURNEY_RECORD.decode(record.value)
+    if isinstance(said, _Journey):
+        return _journey_row(said, record.value)
+    if isinstance(said, _Feed):
+        silent = next((e for e in said.exceptions if e.status == "open"), None)
+        return StateRow(
+            "feeds",
+            (
+                said.sender,
+                said.version,
+                said.sender_kind,
+                ms_or_none(said.at),
+                ms(said.last_event_at),
+                said.silent_after_h,
+                ms(silent.start) if silent else None,
+                silent.sentence if silent else "",
+                record.value,
+            ),
+        )
+    t = min((ms(moment) for moment in said.ticks.values()), default=None)
+    return StateRow("clocks", (said.consignment, said.version, t, record.value))
+
+
+def _journey_row(journey: _Journey, body: bytes) -> StateRow:
+    declared = journey.declaration
+    return StateRow(
+        "journeys",
+        (
+            journey.consignment,
+            journey.version,
+            journey.cause,
+            ms_or_none(journey.at),
+            journey.buyer,
+            journey.stage,
+            journey.mode,
+            declared.tier,
+            ms(journey.registered_at),
+            ms_or_none(declared.required_by),
+            journey.milestone or "",
+            ms_or_none(journey.milestone_at),
+            journey.place or "",
+            declared.route.origin or "",
+            declared.route.port_of_discharge or "",
+            declared.route.place_of_delivery or "",
+            journey.terminal or declared.route.terminal or "",
+            journey.carrier or declared.parties.get("carrier", ""),
+            journey.vessel or "",
+            journey.voyage or "",
+            ms_or_none(journey.expected_delivery),
+            journey.expected_basis,
+            sorted(declared.parties.items()),
+            [(i.line, i.category, i.description or "", i.quantity, i.unit, i.lot or "") for i in declared.items],
+            [(d.line, d.good, d.basis) for d in journey.delivered],
+            [
+                (
+                    m.milestone,
+                    m.leg,
+                    ms_or_none(m.planned),
+                    ms_or_none(m.estimated),
+                    ms_or_none(m.actual),
+                    m.sender or "",
+                    m.units_done,
+                    m.units_total,
+                )
+                for m in journey.milestones
+            ],
+            [(u.unit, u.milestone or "", ms_or_none(u.at), u.place or "") for u in journey.units],
+            [
+                (s.unit, s.milestone, s.leg, ms(s.occurred_at), s.sender)
+                for s in journey.statements
+                if s.decides and s.classifier == "actual"
+            ],
+            [(r.kind, r.value, r.how) for r in journey.references],
+            [
+                (
+                    e.key,
+                    e.kind,
+                    e.milestone or "",
+                    e.status,
+                    e.severity,
+                    ms(e.start),
+                    ms_or_none(e.end),
+                    e.late_h,
+                    e.party or "",
+                    e.sentence,
+                )
+                for e in journey.exceptions
+            ],
+            sorted({e.kind for e in journey.exceptions if e.status == "open"}),
+            len(journey.claims),
+            journey.events,
+            ms_or_none(journey.last_event_at),
+            body,
+        ),
+    )
+
+
+def _senders(record: Record) -> StateRow:
+    if record.value is None:
+        return StateRow("senders", (record.key or b"", record.offset, 1, "", "", "", False, None, b""))
+    said = _SENDER.decode(record.value)
+    values = (said.code, record.offset, 0, said.kind, said.name, said.scac or "", said.active, said.silent_after_h)
+    return StateRow("senders", (*values, record.value))
+
+
+def _facilities(record: Record) -> StateRow:
+    if record.value is None:
+        return StateRow("facilities", (record.key or b"", record.offset, 1, "", "", "", "", "", "", None, b""))
+    said = _FACILITY.decode(record.value)
+    values = (said.code, record.offset, 0, said.kind, said.name, said.unlocode or "", said.iata or "", said.zone)
+    return StateRow("facilities", (*values, said.city or "", said.free_time_h, record.value))
+
+
+_STATE_DECODERS: Mapping[str, Callable[[Record], StateRow | None]] = {
+    JOURNEYS.name: _journeys,
+    SENDERS.name: _senders,
+    FACILITIES.name: _facilities,
+}
+STATE_TOPICS: tuple[str, ...] = tuple(_STATE_DECODERS)
+
+CONTRACT_STRUCTS: Mapping[str, type[Any]] = {
+    "ShipmentEvent": _Event,
+    "ControlRecord": _Control,
+    "RegisterConsignment": _Command,
+    "DeadLetter": _Letter,
+    "Journey": _Journey,
+    "Feed": _Feed,
+    "Clock": _Clock,
+    "Sender": _Sender,
+    "Facility": _Facility,
+    "Notification": _Notification,
+    "Delivery": _Delivery,
+    "Consent": _Consent,
+}
+"""Contract -> the struct that reads it: for the test that holds their names equal."""

@@ -1,0 +1,229 @@
+"""Topics to tables on real servers: every record one row, the newest of each key, and nothing lost or doubled by a crash."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from confluent_kafka import Producer
+
+from schemas import registers_v1, topics
+from schemas.journey_v1 import Clock
+from schemas.raw_message_v1 import RawMessage
+from schemas.shipment_event_v1 import EXAMPLES as EVENTS
+from schemas.shipment_event_v1 import ControlRecord, ShipmentEvent
+from schemas.topics import Topic
+from services.runtime import kafka as kafka_clients
+from services.runtime import wire
+from services.runtime.clickhouse import ClickHouse, connect
+from services.runtime.settings import Settings
+from services.sink.audit import Finding, audit
+from services.sink.rows import LOG_TABLES
+from tests.unit.sink.examples import journey, milestone_reached
+
+WITHIN_S = 60
+
+
+@pytest.fixture
+def reader(settings: Settings) -> Iterator[ClickHouse]:
+    client = connect(settings, "reader")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def producer(settings: Settings) -> Producer:
+    return kafka_clients.producer(settings, "test-sink")
+
+
+def environment(settings: Settings, **more: str) -> dict[str, str]:
+    """What a service started by hand is told."""
+    told = {
+        f"LOVLA_{name.upper()}": str(getattr(value, "get_secret_value", lambda v=value: v)())
+        for name, value in settings
+        if value is not None
+    }
+    told.pop("LOVLA_METRICS_PORT", None)
+    return os.environ | told | more
+
+
+def start(settings: Settings, **more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-m", "services.sink"], env=environment(settings, **more), text=True)
+
+
+@contextmanager
+def sink(settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    """A sink of its own process, ended by SIGTERM; it must end well, and within ten seconds."""
+    process = start(settings)
+    try:
+        yield process
+        process.terminate()
+        assert process.wait(10) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def until(found: Callable[[], bool], what: str, within_s: float = WITHIN_S) -> None:
+    end = time.monotonic() + within_s
+    while not found():
+        assert time.monotonic() < end, f"{what} did not come true within {within_s} s"
+        time.sleep(0.1)
+
+
+def event(tag: str) -> ShipmentEvent:
+    example = EVENTS[0]
+    assert isinstance(example, ShipmentEvent)
+    return example.model_copy(update={"event_id": uuid.uuid4().hex, "source_id": tag})
+
+
+def write(producer: Producer, topic: Topic, key: str, value: bytes | None, **options: object) -> None:
+    producer.produce(topic.name, key=key.encode(), value=value, **options)  # type: ignore[arg-type]  # options vary
+
+
+def findings(settings: Settings, reader: ClickHouse, topic: Topic) -> list[Finding]:
+    return audit(settings, reader, [topic.name])
+
+
+def settled(settings: Settings, reader: ClickHouse, topic: Topic) -> bool:
+    """Each record is a row; a row too many fails at once, since no waiting mends it."""
+    found = findings(settings, reader, topic)
+    assert not any(finding.double or finding.strange for finding in found), found
+    return all(finding.clean for finding in found)
+
+
+def test_each_record_of_a_log_topic_becomes_a_row_even_ticks_and_rubbish(
+    settings: Settings, reader: ClickHouse, producer: Producer
+) -> None:
+    tag = uuid.uuid4().hex
+    for _ in range(20):
+        write(producer, topics.SHIPMENT_EVENTS, "MAEU", wire.dump(event(tag)))
+    tick = ControlRecord(control="tick", raw_partition=0, at=datetime(2020, 4, 12, tzinfo=UTC))
+    for partition in range(4):
+        write(producer, topics.SHIPMENT_EVENTS, "~control", wire.dump(tick), partition=partition)
+    write(producer, topics.SHIPMENT_EVENTS, "MAEU", b"\xff not json " + tag.encode())
+    write(producer, topics.SHIPMENT_EVENTS, "MAEU", None)
+    payload = b"\x00\xffISA*00*" + tag.encode()
+    meta = RawMessage(kind="message", sender="MAEU", sha256="ab" * 32, content_type="application/edi-x12")
+    write(producer, topics.RAW_MESSAGES, "MAEU", payload, headers=wire.raw_headers(meta))
+    producer.flush()
+    with sink(settings):
+        for topic in (topics.SHIPMENT_EVENTS, topics.RAW_MESSAGES):
+            until(lambda topic=topic: settled(settings, reader, topic), topic.name)  # type: ignore[misc]
+    counted = reader.query(
+        "SELECT kind, count() AS n FROM shipment_events WHERE source_id = {tag:String} OR kind != 'event' GROUP BY kind",
+        {"tag": tag},
+    )
+    assert {row["kind"]: row["n"] for row in counted} == {"event": 20, "tick": 4, "undecodable": 2}
+    assert reader.query("SELECT count() AS n FROM event_references WHERE value = 'MRSU4371639'")[0]["n"] >= 20
+    raw = reader.query("SELECT payload, kind, sender FROM raw_messages WHERE position(payload, {tag:String}) > 0", {"tag": tag})
+    assert raw == [{"payload": payload, "kind": "message", "sender": "MAEU"}]
+
+
+def test_the_newest_of_each_key_stands_in_the_state_tables(
+    settings: Settings, reader: ClickHouse, producer: Producer
+) -> None:
+    number = uuid.uuid4().hex[:8]
+    for version in (5, 7, 6):
+        write(producer, topics.JOURNEYS, f"LACDHS-{number}", wire.dump(journey(f"LACDHS-{number}", version=version)))
+    write(producer, topics.JOURNEYS, "LACDHS-OLD", None)
+    write(producer, topics.JOURNEYS, "clock:0", wire.dump(Clock(consignment="clock:0", version=1)))
+    write(producer, topics.JOURNEYS, "rubbish", b"{")
+    for record in registers_v1.EXAMPLES:
+        if isinstance(record, registers_v1.Sender):
+            write(producer, topics.SENDERS, record.code, wire.dump(record))
+        if isinstance(record, registers_v1.Facility):
+            write(producer, topics.FACILITIES, record.code, wire.dump(record))
+    gone = registers_v1.Sender(code="GONE", kind="trucker", name="Gone")
+    write(producer, topics.SENDERS, "GONE", wire.dump(gone))
+    write(producer, topics.SENDERS, "GONE", None)
+    producer.flush()
+
+    def newest() -> bool:
+        rows = reader.query(
+            "SELECT version FROM journeys FINAL WHERE consignment = {c:String}", {"c": f"LACDHS-{number}"}
+        )
+        senders = {row["code"] for row in reader.query("SELECT code FROM senders FINAL")}
+        return [row["version"] for row in rows] == [7] and "MAEU" in senders and "GONE" not in senders
+
+    with sink(settings):
+        until(newest, "the newest version")
+        until(lambda: bool(reader.query("SELECT 1 FROM facilities FINAL WHERE code = 'LA-APMT'")), "facility")
+        until(lambda: bool(reader.query("SELECT 1 FROM undecodable_states WHERE key = 'rubbish'")), "the undecodable state")
+
+
+def test_a_closed_journey_stays_to_be_asked_for(settings: Settings, reader: ClickHouse, producer: Producer) -> None:
+    number = uuid.uuid4().hex[:8]
+    closed = {
+        "change_id": uuid.uuid4().hex,
+        "consignment": f"LACDHS-{number}",
+        "version": 9,
+        "ordinal": 0,
+        "cause": "live",
+        "at": "2020-04-12T00:00:00Z",
+        "change": "closed",
+    }
+    from schemas.journey_change_v1 import JourneyClosed
+
+    record = JourneyClosed.model_validate({**closed, "journey": journey(f"LACDHS-{number}", version=9)})
+    write(producer, topics.JOURNEY_CHANGES, f"LACDHS-{number}", wire.dump(record))
+    producer.flush()
+    with sink(settings):
+        until(
+            lambda: bool(
+                reader.query("SELECT 1 FROM journeys WHERE consignment = {c:String}", {"c": f"LACDHS-{number}"})
+            ),
+            "the closed journey",
+        )
+
+
+@pytest.mark.parametrize("where", ["before_plan", "after_plan", "after_insert", "after_commit"])
+@pytest.mark.parametrize("passage", [1, 2])
+def test_a_sink_killed_anywhere_neither_loses_nor_doubles_a_row(
+    settings: Settings, reader: ClickHouse, producer: Producer, where: str, passage: int
+) -> None:
+    consignment = f"LACDHS-{uuid.uuid4().hex[:8]}"
+    sent = set()
+
+    def send(count: int) -> None:
+        for _ in range(count):
+            change = milestone_reached(consignment, uuid.uuid4().hex)
+            sent.add(change.change_id)
+            # every key: all partitions take part
+            write(producer, topics.JOURNEY_CHANGES, change.change_id, wire.dump(change))
+        producer.flush()
+
+    send(300)
+    victim = start(settings, LOVLA_FAILPOINT=f"{where}:{passage}")
+    try:
+        end = time.monotonic() + WITHIN_S
+        while victim.poll() is None:
+            assert time.monotonic() < end, f"the sink never came to {where}"
+            send(20)
+            time.sleep(0.3)
+        assert victim.returncode == 137
+    finally:
+        if victim.poll() is None:
+            victim.kill()
+            victim.wait()
+    send(50)
+    with sink(settings):
+        until(lambda: settled(settings, reader, topics.JOURNEY_CHANGES), "every record a row")
+    rows = reader.query(
+        "SELECT groupArray(change_id) AS ids FROM journey_changes WHERE consignment = {c:String}", {"c": consignment}
+    )[0]["ids"]
+    assert len(rows) == len(set(rows))
+    assert set(rows) == sent
+
+
+def test_every_topic_that_is_sunk_has_a_table() -> None:
+    sunk = {topic.name for topic in topics.TOPICS if topic.sunk and topic.kept != "compacted"}
+    assert sunk == set(LOG_TABLES)
