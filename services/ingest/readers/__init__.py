@@ -1,6 +1,14 @@
 """The readers: from the bytes of any standard to shipment events. See README.md beside this file."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from services.ingest.readers import dcsa, lovla
 from services.ingest.readers.body import decode_body
+from services.ingest.readers.json_items import Item, json_items
 from services.ingest.readers.model import LIMITS, Context, Limits, Problem, Reading, Registers, Unreadable, Verdict
 
 __all__ = [
@@ -13,4 +21,100 @@ __all__ = [
     "Unreadable",
     "Verdict",
     "decode_body",
+    "detect",
+    "read",
 ]
+
+_JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Item], Context], Reading]]]] = MappingProxyType(
+    {
+        dcsa.STANDARD: (dcsa.looks_like, dcsa.read),
+        lovla.STANDARD: (lovla.looks_like, lovla.read),
+    }
+)
+"""Readers of JSON: whether an object is theirs, and the reader. One line a standard."""
+
+_TEXT: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes, Context, Limits], Reading]]]] = MappingProxyType({})
+"""Readers of other forms: whether the first bytes are theirs, and the reader. One line a standard."""
+
+_FOREIGN_JSON: Final = (
+    # a mark of each, and its name: told apart only to say precisely what cannot be read yet
+    (("eventClassification",), "DCSA Track & Trace 3.0"),
+    (("eventRouting",), "DCSA Track & Trace 3.0"),
+    (("metadata", "payload"), "DCSA Track & Trace 3.0 (beta)"),
+    (("callbackUrl",), "a DCSA event subscription, which is no event"),
+    (("epcisBody",), "GS1 EPCIS 2.0"),
+    (("eventTime", "eventTimeZoneOffset"), "GS1 EPCIS 2.0"),
+    (("eventTime", "type"), "GS1 EPCIS 2.0"),
+    (("@context", "@type"), "JSON-LD (IATA ONE Record)"),
+    (("messageRaw",), "a wrapper around another message"),
+)
+_FOREIGN_TEXT: Final = (
+    ((b"UNA", b"UNB", b"UNH"), "UN/EDIFACT"),
+    ((b"<",), "XML (Cargo-XML xFSU?)"),
+    ((b"%PDF", b"PK\x03\x04"), "a document or archive"),
+    ((b"\x1f\x8b",), "gzip; send it with Content-Encoding: gzip"),
+)
+_BLANK: Final = b" \t\r\n"
+_BOM: Final = b"\xef\xbb\xbf"
+_KNOWN: Final = "lovla.1 and DCSA 2.2 (JSON), X12 214 and 315, Cargo-IMP FSU and FSA"
+
+
+def detect(content: bytes, content_type: str | None, hint: str | None, limits: Limits = LIMITS) -> str:
+    """The family of `content`: `lovla.1`, `dcsa.2.2`, `x12`, `cargo_imp.fsu`. A known `hint` is believed. Raises Unreadable."""
+    if hint is not None and (hint in _JSON or hint in _TEXT):
+        return hint
+    text = _text_family(content)
+    return text if text is not None else _json_family(json_items(content, content_type, limits))
+
+
+def read(content: bytes, content_type: str | None, hint: str | None, context: Context, limits: Limits = LIMITS) -> Reading:
+    """Read a message; see README.md. Raises Unreadable, and nothing else, whatever the bytes."""
+    if len(content) > limits.decoded_bytes:
+        raise Unreadable("too_large", "", f"more than {limits.decoded_bytes} bytes; send smaller parts")
+    family = hint if hint in _TEXT or hint in _JSON else _text_family(content)
+    if family is not None and family in _TEXT:
+        reading = _TEXT[family][1](content, context, limits)
+    else:
+        items = json_items(content, content_type, limits)
+        if len(items) > limits.events:
+            raise _too_many(len(items), limits)
+        reading = _JSON[family or _json_family(items)][1](items, context)
+    if len(reading.verdicts) > limits.events:
+        raise _too_many(len(reading.verdicts), limits)
+    return reading
+
+
+def _too_many(count: int, limits: Limits) -> Unreadable:
+    return Unreadable("too_many_events", "", f"{count} events; at most {limits.events} a message: send several")
+
+
+def _text_family(content: bytes) -> str | None:
+    """The family of what is not JSON, None for JSON; raises Unreadable for what is neither known nor JSON."""
+    start = content[:64].removeprefix(_BOM).lstrip(_BLANK)
+    for family, (looks_like, _) in _TEXT.items():
+        if looks_like(content):
+            return family
+    for marks, name in _FOREIGN_TEXT:
+        if start.startswith(marks):
+            raise Unreadable("unsupported_standard", "", f"this looks like {name}; read are {_KNOWN}")
+    if not content.removeprefix(_BOM).strip(_BLANK):
+        raise Unreadable("empty", "", "there is nothing to read")
+    if not start.startswith((b"{", b"[")):
+        raise Unreadable("unknown_format", "", f"neither JSON nor any message known; read are {_KNOWN}")
+    return None
+
+
+def _json_family(items: Sequence[Item]) -> str:
+    for item in items:
+        for family, (looks_like, _) in _JSON.items():
+            if looks_like(item.value):
+                return family
+    for item in items:
+        if isinstance(item.value, dict):
+            for marks, name in _FOREIGN_JSON:
+                if all(mark in item.value for mark in marks):
+                    raise Unreadable("unsupported_standard", item.position, f"this looks like {name}; read are {_KNOWN}")
+    for item in items:
+        if item.problem is not None:
+            raise Unreadable(item.problem.code, item.problem.where, item.problem.text)
+    raise Unreadable("unknown_format", "", f"JSON, but of no form that is known; read are {_KNOWN}")

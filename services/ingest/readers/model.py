@@ -127,7 +127,10 @@ class Registers:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known of a message besides its bytes. `received_at` is aware; `operator`: the key had that scope."""
+    """What is known of a message besides its bytes. `received_at` is aware; `operator`: the key had that scope.
+
+    `fence` false lets times pass that lie outside the time fence: only for looking at old files, never for what is stored.
+    """
 
     sender: str
     received_at: datetime
@@ -138,3 +141,4 @@ class Context:
     cause: Cause = "live"
     recorded_by: str | None = None
     operator: bool = False
+    fence: bool = True

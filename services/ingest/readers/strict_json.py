@@ -1,7 +1,8 @@
 """JSON of strangers: what the format leaves open, or lenient parsers let through, is refused with its place.
 
 Refused: bytes that are not UTF-8, NaN and infinities (`1e999` too), integers past 64 bits, a key twice in one object, NUL and
-other control characters and lone surrogates in strings, depth past the limit, more values than a message of events can hold (parsed, each costs a hundred bytes), anything after the value.
+other control characters and lone surrogates in strings, depth past the limit, anything after the value, more values than a
+message of events can hold (each costs about a hundred bytes once parsed).
 """
 
 from __future__ import annotations

@@ -1,0 +1,246 @@
+"""Which time zone a place keeps, and which UN/LOCODE an airport has: for times that come without either.
+
+Order: our register of facilities; the airport of the code; the only or the leading zone of the country. What is found this
+way is an assumption, and the event says so (`zone_assumed`). Sources: `airportsdata` (public airport tables), `zone.tab` of
+the IANA time zone database, and the small tables below.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import airportsdata
+
+from schemas.registers_v1 import Facility
+from schemas.shipment_event_v1 import Place
+from services.ingest.readers.model import Registers
+
+AIRPORT_LOCODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "AMS": "NLAMS",
+        "ANC": "USANC",
+        "ATL": "USATL",
+        "BKK": "THBKK",
+        "BOM": "INBOM",
+        "BRU": "BEBRU",
+        "CAN": "CNCAN",
+        "CDG": "FRCDG",
+        "CGK": "IDCGK",
+        "CKG": "CNCKG",
+        "CTU": "CNCTU",
+        "CVG": "USCVG",
+        "DEL": "INDEL",
+        "DFW": "USDFW",
+        "DOH": "QADOH",
+        "DXB": "AEDXB",
+        "EWR": "USEWR",
+        "FRA": "DEFRA",
+        "HAN": "VNHAN",
+        "HKG": "HKHKG",
+        "HND": "JPHND",
+        "ICN": "KRICN",
+        "JFK": "USJFK",
+        "KIX": "JPKIX",
+        "KUL": "MYKUL",
+        "LAX": "USLAX",
+        "LGB": "USLGB",
+        "LGG": "BELGG",
+        "LHR": "GBLHR",
+        "LUX": "LULUX",
+        "MEM": "USMEM",
+        "MEX": "MXMEX",
+        "MIA": "USMIA",
+        "NRT": "JPNRT",
+        "ONT": "USONT",
+        "ORD": "USORD",
+        "PEK": "CNPEK",
+        "PVG": "CNPVG",
+        "SDF": "USSDF",
+        "SEA": "USSEA",
+        "SFO": "USSFO",
+        "SGN": "VNSGN",
+        "SIN": "SGSIN",
+        "SZX": "CNSZX",
+        "TPE": "TWTPE",
+        "YVR": "CAYVR",
+        "YYZ": "CAYYZ",
+        "ZRH": "CHZRH",
+    }
+)
+"""Airports that medical supplies for Los Angeles come through. Not a rule: an airport's code is not a LOCODE by itself."""
+
+_LEADING_ZONES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "CN": "Asia/Shanghai",  # one official time in the whole country
+        "CY": "Asia/Nicosia",
+        "DE": "Europe/Berlin",  # Busingen keeps the same time
+        "MY": "Asia/Kuala_Lumpur",  # Kuching keeps the same time
+        "NZ": "Pacific/Auckland",  # Chatham alone differs
+        "UA": "Europe/Kyiv",
+        "UZ": "Asia/Tashkent",
+        "PS": "Asia/Hebron",
+    }
+)
+"""Countries with several zones in the table that keep one time in practice."""
+
+_STATE_ZONES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        state: zone
+        for zone, states in {
+            "America/New_York": "CT DC DE FL GA IN KY MA MD ME MI NC NH NJ NY OH PA RI SC VA VT WV",
+            "America/Chicago": "AL AR IA IL KS LA MN MO MS ND NE OK SD TN TX WI",
+            "America/Denver": "CO ID MT NM UT WY",
+            "America/Phoenix": "AZ",
+            "America/Los_Angeles": "CA NV OR WA",
+            "America/Anchorage": "AK",
+            "Pacific/Honolulu": "HI",
+        }.items()
+        for state in states.split()
+    }
+)
+"""US states by the zone that most of each keeps."""
+
+_PORT_ZONES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "AUBNE": "Australia/Brisbane",
+        "AUFRE": "Australia/Perth",
+        "AUMEL": "Australia/Melbourne",
+        "AUSYD": "Australia/Sydney",
+        "BRSSZ": "America/Sao_Paulo",
+        "CAPRR": "America/Vancouver",
+        "ESALG": "Europe/Madrid",
+        "ESVLC": "Europe/Madrid",
+        "IDJKT": "Asia/Jakarta",
+        "MXZLO": "America/Mexico_City",
+        "PTLIS": "Europe/Lisbon",
+        "PTSIE": "Europe/Lisbon",
+        "USCHI": "America/Chicago",
+        "USDAL": "America/Chicago",
+        "USNYC": "America/New_York",
+        "USSPQ": "America/Los_Angeles",
+        "USTIW": "America/Los_Angeles",
+    }
+)
+"""Ports and ramps in countries of several zones whose letters are not those of their airport."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A time zone and where it came from, for the warning's sentence."""
+
+    info: ZoneInfo
+    name: str
+    of: str
+
+
+def zone_of(place: Place | None, registers: Registers, state: str | None = None) -> Zone:
+    """The zone of `place`, UTC if nothing tells; `state`: of the US, where the message names one."""
+    if place is not None:
+        for found in (_by_register(place, registers), _by_codes(place), _by_region(place, registers, state)):
+            if found is not None:
+                return found
+    return Zone(ZoneInfo("UTC"), "UTC", "an unknown place")
+
+
+def locode_of_airport(iata: str, registers: Registers) -> str | None:
+    """The UN/LOCODE of an airport: by our register, else by the table above, else unknown."""
+    known = registers.by_iata.get(iata)
+    return (known.unlocode if known else None) or AIRPORT_LOCODES.get(iata)
+
+
+def facility_by_smdg(code: str, unlocode: str | None, registers: Registers) -> Facility | None:
+    """The facility of a terminal's code: SMDG's (unique within a LOCODE only), or our own."""
+    found = [place for place in registers.by_smdg.get(code.upper(), ()) if unlocode is None or place.unlocode == unlocode]
+    if len(found) == 1:
+        return found[0]
+    own = registers.facilities.get(code.upper())
+    return own if own is not None and (unlocode is None or own.unlocode in (None, unlocode)) else None
+
+
+def facility_by_code(code: str, registers: Registers) -> Facility | None:
+    """The facility of a party's code: our own code or a GLN."""
+    key = code.strip().upper()
+    return registers.facilities.get(key) or registers.by_gln.get(key)
+
+
+def zone_near(latitude: float, longitude: float) -> Zone:
+    """The zone of the airport nearest to a point: good to some ten kilometres, which is what a truck's position needs."""
+
+    def apart(airport: airportsdata.Airport) -> float:
+        east_west = abs(airport["lon"] - longitude)
+        return float((airport["lat"] - latitude) ** 2 + min(east_west, 360 - east_west) ** 2)
+
+    nearest = min(_airports().values(), key=apart)
+    return Zone(ZoneInfo(nearest["tz"]), nearest["tz"], f"{nearest['iata']}, the nearest airport")
+
+
+def _by_register(place: Place, registers: Registers) -> Zone | None:
+    keys = (
+        (registers.facilities, place.facility),
+        (registers.by_iata, place.iata),
+        (registers.by_unlocode, place.unlocode),
+    )
+    for index, key in keys:
+        known = index.get(key) if key else None
+        if known is not None:
+            return _zone(known.zone, known.code)
+    return None
+
+
+def _by_codes(place: Place) -> Zone | None:
+    if place.iata and place.iata in _airports():
+        return _zone(_airports()[place.iata]["tz"], place.iata)
+    if not place.unlocode:
+        return None
+    if place.unlocode in _PORT_ZONES:
+        return _zone(_PORT_ZONES[place.unlocode], place.unlocode)
+    country, letters = place.unlocode[:2], place.unlocode[2:]
+    airport = _airports().get(letters)
+    if airport is not None and airport["country"] == country:
+        return _zone(airport["tz"], place.unlocode)
+    return _of_country(country)
+
+
+def _by_region(place: Place, registers: Registers, state: str | None) -> Zone | None:
+    city = registers.by_city.get(place.name.upper()) if place.name else None
+    if city is not None:
+        return _zone(city.zone, str(city.city))
+    if state is not None and state in _STATE_ZONES and place.country in (None, "US"):
+        return _zone(_STATE_ZONES[state], state)
+    return _of_country(place.country) if place.country else None
+
+
+def _of_country(country: str) -> Zone | None:
+    if country in _LEADING_ZONES:
+        return _zone(_LEADING_ZONES[country], country)
+    zones = _zones_by_country().get(country, ())
+    return _zone(zones[0], country) if len(zones) == 1 else None
+
+
+def _zone(name: str, of: str) -> Zone | None:
+    try:
+        return Zone(ZoneInfo(name), name, of)
+    except (ZoneInfoNotFoundError, ValueError):
+        return None  # a register may name what is no zone; the next source is asked
+
+
+@cache
+def _airports() -> dict[str, airportsdata.Airport]:
+    return airportsdata.load("IATA")
+
+
+@cache
+def _zones_by_country() -> Mapping[str, tuple[str, ...]]:
+    text = importlib.resources.files("tzdata").joinpath("zoneinfo/zone.tab").read_text(encoding="utf-8")
+    zones: dict[str, tuple[str, ...]] = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            country, _, zone = line.split("\t")[:3]
+            zones[country] = (*zones.get(country, ()), zone)
+    return MappingProxyType(zones)

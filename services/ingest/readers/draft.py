@@ -1,0 +1,292 @@
+"""From what a reader found to a shipment event: identity, revision, references, time fence; the same for every standard."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from schemas.shipment_event_v1 import Hold, Pieces, Place, RawPointer, Reference, Revision, ShipmentEvent, Transport, Warning_
+from schemas.words import LINKING_KINDS, Classifier, Milestone, Mode, ReferenceKind, Standard
+from services.ingest import identifiers
+from services.ingest.places import Zone
+from services.ingest.readers.model import Context, Problem, Verdict
+from services.ingest.readers.strict_json import shown
+
+LINKING_MAX: Final = 8
+REFERENCES_MAX: Final = 32
+WARNINGS_MAX: Final = 64
+
+# The time fence (docs/architecture.md, "Ingest"), relative to the time of receipt, never to now.
+_PAST: Final = timedelta(days=400)
+_AHEAD: Final[dict[Classifier, timedelta]] = {
+    "planned": timedelta(days=400),
+    "estimated": timedelta(days=400),
+    "actual": timedelta(days=2),
+}
+_YEARS: Final = range(1970, 2200)  # outside of it a time is a typing error, and arithmetic near year 1 or 9999 overflows
+
+
+class Bad(Exception):
+    """This statement cannot be read; the others can. Caught by each reader's loop."""
+
+    def __init__(self, code: str, where: str, text: str) -> None:
+        super().__init__(f"{where}: {code}: {text}")
+        self.code = code
+        self.where = shown(where)
+        self.text = text[:500]
+
+    def verdict(self, position: str, payload: bytes) -> Verdict:
+        return Verdict(position, problem=Problem(self.code, self.where or position, self.text, payload))
+
+
+class Identities:
+    """Makes the event ids of one message: stable over repeats of the message, and over whatever else stands in it.
+
+    An id is a hash of the sender, the standard and the sender's own id. Where there is none: of the source tokens of the event
+    as sent; `stamp` (created_at or the interchange number) for plans and estimates, so that an estimate that returns to an
+    earlier value is news; `facet`, where one statement says several things; and the ordinal among equals.
+    """
+
+    def __init__(self, sender: str, standard: Standard) -> None:
+        self._sender = sender
+        self._standard = standard
+        self._equals: Counter[str] = Counter()
+
+    def own(self, source_id: str) -> str:
+        """The id of the event that the sender calls `source_id`."""
+        return _digest([self._sender, self._standard, "id", source_id])[:32]
+
+    def of(self, tokens: object, stamp: str | None = None, facet: str = "") -> str:
+        """The id of an event without the sender's own."""
+        base = _digest([self._sender, self._standard, "tokens", tokens, stamp, facet])
+        ordinal = self._equals[base]
+        self._equals[base] += 1
+        return _digest([base, ordinal])[:32]
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+@dataclass(slots=True)
+class Draft:
+    """An event in the making. `position`: its place in the message; warnings default to it."""
+
+    context: Context
+    standard: Standard
+    reader_version: int
+    position: str
+    code: str
+    milestone: Milestone | None = None
+    mapped: bool = True
+    classifier: Classifier = "actual"
+    occurred_at: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    zone_assumed: bool = False
+    source_id: str | None = None
+    place: Place | None = None
+    origin: Place | None = None
+    destination: Place | None = None
+    mode: Mode | None = None
+    transport: dict[str, str] = field(default_factory=dict)
+    empty: bool | None = None
+    pieces: Pieces | None = None
+    hold: Hold | None = None
+    retracts: str | None = None
+    retracted: bool = False
+    reason: str | None = None
+    references: dict[tuple[ReferenceKind, str], None] = field(default_factory=dict)
+    warnings: list[Warning_] = field(default_factory=list)
+
+    def warn(self, code: str, text: str, where: str | None = None) -> None:
+        """Note what was wrong or assumed."""
+        warning = Warning_(code=code, where=shown(self.position if where is None else where), text=shown(text))
+        if len(self.warnings) < WARNINGS_MAX and warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def unmapped(self, where: str | None = None) -> None:
+        """The code stands in no map: keep the event, move nothing."""
+        self.mapped = False
+        self.warn("unmapped_code", f"the code {self.code} is in no map; the event is kept and moves nothing", where)
+
+    def refer(self, kind: ReferenceKind, value: str | None, where: str | None = None) -> None:
+        """Add a reference, normalised; what cannot be used is left out with a warning."""
+        if value is None or not value.strip():
+            return
+        text = identifiers.normalise(kind, value)
+        if not identifiers.is_reference_value(text):
+            self.warn("bad_reference", f"{kind} {value[:40]} is not 1 to 64 printable characters; not used", where)
+            return
+        if identifiers.is_placeholder(kind, text):
+            self.warn("placeholder", f"{kind} {text} is a known example value; not used", where)
+            return
+        if kind == "container" and identifiers.is_container(text) and not identifiers.container_check_holds(text):
+            digit = identifiers.container_check_digit(text[:10])
+            self.warn("bad_check_digit", f"container {text} should end in {digit}; kept as sent", where)
+        if kind == "air_waybill" and identifiers.is_air_waybill(text) and not identifiers.air_waybill_check_holds(text):
+            self.warn("bad_check_digit", f"air waybill {text} should end in {int(text[4:11]) % 7}; kept as sent", where)
+        self.references[kind, text] = None
+
+    def equipment(self, value: str | None, where: str | None = None) -> None:
+        """Add what looks like a container or a rail car."""
+        if value is None or not value.strip():
+            return
+        text = identifiers.normalise("container", value)
+        if identifiers.is_container(text):
+            self.refer("container", text, where)
+        elif identifiers.is_rail_car(text):
+            self.refer("rail_car", text, where)
+        else:
+            self.warn("bad_reference", f"equipment {value[:40]} is neither a container nor a rail car; not used", where)
+
+    def vessel(self, imo: str | None, name: str | None, voyage: str | None, where: str | None = None) -> None:
+        """Set the vessel; IMO number and voyage together are a reference of their own."""
+        if name:
+            self.transport["vessel"] = self.short(name, where)
+        if voyage:
+            self.transport["voyage"] = self.short(voyage, where)
+        if not imo:
+            return
+        if identifiers.is_placeholder("imo", imo):
+            self.warn("placeholder", f"IMO number {imo} is a known example value; not used", where)
+        elif not identifiers.imo_check_holds(imo):
+            self.warn("bad_imo", f"{imo[:20]} is not an IMO number (seven digits, the last a check digit); not used", where)
+        else:
+            self.transport["imo"] = imo
+            if voyage:
+                self.refer("voyage", f"{imo}/{voyage}", where)
+
+    def carrier(self, scac: str | None) -> None:
+        """Set the carrier's SCAC if it is one."""
+        if scac and identifiers.is_scac(scac.upper()):
+            self.transport["scac"] = scac.upper()
+
+    def short(self, text: str, where: str | None = None, most: int = 128) -> str:
+        """`text` as it may be shown: no control characters, not longer than `most`; warns if that changed it."""
+        kept = " ".join(shown(text[:most]).split()) if text.isprintable() is False else text[:most]
+        if len(text) > most:
+            self.warn("cut", f"longer than {most} characters; cut", where)
+        return kept
+
+    def at_local(self, local: datetime, zone: Zone, where: str | None = None) -> datetime:
+        """`local` (naive) in an assumed zone; marks the event."""
+        self.zone_assumed = True
+        self.warn("zone_assumed", f"local time of {zone.of} ({zone.name}) assumed", where)
+        return fixed_offset(local.replace(tzinfo=zone.info))
+
+    def finish(self, event_id: str) -> ShipmentEvent:
+        """The event; raises Bad (`outside_time_fence`, `no_linking_reference`, `too_long`)."""
+        occurred_at = self._fenced()
+        references = self._bounded()
+        if not any(reference.kind in LINKING_KINDS for reference in references) and self.retracts is None:
+            text = "names nothing that a consignment is found by (container, bill of lading, booking, air waybill ...)"
+            raise Bad("no_linking_reference", self.position, text)
+        content: dict[str, Any] = {
+            "source_id": self.source_id,
+            "sender": self.context.sender,
+            "standard": self.standard,
+            "code": self.short(self.code) or "?",
+            "milestone": self.milestone,
+            "mapped": self.mapped,
+            "classifier": self.classifier,
+            "occurred_at": occurred_at,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+            "zone_assumed": self.zone_assumed,
+            "references": references,
+            "place": self.place,
+            "origin": self.origin,
+            "destination": self.destination,
+            "mode": self.mode,
+            "transport": Transport(**self.transport) if self.transport else None,
+            "empty": self.empty,
+            "pieces": self.pieces,
+            "hold": self.hold,
+            "retracts": self.retracts,
+            "retracted": self.retracted,
+            "reason": self.short(self.reason, most=500) if self.reason else None,
+            "recorded_by": self.context.recorded_by,
+        }
+        revision = Revision(
+            at=self.updated_at or self.created_at, reader=self.reader_version, content=_digest(_plain(content))[:16]
+        )
+        try:
+            return ShipmentEvent(
+                event_id=event_id,
+                revision=revision,
+                reader_version=self.reader_version,
+                received_at=self.context.received_at,
+                cause=self.context.cause,
+                warnings=tuple(self.warnings),
+                raw=RawPointer(
+                    sha256=self.context.raw_sha256,
+                    partition=self.context.raw_partition,
+                    offset=self.context.raw_offset,
+                    position=shown(self.position),
+                ),
+                **content,
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            field_name = ".".join(str(part) for part in first["loc"])
+            raise Bad("bad_value", self.position, f"{field_name}: {first['msg']}") from error
+
+    def _fenced(self) -> datetime:
+        if self.occurred_at is None:
+            raise Bad("no_time", self.position, "does not say when")
+        received_at = self.context.received_at
+        if not self.context.fence:
+            return self.occurred_at
+        if self.occurred_at < received_at - _PAST:
+            text = f"{self.occurred_at.isoformat()} is more than {_PAST.days} days before its receipt"
+            raise Bad("outside_time_fence", self.position, text)
+        if self.occurred_at > received_at + _AHEAD[self.classifier]:
+            days = _AHEAD[self.classifier].days
+            text = f"{self.classifier} {self.occurred_at.isoformat()} is more than {days} days after its receipt"
+            raise Bad("outside_time_fence", self.position, text)
+        return self.occurred_at
+
+    def _bounded(self) -> tuple[Reference, ...]:
+        kept: list[Reference] = []
+        linking = 0
+        for kind, value in self.references:
+            links = kind in LINKING_KINDS
+            if (links and linking == LINKING_MAX) or len(kept) == REFERENCES_MAX:
+                self.warn("too_many_references", f"more than {LINKING_MAX} linking references; {kind} {value} is left out")
+                continue
+            linking += links
+            kept.append(Reference(kind=kind, value=value))
+        return tuple(kept)
+
+
+def _plain(value: object) -> object:
+    """`value` as JSON can hold it. Times in UTC: the same moment is the same content."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, (Place, Transport, Pieces, Hold, Reference)):
+        return value.model_dump(exclude_none=True)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def fixed_offset(moment: datetime) -> datetime:
+    """The same moment with its offset as a fixed one: an event keeps the offset, not the rules of a zone."""
+    offset = moment.utcoffset()
+    assert offset is not None
+    return moment.replace(tzinfo=UTC if not offset else timezone(offset))
+
+
+def sensible_year(year: int) -> bool:
+    """Whether a year is one that arithmetic with times can work on; the time fence judges the rest."""
+    return year in _YEARS

@@ -1,0 +1,118 @@
+"""How events stand in a JSON message: one object, an array, an `events` member, or one object a line; and typed access."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.ingest.readers.draft import Bad
+from services.ingest.readers.model import Limits, Problem, Unreadable, Verdict
+from services.ingest.readers.strict_json import decode_utf8, parse_json, pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One event of a JSON message before it is judged. `problem`: its line is not JSON."""
+
+    position: str
+    value: Any
+    problem: Problem | None = None
+
+    @property
+    def payload(self) -> bytes:
+        return json.dumps(self.value, ensure_ascii=False).encode()
+
+    def refused(self, bad: Bad) -> Verdict:
+        return bad.verdict(self.position, self.payload)
+
+
+def json_items(content: bytes, content_type: str | None, limits: Limits) -> Sequence[Item]:
+    """The events of `content`; raises Unreadable. A line of NDJSON that is not JSON costs only itself."""
+    text = decode_utf8(content)
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type in ("application/x-ndjson", "application/ndjson", "application/jsonl"):
+        return _lines(text, limits)
+    try:
+        value = parse_json(text, limits)
+    except Unreadable:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) > 1 and all(line.strip()[0] == "{" and line.strip()[-1] == "}" for line in lines[:2]):
+            return _lines(text, limits)
+        raise
+    if isinstance(value, list):
+        return [Item(f"/{index}", item) for index, item in enumerate(value)]
+    if isinstance(value, dict) and set(value) == {"events"} and isinstance(value["events"], list):
+        return [Item(f"/events/{index}", item) for index, item in enumerate(value["events"])]
+    return [Item("", value)]
+
+
+def _lines(text: str, limits: Limits) -> Sequence[Item]:
+    if len(text) > limits.decoded_bytes or text.count("\n") > limits.events * 2:
+        raise Unreadable("too_many_events", "", f"more than {limits.events} events; send several messages")
+    items = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"line {number}"
+        try:
+            items.append(Item(where, parse_json(line, limits)))
+        except Unreadable as error:
+            place = f"{where} {error.where.removeprefix('line 1 ')}".strip()
+            items.append(Item(where, None, Problem(error.code, place, error.text, line.encode("utf-8", "replace"))))
+    return items
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An object of a JSON message and its pointer: what is not of the expected type is refused by name."""
+
+    fields: dict[str, Any]
+    where: str
+
+    @classmethod
+    def of(cls, value: object, where: str) -> Node:
+        """`value` as a node; raises Bad."""
+        if not isinstance(value, dict):
+            raise Bad("not_an_object", where, "a JSON object is expected here")
+        return cls(value, where)
+
+    def at(self, key: str) -> str:
+        """The pointer of a member."""
+        return pointer(self.where, key)
+
+    def text(self, *keys: str) -> str | None:
+        """The first of these members that is there, without blanks around it; a whole number counts as text."""
+        for key in keys:
+            value = self.fields.get(key)
+            if value is None:
+                continue
+            if isinstance(value, int) and not isinstance(value, bool):
+                return str(value)
+            if not isinstance(value, str):
+                raise Bad("bad_type", self.at(key), "text is expected here")
+            if value.strip():
+                return value.strip()
+        return None
+
+    def required(self, *keys: str) -> str:
+        """As `text`; raises Bad where none is there."""
+        value = self.text(*keys)
+        if value is None:
+            raise Bad("missing_field", self.at(keys[0]), f"{keys[0]} is required")
+        return value
+
+    def node(self, key: str) -> Node | None:
+        """The object in member `key`."""
+        value = self.fields.get(key)
+        return None if value is None else Node.of(value, self.at(key))
+
+    def nodes(self, key: str) -> Sequence[Node]:
+        """The objects in the array in member `key`."""
+        value = self.fields.get(key)
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            raise Bad("bad_type", self.at(key), "an array is expected here")
+        return [Node.of(item, f"{self.at(key)}/{index}") for index, item in enumerate(value)]

@@ -1,0 +1,203 @@
+"""`lovla.1`: our own JSON, for senders without a standard of their own and for what people record.
+
+The field names are those of the shipment event (schemas/shipment_event_v1.py); what a sender cannot know is left out. Being
+our own, it is read strictly: an unknown field or a bad value refuses the event, and every such place is named.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.base import ShortText, Text
+from schemas.shipment_event_v1 import Hold, Pieces, Place, Transport
+from schemas.words import Classifier, Milestone, Mode, ReferenceKind, Standard
+from services.ingest.places import zone_of
+from services.ingest.readers.draft import Bad, Draft, Identities
+from services.ingest.readers.json_items import Item, Node
+from services.ingest.readers.model import Context, Reading, Verdict
+from services.ingest.readers.strict_json import pointer
+from services.ingest.readers.times import parse_rfc3339
+
+STANDARD: Final = "lovla.1"
+READER_VERSION: Final = 1
+
+_EVENT_ID = re.compile(r"[0-9a-f]{32}")
+_MARKS: Final = frozenset({"milestone", "occurred_at", "references", "retracts", "hold"})
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class StatedReference(_Input):
+    """A reference as sent; it is normalised later, so any text may come."""
+
+    kind: ReferenceKind
+    value: str = Field(min_length=1, max_length=128)
+
+
+class Retracted(_Input):
+    """Which event is withdrawn: by our id, or by the sender's own under the standard that it was sent in."""
+
+    event_id: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
+    source_id: ShortText | None = None
+    standard: Standard = "lovla.1"
+
+
+class StatedEvent(_Input):
+    """One event as a sender writes it. `id` (or `source_id`) is the sender's own: sending it again overrides.
+
+    `retracts`: our event id (32 hex digits), else the sender's own id of an earlier event; an object says which of the two.
+    """
+
+    id: ShortText | None = Field(None, validation_alias=AliasChoices("id", "source_id"))
+    sender: str | None = None
+    code: ShortText | None = None
+    milestone: Milestone | None = None
+    classifier: Classifier = "actual"
+    occurred_at: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    references: tuple[StatedReference, ...] = Field((), max_length=32)
+    place: Place | None = None
+    origin: Place | None = None
+    destination: Place | None = None
+    mode: Mode | None = None
+    transport: Transport | None = None
+    empty: bool | None = None
+    pieces: Pieces | None = None
+    hold: Hold | None = None
+    retracts: ShortText | Retracted | None = None
+    retracted: bool = False
+    reason: Text | None = None
+
+
+def read(items: Sequence[Item], context: Context) -> Reading:
+    """One verdict an event, in order; a bad event does not refuse the others."""
+    identities = Identities(context.sender, STANDARD)
+    return Reading(STANDARD, tuple(_verdict(item, context, identities) for item in items))
+
+
+def looks_like(value: object) -> bool:
+    """Whether this object is an event in our own form: at least two of its marks."""
+    return isinstance(value, dict) and (len(_MARKS & value.keys()) >= 2 or ("retracts" in value and "eventType" not in value))
+
+
+def _verdict(item: Item, context: Context, identities: Identities) -> Verdict:
+    if item.problem is not None:
+        return Verdict(item.position, problem=item.problem)
+    try:
+        node = Node.of(item.value, item.position)
+        stated = _validate(node)
+        draft = _draft(stated, node, context)
+        if stated.id is not None:
+            event_id = identities.own(stated.id)
+        else:
+            said = {key: value for key, value in node.fields.items() if key not in ("created_at", "updated_at")}
+            event_id = identities.of(said, None if stated.classifier == "actual" else stated.created_at)
+        return Verdict(item.position, event=draft.finish(event_id))
+    except Bad as bad:
+        return item.refused(bad)
+
+
+def _validate(node: Node) -> StatedEvent:
+    try:
+        return StatedEvent.model_validate_json(json.dumps(node.fields))
+    except ValidationError as error:
+        wrongs = error.errors(include_url=False, include_input=False)
+        places = []
+        for wrong in wrongs:
+            where = node.where
+            for part in wrong["loc"]:
+                where = pointer(where, part)
+            places.append((where, wrong["msg"]))
+        where, text = places[0]
+        others = "".join(f"; {other}: {what}" for other, what in places[1:])
+        code = {"extra_forbidden": "unknown_field", "missing": "missing_field"}.get(wrongs[0]["type"], "bad_value")
+        raise Bad(code, where, text + others) from error
+
+
+def _draft(stated: StatedEvent, node: Node, context: Context) -> Draft:
+    if stated.sender not in (None, context.sender):
+        raise Bad("not_your_code", node.at("sender"), f"the message was pushed as {context.sender}; leave sender out")
+    says_more = stated.milestone is not None or stated.hold is not None
+    if not says_more and stated.retracts is None and not stated.retracted and stated.code is None:
+        raise Bad("says_nothing", node.where, "give at least one of milestone, hold, retracts, code")
+    draft = Draft(context, STANDARD, READER_VERSION, node.where, _code(stated))
+    draft.milestone = stated.milestone
+    if not says_more and stated.retracts is None and not stated.retracted:
+        draft.unmapped(node.at("code"))
+    draft.classifier = stated.classifier
+    draft.source_id = stated.id
+    draft.place, draft.origin, draft.destination = stated.place, stated.origin, stated.destination
+    draft.mode, draft.empty, draft.pieces = stated.mode, stated.empty, stated.pieces
+    draft.hold, draft.reason, draft.retracted = stated.hold, stated.reason, stated.retracted
+    draft.retracts = _retracts(stated, node, context)
+    _times(draft, stated, node)
+    for index, reference in enumerate(stated.references):
+        draft.refer(reference.kind, reference.value, f"{node.at('references')}/{index}")
+    if stated.transport is not None:
+        draft.transport = stated.transport.model_dump(exclude_none=True, exclude={"imo", "vessel", "voyage"})
+        where = node.at("transport")
+        draft.vessel(stated.transport.imo, stated.transport.vessel, stated.transport.voyage, where)
+    return draft
+
+
+def _code(stated: StatedEvent) -> str:
+    if stated.code is not None:
+        return stated.code
+    if stated.milestone is not None:
+        return stated.milestone
+    if stated.hold is not None:
+        return f"hold/{stated.hold.kind}/{stated.hold.state}"
+    return "retraction"
+
+
+def _retracts(stated: StatedEvent, node: Node, context: Context) -> str | None:
+    """Whose event it is, the tracker judges: others' events are withdrawn by operators only."""
+    target = stated.retracts
+    if target is None:
+        return None
+    if isinstance(target, str):
+        is_ours = _EVENT_ID.fullmatch(target) is not None
+        target = Retracted(event_id=target) if is_ours else Retracted(source_id=target)
+    if (target.event_id is None) == (target.source_id is None):
+        raise Bad("bad_value", node.at("retracts"), "give either event_id or source_id")
+    return target.event_id or Identities(context.sender, target.standard).own(str(target.source_id))
+
+
+def _times(draft: Draft, stated: StatedEvent, node: Node) -> None:
+    draft.created_at = _aware(draft, stated.created_at, node.at("created_at"))
+    draft.updated_at = _aware(draft, stated.updated_at, node.at("updated_at"))
+    if stated.occurred_at is None:
+        if stated.retracts is None:
+            raise Bad("missing_field", node.at("occurred_at"), "occurred_at is required")
+        draft.occurred_at = draft.updated_at or draft.created_at or draft.context.received_at
+        return
+    moment = _time(stated.occurred_at, node.at("occurred_at"))
+    if moment.tzinfo is None:
+        moment = draft.at_local(moment, zone_of(stated.place, draft.context.registers), node.at("occurred_at"))
+    draft.occurred_at = moment
+
+
+def _aware(draft: Draft, text: str | None, where: str) -> datetime | None:
+    if text is None:
+        return None
+    moment = _time(text, where)
+    if moment.tzinfo is None:
+        draft.warn("zone_assumed", "no offset; UTC assumed", where)
+        return moment.replace(tzinfo=UTC)
+    return moment
+
+
+def _time(text: str, where: str) -> datetime:
+    try:
+        return parse_rfc3339(text)
+    except ValueError as error:
+        raise Bad("bad_time", where, str(error)) from error
