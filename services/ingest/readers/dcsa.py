@@ -27,9 +27,7 @@ _MODES: Mapping[str, Mode] = MappingProxyType({"VESSEL": "sea", "BARGE": "sea", 
 _EQUIPMENT: Final = frozenset(["LOAD", "DISC", "GTIN", "GTOT", "STUF", "STRP", "PICK", "DROP", "INSP", "RSEA", "RMVD"])
 _TRANSPORT: Final = frozenset({"ARRI", "DEPA"})
 _SHIPMENT: Final = frozenset(
-    # fmt: off
     ["RECE", "DRFT", "PENA", "PENU", "REJE", "APPR", "ISSU", "SURR", "SUBM", "VOID", "CONF", "REQS", "CMPL", "HOLD", "RELS"]
-    # fmt: on
 )
 
 _NO_TYPE: Final = ""  # the message names no facility type
