@@ -53,7 +53,7 @@ class AlertCandidate(Contract):
     subscription: str
     change_id: str
     consignment: str
-    at: UtcTime | None
+    at: UtcTime | None = None
 
 
 class Notification(Contract):

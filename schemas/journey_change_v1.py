@@ -19,7 +19,7 @@ class _Change(Contract):
     version: int
     ordinal: int = Field(ge=0)
     cause: Cause
-    at: UtcTime | None
+    at: UtcTime | None = None
     buyer: Code | None = None
     facility: Code | None = Field(None, description="place of delivery")
     tier: int | None = None
@@ -31,7 +31,7 @@ class MilestoneReached(_Change):
     change: Literal["milestone_reached"] = "milestone_reached"
     milestone: Milestone
     leg: str = ""
-    occurred_at: Time | None
+    occurred_at: Time | None = None
     previous: Time | None = None
     sender: Code | None = None
     place: ShortText | None = None

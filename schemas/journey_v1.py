@@ -140,7 +140,7 @@ class Journey(Contract):
     consignment: ConsignmentId
     version: int = Field(ge=1)
     cause: Cause
-    at: UtcTime | None = Field(description="T, the pipeline's time, when this was decided")
+    at: UtcTime | None = Field(None, description="T, the pipeline's time, when this was decided")
     buyer: Code
     declared_version: int = Field(ge=1)
     registered_at: UtcTime
@@ -187,7 +187,7 @@ class Feed(Contract):
     sender_kind: SenderKind
     version: int = Field(ge=1)
     cause: Cause
-    at: UtcTime | None
+    at: UtcTime | None = None
     last_event_at: UtcTime
     silent_after_h: float
     exceptions: tuple[ExceptionState, ...] = ()

@@ -98,7 +98,7 @@ class ShipmentEvent(Contract):
     sender: Code
     standard: Standard
     code: ShortText
-    milestone: Milestone | None
+    milestone: Milestone | None = None
     mapped: bool
     classifier: Classifier
     occurred_at: Time

@@ -53,10 +53,10 @@ class Hold(Struct, frozen=True):
     state: str
 
 
-class Revision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Revision(Struct, frozen=True):
+    reader: int
+    content: str
     at: datetime | None = None
-    reader: int = 0
-    content: str = ""
 
 
 class RawPointer(Struct, frozen=True):
@@ -304,9 +304,9 @@ class Journey(Registration, frozen=True, kw_only=True, tag_field="record", tag="
 
     version: int
     cause: str
-    at: datetime | None
     stage: str
     mode: str
+    at: datetime | None = None
     milestone: str | None = None
     milestone_at: datetime | None = None
     place: str | None = None
@@ -337,9 +337,9 @@ class Feed(Struct, frozen=True, tag_field="record", tag="feed"):
     sender_kind: str
     version: int
     cause: str
-    at: datetime | None
     last_event_at: datetime
     silent_after_h: float
+    at: datetime | None = None
     exceptions: tuple[ExceptionState, ...] = ()
     next_deadline: datetime | None = None
 
@@ -368,7 +368,7 @@ class Change(Struct, frozen=True):
     version: int
     ordinal: int
     cause: str
-    at: datetime | None
+    at: datetime | None = None
     buyer: str | None = None
     facility: str | None = None
     tier: int | None = None

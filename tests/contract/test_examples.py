@@ -1,0 +1,48 @@
+"""Every contract has examples; they are valid by the model and by its exported JSON Schema."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+from pydantic import BaseModel
+
+from schemas import alerts_v1, consignment_command_v1, dead_letter_v1, raw_message_v1, registers_v1, shipment_event_v1
+from schemas.export import FOLDER, documents, schema_name
+from schemas.topics import TOPICS
+
+EXAMPLES: list[BaseModel] = [
+    *alerts_v1.EXAMPLES,
+    *consignment_command_v1.EXAMPLES,
+    *dead_letter_v1.EXAMPLES,
+    *raw_message_v1.EXAMPLES,
+    *registers_v1.EXAMPLES,
+    *shipment_event_v1.EXAMPLES,
+]
+MADE_BY_THE_TRACKER = {"Journey", "Feed", "Clock"} | {
+    "MilestoneReached",
+    "HandedOver",
+    "ExceptionChanged",
+    "CommandJudged",
+    "JourneyClosed",
+}  # their examples are what the tracker writes: test_tracker_records.py
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: type(e).__name__)
+def test_an_example_fits_its_model_and_its_schema(example: BaseModel) -> None:
+    text = example.model_dump_json(exclude_none=True)
+    assert type(example).model_validate_json(text) == example
+    schema = json.loads(documents()[f"{schema_name(type(example))}.schema.json"])
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(text), schema)
+
+
+def test_every_record_of_the_topic_table_has_an_example() -> None:
+    shown = {type(example).__name__ for example in EXAMPLES} | MADE_BY_THE_TRACKER
+    assert {model.__name__ for topic in TOPICS for model in topic.records} <= shown
+
+
+def test_what_is_committed_is_what_the_contracts_export() -> None:
+    committed = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
+    assert committed == documents(), "run `make generate`"
