@@ -29,6 +29,7 @@ from deploy.local.clickhouse import ClickHouseServer, Passwords
 from deploy.local.kafka import KafkaServer
 from deploy.local.process import Running, free_ports, signal_to, stop
 from services.runtime.settings import Settings
+from services.sink import migrate
 
 KAFKA_START_S = 120  # 4 s on a quiet machine; tests of several people may share two cores
 CLICKHOUSE_START_S = 60
@@ -293,18 +294,8 @@ def settings_for(stack: Stack) -> Settings:
     environment.write(state_dir, told)
     settings = Settings.load(state_dir)
     topics.declare(kafka.bootstrap, settings.shards)
-    _migrate(settings)
-    return settings
-
-
-def _migrate(settings: Settings) -> None:
-    import importlib
-
-    try:
-        migrate = importlib.import_module("services.sink.migrate")
-    except ModuleNotFoundError:
-        return
     migrate.apply(settings)
+    return settings
 
 
 def environ() -> Mapping[str, str]:

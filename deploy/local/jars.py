@@ -12,7 +12,7 @@ import fcntl
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,15 +65,15 @@ def classpath() -> str:
     return ":".join(str(path) for path in ensure())
 
 
-def ensure(progress: Progress = lambda done, total, name: None) -> list[Path]:
-    """Every locked jar, whole and with the right hash, fetched where need be.
+def ensure(progress: Progress = lambda done, total, name: None, registries: Mapping[str, str] | None = None) -> list[Path]:
+    """Every locked jar, whole and with the right hash, fetched where need be (`registries`: name -> URL; None: jgo's own).
 
     Raises:
         StackError: a registry that does not answer, or a jar that is not what the lock says.
     """
     if wanting():
         with _alone():
-            _fetch_all(wanting(), progress)  # another process may just have done it
+            _fetch_all(wanting(), progress, registries)  # another process may just have done it
     return [jar.path for jar in locked()]
 
 
@@ -129,21 +129,21 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _fetch_all(jars: list[Jar], progress: Progress) -> None:
+def _fetch_all(jars: list[Jar], progress: Progress, registries: Mapping[str, str] | None) -> None:
     if not jars:
         return
     done = 0
     with ThreadPoolExecutor(max_workers=4) as pool:  # a registry's latency, not its bandwidth, is what takes time
-        for jar in pool.map(_fetch, jars):
+        for jar in pool.map(lambda jar: _fetch(jar, registries), jars):
             done += 1
             progress(done, len(jars), jar.path.name)
 
 
-def _fetch(jar: Jar) -> Jar:
+def _fetch(jar: Jar, registries: Mapping[str, str] | None) -> Jar:
     import requests
     from jgo.maven import MavenContext
 
-    context = MavenContext(timeout=TIMEOUT_S)
+    context = MavenContext(timeout=TIMEOUT_S, remote_repos=dict(registries) if registries else None)
     artifact = context.project(jar.group, jar.name).at_version(jar.version).artifact()
     failure: Exception | None = None
     for _ in range(ATTEMPTS):

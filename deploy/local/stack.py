@@ -26,7 +26,7 @@ from deploy.local.errors import StackError
 from deploy.local.kafka import KafkaServer
 from deploy.local.part import Part, await_all, launch
 from deploy.local.process import Running, free_ports, gone, listener, port_taken, signal_to
-from deploy.local.services import SERVICES, ServicePart
+from deploy.local.services import SERVICES, Service, ServicePart
 
 SERVERS = ("clickhouse", "kafka")
 NAMES = (*SERVERS, *(service.name for service in SERVICES))
@@ -67,15 +67,17 @@ class PartStatus:
 class Stack:
     """The stack of `state_dir`. `given`: settings that name servers of somebody else (LOVLA_KAFKA, LOVLA_CLICKHOUSE)."""
 
-    def __init__(self, state_dir: Path, given: Mapping[str, str] | None = None) -> None:
+    def __init__(self, state_dir: Path, given: Mapping[str, str] | None = None, services: Sequence[Service] = SERVICES) -> None:
         self.state_dir = state_dir.resolve()
         self._given = dict(given or {})
+        self._services = tuple(services)
+        self.names = (*SERVERS, *(service.name for service in services))
 
     # --- up
 
     def up(
         self,
-        only: Collection[str] = NAMES,
+        only: Collection[str] | None = None,
         ports: Mapping[str, int] | None = None,
         note: Note = lambda part, text: None,
         jar_progress: jars.Progress = lambda done, total, name: None,
@@ -90,7 +92,7 @@ class Stack:
         with self._locked("up"):
             self._check_disk()
             told = self._told(ports or {})
-            parts = [part for part in self._parts(told) if part.name in only]
+            parts = [part for part in self._parts(told) if only is None or part.name in only]
             if any(part.name == "kafka" for part in parts):
                 jars.ensure(jar_progress)
             servers = [part for part in parts if part.name in SERVERS]
@@ -99,7 +101,7 @@ class Stack:
             if services:
                 self._declare(told, note)
                 started += self._start(services, SERVICES_READY_S, note)
-            elif self._both_serve(servers):
+            elif len(servers) == len(SERVERS):
                 self._declare(told, note)
             return started
 
@@ -169,21 +171,17 @@ class Stack:
         if applied:
             note("clickhouse", f"{len(applied)} migrations applied")
 
-    def _both_serve(self, servers: Sequence[Part]) -> bool:
-        return len(servers) == len(SERVERS)
-
     # --- down
 
-    def down(self, only: Collection[str] = NAMES, note: Note = lambda part, text: None) -> list[str]:
+    def down(self, only: Collection[str] | None = None, note: Note = lambda part, text: None) -> list[str]:
         """Stop what `up` started: services first, then the servers. Returns the names of what was stopped.
 
         Needs no settings: a pid file says all. A pid that is not our process any more is left alone.
         """
+        names = [name for name in reversed(self.names) if only is None or name in only]
         with self._locked("down"):
-            stopped = self._stop(
-                [name for name in reversed(NAMES) if name in only and name not in SERVERS], SERVICE_GRACE_S, note
-            )
-            return stopped + self._stop([name for name in reversed(SERVERS) if name in only], SERVER_GRACE_S, note)
+            stopped = self._stop([name for name in names if name not in SERVERS], SERVICE_GRACE_S, note)
+            return stopped + self._stop([name for name in names if name in SERVERS], SERVER_GRACE_S, note)
 
     def _stop(self, names: Sequence[str], grace_s: float, note: Note) -> list[str]:
         stopped = []
@@ -216,9 +214,9 @@ class Stack:
         """How each part stands; asks the running ones for their health, at once."""
         told = environment.read(self.state_dir)
         if not told:
-            return [PartStatus(name, "stopped", None, None, {}, "") for name in NAMES]
+            return [PartStatus(name, "stopped", None, None, {}, "") for name in self.names]
         parts = self._parts(self._completed(told))
-        with ThreadPoolExecutor(max_workers=len(NAMES)) as pool:
+        with ThreadPoolExecutor(max_workers=len(self.names)) as pool:
             return list(pool.map(self._status_of, parts))
 
     def _status_of(self, part: Part) -> PartStatus:
@@ -282,14 +280,14 @@ class Stack:
                     int(told["LOVLA_STACK_KAFKA_CONTROLLER_PORT"]),
                 )
             )
-        parts += [ServicePart(service, self.state_dir, int(told[service.port_setting]), told) for service in SERVICES]
+        parts += [ServicePart(service, self.state_dir, int(told[service.port_setting]), told) for service in self._services]
         return parts
 
     def _told(self, ports: Mapping[str, int]) -> dict[str, str]:
         """The settings of this stack: what stands in lovla.env, `ports`, and for the rest new ports, passwords, a key."""
         kept = environment.read(self.state_dir)
         if not kept:
-            running = [name for name in NAMES if self._alive(name)]
+            running = [name for name in self.names if self._alive(name)]
             if running:
                 raise StackError(
                     f"{self.state_dir / environment.NAME} is gone while {', '.join(running)} still run: "
