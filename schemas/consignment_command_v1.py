@@ -146,13 +146,13 @@ Command = Annotated[
 ]
 COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
 
-_COMMON = {
+_COMMON: dict[str, object] = {
     "consignment": "LACDHS-0001",
     "sender": "LACDHS",
     "received_at": "2020-03-20T16:00:00Z",
     "raw": {"sha256": "ab" * 32, "partition": 0, "offset": 3, "position": "/0"},
 }
-_DECLARATION = {
+_DECLARATION: dict[str, object] = {
     "consignment": "LACDHS-0001",
     "items": [{"line": 1, "category": "n95_respirator", "quantity": 240000}],
     "parties": {"carrier": "MAEU", "trucker": "HBRT", "consignee": "H-HARBOR"},
@@ -172,22 +172,19 @@ _DECLARATION = {
     ],
     "packing": [{"line": 1, "unit": {"kind": "container", "value": "MRSU4371639"}, "quantity": 240000}],
 }
+_BODIES: tuple[dict[str, object], ...] = (
+    {"command": "register", "declaration": _DECLARATION},
+    {"command": "amend", "declaration": _DECLARATION, "if_match": 1},
+    {"command": "cancel", "reason": "ordered twice"},
+    {"command": "link", "reference": {"kind": "booking", "value": "BK100"}},
+    {"command": "unlink", "reference": {"kind": "booking", "value": "BK100"}},
+    {"command": "appoint", "role": "trucker", "party": "SPDR"},
+    {
+        "command": "receive",
+        "occurred_at": "2020-04-15T10:00:00-07:00",
+        "lines": [{"line": 1, "good": 239000, "short": 800, "damaged": 200}],
+    },
+)
 EXAMPLES: tuple[Command, ...] = tuple(
-    COMMAND.validate_python({**_COMMON, "command_id": f"{n:032x}", **body})
-    for n, body in enumerate(
-        (
-            {"command": "register", "declaration": _DECLARATION},
-            {"command": "amend", "declaration": _DECLARATION, "if_match": 1},
-            {"command": "cancel", "reason": "ordered twice"},
-            {"command": "link", "reference": {"kind": "booking", "value": "BK100"}},
-            {"command": "unlink", "reference": {"kind": "booking", "value": "BK100"}},
-            {"command": "appoint", "role": "trucker", "party": "SPDR"},
-            {
-                "command": "receive",
-                "occurred_at": "2020-04-15T10:00:00-07:00",
-                "lines": [{"line": 1, "good": 239000, "short": 800, "damaged": 200}],
-            },
-        ),
-        start=1,
-    )
+    COMMAND.validate_python({**_COMMON, "command_id": f"{n:032x}", **body}) for n, body in enumerate(_BODIES, start=1)
 )

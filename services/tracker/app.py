@@ -70,7 +70,7 @@ from services.tracker.registers import Registers
 BATCH = Limits(records=5_000)
 CATCH_UP_EVENTS = 10_000  # events written to the store at once while it catches up
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CONTRACTS = {
+_CONTRACTS: dict[str, type[BaseModel]] = {
     "milestone_reached": MilestoneReached,
     "handed_over": HandedOver,
     "command_accepted": CommandJudged,
