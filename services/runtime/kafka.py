@@ -7,6 +7,7 @@ partitioner than Java's, automatic commits).
 from __future__ import annotations
 
 import logging
+import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -128,8 +129,15 @@ def end_offset(settings: Settings, topic: str, partition: int, timeout_s: float 
     is not yet settled: who stops there loses the last batch (KAFKA-10167). So this asks with a client that reads all.
     """
     client = Consumer(consumer_config(settings, "lovla-watermark", "lovla-watermark") | {"isolation.level": "read_uncommitted"})
+    until = time.monotonic() + timeout_s
     try:
-        return client.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)[1]
+        while True:
+            try:
+                return client.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)[1]
+            except KafkaException:  # a topic just made, a broker just back: no leader yet
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
     finally:
         client.close()
 

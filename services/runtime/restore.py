@@ -32,13 +32,14 @@ def read_range(
     """Read the committed records with start <= offset < end, waiting for open transactions before `end` to settle.
 
     Offsets that hold no record for us (control records, aborted, compacted away) are passed over. Returns the greater of
-    `start` and `end`. Raises KafkaException, or TimeoutError after 60 s without any progress.
+    `start` and `end`. Raises KafkaException, TopicMissing, or TimeoutError after 60 s without any progress.
     """
     if start >= end:
         return start
-    config = kafka.consumer_config(settings, "lovla-restore", "lovla-restore") | {"enable.partition.eof": True}
-    reader = Consumer(config)
+    config = kafka.consumer_config(settings, "lovla-restore", "lovla-restore")
+    reader = Consumer(config | {"enable.partition.eof": True, "fetch.wait.max.ms": 10})  # the end is told by an empty fetch
     try:
+        kafka.partitions(reader, topic)  # also wakes the connection: assign() alone takes half a second to
         reader.assign([TopicPartition(topic, partition, start or OFFSET_BEGINNING)])
         quiet_since = time.monotonic()
         while True:

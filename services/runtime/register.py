@@ -1,0 +1,176 @@
+"""Registers: small compacted topics (senders, facilities, keys) held whole in memory by whoever needs them."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from pydantic import BaseModel, ValidationError
+
+from services.runtime import kafka, logs, metrics, wire
+from services.runtime.settings import Settings
+
+M = TypeVar("M", bound=BaseModel)
+
+ACK_TIMEOUT_S = 30.0
+
+log = logs.get("register")
+
+
+class RegisterView(Generic[M]):
+    """A register's present records by key, kept current by a thread.
+
+    Guarantees: after start() everything that was acknowledged before is in the view. A snapshot never changes. A record that
+    cannot be read counts as removed (a key that we cannot read must not go on opening doors) and is told in the log.
+    `on_change(key, record or None)` is called by the view's thread after start, once the view has it; it must be quick.
+    """
+
+    def __init__(
+        self, settings: Settings, topic: str, model: type[M], on_change: Callable[[str, M | None], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._model = model
+        self._on_change = on_change
+        self._records: Mapping[str, M] = MappingProxyType({})
+        self._position = 0
+        self._trouble: str | None = "not started"
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Read up to the end of this moment, then go on in a thread. Raises TopicMissing, KafkaException, TimeoutError."""
+        end = kafka.end_offset(self._settings, self._topic, 0)
+        config = kafka.consumer_config(self._settings, "lovla-register", "lovla-register")
+        consumer = Consumer(config | {"enable.partition.eof": True})
+        try:
+            if kafka.partitions(consumer, self._topic) != [0]:
+                raise ValueError(f"{self._topic} has several partitions; a register has one")
+            consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
+            quiet_since = time.monotonic()
+            while self._position < end:
+                if self._take(consumer.consume(1_000, 0.1)):
+                    quiet_since = time.monotonic()
+                elif time.monotonic() - quiet_since > ACK_TIMEOUT_S:
+                    raise TimeoutError(f"{self._topic}: nothing read for {ACK_TIMEOUT_S:.0f} s before offset {end}")
+        except BaseException:
+            consumer.close()
+            raise
+        self._trouble = None
+        self._thread = threading.Thread(target=self._follow, args=(consumer,), name=f"register-{self._topic}", daemon=True)
+        self._thread.start()
+
+    def snapshot(self) -> Mapping[str, M]:
+        """All records of this moment; read-only, and never changed afterwards."""
+        return self._records
+
+    def get(self, key: str) -> M | None:
+        """The record of a key."""
+        return self._records.get(key)
+
+    @property
+    def position(self) -> int:
+        """The next offset to be read: what lies before it is in the view."""
+        return self._position
+
+    def healthy(self) -> str | None:
+        """None, or what is wrong."""
+        return None if self._trouble is None else f"register {self._topic}: {self._trouble}"
+
+    def close(self) -> None:
+        """Stop following; the last snapshot stays readable."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join(10)
+
+    def _follow(self, consumer: Consumer) -> None:
+        try:
+            while not self._closing.is_set():
+                before = self._records
+                self._take(consumer.consume(1_000, 0.2))
+                if self._on_change is not None and self._records is not before:
+                    self._tell(before, self._records, self._on_change)
+        except Exception as error:
+            # the view would silently grow old: the process's health says so
+            self._trouble = f"stopped following: {type(error).__name__}: {error}"
+            log.exception("register.stopped", topic=self._topic)
+        finally:
+            consumer.close()
+
+    def _tell(self, before: Mapping[str, M], after: Mapping[str, M], on_change: Callable[[str, M | None], None]) -> None:
+        for key in before.keys() | after.keys():
+            if before.get(key) != after.get(key):
+                on_change(key, after.get(key))
+
+    def _take(self, messages: list[Message]) -> bool:
+        """Apply what was read to a copy, then show the copy. Whether anything came."""
+        changes: dict[str, M | None] = {}
+        position = self._position
+        for message in messages:
+            error, offset = message.error(), message.offset()
+            if error is None and offset is not None:
+                key = (message.key() or b"").decode("utf-8", "replace")
+                changes[key] = self._read(key, message)
+                position = offset + 1
+            elif error is not None and error.code() == KafkaError._PARTITION_EOF and offset is not None:
+                position = max(position, offset)  # past what compaction and control records left as gaps
+            elif error is not None and error.fatal():
+                raise KafkaException(error)
+        if changes:
+            records = dict(self._records)
+            for key, record in changes.items():
+                if record is None:
+                    records.pop(key, None)
+                else:
+                    records[key] = record
+            self._records = MappingProxyType(records)
+            metrics.gauge("lovla_register_records", topic=self._topic).set(len(records))
+        if position != self._position:
+            self._position = position
+            metrics.gauge("lovla_register_position", topic=self._topic).set(position)
+        return bool(messages)
+
+    def _read(self, key: str, message: Message) -> M | None:
+        value = message.value()
+        if value is None:
+            return None
+        try:
+            return self._model.model_validate_json(value)
+        except ValidationError as error:
+            wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)][:5]
+            log.error("register.unreadable", topic=self._topic, key=key, offset=message.offset(), wrong=wrong)
+            return None
+
+
+def write(producer: Producer, topic: str, key: str, record: BaseModel | None, timeout_s: float = ACK_TIMEOUT_S) -> int:
+    """Set a key (None: remove it) and wait until Kafka has it; returns the record's offset.
+
+    Raises KafkaException if Kafka refuses it, TimeoutError if it does not answer (then it may or may not have it; writing the
+    same again does no harm), BufferError if too much is waiting already.
+    """
+    outcome: list[tuple[KafkaError | None, Message]] = []
+    value = None if record is None else wire.dump(record)
+    headers = (
+        []
+        if record is None
+        else wire.headers(type(record), id=hashlib.sha256(value or b"").hexdigest()[:32], source="registers")
+    )
+    producer.produce(
+        topic, value, key.encode(), on_delivery=lambda error, message: outcome.append((error, message)), headers=[*headers]
+    )
+    until = time.monotonic() + timeout_s
+    while not outcome:
+        if time.monotonic() > until:
+            raise TimeoutError(f"Kafka did not acknowledge the record for {topic} within {timeout_s:.0f} s")
+        producer.poll(0.1)
+    error, message = outcome[0]
+    if error is not None:
+        raise KafkaException(error)
+    offset = message.offset()
+    assert offset is not None
+    return offset

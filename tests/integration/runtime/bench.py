@@ -1,0 +1,133 @@
+"""What the tests of the loop share: topics with names of their own, records with unique ids, processes, and the oracle."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from confluent_kafka import TopicPartition
+from confluent_kafka.cimpl import NewTopic
+
+from services.runtime import kafka
+from services.runtime.loop import Record, read_range
+from services.runtime.settings import Settings
+from tests.integration.runtime.worker import Job
+
+ROOT = Path(__file__).parents[3]
+WAIT_S = 90.0
+
+
+def wait_until(what: str, true: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
+    """Wait for a condition; say which one never came."""
+    end = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end, f"waited {timeout_s:.0f} s in vain until {what}"
+        time.sleep(0.05)
+
+
+@dataclass
+class Bench:
+    """One test's own topics: `inputs` (4 partitions and 2), `out` (4), `state` (1)."""
+
+    settings: Settings
+    name: str
+
+    @property
+    def inputs(self) -> list[str]:
+        return [f"{self.name}.in.a", f"{self.name}.in.b"]
+
+    @property
+    def out(self) -> str:
+        return f"{self.name}.out"
+
+    @property
+    def state(self) -> str:
+        return f"{self.name}.state"
+
+    def create(self) -> None:
+        admin = kafka.admin(self.settings)
+        counts = {self.inputs[0]: 4, self.inputs[1]: 2, self.out: 4, self.state: 1}
+        for future in admin.create_topics([NewTopic(t, n, 1) for t, n in counts.items()]).values():
+            future.result(30)
+
+    def job(self, source: str = "assigned", **changes: object) -> Job:
+        job = Job(source, self.inputs, self.out, self.state, f"{self.name}.group", f"{self.name}-0")
+        return Job(**{**asdict(job), **changes})
+
+    def send(self, count: int) -> list[str]:
+        """Append records with unique ids to both inputs; returns the ids once Kafka has them."""
+        producer = kafka.producer(self.settings, "test")
+        ids = [uuid.uuid4().hex for _ in range(count)]
+        for n, id in enumerate(ids):
+            producer.produce(self.inputs[n % 2], id.encode(), id.encode())
+        assert producer.flush(30) == 0
+        return ids
+
+    def read(self, topic: str) -> list[Record]:
+        """All committed records, partition by partition."""
+        found: list[Record] = []
+        client = kafka.consumer(self.settings, "test", "test")
+        try:
+            for partition in kafka.partitions(client, topic):
+                # the stable end, so that an open transaction does not hold us up
+                end = client.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
+                read_range(self.settings, topic, partition, 0, end, found.append)
+        finally:
+            client.close()
+        return found
+
+    def done(self) -> list[tuple[str, int]]:
+        """(id, number) of every committed output."""
+        return [((r.key or b"").decode(), int(r.value or b"0")) for r in self.read(self.out)]
+
+    def wait_for(self, ids: Sequence[str]) -> None:
+        wait_until(f"{len(ids)} outputs are committed", lambda: len(self.done()) >= len(ids))
+
+    def check(self, ids: Sequence[str]) -> None:
+        """The oracle: every id once, every number once, none left out."""
+        done = self.done()
+        assert sorted(id for id, _ in done) == sorted(ids)
+        assert sorted(number for _, number in done) == list(range(1, len(ids) + 1))
+
+    def check_ids(self, ids: Sequence[str]) -> None:
+        """As check(), where the numbers are not kept (members of a group each count for themselves)."""
+        assert sorted(id for id, _ in self.done()) == sorted(ids)
+
+
+@contextmanager
+def worker(settings: Settings, job: Job, failpoint: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A worker process; ended with the block, however it ends."""
+    environ = os.environ | {
+        "LOVLA_KAFKA": settings.kafka,
+        "LOVLA_GROUP_PROTOCOL": settings.group_protocol,
+        "LOVLA_FAILPOINT": failpoint,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.integration.runtime.worker", json.dumps(asdict(job))],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(30)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def ready(process: subprocess.Popen[str]) -> None:
+    """Wait for the worker's first line."""
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "ready"

@@ -1,0 +1,24 @@
+"""Fixtures of the loop's tests: a bench with topics of its own on the session's broker."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from services.runtime.settings import Settings
+from tests.integration.runtime.bench import Bench
+from tests.stack import Kafka
+
+
+@pytest.fixture
+def kafka_settings(kafka: Kafka) -> Settings:
+    """Kafka alone is enough here; the classic protocol, whose session times are the client's own."""
+    return Settings(kafka=kafka.bootstrap, group_protocol="classic")
+
+
+@pytest.fixture
+def bench(kafka_settings: Settings) -> Bench:
+    made = Bench(kafka_settings, f"t{uuid.uuid4().hex[:10]}")
+    made.create()
+    return made

@@ -1,0 +1,163 @@
+"""What goes wrong without a crash: faults of the stage, refused outputs, aborts, fencing, a broker that dies."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from services.runtime.kafka import MAX_MESSAGE_BYTES
+from services.runtime.loop import (
+    AssignedSource,
+    GroupSource,
+    Limits,
+    Output,
+    OwnershipLost,
+    Record,
+    StageFailed,
+    TransactionalLoop,
+)
+from services.runtime.sources import Source
+from tests.integration.runtime.bench import Bench, wait_until
+from tests.integration.runtime.stages import Interrupted, running
+from tests.integration.runtime.worker import Job, Numbering
+from tests.stack import Kafka
+
+SMALL = Limits(records=20, idle_s=0.1)
+
+
+def nothing(_batch: Sequence[Record]) -> Sequence[Output]:
+    return ()
+
+
+def source_of(bench: Bench, kind: str) -> Source:
+    make = AssignedSource if kind == "assigned" else GroupSource
+    return make(bench.settings, bench.inputs, bench.job().group, SMALL)
+
+
+@pytest.mark.parametrize("kind", ["assigned", "group"])
+def test_faults_and_aborted_transactions_lose_and_double_nothing(bench: Bench, kind: str) -> None:
+    """Every other batch or so fails: by an exception, or inside the transaction by an output that Kafka will not have."""
+    chance = random.Random(7)
+    too_large = Output(bench.out, b"large", b"x" * (MAX_MESSAGE_BYTES + 1))
+
+    def trouble(_batch: Sequence[Record]) -> Sequence[Output]:
+        kind = chance.choice(["none", "none", "raise", "refused"])
+        if kind == "raise":
+            raise RuntimeError("planted")
+        return [too_large] if kind == "refused" else []
+
+    stage = Interrupted(bench.job(), trouble)
+    ids = bench.send(1_000)
+    with running(bench.settings, bench.job(), source_of(bench, kind), stage, fuse=100) as run:
+        bench.wait_for(ids)
+        assert run.error is None
+        assert run.loop.healthy() is None
+    assert stage.aborts > 10
+    bench.check(ids)
+
+
+def test_a_stage_that_keeps_failing_stops_the_loop_and_names_the_place(bench: Bench) -> None:
+    def fail(_batch: Sequence[Record]) -> Sequence[Output]:
+        raise ValueError("cannot be")
+
+    stage = Interrupted(bench.job(), fail)
+    ids = bench.send(5)
+    with running(bench.settings, bench.job(), source_of(bench, "assigned"), stage) as run:
+        run.join()
+        assert isinstance(run.error, StageFailed)
+        assert "3 times" in str(run.error) and f"{bench.inputs[0]}-" in str(run.error) and "cannot be" in str(run.error)
+        assert "fault 3" in (run.loop.healthy() or "")
+    assert stage.aborts == 3
+    with running(bench.settings, bench.job(), source_of(bench, "assigned"), Numbering(bench.job())):
+        bench.wait_for(ids)
+    bench.check(ids)
+
+
+@pytest.mark.parametrize("topic", ["missing-topic", "small"])
+def test_an_output_that_the_broker_refuses_is_a_fault_of_the_stage(bench: Bench, topic: str) -> None:
+    """A topic that does not exist; a record larger than the topic allows (1 MiB) though not too large for the client."""
+    wrong = Output(bench.out if topic == "small" else f"{bench.name}.missing", b"k", random.Random(1).randbytes(2_000_000))
+    bench.send(5)
+    with running(bench.settings, bench.job(), source_of(bench, "assigned"), Interrupted(bench.job(), lambda _: [wrong])) as run:
+        run.join()
+        assert isinstance(run.error, StageFailed)
+        assert wrong.topic in str(run.error)
+    assert bench.done() == []
+
+
+def test_an_owner_that_was_replaced_while_it_worked_is_fenced_and_its_work_does_not_count(bench: Bench) -> None:
+    """The zombie wakes in the middle of a batch that its successor has done meanwhile."""
+    asleep, wake = threading.Event(), threading.Event()
+
+    def sleep(_batch: Sequence[Record]) -> Sequence[Output]:
+        asleep.set()
+        assert wake.wait(60)
+        return ()
+
+    ids = bench.send(100)
+    zombie = Interrupted(bench.job(), sleep)
+    with running(bench.settings, bench.job(), source_of(bench, "assigned"), zombie) as old:
+        assert asleep.wait(30)
+        with running(bench.settings, bench.job(), source_of(bench, "assigned"), Numbering(bench.job())) as new:
+            bench.wait_for(ids)
+            wake.set()
+            old.join()
+            assert isinstance(old.error, OwnershipLost)
+            ids += bench.send(20)
+            bench.wait_for(ids)
+            assert new.error is None
+    assert zombie.commits == 0
+    bench.check(ids)
+
+
+def test_an_idle_loop_opens_no_transaction_and_is_healthy(bench: Bench) -> None:
+    with running(bench.settings, bench.job(), source_of(bench, "assigned"), Numbering(bench.job())) as run:
+        threading.Event().wait(1.0)
+        assert run.loop.healthy() is None
+    assert bench.read(bench.state) == []
+    assert sum(1 for _ in bench.read(bench.out)) == 0
+
+
+def test_committed_offsets_are_known_before_the_loop_runs(bench: Bench) -> None:
+    ids = bench.send(30)
+    with running(bench.settings, bench.job(), source_of(bench, "assigned"), Numbering(bench.job())) as run:
+        assert run.loop.committed_offsets() == {} or run.loop.committed_offsets()
+        bench.wait_for(ids)
+    source = source_of(bench, "assigned")
+    loop = TransactionalLoop(
+        bench.settings, name="test", transactional_id=bench.job().transactional_id, source=source, stage=Numbering(bench.job())
+    )
+    loop.start()
+    assert sum(loop.committed_offsets().values()) == len(ids)
+    loop.close()
+
+
+@pytest.mark.parametrize("kind", ["assigned", "group"])
+def test_a_broker_killed_and_started_again_loses_and_doubles_nothing(bench: Bench, kafka: Kafka, kind: str) -> None:
+    """The loop either goes on by itself, or says that it lost its ownership; a successor then goes on."""
+    half = threading.Event()
+
+    def tell(_batch: Sequence[Record]) -> Sequence[Output]:
+        half.set()
+        return ()
+
+    ids = bench.send(400)
+    job = Job(**{**vars_of(bench.job()), "slow_s": 0.05})
+    with running(bench.settings, job, source_of(bench, kind), Interrupted(job, tell)) as run:
+        assert half.wait(30)
+        kafka.kill()
+        kafka.start()
+        ids += bench.send(50)
+        wait_until("all is done, or the loop has ended", lambda: run.ended or len(bench.done()) >= len(ids))
+        assert run.error is None or isinstance(run.error, OwnershipLost)
+    if run.error is not None:
+        with running(bench.settings, job, source_of(bench, kind), Interrupted(job, tell)):
+            bench.wait_for(ids)
+    bench.check_ids(ids)
+
+
+def vars_of(job: Job) -> dict[str, object]:
+    return {name: getattr(job, name) for name in job.__dataclass_fields__}
