@@ -137,6 +137,8 @@ class View:
     def reached(self, milestone: Milestone) -> datetime | None:
         """When the consignment reached it; untold: when it reached the first later one."""
         for later in MILESTONES[ORDER[milestone] :]:
+            if later == "customs_released" and later != milestone:
+                continue  # goods are cleared at sea too: it implies nothing
             if later in self.own and not later.startswith("transship"):
                 return self.own[later]
         return None
@@ -210,7 +212,7 @@ def _late(view: View, milestone: Milestone) -> Iterable[Found]:
     limit = view.plan[milestone] + view.tolerance(milestone)
     if own is None or own <= limit:
         return
-    later = [view.own[m] for m in MILESTONES[ORDER[milestone] + 1 :] if m in view.own]
+    later = [view.own[m] for m in MILESTONES[ORDER[milestone] + 1 :] if m in view.own and m != "customs_released"]
     end = own if milestone == "delivered" else min(later, default=None)
     yield Found(f"late:{milestone}", limit, end)
 
