@@ -29,21 +29,28 @@ def revision_key(event: Event) -> tuple[datetime, int, str]:
     return (event.revision.at or _NO_TIME, event.revision.reader, event.revision.content)
 
 
-def _copy_key(event: Event) -> tuple[datetime, int, int, str]:
-    raw = event.raw
-    return (event.received_at, raw.partition or 0, raw.offset or 0, raw.position)
-
-
 def newer(old: Event | None, new: Event) -> Event | None:
-    """The copy to keep when `new` arrives beside `old`; None where nothing changes."""
+    """The copy to keep when `new` arrives beside `old`; None where nothing changes.
+
+    `first_received_at` remembers when the sender first spoke of it, in any revision: a correction does not make silence of it.
+    """
     if old is None:
         return new
-    ours, theirs = revision_key(old), revision_key(new)
-    if theirs > ours:
-        return new
-    if theirs == ours and _copy_key(new) < _copy_key(old):
-        return new
-    return None
+    winner = max(old, new, key=lambda e: (revision_key(e), _least_first(e)))
+    first = min(heard_at(old), heard_at(new))
+    if heard_at(winner) != first:
+        winner = msgspec.structs.replace(winner, first_received_at=first)
+    return None if winner == old else winner
+
+
+def heard_at(event: Event) -> datetime:
+    """When any revision of it first came."""
+    return event.first_received_at or event.received_at
+
+
+def _least_first(event: Event) -> tuple[float, int, int]:
+    raw = event.raw
+    return (-event.received_at.timestamp(), -(raw.partition or 0), -(raw.offset or 0))
 
 
 def linking_references(event: Event) -> list[Ref]:
@@ -89,9 +96,10 @@ class MemoryEventStore:
 
     def write(self, events: Iterable[Event], positions: Positions) -> None:
         for event in events:
-            if newer(self._events.get(event.event_id), event) is None:
+            kept = newer(self._events.get(event.event_id), event)
+            if kept is None:
                 continue
-            self._events[event.event_id] = event
+            self._events[event.event_id] = event = kept
             for ref in linking_references(event):
                 self._index.setdefault(ref, {})[event.event_id] = None
             if event.retracts:
@@ -168,9 +176,10 @@ class DiskEventStore:
         kept: dict[str, Event] = {}
         for event in events:
             old = kept.get(event.event_id) or self.get(event.event_id)
-            if newer(old, event) is None:
+            winner = newer(old, event)
+            if winner is None:
                 continue
-            kept[event.event_id] = event
+            kept[event.event_id] = event = winner
             batch.put(b"e" + event.event_id.encode(), encode(event))
             references = linking_references(event)
             for ref in references:
@@ -208,9 +217,10 @@ class Overlay:
     def put(self, event: Event) -> tuple[bool, Event | None]:
         """Takes the event in. Returns whether anything changed, and the copy that stood before."""
         old = self.get(event.event_id)
-        if newer(old, event) is None:
+        kept = newer(old, event)
+        if kept is None:
             return False, old
-        self.events[event.event_id] = event
+        event = self.events[event.event_id] = kept
         for ref in linking_references(event):
             self._index.setdefault(ref, set()).add(event.event_id)
         if event.retracts:

@@ -462,6 +462,7 @@ def silent(case: Case) -> Iterator[Found]:
     phases: dict[str, int] = dict.fromkeys(derived.units or ("",), 0)
     heard = sorted(
         [(event.received_at, event.event_id) for event in derived.news]
+        + [(event.first_received_at, "") for event in derived.news if event.first_received_at]
         + [(r.received_at, r.command_id) for r in case.own.registration.receipts]
     )
     moves: dict[str, list[Told]] = {}

@@ -67,7 +67,10 @@ class RawPointer(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True):
-    """See `schemas.shipment_event_v1.ShipmentEvent`; `warnings` and `source_id` are not needed here and are left out."""
+    """See `schemas.shipment_event_v1.ShipmentEvent`; `warnings` and `source_id` are not needed here and are left out.
+
+    `first_received_at` is the event store's own: when the first revision came, where that is not this one.
+    """
 
     event_id: str
     revision: Revision
@@ -98,6 +101,7 @@ class Event(Struct, frozen=True):
     reason: str | None = None
     cause: str = "live"
     recorded_by: str | None = None
+    first_received_at: datetime | None = None
 
 
 class Control(Struct, frozen=True):
