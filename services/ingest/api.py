@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -337,8 +338,10 @@ def assemble(settings: IngestSettings) -> FastAPI:
         raw_log.start()
         outcomes.start()
 
+        stop = threading.Event()
+
         async def open_up() -> None:
-            await asyncio.to_thread(registers.start)
+            await asyncio.to_thread(registers.start_patiently, stop)
             log.info("api.ready", senders=len(registers.senders))
             await ticker.run()
 
@@ -346,6 +349,7 @@ def assemble(settings: IngestSettings) -> FastAPI:
         try:
             yield
         finally:
+            stop.set()
             opening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await opening

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, get_args
 from urllib.parse import quote
 
 import typer
@@ -30,7 +30,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, fo
 KeyText = Annotated[str | None, typer.Option("--key", help="The key; else LOVLA_KEY, else the one kept for the carrier.")]
 ActsAs = Annotated[str, typer.Option("--as", help="Whose kept key to use.")]
 By = Annotated[str | None, typer.Option("--by", help="Who says so; else the user of this machine.")]
-KeyScopes = Annotated[list[Scope] | None, typer.Option("--scope", help="Several are allowed; else what the kind needs.")]
+KeyScopes = Annotated[
+    str | None,
+    typer.Option("--scope", help="push, register, backfill, operator; several with commas; else what the kind needs."),
+]
 
 OPERATOR = "OPS"  # the sender whose key people act with on this machine, unless --as names another
 _DEFAULT_SCOPES: Mapping[str, tuple[Scope, ...]] = {"buyer": ("register",), "operator": ("operator", "push", "register")}
@@ -53,10 +56,12 @@ def told(verb: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(verb)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        from confluent_kafka import KafkaException
         from pydantic import ValidationError
 
         from services.ingest.client import Refused
         from services.ingest.tables import BadTable
+        from services.runtime.kafka import TopicMissing
         from services.runtime.settings import SettingsError
 
         try:
@@ -64,7 +69,9 @@ def told(verb: Callable[P, None]) -> Callable[P, None]:
         except ValidationError as error:
             first = error.errors()[0]
             typer.echo(f"lovla: {'.'.join(map(str, first['loc']))}: {first['msg']}", err=True)
-        except (Stop, Refused, BadTable, SettingsError, ConnectionError, OSError, UnicodeDecodeError) as error:
+        except KafkaException as error:
+            typer.echo(f"lovla: Kafka does not answer ({error.args[0].str()}); is the stack up? See `lovla status`.", err=True)
+        except (Stop, Refused, BadTable, SettingsError, TopicMissing, OSError, UnicodeDecodeError) as error:
             typer.echo(f"lovla: {error}", err=True)
         else:
             return
@@ -126,7 +133,8 @@ def _key(settings: IngestSettings, given: str | None, code: str) -> str:
         return told_key
     file = key_file(settings.state_dir, code)
     if not file.exists():
-        raise Stop(f"No key for {code}: give --key or LOVLA_KEY, or make one with `lovla carriers add {code}`.")
+        kind = " --kind operator" if code == OPERATOR else ""
+        raise Stop(f"No key for {code}: give --key or LOVLA_KEY, or make one with `lovla carriers add {code}{kind}`.")
     return file.read_text().strip()
 
 
@@ -182,6 +190,16 @@ def default_scopes(kind: SenderKind) -> tuple[Scope, ...]:
     return _DEFAULT_SCOPES.get(kind, ("push",))
 
 
+def _scopes(given: str | None, kind: SenderKind) -> tuple[Scope, ...]:
+    if given is None:
+        return default_scopes(kind)
+    known: tuple[Scope, ...] = get_args(Scope)
+    words = [word.strip() for word in given.split(",")]
+    if strange := sorted(set(words) - set(known)):
+        raise Stop(f"{strange[0]} is no scope; known are {', '.join(known)}.")
+    return tuple(scope for scope in known if scope in words)
+
+
 def _check_code(code: str, kind: SenderKind) -> None:
     if kind == "buyer" and "-" in code:
         raise Stop(f"A buyer's code has no hyphen ({code}): the first one ends it in a consignment's id.")
@@ -224,7 +242,7 @@ def carriers_add(
     before: dict[str, Any] = {"code": code, "name": code} if old is None else old.model_dump()
     sender = Sender.model_validate(before | new)
     _check_code(code, sender.kind)
-    key, account = _new_key(sender, registers.accounts, tuple(scope or default_scopes(sender.kind)), label)
+    key, account = _new_key(sender, registers.accounts, _scopes(scope, sender.kind), label)
     _write(settings, [sender_entry(sender), account_entry(account)])
     kept = str(_keep(settings.state_dir, code, key)) if save else None
     _show_key(sender, account, key, kept, as_json)
@@ -275,7 +293,7 @@ def carriers_import(
         accounts = _registers(settings).accounts
         for sender in senders:
             if not key_file(settings.state_dir, sender.code).exists():
-                key, account = _new_key(sender, accounts, tuple(scope or default_scopes(sender.kind)), None)
+                key, account = _new_key(sender, accounts, _scopes(scope, sender.kind), None)
                 made[sender.code] = key
                 entries.append(account_entry(account))
     _write(settings, entries)

@@ -57,8 +57,7 @@ class RegistersPort(Protocol):
     def accounts(self) -> Mapping[str, Account]: ...
     @property
     def secrets(self) -> Mapping[str, Secret]: ...
-    @property
-    def ready(self) -> bool: ...
+    def healthy(self) -> str | None: ...
     def check(self) -> None: ...
 
 
@@ -136,9 +135,7 @@ class Door:
 
     def not_ready(self) -> str | None:
         """None, or why requests are refused just now."""
-        if not self.registers.ready:
-            return "the registers are not read yet"
-        return "Kafka does not answer" if self.log.away else None
+        return "Kafka does not answer" if self.log.away else self.registers.healthy()
 
     async def take_message(self, caller: Caller, said: Said, *, keep_unreadable: bool) -> Accepted:
         """Take shipment events of any standard."""

@@ -40,6 +40,7 @@ MAX_CLOCK_DIFFERENCE = timedelta(seconds=60)  # a tick of a clock further off th
 PAYLOAD_BYTES = 64 * 1024
 FUSE_WINDOW = 1_000
 FUSE_RUN = 100
+_TRACES_A_RUN = 3  # the same fault a hundred times in a row needs no hundred tracebacks
 _BATCH = Limits(records=2_000, bytes=4 * 1024 * 1024)  # some 20,000 events: well within a transaction's 10 s
 _UNKNOWN_SENDER = "~unknown"
 
@@ -100,14 +101,15 @@ class Readers:
         except wire.WireError as error:  # somebody wrote to the topic past the door
             problem = Problem("bad_headers", "headers", str(error)[:500], record.value or b"")
             return list(_letters(record, None, [problem], _at(record), None))
-        if meta.kind == "tick":
-            return list(pass_on(record))
         try:
+            if meta.kind == "tick":
+                return list(pass_on(record))
             outputs = list(read(record, meta, self._registers))
         except (
             Exception
         ) as error:  # the one place where any exception is caught: a fault of ours costs one record, not the line
-            log.error("readers.fault", sender=meta.sender, partition=record.partition, offset=record.offset, exc_info=error)
+            trace = error if self._overlay.run < _TRACES_A_RUN else None
+            log.error("readers.fault", sender=meta.sender, partition=record.partition, offset=record.offset, exc_info=trace)
             self._overlay.note(meta.sender, fault=True)
             problem = Problem("fault", "", f"a fault of ours: {type(error).__name__}", record.value or b"")
             return list(_letters(record, meta, [problem], _at(record, meta), meta.standard, retryable=True))
@@ -223,7 +225,7 @@ def main() -> int:
     loop = TransactionalLoop(settings, name="readers", transactional_id="readers-0", source=source, stage=Readers(registers))
     page = metrics.serve(settings.metrics_port, loop.healthy)
     try:
-        registers.start()
+        registers.start_patiently(stop)
         loop.start()
         log.info("readers.started", senders=len(registers.senders), facilities=len(registers.facilities))
         loop.run(stop)

@@ -6,72 +6,91 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.base import Contract
 from schemas.registers_v1 import Account, Facility, Secret, Sender
 from schemas.topics import ACCOUNTS, FACILITIES, SECRETS, SENDERS, Topic
 from services.ingest import readers
 from services.ingest.problems import Problem
-from services.runtime import kafka
+from services.runtime import kafka, logs
 from services.runtime.register import RegisterView
 from services.runtime.settings import Settings
-from services.runtime.wire import dump
+from services.runtime.wire import dump, headers
+
+_RETRY_S = 1.0
+log = logs.get("registers")
 
 
 class Registers:
     """Live views of the registers. Before they have caught up once, `check` refuses everything."""
 
     def __init__(self, settings: Settings) -> None:
-        self._senders = RegisterView[Sender](settings, SENDERS.name, Sender)
-        self._facilities = RegisterView[Facility](settings, FACILITIES.name, Facility)
-        self._accounts = RegisterView[Account](settings, ACCOUNTS.name, Account)
-        self._secrets = RegisterView[Secret](settings, SECRETS.name, Secret)
-        self._ready, self._changed = threading.Event(), threading.Event()
+        self._senders = RegisterView(settings, SENDERS.name, Sender)
+        self._facilities = RegisterView(settings, FACILITIES.name, Facility)
+        self._accounts = RegisterView(settings, ACCOUNTS.name, Account)
+        self._secrets = RegisterView(settings, SECRETS.name, Secret)
+        self._views = (self._senders, self._facilities, self._accounts, self._secrets)
+        self._ready = False
+        self._indexed: tuple[Mapping[str, Sender], Mapping[str, Facility]] | None = None
         self._known = readers.Registers.empty()
 
-    def known(self) -> readers.Registers:
-        """Senders and facilities, indexed for the readers; indexed again only after one of them changed."""
-        if self._changed.is_set():
-            self._changed.clear()  # first: a change that comes while indexing is seen next time
-            self._known = readers.Registers.of(list(self.senders.values()), list(self.facilities.values()))
-        return self._known
-
     def start(self) -> None:
-        """Return when all views have reached the ends that their topics had; blocks while Kafka is away."""
-        for view in (self._senders, self._facilities, self._accounts, self._secrets):
+        """Return when every view has reached the end that its topic had. Raises TopicMissing, KafkaException, TimeoutError."""
+        for view in self._views:
             view.start()
-        self._ready.set()
+        self._ready = True
+
+    def start_patiently(self, stop: threading.Event) -> None:
+        """Start as soon as Kafka and its topics are there; returns earlier only if `stop` is set."""
+        for view in self._views:
+            while not stop.is_set():
+                try:
+                    view.start()
+                    break
+                except (KafkaException, kafka.TopicMissing, TimeoutError) as error:
+                    log.warning("registers.not_reachable", error=str(error))
+                    stop.wait(_RETRY_S)
+        self._ready = not stop.is_set()
 
     def stop(self) -> None:
-        """End the views."""
-        for view in (self._senders, self._facilities, self._accounts, self._secrets):
-            view.stop()
+        """End the views; what they hold stays readable."""
+        for view in self._views:
+            view.close()
 
-    @property
-    def ready(self) -> bool:
-        return self._ready.is_set()
+    def healthy(self) -> str | None:
+        """None, or what is wrong with a view."""
+        return next((trouble for view in self._views if (trouble := view.healthy()) is not None), None)
 
     def check(self) -> None:
         """Raise Problem 503 until the views have caught up: an unknown key cannot be told from one not read yet."""
-        if not self.ready:
+        if not self._ready:
             raise Problem("not-ready", "The registers are not read yet.", retry_after_s=2)
+
+    def known(self) -> readers.Registers:
+        """Senders and facilities, indexed for the readers; indexed again only after one of them changed."""
+        senders, facilities = self._senders.snapshot(), self._facilities.snapshot()
+        indexed = self._indexed
+        if indexed is None or indexed[0] is not senders or indexed[1] is not facilities:
+            self._known = readers.Registers.of(senders.values(), facilities.values())
+            self._indexed = (senders, facilities)
+        return self._known
 
     @property
     def senders(self) -> Mapping[str, Sender]:
-        return self._senders.items
+        return self._senders.snapshot()
 
     @property
     def facilities(self) -> Mapping[str, Facility]:
-        return self._facilities.items
+        return self._facilities.snapshot()
 
     @property
     def accounts(self) -> Mapping[str, Account]:
-        return self._accounts.items
+        return self._accounts.snapshot()
 
     @property
     def secrets(self) -> Mapping[str, Secret]:
-        return self._secrets.items
+        return self._secrets.snapshot()
 
 
 @dataclass(frozen=True)
@@ -111,7 +130,8 @@ def write(settings: Settings, entries: Iterable[Entry], timeout_s: float = 10.0)
 
     for entry in entries:
         value = None if entry.model is None else dump(entry.model)
-        producer.produce(entry.topic.name, value, entry.key.encode(), on_delivery=delivered)
+        said = headers(type(entry.model), id=f"{entry.key}", source="registers") if entry.model is not None else []
+        producer.produce(entry.topic.name, value, entry.key.encode(), headers=[*said], on_delivery=delivered)
         producer.poll(0)
     left = producer.flush(timeout_s + 1)
     if left or failed:

@@ -1,0 +1,108 @@
+"""The door and the readers stage as real processes over the real broker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.process import free_ports
+from schemas.registers_v1 import Account, Sender
+from schemas.words import Scope
+from services.ingest.keys import make_key
+from services.ingest.registers import account_entry, sender_entry, write
+from services.runtime.settings import Settings
+
+PATIENCE_S = 60  # several people's tests may share two cores
+
+
+def eventually(what: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
+    """Wait until `what` is true; fail if it does not become so."""
+    until = time.monotonic() + within_s
+    while not what():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+class Process:
+    """A service of ours; `log` holds what it says."""
+
+    def __init__(self, module: str, settings: Settings, log: Path, **env: str) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-m", module],
+                env={**os.environ, "LOVLA_STATE_DIR": str(settings.state_dir), **env},
+                stdout=out,
+                stderr=out,
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._popen.kill()
+        self._popen.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; its exit code."""
+        self._popen.terminate()
+        return self._popen.wait(15)
+
+
+class Api(Process):
+    """The door."""
+
+    def __init__(self, settings: Settings, folder: Path, **env: str) -> None:
+        (self.port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__("services.ingest.api", settings, folder / "api.log", LOVLA_API_PORT=str(self.port), **env)
+
+    def ready(self) -> bool:
+        assert self.running, self.log.read_text()
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(self.url + "/readyz", trust_env=False).status_code == 200
+        return False
+
+
+def add_sender(settings: Settings, code: str, kind: str, *scopes: Scope) -> tuple[dict[str, str], Account]:
+    """Register a sender with a key; the headers that carry it, and the account."""
+    key, account = make_key(code, scopes, datetime.now(UTC))
+    sender = Sender.model_validate({"code": code, "kind": kind, "name": code})
+    write(settings, [sender_entry(sender), account_entry(account)])
+    return {"Authorization": f"Bearer {key}"}, account
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("ingest")
+
+
+@pytest.fixture(scope="module")
+def api(settings: Settings, folder: Path) -> Iterator[Api]:
+    door = Api(settings, folder)
+    try:
+        eventually(door.ready)
+        yield door
+    finally:
+        door.stop()
+
+
+@pytest.fixture
+def readers(settings: Settings, folder: Path) -> Iterator[Process]:
+    stage = Process("services.ingest.readers_stage", settings, folder / "readers.log")
+    try:
+        yield stage
+    finally:
+        if stage.running:
+            stage.stop()

@@ -1,0 +1,158 @@
+"""What raw records become, without a broker."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from schemas.consignment_command_v1 import COMMAND
+from schemas.dead_letter_v1 import DeadLetter
+from schemas.raw_message_v1 import RawMessage, Tick
+from schemas.registers_v1 import Sender
+from schemas.shipment_event_v1 import ControlRecord, ShipmentEvent
+from services.ingest.readers_stage import FUSE_RUN, FUSE_WINDOW, Fuse, FuseBlown, Readers
+from services.runtime.loop import Output, Record
+from services.runtime.wire import header, raw_headers
+from tests.unit.ingest.fakes import NOW, FakeRegisters
+from tests.unit.ingest.test_api import DCSA_EVENT, DECLARATION
+
+
+def registers() -> FakeRegisters:
+    made = FakeRegisters()
+    made.senders["MAEU"] = Sender(code="MAEU", kind="ocean_carrier", name="Maersk")
+    return made
+
+
+def record(value: bytes, offset: int = 7, at: datetime = NOW, **meta: Any) -> Record:
+    said = {"kind": "message", "sender": "MAEU", "sha256": hashlib.sha256(value).hexdigest()} | meta
+    headers = raw_headers(RawMessage.model_validate(said))
+    return Record("raw.messages.v1", 2, offset, int(at.timestamp() * 1000), b"MAEU", value, headers)
+
+
+def outputs(*records: Record) -> Sequence[Output]:
+    return Readers(registers()).process(records)
+
+
+def test_events_lead_back_to_their_bytes_and_are_received_when_the_broker_says() -> None:
+    (output,) = outputs(record(json.dumps([DCSA_EVENT]).encode(), standard="dcsa.2.2", content_type="application/json"))
+    event = ShipmentEvent.model_validate_json(output.value or b"")
+    assert (output.topic, output.key) == ("shipment.events.v1", b"MAEU")
+    assert (event.raw.partition, event.raw.offset, event.received_at, event.cause) == (2, 7, NOW, "live")
+    assert header(output.headers, "ce_id") == event.event_id
+
+
+def test_a_backfilled_event_is_received_when_its_key_says() -> None:
+    earlier = NOW - timedelta(hours=5)
+    value = json.dumps([DCSA_EVENT]).encode()
+    (output,) = outputs(record(value, standard="dcsa.2.2", received_at=earlier, cause="backfill"))
+    event = ShipmentEvent.model_validate_json(output.value or b"")
+    assert (event.received_at, event.cause) == (earlier, "backfill")
+
+
+def test_reading_the_same_record_again_says_the_same() -> None:
+    again = record(json.dumps([DCSA_EVENT]).encode(), standard="dcsa.2.2")
+    assert outputs(again) == outputs(again)
+
+
+def test_one_bad_event_costs_one() -> None:
+    value = json.dumps([DCSA_EVENT, {"eventType": "NOTHING"}]).encode()
+    event, letter = outputs(record(value, standard="dcsa.2.2"))
+    assert event.topic == "shipment.events.v1"
+    kept = DeadLetter.model_validate_json(letter.value or b"")
+    assert (letter.topic, letter.key, kept.sender, kept.where) == ("dead.letters.v1", b"MAEU", "MAEU", "/1/eventType")
+    assert (kept.raw_partition, kept.raw_offset, kept.retryable) == (2, 7, False)
+
+
+def test_what_cannot_be_read_is_a_dead_letter_with_its_bytes() -> None:
+    (letter,) = outputs(record(b"ISA*nothing"))
+    kept = DeadLetter.model_validate_json(letter.value or b"")
+    assert base64.b64decode(kept.payload) == b"ISA*nothing"
+
+
+def test_a_registration_becomes_a_command_under_its_consignments_key() -> None:
+    value = json.dumps([DECLARATION, {"consignment": "LACDHS-2", "tier": 0}]).encode()
+    command, letter = outputs(record(value, kind="registration", sender="LACDHS", scopes=("register",)))
+    assert (command.topic, command.key) == ("consignment.commands.v1", b"LACDHS-0001")
+    parsed = COMMAND.validate_json(command.value or b"")
+    assert (parsed.command, parsed.operator, parsed.received_at) == ("register", False, NOW)
+    assert DeadLetter.model_validate_json(letter.value or b"").where == "/1/tier"
+
+
+def tick(said: datetime, load: bool = False) -> Record:
+    return record(Tick(at=said, load=load).model_dump_json().encode(), kind="tick", sender="~tick")
+
+
+def test_a_tick_is_passed_on_to_every_partition_of_events_and_commands_with_the_brokers_time() -> None:
+    passed = outputs(tick(NOW - timedelta(seconds=59), load=True))
+    assert [(output.topic, output.partition) for output in passed] == [
+        *(("shipment.events.v1", partition) for partition in range(4)),
+        ("consignment.commands.v1", 0),
+    ]
+    control = ControlRecord.model_validate_json(passed[0].value or b"")
+    assert (control.control, control.raw_partition, control.at, control.load) == ("tick", 2, NOW, True)
+    assert {output.key for output in passed} == {b"~control"}
+
+
+@pytest.mark.parametrize("seconds", [-61, 61])
+def test_a_tick_of_a_wrong_clock_is_not_passed_on(seconds: int) -> None:
+    assert outputs(tick(NOW + timedelta(seconds=seconds))) == []
+
+
+def test_ticks_stay_behind_the_events_that_came_before_them() -> None:
+    value = json.dumps([DCSA_EVENT]).encode()
+    order = [output.key for output in outputs(record(value, standard="dcsa.2.2"), tick(NOW))]
+    assert order[0] == b"MAEU"
+
+
+def test_a_record_that_did_not_come_through_the_door_is_a_dead_letter() -> None:
+    (letter,) = outputs(Record("raw.messages.v1", 0, 1, int(NOW.timestamp() * 1000), None, b"hello", None))
+    assert DeadLetter.model_validate_json(letter.value or b"").reason == "bad_headers"
+
+
+class Broken(FakeRegisters):
+    """Registers that make every reading fail by a fault of ours."""
+
+    def known(self) -> Any:
+        raise RuntimeError("ours")
+
+
+def test_a_fault_of_ours_costs_one_record_and_can_be_retried() -> None:
+    good = record(json.dumps([DECLARATION]).encode(), kind="registration", sender="LACDHS")
+    bad = record(json.dumps([DCSA_EVENT]).encode(), standard="dcsa.2.2")
+    letter, command = Readers(Broken()).process([bad, good])
+    kept = DeadLetter.model_validate_json(letter.value or b"")
+    assert (kept.reason, kept.retryable) == ("fault", True)
+    assert command.topic == "consignment.commands.v1"
+
+
+def test_the_fuse_blows_after_a_hundred_faults_in_a_row() -> None:
+    stage = Readers(Broken())
+    bad = [record(b"[]", offset) for offset in range(FUSE_RUN)]
+    with pytest.raises(FuseBlown):
+        stage.process(bad)
+
+
+def test_a_dropped_batch_does_not_count_for_the_fuse() -> None:
+    stage = Readers(Broken())
+    for _ in range(3):
+        stage.process([record(b"[]", offset) for offset in range(FUSE_RUN - 1)])
+        stage.aborted()
+
+
+def test_one_senders_faults_alone_do_not_blow_the_ratio() -> None:
+    fuse = Fuse()
+    for number in range(2 * FUSE_WINDOW):
+        fuse.note("MAEU", fault=number % 10 != 0)
+
+
+def test_several_senders_faults_do() -> None:
+    fuse = Fuse()
+    with pytest.raises(FuseBlown):
+        for number in range(2 * FUSE_WINDOW):
+            fuse.note(f"S{number % 3}", fault=number % 10 != 0)
