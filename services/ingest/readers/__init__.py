@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from services.ingest.readers import dcsa, lovla
+from services.ingest.readers import dcsa, lovla, x12
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.json_items import Item, json_items
 from services.ingest.readers.model import LIMITS, Context, Limits, Problem, Reading, Registers, Unreadable, Verdict
@@ -33,7 +33,11 @@ _JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Ite
 )
 """Readers of JSON: whether an object is theirs, and the reader. One line a standard."""
 
-_TEXT: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes, Context, Limits], Reading]]]] = MappingProxyType({})
+_TEXT: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes, Context, Limits], Reading]]]] = MappingProxyType(
+    {
+        x12.STANDARD: (x12.looks_like, x12.read),
+    }
+)
 """Readers of other forms: whether the first bytes are theirs, and the reader. One line a standard."""
 
 _FOREIGN_JSON: Final = (
@@ -61,9 +65,7 @@ _KNOWN: Final = "lovla.1 and DCSA 2.2 (JSON), X12 214 and 315, Cargo-IMP FSU and
 
 def detect(content: bytes, content_type: str | None, hint: str | None, limits: Limits = LIMITS) -> str:
     """The family of `content`: `lovla.1`, `dcsa.2.2`, `x12`, `cargo_imp.fsu`. A known `hint` is believed. Raises Unreadable."""
-    if hint is not None and (hint in _JSON or hint in _TEXT):
-        return hint
-    text = _text_family(content)
+    text = _hinted(hint) or _text_family(content)
     return text if text is not None else _json_family(json_items(content, content_type, limits))
 
 
@@ -71,7 +73,7 @@ def read(content: bytes, content_type: str | None, hint: str | None, context: Co
     """Read a message; see README.md. Raises Unreadable, and nothing else, whatever the bytes."""
     if len(content) > limits.decoded_bytes:
         raise Unreadable("too_large", "", f"more than {limits.decoded_bytes} bytes; send smaller parts")
-    family = hint if hint in _TEXT or hint in _JSON else _text_family(content)
+    family = _hinted(hint) or _text_family(content)
     if family is not None and family in _TEXT:
         reading = _TEXT[family][1](content, context, limits)
     else:
@@ -82,6 +84,12 @@ def read(content: bytes, content_type: str | None, hint: str | None, context: Co
     if len(reading.verdicts) > limits.events:
         raise _too_many(len(reading.verdicts), limits)
     return reading
+
+
+def _hinted(hint: str | None) -> str | None:
+    """The family that a hint names: itself, or what stands before its dot (`x12.315`)."""
+    families = {*_JSON, *_TEXT}
+    return next((name for name in (hint or "", (hint or "").partition(".")[0]) if name in families), None)
 
 
 def _too_many(count: int, limits: Limits) -> Unreadable:

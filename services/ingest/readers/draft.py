@@ -29,6 +29,7 @@ _AHEAD: Final[dict[Classifier, timedelta]] = {
     "estimated": timedelta(days=400),
     "actual": timedelta(days=2),
 }
+_PAYLOAD_MAX: Final = 64 * 1024  # schemas/dead_letter_v1.py
 _YEARS: Final = range(1970, 2200)  # outside of it a time is a typing error, and arithmetic near year 1 or 9999 overflows
 
 
@@ -42,7 +43,8 @@ class Bad(Exception):
         self.text = text[:500]
 
     def verdict(self, position: str, payload: bytes) -> Verdict:
-        return Verdict(position, problem=Problem(self.code, self.where or position, self.text, payload))
+        # One byte past the cut of dead letters, so that what is cut is seen to be; a thousand problems stay small.
+        return Verdict(position, problem=Problem(self.code, self.where or position, self.text, payload[: _PAYLOAD_MAX + 1]))
 
 
 class Identities:
@@ -119,9 +121,11 @@ class Draft:
 
     def refer(self, kind: ReferenceKind, value: str | None, where: str | None = None) -> None:
         """Add a reference, normalised; what cannot be used is left out with a warning."""
-        if value is None or not value.strip():
-            return
+        if value is None or not value.strip() or len(self.references) > 2 * REFERENCES_MAX:
+            return  # `finish` cuts at REFERENCES_MAX with a warning; past that there is no use in reading on
         text = identifiers.normalise(kind, value)
+        if (kind, text) in self.references:
+            return
         if not identifiers.is_reference_value(text):
             self.warn("bad_reference", f"{kind} {value[:40]} is not 1 to 64 printable characters; not used", where)
             return

@@ -1,0 +1,296 @@
+"""The grammar of ANSI X12: delimiters, segments, envelopes, times. Tolerant: real files break the rules of the standard.
+
+Seen in the wild and read here: ISA elements whose blanks were collapsed, a byte order mark, line breaks anywhere, any
+terminator, empty segments, several interchanges in a file, wrong counts and control numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from types import MappingProxyType
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from schemas.shipment_event_v1 import Warning_
+from services.ingest.places import Zone
+from services.ingest.readers.draft import Bad, Draft, fixed_offset, sensible_year
+from services.ingest.readers.model import Unreadable
+from services.ingest.readers.strict_json import shown
+
+_ISA_LENGTH: Final = 106
+_ISA_ELEMENTS: Final = 16
+_HEADER_MAX: Final = 400  # characters from ISA to GS, however many blanks were put in
+_SEGMENTS_MAX: Final = 100_000
+_SET_CHARACTERS_MAX: Final = 64 * 1024
+_ISA_MARK = re.compile(r"ISA[^A-Za-z0-9\s]")
+_LINE_BREAKS = re.compile(r"[\r\n]+")
+_SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{1,2}")
+_BLANK: Final = " \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment; `number` counts from 1 over the whole file, `raw` is its text without the terminator."""
+
+    number: int
+    elements: tuple[str, ...]
+    raw: str
+
+    @property
+    def name(self) -> str:
+        return self.elements[0]
+
+    @property
+    def where(self) -> str:
+        return f"segment {self.number} ({shown(self.name)[:10]})"
+
+    def get(self, index: int) -> str:
+        """Element `index` without blanks around it, empty where the segment is shorter."""
+        return self.elements[index] if index < len(self.elements) else ""
+
+
+@dataclass(slots=True)
+class Set:
+    """One transaction set: its segments between ST and SE. `stamp`: the interchange's control number."""
+
+    start: Segment
+    stamp: str
+    segments: list[Segment] = field(default_factory=list)
+    warnings: list[Warning_] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        return self.start.get(1)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it is larger than any real one: each of its statuses reads its head again."""
+        return sum(len(segment.raw) for segment in self.segments) > _SET_CHARACTERS_MAX
+
+    @property
+    def payload(self) -> bytes:
+        return "\n".join(segment.raw for segment in (self.start, *self.segments)).encode("utf-8", "replace")
+
+    def first(self, name: str) -> Segment | None:
+        return next((segment for segment in self.segments if segment.name == name), None)
+
+    def every(self, name: str) -> Iterator[Segment]:
+        return (segment for segment in self.segments if segment.name == name)
+
+
+def decode(content: bytes) -> tuple[str, list[Warning_]]:
+    """The text of `content`: UTF-8, else Latin-1 with a warning (X12 names no encoding)."""
+    try:
+        return content.decode("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        text = content.decode("latin-1").removeprefix("\u00ef\u00bb\u00bf")
+        return text, [_warning("not_utf8", f"byte {error.start}", "not UTF-8; read as Latin-1")]
+
+
+def sets_of(text: str) -> tuple[list[Set], list[Warning_]]:
+    """All transaction sets of a file and what is wrong with its envelopes. Raises Unreadable where no ISA can be made out."""
+    sets: list[Set] = []
+    warnings: list[Warning_] = []
+    number = 0
+    for segments in _interchanges(text):
+        numbered = [Segment(number + index, elements, raw) for index, (elements, raw) in enumerate(segments, start=1)]
+        number += len(numbered)
+        sets.extend(_sets(numbered, warnings))
+    if not sets:
+        raise Unreadable("no_sets", "", "an interchange without any transaction set (ST ... SE)")
+    return sets, warnings
+
+
+def _interchanges(text: str) -> Iterator[list[tuple[tuple[str, ...], str]]]:
+    begin = text.find("ISA")
+    while begin >= 0:
+        separator, terminator = _delimiters(text, begin)
+        end = _next_interchange(text, begin, terminator)
+        part = text[begin:end]
+        if part.count(terminator) > _SEGMENTS_MAX:
+            raise Unreadable("too_many_segments", "", f"more than {_SEGMENTS_MAX} segments in an interchange; send several")
+        yield list(_segments(part, separator, terminator))
+        begin = end if end < len(text) else -1
+
+
+def _next_interchange(text: str, begin: int, terminator: str) -> int:
+    """Where the interchange after the one at `begin` starts: at an ISA that follows a terminator. The end, if there is none."""
+    for mark in _ISA_MARK.finditer(text, begin + 3):
+        before = mark.start() - 1
+        while before > begin and text[before] in _BLANK and text[before] != terminator:
+            before -= 1
+        if text[before] == terminator:
+            return mark.start()
+    return len(text)
+
+
+def _delimiters(text: str, begin: int) -> tuple[str, str]:
+    """Element separator and segment terminator of the interchange at `begin`.
+
+    By position where ISA has its 106 characters; else the separator is what follows `ISA`, the terminator the last character
+    before GS that is not a line break. Where only the component separator (ISA16) stands there, lines are segments.
+    """
+    separator = text[begin + 3 : begin + 4]
+    if not separator or separator.isalnum() or separator in _BLANK:
+        raise Unreadable("bad_delimiters", "segment 1 (ISA)", "ISA is not followed by an element separator")
+    header = text[begin : begin + _ISA_LENGTH]
+    after = text[begin + _ISA_LENGTH : begin + _ISA_LENGTH + 8].lstrip(_BLANK)
+    whole = len(header) == _ISA_LENGTH and header.count(separator) == _ISA_ELEMENTS and header[103] == separator
+    if whole and header[105] not in (separator, " ") and not header[105].isalnum() and after[:2] in ("GS", "TA", "IE", ""):
+        return separator, "\n" if header[105] in "\r\n" else header[105]
+    group = text.find("GS" + separator, begin, begin + _HEADER_MAX)
+    if group < 0:
+        raise Unreadable("bad_delimiters", "segment 1 (ISA)", "ISA is damaged and no GS follows; its delimiters are unknown")
+    before = text[begin:group].rstrip(_BLANK)
+    last = before[-1]
+    parts = before.split(separator)
+    if len(parts) == _ISA_ELEMENTS + 1 and len(parts[-1]) == 1 and before != text[begin:group]:
+        return separator, "\n"
+    if last == separator or last.isalnum():
+        raise Unreadable("bad_delimiters", "segment 1 (ISA)", "no segment terminator stands before GS")
+    return separator, last
+
+
+def _segments(text: str, separator: str, terminator: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    for part in text.split(terminator):
+        raw = _LINE_BREAKS.sub("", part).strip(_BLANK)
+        if raw:
+            yield tuple(element.strip() for element in raw.split(separator)), raw
+
+
+def _sets(segments: Sequence[Segment], warnings: list[Warning_]) -> Iterator[Set]:
+    """The sets of one interchange; checks counts and control numbers, which never cost a set."""
+    stamp = segments[0].get(13)
+    if segments[0].get(15) == "T":
+        warnings.append(_warning("test_message", segments[0].where, "the sender marked this interchange as a test (ISA15)"))
+    current: Set | None = None
+    in_group = groups = 0
+    group: Segment | None = None
+    for segment in segments[1:]:
+        if segment.name == "ST":
+            if current is not None:
+                current.warnings.append(_warning("missing_se", current.start.where, "the set has no SE"))
+                yield current
+            current = Set(segment, stamp)
+            in_group += 1
+        elif segment.name == "SE" and current is not None:
+            _check_set(current, segment)
+            yield current
+            current = None
+        elif current is not None and segment.name not in ("GE", "IEA"):
+            current.segments.append(segment)
+        else:
+            if current is not None:
+                current.warnings.append(_warning("missing_se", current.start.where, "the set has no SE"))
+                yield current
+                current = None
+            if segment.name == "GS":
+                group, in_group, groups = segment, 0, groups + 1
+            elif segment.name == "GE":
+                _check("GE01", segment, 1, in_group, warnings)
+                if group is not None and segment.get(2) != group.get(6):
+                    warnings.append(_warning("bad_control_number", segment.where, "GE02 is not the number of its GS"))
+            elif segment.name == "IEA":
+                _check("IEA01", segment, 1, groups, warnings)
+                if segment.get(2).lstrip("0") != stamp.lstrip("0"):
+                    warnings.append(_warning("bad_control_number", segment.where, "IEA02 is not the number of its ISA"))
+            elif segment.name != "TA1":
+                warnings.append(_warning("stray_segment", segment.where, "outside of any set; not read"))
+    if current is not None:
+        current.warnings.append(_warning("missing_se", current.start.where, "the set has no SE"))
+        yield current
+    if segments[-1].name != "IEA":
+        warnings.append(_warning("missing_iea", segments[-1].where, "the interchange does not end with IEA; is it complete?"))
+
+
+def _check_set(current: Set, end: Segment) -> None:
+    _check("SE01", end, 1, len(current.segments) + 2, current.warnings)
+    if end.get(2) != current.start.get(2):
+        current.warnings.append(_warning("bad_control_number", end.where, "SE02 is not the number of its ST"))
+
+
+def _check(name: str, segment: Segment, index: int, count: int, warnings: list[Warning_]) -> None:
+    if segment.get(index).lstrip("0") != (str(count) if count else ""):
+        warnings.append(_warning("bad_count", segment.where, f"{name} says {segment.get(index)[:20]}, counted are {count}"))
+
+
+def _warning(code: str, where: str, text: str) -> Warning_:
+    return Warning_(code=code, where=shown(where), text=shown(text))
+
+
+_OFFSETS_H: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        code: hours
+        for hours, codes in {
+            -2.5: "ND",
+            -3: "TD",
+            -3.5: "NS",
+            -4: "ED TS",
+            -5: "ES CD",
+            -6: "CS MD",
+            -7: "MS PD",
+            -8: "PS AD",
+            -9: "AS HD",
+            -10: "HS",
+            0: "UT GM Z",
+        }.items()
+        for code in codes.split()
+    }
+    | {f"{hours:02d}": hours for hours in range(1, 13)}
+    | {f"{25 + hours:02d}": hours for hours in range(-12, 0)}
+)
+_ZONES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "ET": "America/New_York",
+        "CT": "America/Chicago",
+        "MT": "America/Denver",
+        "PT": "America/Los_Angeles",
+        "AT": "America/Anchorage",
+        "HT": "Pacific/Honolulu",
+        "TT": "America/Halifax",
+        "NT": "America/St_Johns",
+    }
+)
+"""Code list 623: a fixed offset (standard or daylight time), or a zone whose offset the date decides; LT is local time."""
+
+_DATE = re.compile(r"(?:([0-9]{2}))?([0-9]{2})([0-9]{2})([0-9]{2})")
+_TIME = re.compile(r"([0-9]{2})([0-9]{2})(?:([0-9]{2})[0-9]{0,2})?")
+
+
+def read_time(draft: Draft, segment: Segment, first: int, place_zone: Zone, has_zone: bool = True) -> datetime:
+    """The time in elements `first` (date), `first + 1` (time) and, if `has_zone`, `first + 2` (zone). Raises Bad."""
+    date, time, where = segment.get(first), segment.get(first + 1), segment.where
+    local = _local(date, time, where)
+    if not time:
+        draft.warn("time_missing", "no time of day is given; 00:00 assumed", where)
+    code = segment.get(first + 2).upper() if has_zone else ""
+    if code in _OFFSETS_H:
+        offset = timedelta(hours=_OFFSETS_H[code])
+        return local.replace(tzinfo=timezone(offset) if offset else UTC)
+    if code in _ZONES:
+        return fixed_offset(local.replace(tzinfo=ZoneInfo(_ZONES[code])))
+    if code not in ("", "LT"):
+        draft.warn("unknown_zone", f"zone code {code[:10]} is unknown; local time taken", where)
+    return draft.at_local(local, place_zone, where)
+
+
+def _local(date: str, time: str, where: str) -> datetime:
+    day = _DATE.fullmatch(date)
+    clock = _TIME.fullmatch(time or "0000")
+    if day is None:
+        raise Bad("bad_time" if date else "no_time", where, f"{date[:20]} is not a date" if date else "there is no date")
+    if clock is None:
+        raise Bad("bad_time", where, f"{time[:20]} is not a time of day")
+    hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
+    midnight = (hour, minute, second) == (24, 0, 0)
+    year = int((day[1] or "20") + day[2])
+    try:
+        local = datetime(year, int(day[3]), int(day[4]), 0 if midnight else hour, minute, second)  # noqa: DTZ001  zone follows
+    except ValueError as error:
+        raise Bad("bad_time", where, f"{date} {time}: {error}") from error
+    if not sensible_year(year):
+        raise Bad("bad_time", where, f"{date} lies outside of all sense")
+    return local + timedelta(days=1) if midnight else local
