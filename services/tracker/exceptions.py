@@ -471,9 +471,12 @@ def silent(case: Case) -> Iterator[Found]:
             moves.setdefault(word.event_id, []).append(word)
     complete_parts = _parts_complete(case)
     found: tuple[datetime, datetime | None, datetime, str, str] | None = None
+    last_leg: Told | None = None
     for n, (at, event_id) in enumerate(heard):
         for word in moves.get(event_id, ()):
             phase = _PHASE_OF[word.milestone]
+            if word.leg and (last_leg is None or word.occurred_at > last_leg.occurred_at):
+                last_leg = word
             if word.unit.startswith("pieces:"):
                 # a part moves the whole only once the pieces are complete
                 if complete_parts.get((word.milestone, word.leg)) == event_id:
@@ -483,6 +486,8 @@ def silent(case: Case) -> Iterator[Found]:
                 if unit in phases:
                     phases[unit] = max(phases[unit], phase)
         phase_name = _PHASES[min(phases.values())]
+        if phase_name == "under_way" and last_leg is not None and last_leg.milestone == "transship_arrived":
+            phase_name = "at_port"  # it stands at the transshipment port
         limit_h = SILENT_H.get((case.mode, phase_name))
         if limit_h is None:
             continue

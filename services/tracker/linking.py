@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Protocol
 
+from stdnum import iso6346
+
 from schemas.words import DOCUMENT_KINDS, LINKING_KINDS
 from services.tracker.records import Event, Ref, Registration
 from services.tracker.registers import Registers
@@ -297,6 +299,8 @@ class _Linking:
             for ref in event.references:
                 if ref.kind not in WINDOWED_KINDS or ref in own.references or ref in learned or ref in unlinked:
                     continue
+                if ref.kind == "container" and not iso6346.is_valid(ref.value):
+                    continue  # a slip of the pen: a bad number links only where the buyer declared that very string
                 if len(learned) == LEARNED_AT_MOST:
                     return learned
                 learned[ref] = event.event_id

@@ -106,6 +106,12 @@ def test_what_was_learned_ends_when_its_teacher_is_retracted() -> None:
     assert all(ref.how != "learned" for ref in journey(subject).references)
 
 
+def test_a_container_with_a_bad_check_digit_is_not_learned() -> None:
+    subject = tracker()
+    tell(subject, register(refs=(BILL,)), event("received", at(1), BILL, Ref("container", "MRSU4371638"), place="CNSHA"))
+    assert all(ref.how != "learned" for ref in journey(subject).references)
+
+
 def test_learning_is_one_hop() -> None:
     subject = tracker()
     tell(
