@@ -346,7 +346,7 @@ class _Teller:
         course = SeaCourse(self, random, index, story, lone_container=shared)
         first = course.finish()
         self.returned.setdefault(course.voyage.carrier, []).extend(course.returned())
-        return [first, course.twin(first)] if shared else [first]
+        return course.with_twin(first) if shared else [first]
 
     def _air(self, random: Random, index: int, story: str) -> list[Consignment]:
         return [AirCourse(self, random, index, story).finish()]
@@ -401,6 +401,8 @@ def stray(code: str, known_at: datetime, label: str) -> Told:
         return replace(told, waybill=world.air_waybill(senders()[code].awb_prefix, 9_000_000 + number), pieces=3)
     if kind == "trucker":
         return replace(told, pro=f"{code}9{number}")
+    if kind == "terminal":
+        told = replace(told, what="available")
     return replace(told, container=world.container_number("TGBU", 990_000 + number))
 
 
@@ -536,7 +538,8 @@ class _Course:
         off_route: bool = False,
         voyage: Voyage | None = None,
     ) -> None:
-        """The sender's word, known with its next batch."""
+        """The sender's word, known with its next batch. Truckers know containers and their own numbers, no documents."""
+        trucker = sender == self.trucker
         self.told.append(
             Told(
                 ident=f"{self.name}:{len(self.told)}",
@@ -547,10 +550,10 @@ class _Course:
                 consignments=(self.name,),
                 classifier=classifier,
                 container=container,
-                bill=self.bill,
-                booking=self.booking,
-                waybill=self.waybill,
-                pro=self.pro,
+                bill="" if trucker else self.bill,
+                booking="" if trucker else self.booking,
+                waybill="" if trucker else self.waybill,
+                pro=self.pro if trucker else "",
                 place=place,
                 facility=facility,
                 leg=leg,
@@ -923,14 +926,15 @@ class SeaCourse(_Course):
         def at_terminal(at: datetime) -> None:
             what: What = "gate_out" if self.known_actual("available", at=at) else "available"
             believed = self._believed(what, at)
-            spoken: What = what if self.talkative else "news"
+            talkative = self.talkative or self.terminal in world.TERMINALS_LOVLA  # ours has no code for mere news
+            spoken: What = what if talkative else "news"
             self.tell(
                 self.terminal,
                 spoken,
-                believed if self.talkative else at - HOUR,
+                believed if talkative else at - HOUR,
                 said_at=at,
                 delay=timedelta(),
-                classifier="estimated" if self.talkative else "actual",
+                classifier="estimated" if talkative else "actual",
                 container=container,
                 place=v.port,
                 facility=self.terminal,
@@ -953,21 +957,14 @@ class SeaCourse(_Course):
             if told.what == "empty_returned" and self.now - told.known_at > timedelta(days=16):
                 yield told.at, told.container
 
-    def twin(self, first: Consignment) -> Consignment:
+    def with_twin(self, first: Consignment) -> list[Consignment]:
         """A second consignment in the same container (LCL), for the same dock: what is told of it counts for both."""
-        name = f"{first.name}B"
-        self.name = name
-        self.items = self._items()
-        self.counts = []
-        shared = tuple(replace(t, consignments=(first.name, name)) for t in first.told)
-        self.told = list(shared)
-        case = self.case()
-        if first.counts or [f.key for f in evaluate(case, self.now)] != [f.key for f in first.expected]:
+        if first.counts:
             raise NoDraw
-        self.told = []
-        second = self._consignment(case, evaluate(case, self.now))
-        self.told = list(shared)
-        return second
+        self.name, self.items = f"{first.name}B", self._items()
+        second = self._consignment(self.case(), first.expected)
+        both = tuple(replace(t, consignments=(first.name, self.name)) for t in first.told)
+        return [replace(first, told=both), replace(second, told=())]
 
     def declared(self) -> dict[str, object]:
         v = self.voyage
@@ -1141,22 +1138,19 @@ class AirCourse(_Course):
     def _told_by_trucker(self, pro: str) -> None:
         random = self.random
         ride = _hours(random, 0.8, 1.8) + (_hours(random, 5, 15) if self.story == "air_late_delivery" else timedelta())
-        self.waybill, waybill, self.pro = "", self.waybill, pro
+        self.pro = pro
         if random.random() < 0.85:
             self.tell(self.trucker, "arrived_consignee", self.gate + ride)
         docked = self.gate + ride + _hours(random, 0.4, 1.0)
         self.tell(self.trucker, "delivered", docked)
         if self.story == "air_short" or (self.story == "air_clean" and random.random() < 0.12):
             self.count_at_dock(docked, lacking=self.story == "air_short")
-        self.waybill, self.pro = waybill, ""
 
     def talker(self, known: datetime, limit: timedelta) -> tuple[str, Callable[[datetime], None]]:
         if limit == 4 * HOUR:
 
             def on_road(at: datetime) -> None:
-                self.waybill, waybill, self.pro = "", self.waybill, self.pro_number
                 self.tell(self.trucker, "news", at - HOUR, said_at=at, delay=timedelta())
-                self.waybill, self.pro = waybill, ""
 
             return self.trucker, on_road
 
