@@ -43,4 +43,4 @@ SELECT
     k_offset
 FROM shipment_events
 ARRAY JOIN references AS reference
-WHERE kind = 'event';
+WHERE shipment_events.kind = 'event';

@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS journeys
         key String, kind String, milestone String, status String, severity String, start DateTime64(3, 'UTC'),
         end Nullable(DateTime64(3, 'UTC')), late_h Nullable(Float64), party String, sentence String)),
     open_kinds Array(LowCardinality(String)),
-    claims UInt32,
+    claims Array(Tuple(sender String, event_id String)),
     events UInt64,
     last_event_at Nullable(DateTime64(3, 'UTC')),
     record String CODEC(ZSTD(3))

@@ -16,6 +16,9 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.sink.rows import LOG_TABLES
 
+POLL_S = 0.2
+"""How long a read waits for its batch to fill; the end of the partition arrives as an event in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -60,7 +63,7 @@ def _offsets(consumer: Consumer, topic: str, partition: int) -> set[int]:
     offsets: set[int] = set()
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
     while True:
-        for message in consumer.consume(5_000, kafka.REQUEST_TIMEOUT_S):
+        for message in consumer.consume(5_000, POLL_S):
             error = message.error()
             if error is None:
                 offset = message.offset()

@@ -184,7 +184,7 @@ class _Change(msgspec.Struct, frozen=True):
     command_id: str | None = None
     command: str | None = None
     reason: str | None = None
-    journey: msgspec.Raw | None = None
+    journey: msgspec.Raw = msgspec.Raw(b"null")  # Raw cannot stand in a union
 
 
 class _Notification(msgspec.Struct, frozen=True):
@@ -229,8 +229,14 @@ class _Route(msgspec.Struct, frozen=True):
     place_of_delivery: str | None = None
 
 
+class _Claim(msgspec.Struct, frozen=True):
+    sender: str
+    event_id: str
+
+
 class _Declaration(msgspec.Struct, frozen=True):
     items: list[_Item] = []
+    references: list[_Reference] = []
     parties: dict[str, str] = {}
     route: _Route = _Route()
     required_by: Moment | None = None
@@ -300,7 +306,7 @@ class _Journey(msgspec.Struct, frozen=True, tag_field="record", tag="journey"):
     units: list[_Unit] = []
     references: list[_JourneyReference] = []
     statements: list[_Statement] = []
-    claims: list[msgspec.Raw] = []
+    claims: list[_Claim] = []
     delivered: list[_Delivered] = []
     exceptions: list[_Exception] = []
     events: Count = 0
@@ -788,7 +794,7 @@ def closed_journey(record: Record) -> StateRow | None:
     """The journeys row in a `closed` record of journey.changes: a rebuild finds journeys whose tombstone was written."""
     try:
         change = _CHANGE.decode(record.value or b"")
-        if change.change != "closed" or change.journey is None:
+        if change.change != "closed":
             return None
         body = bytes(change.journey)
         return _journey_row(_JOURNEY.decode(body), body)
@@ -871,7 +877,7 @@ def _journey_row(journey: _Journey, body: bytes) -> StateRow:
                 for s in journey.statements
                 if s.decides and s.classifier == "actual"
             ],
-            [(r.kind, r.value, r.how) for r in journey.references],
+            _references(journey),
             [
                 (
                     e.key,
@@ -888,12 +894,19 @@ def _journey_row(journey: _Journey, body: bytes) -> StateRow:
                 for e in journey.exceptions
             ],
             sorted({e.kind for e in journey.exceptions if e.status == "open"}),
-            len(journey.claims),
+            [(claim.sender, claim.event_id) for claim in journey.claims],
             journey.events,
             ms_or_none(journey.last_event_at),
             body,
         ),
     )
+
+
+def _references(journey: _Journey) -> list[tuple[str, str, str]]:
+    """What the consignment can be found by: the references that link, and those it declares that never link (orders)."""
+    linking = [(r.kind, r.value, r.how) for r in journey.references]
+    known = {(kind, value) for kind, value, _ in linking}
+    return linking + [(r.kind, r.value, "declared") for r in journey.declaration.references if (r.kind, r.value) not in known]
 
 
 def _senders(record: Record) -> StateRow:
