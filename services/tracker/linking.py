@@ -371,7 +371,7 @@ def _without_afterlife(counting: list[tuple[Event, Ref]]) -> list[tuple[Event, R
         (event, ref)
         for event, ref in counting
         if ref not in delivered
-        or event.occurred_at <= delivered[ref]
+        or (event.occurred_at if event.classifier == "actual" else event.revision.at or event.received_at) <= delivered[ref]
         or is_empty(event)
         or event.hold is not None
         or event.milestone == "delivered"
