@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from services.ingest.readers import dcsa, lovla, x12
+from services.ingest.readers import cargo_imp, dcsa, lovla, x12
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.json_items import Item, json_items
 from services.ingest.readers.model import LIMITS, Context, Limits, Problem, Reading, Registers, Unreadable, Verdict
@@ -36,6 +36,7 @@ _JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Ite
 _TEXT: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes, Context, Limits], Reading]]]] = MappingProxyType(
     {
         x12.STANDARD: (x12.looks_like, x12.read),
+        cargo_imp.STANDARD: (cargo_imp.looks_like, cargo_imp.read),
     }
 )
 """Readers of other forms: whether the first bytes are theirs, and the reader. One line a standard."""
@@ -81,6 +82,8 @@ def read(content: bytes, content_type: str | None, hint: str | None, context: Co
         if len(items) > limits.events:
             raise _too_many(len(items), limits)
         reading = _JSON[family or _json_family(items)][1](items, context)
+    if not reading.verdicts:
+        raise Unreadable("empty", "", "the message holds no event")
     if len(reading.verdicts) > limits.events:
         raise _too_many(len(reading.verdicts), limits)
     return reading

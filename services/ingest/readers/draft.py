@@ -92,6 +92,7 @@ class Draft:
     occurred_at: datetime | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    at_receipt: bool = False  # occurred_at is the time of receipt, for want of any: no part of the content
     zone_assumed: bool = False
     source_id: str | None = None
     place: Place | None = None
@@ -220,7 +221,7 @@ class Draft:
             "recorded_by": self.context.recorded_by,
         }
         revision = Revision(
-            at=self.updated_at or self.created_at, reader=self.reader_version, content=_digest(_plain(content))[:16]
+            at=self.updated_at or self.created_at, reader=self.reader_version, content=self._content_hash(content)
         )
         try:
             return ShipmentEvent(
@@ -242,6 +243,11 @@ class Draft:
             first = error.errors(include_url=False, include_input=False)[0]
             field_name = ".".join(str(part) for part in first["loc"])
             raise Bad("bad_value", self.position, f"{field_name}: {first['msg']}") from error
+
+    def _content_hash(self, content: dict[str, Any]) -> str:
+        """Of what the sender said: a copy received at another time is the same content."""
+        said = {key: value for key, value in content.items() if key != "occurred_at"} if self.at_receipt else content
+        return _digest(_plain(said))[:16]
 
     def _fenced(self) -> datetime:
         if self.occurred_at is None:

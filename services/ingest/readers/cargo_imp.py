@@ -1,0 +1,458 @@
+"""Cargo-IMP FSU and FSA, air cargo status messages (versions 12 to 15). Codes to milestones: docs/milestones.md.
+
+One status line is one event; the times of a flight leg (scheduled, estimated) that a line carries are events of their own. A
+message names neither year nor zone: the year is the one that brings it nearest to its receipt, times are local to the station.
+Tolerated: Type-B envelopes, junk before the message, all of it on one line, several messages in a transmission.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Final, Literal
+
+from schemas.shipment_event_v1 import Hold, Pieces, Place, Warning_
+from schemas.words import Classifier, HoldState, Milestone
+from services.ingest import identifiers
+from services.ingest.places import locode_of_airport, zone_of
+from services.ingest.readers.draft import Bad, Draft, Identities
+from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreadable, Verdict
+from services.ingest.readers.strict_json import shown
+from services.ingest.readers.times import nearest_month, nearest_year
+
+STANDARD: Final = "cargo_imp.fsu"
+READER_VERSION: Final = 1
+
+_MILESTONES: Mapping[str, Milestone] = MappingProxyType(
+    {
+        "BKD": "booked",
+        "RCS": "received",
+        "DEP": "departed",
+        "ARR": "arrived",
+        "RCF": "discharged",
+        "CCD": "customs_released",
+        "NFD": "available",
+        "DLV": "gate_out",
+        "DDL": "delivered",
+    }
+)
+_CUSTOMS: Mapping[str, HoldState] = MappingProxyType({"CCD": "released", "TGC": "placed"})
+_NEWS: Final = frozenset({"FOH", "RCT", "PRE", "MAN", "AWR", "AWD", "CRC", "TRM", "TFD", "FIW", "FOW", "DIS"})
+_KNOWN: Final = frozenset(_MILESTONES) | frozenset(_CUSTOMS) | _NEWS
+_LEG: Final = frozenset({"BKD", "PRE", "MAN", "DEP"})  # name a leg; their times are those of its two ends
+_BEFORE_FLIGHT: Final = frozenset({"BKD", "PRE", "MAN"})  # their date is the flight's, not that of what they tell
+_HANDS_OVER: Final = frozenset({"TRM", "TFD"})
+_CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType({"S": "planned", "E": "estimated", "A": "actual"})
+_DAYS: Mapping[str, int] = MappingProxyType({"": 0, "P": -1, "N": 1, "S": 2, "T": 3})
+_MONTHS: Mapping[str, int] = MappingProxyType(
+    {
+        name: number
+        for number, name in enumerate(
+            ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"), start=1
+        )
+    }
+)
+
+_MESSAGE = re.compile(r"(?<![A-Z0-9])FS[UA]/[0-9]{1,2}(?![0-9])")
+_ONE_LINE_BREAK = re.compile(r"(?<![ \t])[ \t]++(?=[A-Z]{3}/|[0-9]{3}-[0-9]{8}|/)")
+_AIR_WAYBILL = re.compile(r"([0-9]{3})-?([0-9]{8})(?:([A-Z]{3})([A-Z]{3}))?")
+_STATUS = re.compile(r"[A-Z]{3}")
+_FLIGHT = re.compile(r"([A-Z0-9]{2})([0-9]{1,4})([A-Z]?)")
+_CARRIER = re.compile(r"[A-Z0-9]{2}")
+_DATE = re.compile(r"([0-9]{1,2})([A-Z]{3})([0-9]{4})?(?:-([A-Z]))?")
+_AIRPORTS = re.compile(r"([A-Z]{3})([A-Z]{3})?")
+_QUANTITY = re.compile(r"([TPSDM])([0-9]{1,7})(?:[KL][0-9.]{1,9})?(?:T([0-9]{1,7}))?")
+_MARK = re.compile(r"([SEA])([0-9]{4})(?:-([A-Z]))?")
+_DISCREPANCY = re.compile(r"[A-Z]{4}")
+_ADDRESSES = re.compile(r"[A-Z0-9]{7}( [A-Z0-9]{7})*")
+_ENVELOPE = re.compile(r"Q[A-Z]( [A-Z0-9]{7,8})+|\.[A-Z0-9]{5,8}( [0-9]{6})?( .*)?|[=-].*|UN[ABHTZ][+:].*|ZCZC.*|NNNN")
+_ORIGIN = re.compile(r"\.[A-Z0-9]{5,8} ([0-9]{2})([0-9]{2})([0-9]{2})")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_TEXT_MAX: Final = 2 * MIB  # twenty times what a thousand statuses need
+_LINE_MAX: Final = 1_000  # characters with continuations; real ones have some eighty
+_ULDS_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line with its continuations; `fields` are what stood between the slashes."""
+
+    number: int
+    text: str
+
+    @property
+    def where(self) -> str:
+        return f"line {self.number}"
+
+    @property
+    def fields(self) -> Sequence[str]:
+        return [part.strip() for part in self.text.upper().split("/")]
+
+
+@dataclass(slots=True)
+class _Status:
+    """A status line, and the lines that belong to it."""
+
+    line: _Line
+    ulds: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Shipment:
+    """An air waybill's line and its statuses."""
+
+    line: _Line
+    created_at: datetime | None
+    statuses: list[_Status] = field(default_factory=list)
+    ulds: list[str] = field(default_factory=list)
+    goes_on: bool = False  # after a bad line: what it said before that line has been read
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A time of a leg's end: S scheduled, E estimated, A actual; `days`: after the line's date."""
+
+    kind: Literal["S", "E", "A"]
+    hour: int
+    minute: int
+    days: int
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What a status line says, by kind of field."""
+
+    code: str
+    flight: str | None = None
+    carrier: str | None = None
+    date: tuple[int, int] | None = None
+    time: tuple[int, int] | None = None
+    days: int = 0
+    station: str | None = None
+    end: str | None = None
+    discrepancy: str | None = None
+    pieces: Pieces | None = None
+    marks: list[_Mark] = field(default_factory=list)
+
+
+def looks_like(content: bytes) -> bool:
+    """Whether an FSU or FSA starts somewhere near the beginning of `content`."""
+    head = content[:4096].lstrip()
+    return head[:1] not in (b"{", b"[", b"<") and head[:3] != b"ISA" and _MESSAGE.search(head.decode("latin-1")) is not None
+
+
+def read(content: bytes, context: Context, limits: Limits) -> Reading:
+    """One verdict a status (and a leg's time), in order; a bad line costs only itself. Raises Unreadable."""
+    if len(content) > _TEXT_MAX:
+        raise Unreadable("too_large", "", f"more than {_TEXT_MAX} bytes of status lines; send several messages")
+    text = content.decode("latin-1").removeprefix("\u00ef\u00bb\u00bf")
+    text = _CONTROL.sub("\n", text.replace("\r\n", "\n").replace("\r", "\n"))  # SOH, STX, ETX of teleprinter lines too
+    starts = list(_MESSAGE.finditer(text))
+    if not starts:
+        raise Unreadable("unknown_format", "", "no line starts a message (FSU/14 or FSA/14)")
+    if len(starts) > limits.events:
+        raise Unreadable("too_many_events", "", f"more than {limits.events} messages: send several times")
+    warnings: list[Warning_] = []
+    verdicts: list[Verdict] = []
+    identities = Identities(context.sender, STANDARD)
+    for lines, created_at in _messages(text, starts, context, warnings):
+        for one in _shipments(lines, created_at):
+            if isinstance(one, _Shipment):
+                verdicts.extend(_verdicts(one, context, identities))
+            else:
+                line, bad = one
+                verdicts.append(bad.verdict(line.where, line.text.encode("utf-8", "replace")))
+            if len(verdicts) > limits.events:
+                raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
+    return Reading(STANDARD, tuple(verdicts), tuple(warnings[:64]))
+
+
+def _messages(
+    text: str, starts: Sequence[re.Match[str]], context: Context, warnings: list[Warning_]
+) -> Iterator[tuple[list[_Line], datetime | None]]:
+    """The lines of each message after its FSU line, and the time of its envelope, which stands before that line."""
+    number = text.count("\n", 0, starts[0].start()) + 1
+    envelope = [line.strip() for line in text[: starts[0].start()].split("\n") if line.strip()]
+    for index, start in enumerate(starts):
+        is_last = index + 1 == len(starts)
+        end = len(text) if is_last else starts[index + 1].start()
+        lines = _lines(text[start.end() : end], number)
+        strange = next((line for line in envelope if not _is_envelope(line)), None)
+        if strange is not None:
+            said = f"{shown(strange)[:40]} stands before the message; not read"
+            warnings.append(Warning_(code="junk_before", where=f"line {number}", text=said))
+        yielded_envelope, envelope = envelope, []
+        while not is_last and lines and _is_envelope(lines[-1].text):
+            envelope.insert(0, lines.pop().text)
+        yield lines, _created_at(yielded_envelope, context)
+        number += text.count("\n", start.start(), end)
+
+
+def _is_envelope(text: str) -> bool:
+    return _ENVELOPE.fullmatch(text) is not None or _ADDRESSES.fullmatch(text) is not None
+
+
+def _lines(body: str, first_number: int) -> list[_Line]:
+    """The lines of a message; a line that starts with a slash goes on with the line before.
+
+    Where all stands on one line, blanks stand where lines should end: before a code and its slash, or an air waybill.
+    """
+    lines: list[tuple[int, list[str]]] = []
+    for number, raw in enumerate(body.split("\n"), start=first_number):
+        for part in _ONE_LINE_BREAK.split(raw.strip()):
+            if part.startswith("/") and lines:
+                lines[-1][1].append(part.strip())
+            elif part.strip():
+                lines.append((number, [part.strip()]))
+    return [_Line(number, "".join(parts)) for number, parts in lines]
+
+
+def _created_at(envelope: Sequence[str], context: Context) -> datetime | None:
+    """The time of the envelope's `.SENDER ddhhmm` line, which is UTC, in the month nearest to the receipt."""
+    for line in envelope:
+        match = _ORIGIN.match(line)
+        if match:
+            try:
+                day = nearest_month(int(match[1]), context.received_at)
+                return datetime(day.year, day.month, day.day, int(match[2]), int(match[3]), tzinfo=UTC)
+            except ValueError:
+                return None
+    return None
+
+
+def _shipments(lines: Sequence[_Line], created_at: datetime | None) -> Iterator[_Shipment | tuple[_Line, Bad]]:
+    current: _Shipment | None = None
+    for line in lines:
+        try:
+            if len(line.text) > _LINE_MAX:
+                raise Bad("line_too_long", line.where, f"longer than {_LINE_MAX} characters")
+            if _AIR_WAYBILL.match(line.text):
+                if current is not None:
+                    yield current
+                current = _Shipment(line, created_at)
+            elif _ENVELOPE.fullmatch(line.text):
+                continue
+            elif current is None:
+                raise Bad("no_air_waybill", line.where, f"{line.text[:60]} stands before any air waybill")
+            else:
+                _add(current, line)
+        except Bad as bad:
+            if current is not None:  # what came before it comes first; what follows is of the same air waybill
+                if current.statuses:
+                    yield current
+                current = _Shipment(current.line, created_at, ulds=current.ulds, goes_on=True)
+            yield line, bad
+    if current is not None:
+        yield current
+
+
+def _add(shipment: _Shipment, line: _Line) -> None:
+    name = line.fields[0]
+    last = shipment.statuses[-1] if shipment.statuses else None
+    if name == "ULD":
+        ulds = last.ulds if last is not None else shipment.ulds
+        ulds.extend(line.fields[1 : 1 + _ULDS_MAX - len(ulds)])
+    elif name == "OSI":
+        if last is not None:
+            last.remarks.append(line.text.partition("/")[2])
+    elif name in ("OCI", "SRI", "SSR", "SCI"):
+        pass  # customs' and handlers' details that no journey needs
+    elif _STATUS.fullmatch(name) and "/" in line.text:
+        shipment.statuses.append(_Status(line))
+    else:
+        raise Bad("unknown_line", line.where, f"{line.text[:60]} is no status line")
+
+
+def _verdicts(shipment: _Shipment, context: Context, identities: Identities) -> Iterator[Verdict]:
+    if not shipment.statuses and not shipment.goes_on:
+        bad = Bad("no_status", shipment.line.where, "an air waybill without any status line")
+        yield bad.verdict(shipment.line.where, shipment.line.text.encode("utf-8", "replace"))
+    for status in shipment.statuses:
+        payload = f"{shipment.line.text}\n{status.line.text}".encode("utf-8", "replace")
+        try:
+            parts = _parts(status.line)
+            drafts = [("", _event(shipment, status, parts, context)), *_times_of_leg(shipment, status, parts, context)]
+        except Bad as bad:
+            yield bad.verdict(status.line.where, payload)
+            continue
+        # Neither the message's version nor its envelope: a repeat in another envelope is the same statement.
+        tokens = [shipment.line.text, status.line.text, *shipment.ulds, *status.ulds]
+        for facet, draft in drafts:
+            stamp = draft.created_at.isoformat() if draft.created_at and draft.classifier != "actual" else None
+            try:
+                yield Verdict(draft.position, event=draft.finish(identities.of(tokens, stamp, facet)))
+            except Bad as bad:
+                yield bad.verdict(status.line.where, payload)
+
+
+def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context) -> Draft:
+    """What the status line itself says."""
+    draft = _draft(shipment, status, parts, context)
+    draft.milestone = _MILESTONES.get(parts.code)
+    if parts.code in _CUSTOMS:
+        draft.hold = Hold(kind="customs", state=_CUSTOMS[parts.code])
+    if parts.code not in _KNOWN:
+        draft.unmapped()
+    if parts.discrepancy:
+        draft.code = f"{parts.code}/{parts.discrepancy}"
+    draft.place = _airport(parts.station, context)
+    if parts.carrier and parts.code in _HANDS_OVER:
+        draft.transport["next_carrier"] = parts.carrier
+    if status.remarks:
+        draft.reason = " ".join(status.remarks)[:1_000]
+    if parts.date is None or (parts.code in _BEFORE_FLIGHT and parts.time is None):
+        _at_receipt(draft, parts)
+        return draft
+    mark = _mark_of_event(parts)
+    if mark is not None and mark.kind != "A":
+        draft.warn("time_not_actual", f"{parts.code} names only a scheduled or estimated time; taken for the actual one")
+    time = (mark.hour, mark.minute) if mark is not None else parts.time
+    if time is None:
+        draft.warn("time_missing", "no time of day is given; 00:00 assumed")
+    draft.occurred_at = _moment(draft, parts, time or (0, 0), mark.days if mark is not None else parts.days)
+    return draft
+
+
+def _mark_of_event(parts: _Parts) -> _Mark | None:
+    """The time mark that tells when the status itself happened: the leg's departure for DEP, else the actual one."""
+    if parts.code in _LEG:
+        return parts.marks[0] if parts.marks and parts.code == "DEP" else None
+    return next((mark for mark in parts.marks if mark.kind == "A"), None)
+
+
+def _at_receipt(draft: Draft, parts: _Parts) -> None:
+    """A booking says when the flight is, not when it was booked: the envelope's time, else that of receipt, stands for it."""
+    if parts.date is None and parts.code not in _BEFORE_FLIGHT and parts.code not in _HANDS_OVER:
+        raise Bad("no_time", draft.position, f"{parts.code} without a date")
+    if draft.created_at is not None:
+        draft.occurred_at = draft.created_at
+        return
+    draft.occurred_at, draft.at_receipt = draft.context.received_at, True
+    draft.warn("time_of_receipt", f"{parts.code} does not say when; the time of receipt stands for it")
+
+
+def _times_of_leg(shipment: _Shipment, status: _Status, parts: _Parts, context: Context) -> Iterator[tuple[str, Draft]]:
+    """The scheduled and estimated times that a line carries: departure first, arrival second; ARR and RCF, of the arrival."""
+    if parts.date is None:
+        return
+    ends: Sequence[tuple[str, Milestone, str | None]]
+    if parts.code in _LEG:
+        ends = (("departure", "departed", parts.station), ("arrival", "arrived", parts.end))
+    elif parts.code in ("ARR", "RCF"):
+        ends = (("arrival", "arrived", parts.station),) * 2
+    else:
+        return
+    for index, (mark, (name, milestone, station)) in enumerate(zip(parts.marks, ends, strict=False)):
+        is_the_event = mark is _mark_of_event(parts) and mark.kind == "A"
+        if is_the_event or station is None:
+            continue
+        draft = _draft(shipment, status, parts, context)
+        draft.milestone, draft.classifier = milestone, _CLASSIFIERS[mark.kind]
+        draft.place = _airport(station, context)
+        draft.occurred_at = _moment(draft, parts, (mark.hour, mark.minute), mark.days)
+        yield f"{name} {mark.kind} {index}", draft
+
+
+def _draft(shipment: _Shipment, status: _Status, parts: _Parts, context: Context) -> Draft:
+    match = _AIR_WAYBILL.match(shipment.line.text)
+    assert match is not None  # a shipment is made from such a line only
+    draft = Draft(context, STANDARD, READER_VERSION, status.line.where, parts.code, mode="air")
+    draft.created_at = shipment.created_at
+    draft.refer("air_waybill", f"{match[1]}-{match[2]}", shipment.line.where)
+    for value in (*shipment.ulds, *status.ulds):
+        if identifiers.is_uld(identifiers.normalise("uld", value)):
+            draft.refer("uld", value)
+    draft.origin, draft.destination = _airport(match[3], context), _airport(match[4], context)
+    if parts.flight:
+        draft.transport["flight"] = parts.flight
+    draft.pieces = _pieces(parts, shipment)
+    return draft
+
+
+def _pieces(parts: _Parts, shipment: _Shipment) -> Pieces | None:
+    """The line's own count, its total from the air waybill where the line has none; a line without one means all of it."""
+    whole = next((_quantity(text) for text in shipment.line.fields[1:] if _QUANTITY.fullmatch(text)), None)
+    if parts.pieces is None or whole is None or parts.pieces.total is not None:
+        return parts.pieces or whole
+    return parts.pieces.model_copy(update={"total": whole.total})
+
+
+def _quantity(text: str) -> Pieces | None:
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        return None
+    this = int(match[2])
+    total = int(match[3]) if match[3] else this if match[1] == "T" else None
+    return Pieces.model_validate({"this": this, "total": total, "part": match[1]})
+
+
+def _parts(line: _Line) -> _Parts:
+    """Sort the fields of a status line. Senders leave fields out, so each is known by its form and its turn."""
+    code, *fields = line.fields
+    parts = _Parts(code)
+    for text in fields:
+        if not text:
+            continue
+        mark = _MARK.fullmatch(text)
+        if parts.date is None and parts.station is None and (flight := _FLIGHT.fullmatch(text)):
+            parts.flight = f"{flight[1]}{int(flight[2])}{flight[3]}"
+        elif parts.date is None and (date := _DATE.fullmatch(text)):
+            _set_date(parts, date, line)
+        elif parts.carrier is None and parts.date is None and _CARRIER.fullmatch(text):
+            parts.carrier = text
+        elif parts.station is None and (airports := _AIRPORTS.fullmatch(text)):
+            parts.station, parts.end = airports[1], airports[2]
+        elif code == "DIS" and parts.discrepancy is None and _DISCREPANCY.fullmatch(text):
+            parts.discrepancy = text
+        elif mark is not None:
+            parts.marks.append(_time_mark(mark, line))
+        elif parts.pieces is None and _QUANTITY.fullmatch(text):
+            parts.pieces = _quantity(text)
+    return parts
+
+
+def _set_date(parts: _Parts, match: re.Match[str], line: _Line) -> None:
+    month = _MONTHS.get(match[2])
+    if month is None:
+        raise Bad("bad_time", line.where, f"{match[0]}: {match[2]} is no month")
+    parts.date = (int(match[1]), month)
+    if match[3]:
+        parts.time = _clock(match[3], line)
+    parts.days = _day_change(match[4] or "", line)
+
+
+def _time_mark(match: re.Match[str], line: _Line) -> _Mark:
+    hour, minute = _clock(match[2], line)
+    kind: Literal["S", "E", "A"] = "S" if match[1] == "S" else "E" if match[1] == "E" else "A"
+    return _Mark(kind, hour, minute, _day_change(match[3] or "", line))
+
+
+def _clock(text: str, line: _Line) -> tuple[int, int]:
+    hour, minute = int(text[:2]), int(text[2:])
+    if (hour, minute) != (24, 0) and (hour > 23 or minute > 59):
+        raise Bad("bad_time", line.where, f"{text} is not a time of day")
+    return hour, minute
+
+
+def _day_change(letter: str, line: _Line) -> int:
+    if letter not in _DAYS:
+        raise Bad("bad_time", line.where, f"-{letter} is no change of day (P, N, S, T)")
+    return _DAYS[letter]
+
+
+def _moment(draft: Draft, parts: _Parts, time: tuple[int, int], days: int) -> datetime:
+    assert parts.date is not None
+    try:
+        day = nearest_year(*parts.date, draft.context.received_at)
+    except ValueError as error:
+        raise Bad("bad_time", draft.position, str(error)) from error
+    local = datetime(day.year, day.month, day.day) + timedelta(days=days, hours=time[0], minutes=time[1])  # noqa: DTZ001  zone follows
+    return draft.at_local(local, zone_of(draft.place, draft.context.registers))
+
+
+def _airport(iata: str | None, context: Context) -> Place | None:
+    return Place(iata=iata, unlocode=locode_of_airport(iata, context.registers)) if iata else None
