@@ -1,0 +1,151 @@
+"""`lovla read`: what the readers make of a file; no server, no key."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.ingest.readers import Context, Reading, Registers, Unreadable, decode_body, read
+from services.ingest.readers.model import LIMITS
+from services.ingest.readers.times import parse_rfc3339
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_STDIN = "-"
+# A year without which a message cannot be dated (FSU) is taken from here, and times of the file may be of any age.
+_ANY_AGE = replace(LIMITS, events=1_000_000)
+_WHOLE = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What is wrong, or was assumed, at one place of a file."""
+
+    file: str
+    where: str
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.where or _WHOLE}: {self.code}: {self.text}"
+
+
+def register(app: typer.Typer) -> None:
+    """Add `lovla read`."""
+    app.command("read")(read_files)
+
+
+def read_files(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Messages of any standard, plain or gzip; - is stdin.")],
+    sender: Annotated[str, typer.Option(help="Who is taken to have sent them.")] = "UNKNOWN",
+    received_at: Annotated[
+        str | None,
+        typer.Option(
+            help="When they were received (2020-04-12T08:20:05Z); sets the time fence. Default: the newest time in each file."
+        ),
+    ] = None,
+    content_type: Annotated[str | None, typer.Option(help="As a sender would say it; default: detected.")] = None,
+    facilities: Annotated[Path | None, typer.Option(help="Facilities (CSV), to name terminals and their zones.")] = None,
+) -> None:
+    """Read messages and print a shipment event a line; complaints go to stderr as FILE: where: code: text."""
+    try:
+        received = _received(received_at)
+        registers = _registers(facilities)
+    except (ValueError, OSError) as error:
+        typer.echo(f"lovla: {error}", err=True)
+        raise typer.Exit(1) from None
+    if received is None:
+        typer.echo("lovla: note: received_at is taken as the newest time in each file; --received-at sets it", err=True)
+    readable = False
+    try:
+        for file in files:
+            for line in _lines(file, sender, received, content_type, registers):
+                if isinstance(line, Complaint):
+                    typer.echo(str(line), err=True)
+                else:
+                    readable = True
+                    typer.echo(line)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has enough of it; Python would complain at exit
+        raise typer.Exit(0) from None
+    if not readable:
+        raise typer.Exit(1)
+
+
+def _received(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    moment = datetime.now(UTC) if text == "now" else parse_rfc3339(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"--received-at {text} has no offset; write Z or -07:00 behind it")
+    return moment
+
+
+def _registers(facilities: Path | None) -> Registers:
+    if facilities is None:
+        return Registers.empty()
+    from services.ingest.tables import read_facilities
+
+    return Registers.of([], read_facilities(facilities.read_text(encoding="utf-8-sig")))
+
+
+def _lines(
+    file: str, sender: str, received: datetime | None, content_type: str | None, registers: Registers
+) -> Iterator[str | Complaint]:
+    """The events of a file as JSON, and what is to complain about, each complaint once."""
+    try:
+        body = sys.stdin.buffer.read() if file == _STDIN else Path(file).read_bytes()
+    except OSError as error:
+        yield Complaint(file, "", "no_file", error.strerror or str(error))
+        return
+    try:
+        content = decode_body(body, "gzip" if body.startswith(_GZIP_MAGIC) else "identity")
+        context = Context(
+            sender=sender,
+            received_at=received or datetime.now(UTC),
+            registers=registers,
+            raw_sha256=hashlib.sha256(body).hexdigest(),
+            fence=received is not None,
+        )
+        reading = read(content, content_type, None, context, _ANY_AGE)
+        if received is None and (newest := _newest(reading)) is not None:
+            reading = read(content, content_type, None, replace(context, received_at=newest), _ANY_AGE)
+    except Unreadable as error:
+        yield Complaint(file, error.where, error.code, error.text)
+        return
+    told: set[Complaint] = set()
+    for warning in reading.warnings:
+        yield from _once(Complaint(file, warning.where, warning.code, warning.text), told)
+    for verdict in reading.verdicts:
+        if verdict.problem is not None:
+            problem = verdict.problem
+            yield from _once(Complaint(file, problem.where, problem.code, problem.text), told)
+        if verdict.event is not None:
+            for warning in verdict.event.warnings:
+                yield from _once(Complaint(file, warning.where, warning.code, warning.text), told)
+            yield verdict.event.model_dump_json(exclude_none=True)
+
+
+def _once(complaint: Complaint, told: set[Complaint]) -> Iterator[Complaint]:
+    if complaint not in told:
+        told.add(complaint)
+        yield complaint
+
+
+def _newest(reading: Reading) -> datetime | None:
+    """The newest time that the file names, for actual and past things: nothing is received before it was sent."""
+    now = datetime.now(UTC)
+    times = (
+        moment
+        for event in reading.events
+        if not event.zone_assumed or event.standard != "cargo_imp.fsu"  # its years were guessed from the time of receipt
+        for moment in (event.updated_at, event.created_at, event.occurred_at if event.classifier == "actual" else None)
+        if moment is not None and moment <= now
+    )
+    return max(times, default=None)
