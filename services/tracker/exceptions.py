@@ -177,7 +177,7 @@ class Case:
         return local.strftime("%d %b %H:%M %Z")
 
 
-_WORDS = {
+_DONE = {
     "booked": "booked",
     "received": "received for carriage",
     "departed": "departed",
@@ -191,6 +191,13 @@ _WORDS = {
     "arrived_consignee": "arrived at the hospital",
     "delivered": "delivered",
 }
+_DOES_BY_ITSELF = frozenset({"departed", "transship_arrived", "transship_departed", "arrived", "arrived_consignee"})
+
+
+def _have_done(milestone: str) -> str:
+    """What follows "should have": `arrived`, `been discharged`."""
+    done = _DONE.get(milestone, milestone)
+    return done if milestone in _DOES_BY_ITSELF else f"been {done}"
 
 
 def hours(span: timedelta) -> float:
@@ -297,13 +304,8 @@ def overdue(case: Case) -> Iterator[Found]:
         if episode is None:
             continue
         start, end, expectation = episode
-        where = f" at {case.derived.terminal}" if milestone in ("arrived", "discharged", "available", "gate_out") else ""
-        by = f"expected {case.when(expectation.value)}" + (f" by {expectation.word.sender}" if expectation.word else "")
-        said = (
-            f"Not {_WORDS[milestone]}{where if case.derived.terminal else ''}: {by}, and nobody says that it happened."
-            if end is None
-            else f"Was not {_WORDS[milestone]} in time: {by}; settled {case.when(end)}."
-        )
+        by = case.when(expectation.value) + (f" (so said {expectation.word.sender})" if expectation.word else "")
+        outcome = "nobody says that it has" if end is None else f"settled {case.when(end)}"
         yield Found(
             key=f"overdue:{milestone}",
             kind="overdue",
@@ -314,7 +316,7 @@ def overdue(case: Case) -> Iterator[Found]:
             late_h=hours(end - expectation.value) if end else None,
             evidence=(expectation.word.event_id,) if expectation.word else (),
             party=expectation.word.sender if expectation.word else None,
-            sentence=said,
+            sentence=f"Should have {_have_done(milestone)} by {by}; {outcome}.",
         )
 
 
@@ -354,8 +356,8 @@ def will_be_late(case: Case) -> Iterator[Found]:
             evidence=tuple(e.word.event_id for e in run[-5:] if e.word),
             units=(last.word.unit,) if last.word.unit else (),
             party=last.word.sender,
-            sentence=f"Will be {_WORDS[milestone]} {spoken(over)} late: {last.word.sender} expects {case.when(last.value)},"
-            f" planned was {case.when(plan)}.",
+            sentence=f"{last.word.sender} expects it to have {_have_done(milestone)} by {case.when(last.value)},"
+            f" {spoken(over)} after the plan ({case.when(plan)}).",
         )
 
 
@@ -385,7 +387,7 @@ def late(case: Case) -> Iterator[Found]:
             evidence=tuple(sorted({word.event_id for word in words})[:20]),
             units=tuple(sorted({word.unit for word in words if word.unit})[:50]),
             party=last.sender,
-            sentence=f"{_WORDS[milestone].capitalize()} {spoken(actual - plan)} late: {case.when(actual)} says {last.sender},"
+            sentence=f"{_DONE[milestone].capitalize()} {spoken(actual - plan)} late: {case.when(actual)} says {last.sender},"
             f" planned was {case.when(plan)}.",
         )
 
@@ -724,7 +726,7 @@ def conflict(case: Case) -> Iterator[Found]:
             evidence=(one.event_id, other.event_id),
             units=tuple(sorted({d[2].unit for d in (standing or found) if d[2].unit})[:50]),
             party=weaker.sender,
-            sentence=f"{_WORDS.get(milestone, milestone).capitalize()}: {stronger.sender} says"
+            sentence=f"{_DONE.get(milestone, milestone).capitalize()}: {stronger.sender} says"
             f" {case.when(stronger.occurred_at)}{_at(stronger)}, {weaker.sender} says"
             f" {case.when(weaker.occurred_at)}{_at(weaker)}.",
         )
