@@ -9,12 +9,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 def assemble() -> typer.Typer:
     """Let every owner add its verbs. Imports stay inside, so that `lovla read` loads no server code it does not need."""
+    from demo import cli as demo
     from deploy.local import cli as local
     from services.console import cli as console
     from services.ingest import cli as ingest
     from services.sink import cli as sink
 
-    for owner in (local, ingest, sink, console):
+    for owner in (local, ingest, sink, console, demo):
         owner.register(app)
     return app
 
