@@ -1,0 +1,312 @@
+"""One run of the demo, step by step: a stack of its own, registers and keys, the history, the check, the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from demo import world
+from demo.build import Demo, build
+from demo.check import Comparison, Counts, Questions, compare
+from demo.live import go_on
+from demo.messages import Message
+from demo.push import Callback, Pusher, Refused
+from services.runtime.settings import Settings, SettingsError
+
+MARKER = "demo.json"
+CALLBACK_SENDER = "ONEY"
+"""Pushes by DCSA callback once live; a callback cannot say when a message was received, so its history goes by key."""
+SCOPES = ("push", "register", "backfill")
+PATIENCE_S = 300.0
+STEADY_S = 20.0
+"""Without any change for this long, what is missing is missing."""
+POLL_S = 1.0
+SHOWN_LINES = 14
+
+
+class Stop(Exception):
+    """The demo cannot go on; the text is one sentence that says what to do."""
+
+
+def run(state_dir: Path, size: int, seed: int, live: bool, as_json: bool) -> bool:
+    """The whole demo; whether exactly what was planted was found. Raises Stop."""
+    try:
+        return _Run(state_dir, size, seed, as_json).all(live)
+    except (Refused, SettingsError, ConnectionError, OSError) as error:
+        raise Stop(str(error)) from error
+    except ExceptionGroup as group:
+        raise Stop(str(group.exceptions[0])) from group
+
+
+def go_live(state_dir: Path, every_s: float, hours: float) -> None:
+    """The simulator, until its time is over. Raises Stop when the stack is down."""
+    try:
+        told = json.loads((state_dir / MARKER).read_text())
+        settings = Settings.load(state_dir)
+        made = build(told["seed"], told["size"], datetime.fromisoformat(told["now"]))
+    except (FileNotFoundError, SettingsError, ValueError, KeyError):
+        raise Stop(f"there is no demo in {state_dir}; run `lovla demo` first") from None
+
+    async def simulate() -> None:
+        pusher = Pusher(_address(settings), _keys(state_dir), _callbacks(state_dir))
+        try:
+            await go_on(
+                made.scenario, pusher, _now, every_s, hours * 3600, lambda line: typer.echo(f"{_now():%H:%M:%S} {line}")
+            )
+        finally:
+            await pusher.close()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            asyncio.run(simulate())
+        except Refused as error:
+            raise Stop(f"the simulator ends: {error}") from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _address(settings: Settings) -> str:
+    return f"http://{settings.api_host}:{settings.api_port}"
+
+
+def _keys(state_dir: Path) -> dict[str, str]:
+    """The keys that `lovla carriers import --keys` kept."""
+    return {file.name: file.read_text().strip() for file in (state_dir / "keys").iterdir()}
+
+
+def _callbacks(state_dir: Path) -> dict[str, Callback]:
+    file = state_dir / "callback.json"
+    return {CALLBACK_SENDER: Callback(**json.loads(file.read_text()))} if file.exists() else {}
+
+
+class _Run:
+    """One run, step by step."""
+
+    def __init__(self, state_dir: Path, size: int, seed: int, as_json: bool) -> None:
+        self.state_dir, self.size, self.seed, self.as_json = state_dir, size, seed, as_json
+        self.console = Console(stderr=True, highlight=False)
+        self.began = time.monotonic()
+
+    def all(self, live: bool) -> bool:
+        """Every step in order; whether exactly what was planted was found."""
+        self.empty()
+        self.step("starting the stack")
+        stack = self.start("up")
+        self.step(f"drawing {self.size} consignments (seed {self.seed})")
+        made = build(self.seed, self.size, _now() - timedelta(minutes=1))
+        self.remember(made)
+        if stack.wait() != 0:
+            raise Stop("the stack did not start; its own words stand above, and `lovla doctor` looks for the cause")
+        settings = Settings.load(self.state_dir)
+        self.registers()
+        self.step(f"pushing {sum(len(m.says) for m in made.messages)} events in {len(made.messages)} messages")
+        loaded_at = asyncio.run(self.push(settings, made))
+        comparison, counts = self.wait(settings, made, loaded_at)
+        self.tell(made, comparison, counts)
+        if live:
+            self.leave_live()
+        self.look_further(settings, live)
+        return comparison.good and counts.letters == made.letters
+
+    def step(self, text: str) -> None:
+        self.console.print(f"{time.monotonic() - self.began:6.1f} s  {text}", markup=False)
+
+    def empty(self) -> None:
+        """Stop and wipe what an earlier demo left in the folder; refuse a folder that no demo made."""
+        if self.state_dir.exists() and any(self.state_dir.iterdir()):
+            if not (self.state_dir / MARKER).exists():
+                raise Stop(f"{self.state_dir} was not made by a demo; give another folder with --state-dir")
+            self.step(f"stopping and emptying {self.state_dir}, the demo of before")
+            self.end_live()
+            if self.start("down").wait() != 0:
+                raise Stop(f"the stack in {self.state_dir} does not stop; see `lovla status --state-dir {self.state_dir}`")
+            shutil.rmtree(self.state_dir)
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        (self.state_dir / MARKER).write_text("{}")
+
+    def end_live(self) -> None:
+        """End the simulator of an earlier demo, if the process with its id still is one."""
+        file = self.state_dir / "live.pid"
+        try:
+            process = psutil.Process(int(file.read_text()))
+            if "live" in process.cmdline() and "demo" in process.cmdline():
+                process.terminate()
+                process.wait(10)
+        except (FileNotFoundError, ValueError, psutil.Error):
+            pass
+
+    def remember(self, made: Demo) -> None:
+        """What `lovla demo live` needs to draw the same scenario."""
+        kept = {"seed": self.seed, "size": self.size, "now": made.scenario.now.isoformat()}
+        (self.state_dir / MARKER).write_text(json.dumps(kept))
+
+    def start(self, *verb: str, **options: object) -> subprocess.Popen[str]:
+        """A verb of `lovla` as a process of its own, on the demo's folder; its talk goes to stderr unless it is captured."""
+        environment = os.environ | {"LOVLA_STATE_DIR": str(self.state_dir)}
+        command = [sys.executable, "-c", "from services.cli import main; main()", *verb]
+        talk: dict[str, object] = {"stdout": sys.stderr} | options
+        return subprocess.Popen(command, env=environment, text=True, **talk)  # type: ignore[call-overload,no-any-return]  # noqa: S603  # our own verbs
+
+    def ask(self, *verb: str) -> str:
+        """What a verb says; raises Stop if it fails."""
+        process = self.start(*verb, stdout=subprocess.PIPE)
+        said, _ = process.communicate()
+        if process.returncode != 0:
+            raise Stop(f"`lovla {' '.join(verb)}` failed; its own words stand above")
+        return said
+
+    def registers(self) -> None:
+        """Facilities, senders with their keys, the callback: through the same verbs that a user has."""
+        self.step("registering facilities and senders, making keys")
+        self.ask("facilities", "import", str(world.DATA / "facilities.csv"))
+        header, *rows = (world.DATA / "senders.csv").read_text(encoding="utf-8").splitlines()
+        operators = [row for row in rows if row.split(",")[1] == "operator"]
+        for name, chosen, scopes in (
+            ("senders.csv", [row for row in rows if row not in operators], SCOPES),
+            ("operators.csv", operators, ("operator", "push", "register")),
+        ):
+            file = self.state_dir / name
+            file.write_text("\n".join([header, *chosen]) + "\n", encoding="utf-8")
+            self.ask("carriers", "import", str(file), "--keys", *(part for scope in scopes for part in ("--scope", scope)))
+        said = json.loads(self.ask("carriers", "callback", CALLBACK_SENDER, "--json"))
+        kept = {"path": said["path"], "subscription_id": said["subscription_id"], "secret": said["secret"]}
+        file = self.state_dir / "callback.json"
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            json.dump(kept, out)
+
+    async def push(self, settings: Settings, made: Demo) -> datetime:
+        """Load begin, the history, load end; the moment after which the pipeline's time must have come."""
+        pusher = Pusher(_address(settings), _keys(self.state_dir), _callbacks(self.state_dir))
+        try:
+            with self.bar() as progress:
+                bar = progress.add_task("pushing", total=len(made.messages))
+
+                def done(_: Message) -> None:
+                    progress.advance(bar)
+
+                await pusher.operate("/v1/load/begin", world.OPERATOR)
+                await pusher.push_all(made.messages, backfill=True, done=done)
+                loaded_at = _now()
+                await pusher.operate("/v1/load/end", world.OPERATOR)
+        finally:
+            await pusher.close()
+        return loaded_at
+
+    def bar(self) -> Progress:
+        columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        return Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
+
+    def wait(self, settings: Settings, made: Demo, loaded_at: datetime) -> tuple[Comparison, Counts]:
+        """Ask until all is there and as expected, or until nothing has changed for a while."""
+        self.step("waiting until the tracker has judged and ClickHouse has it")
+        questions = Questions(settings)
+        deadline, steady, last = time.monotonic() + PATIENCE_S, time.monotonic(), None
+        total = len(made.messages) + len(made.consignments)
+        try:
+            with self.bar() as progress:
+                bar = progress.add_task("arrived", total=total)
+                while True:
+                    counts = questions.counts()
+                    progress.update(bar, completed=min(total, counts.raw + counts.journeys))
+                    caught_up = (
+                        counts.t is not None
+                        and counts.t >= loaded_at
+                        and counts.raw >= len(made.messages)
+                        and counts.journeys >= len(made.consignments)
+                        and counts.letters >= made.letters
+                    )
+                    seen = questions.seen() if caught_up else {}
+                    comparison = compare(made.expected, seen)
+                    state = (counts.raw, counts.journeys, counts.letters, caught_up, len(comparison.misses))
+                    if state != last:
+                        steady, last = time.monotonic(), state
+                    if (caught_up and comparison.good) or time.monotonic() - steady > STEADY_S or time.monotonic() > deadline:
+                        return comparison, counts
+                    time.sleep(POLL_S)
+        finally:
+            questions.close()
+
+    def tell(self, made: Demo, comparison: Comparison, counts: Counts) -> None:
+        """The table, and each miss with how to look."""
+        seconds = round(time.monotonic() - self.began, 1)
+        letters_good = counts.letters == made.letters
+        if self.as_json:
+            said = {
+                "good": comparison.good and letters_good,
+                "seconds": seconds,
+                "consignments": len(made.consignments),
+                "messages": len(made.messages),
+                "events": sum(len(m.says) for m in made.messages),
+                "dead_letters": {"expected": made.letters, "found": counts.letters},
+                "kinds": [
+                    {"kind": r.kind, "expected": r.expected, "found": r.found, "spurious": r.spurious} for r in comparison.rows
+                ],
+                "misses": [miss.sentence() for miss in comparison.misses],
+            }
+            sys.stdout.write(json.dumps(said, indent=2) + "\n")
+            return
+        table = Table("exception", "expected", "found", "spurious", "told and withdrawn", "", title="Found against planted")
+        for row in comparison.rows:
+            good = row.found == row.expected and not row.spurious
+            mark = "[green]ok[/]" if good else "[red]wrong[/]"
+            table.add_row(row.kind, str(row.expected), str(row.found), str(row.spurious), str(row.withdrawn), mark)
+        table.add_row(
+            "(unreadable)", str(made.letters), str(counts.letters), "", "", "[green]ok[/]" if letters_good else "[red]wrong[/]"
+        )
+        out = Console()
+        out.print(table)
+        for miss in comparison.misses[:40]:
+            out.print(miss.sentence(), markup=False, soft_wrap=True)
+        if len(comparison.misses) > 40:
+            out.print(f"... and {len(comparison.misses) - 40} more (all with --json)")
+        planted, found = sum(r.expected for r in comparison.rows), sum(r.found for r in comparison.rows)
+        share = 100 * found / planted if planted else 100.0
+        out.print(f"{found} of {planted} planted exceptions found ({share:.1f} %) after {seconds} s")
+
+    def leave_live(self) -> None:
+        """Start the simulator and leave it."""
+        with (self.state_dir / "live.log").open("w") as log:
+            process = self.start(
+                "demo", "live", "--state-dir", str(self.state_dir), stdout=log, stderr=log, start_new_session=True
+            )
+        (self.state_dir / "live.pid").write_text(str(process.pid))
+
+    def look_further(self, settings: Settings, live: bool) -> None:
+        """What the verbs say now, and what else to ask."""
+        out = Console(stderr=self.as_json)
+        for verb in (("delayed",), ("dwell",), ("feeds",)):
+            process = self.start(*verb, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            lines = process.communicate()[0].splitlines()
+            if process.returncode != 0:
+                continue
+            out.rule(f"lovla {' '.join(verb)}")
+            out.print("\n".join(lines[:SHOWN_LINES]), markup=False, soft_wrap=True)
+            if len(lines) > SHOWN_LINES:
+                out.print(f"... {len(lines) - SHOWN_LINES} more lines")
+        out.rule("look further")
+        said: Sequence[str] = (
+            f"export LOVLA_STATE_DIR={self.state_dir}   # so that the verbs ask this stack",
+            "lovla delayed --hospital H-HARBOR      lovla show CONSIGNMENT      lovla find CONTAINER",
+            "lovla inbound      lovla dwell      lovla feeds      lovla unmatched",
+            f"API: {_address(settings)}/docs (OpenAPI: /openapi.json)      lovla down stops it all; data stays",
+        )
+        out.print("\n".join(said), markup=False, soft_wrap=True)
+        if live:
+            out.print(f"Simulated carriers go on for 8 hours: {self.state_dir / 'live.log'}", markup=False, soft_wrap=True)
