@@ -1,0 +1,1 @@
+"""Questions over ClickHouse, and the verbs that ask them."""

@@ -1,0 +1,54 @@
+-- Consignments with open exceptions of the wanted kinds, the worst first: severity, then hours over the limit.
+-- Hours of what is still going on (overdue, dwell, silent, on_hold) run on to {now}; of the rest they are as decided.
+WITH
+    {now:DateTime64(3, 'UTC')} AS now,
+    arrayMap(
+        e -> (
+            indexOf(['minor', 'major', 'critical'], e.severity),
+            if(
+                e.kind IN ('overdue', 'dwell', 'silent', 'on_hold'),
+                greatest(dateDiff('second', e.start, now) / 3600, 0),
+                ifNull(e.late_h, 0)
+            ),
+            e.kind,
+            e.severity,
+            e.start,
+            e.sentence,
+            e.key
+        ),
+        arrayFilter(e -> e.status = 'open' AND has({kinds:Array(String)}, e.kind), exceptions)
+    ) AS wrong,
+    arrayReverseSort(wrong)[1] AS worst
+SELECT
+    consignment,
+    facility,
+    if(places.name = '', facility, places.name) AS hospital,
+    if(places.zone = '', 'UTC', places.zone) AS zone,
+    worst.6 AS sentence,
+    worst.3 AS exception,
+    worst.4 AS severity,
+    worst.5 AS since,
+    round(worst.2, 1) AS hours_late,
+    arrayDistinct(arrayFilter(kind -> kind != worst.3, wrong.3)) AS also,
+    stage,
+    place,
+    terminal,
+    carrier,
+    vessel,
+    voyage,
+    expected_delivery,
+    expected_basis,
+    tier,
+    arrayMap(item -> (item.category, item.quantity, item.unit), items) AS goods
+FROM (SELECT * FROM journeys FINAL) AS journeys
+LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = journeys.facility
+WHERE notEmpty(wrong)
+    AND ({hospital:String} = '' OR facility = {hospital:String}
+        OR positionCaseInsensitiveUTF8(places.name, {hospital:String}) > 0)
+    AND ({carrier:String} = '' OR carrier = {carrier:String} OR has(parties.code, {carrier:String}))
+    AND ({terminal:String} = '' OR terminal = {terminal:String})
+    AND ({vessel:String} = '' OR positionCaseInsensitiveUTF8(vessel, {vessel:String}) > 0)
+    AND ({item:String} = '' OR has(items.category, {item:String}))
+    AND ({tier:UInt8} = 0 OR tier = {tier:UInt8})
+ORDER BY worst.1 DESC, worst.2 DESC, consignment
+LIMIT {limit:UInt32}

@@ -1,0 +1,58 @@
+-- How each sender's feed does. Lateness: hours from what happened to our hearing of it (actuals of the window).
+-- A repeat is a record of an event that was already there in the same revision.
+WITH {now:DateTime64(3, 'UTC')} AS now, {since:DateTime64(3, 'UTC')} AS since
+SELECT
+    everyone.name_of AS sender,
+    registered.name AS name,
+    if(registered.kind = '', feeds.sender_kind, registered.kind) AS kind,
+    nullIf(greatest(events.last_at, feeds.last_event_at), toDateTime64(0, 3, 'UTC')) AS last_event_at,
+    round(events.day_events / 24, 1) AS events_per_h,
+    if(events.actuals = 0, NULL, round(events.lateness_h, 1)) AS lateness_h,
+    events.events AS events,
+    events.records - events.copies AS repeats,
+    events.unmapped AS unmapped,
+    claimed.events_claimed AS claims,
+    letters.letters AS dead_letters,
+    feeds.silent_since AS silent_since
+FROM
+(
+    SELECT code AS name_of FROM senders FINAL
+    UNION DISTINCT SELECT sender FROM feeds FINAL
+    UNION DISTINCT SELECT DISTINCT sender FROM shipment_events WHERE kind = 'event'
+    UNION DISTINCT SELECT DISTINCT sender FROM dead_letters WHERE kind = 'letter' AND received_at >= since
+) AS everyone
+LEFT JOIN (SELECT * FROM senders FINAL) AS registered ON registered.code = everyone.name_of
+LEFT JOIN (SELECT * FROM feeds FINAL) AS feeds ON feeds.sender = everyone.name_of
+LEFT JOIN
+(
+    SELECT
+        sender,
+        max(received_at) AS last_at,
+        uniqExactIf(event_id, received_at > now - INTERVAL 24 HOUR) AS day_events,
+        uniqExact(event_id) AS events,
+        count() AS records,
+        uniqExact(event_id, revision_at, revision_reader, revision_content) AS copies,
+        uniqExactIf(event_id, NOT mapped) AS unmapped,
+        countIf(classifier = 'actual') AS actuals,
+        quantileExactIf(0.5)(dateDiff('second', occurred_at, received_at), classifier = 'actual') / 3600 AS lateness_h
+    FROM shipment_events
+    WHERE kind = 'event' AND received_at >= since
+    GROUP BY sender
+) AS events ON events.sender = everyone.name_of
+LEFT JOIN
+(
+    SELECT claim.sender AS sender, uniqExact(claim.event_id) AS events_claimed
+    FROM journeys FINAL
+    ARRAY JOIN claims AS claim
+    GROUP BY sender
+) AS claimed ON claimed.sender = everyone.name_of
+LEFT JOIN
+(
+    SELECT sender, uniqExact(letter_id) AS letters
+    FROM dead_letters
+    WHERE kind = 'letter' AND received_at >= since
+    GROUP BY sender
+) AS letters ON letters.sender = everyone.name_of
+WHERE {sender:String} = '' OR everyone.name_of = {sender:String}
+ORDER BY isNull(silent_since), silent_since, last_event_at DESC NULLS LAST, sender
+LIMIT {limit:UInt32}

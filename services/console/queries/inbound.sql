@@ -1,0 +1,35 @@
+-- What is on its way to the hospitals: goods not yet delivered, by item category, unit and local day of expected arrival.
+-- How sure the day is: a sender's estimate, the plan moved by how late it is now, the plan, or only the wish (required_by).
+SELECT
+    toDate(formatDateTime(expected_delivery, '%F', if(places.zone = '', 'UTC', places.zone))) AS day,
+    category,
+    unit,
+    sum(left) AS quantity,
+    sumIf(left, expected_basis = 'estimate') AS by_estimate,
+    sumIf(left, expected_basis = 'plan_and_slip') AS by_slip,
+    sumIf(left, expected_basis = 'plan') AS by_plan,
+    sumIf(left, expected_basis NOT IN ('estimate', 'plan_and_slip', 'plan')) AS by_wish,
+    sumIf(left, notEmpty(open_kinds)) AS in_trouble,
+    uniqExact(consignment) AS consignments
+FROM
+(
+    SELECT
+        *,
+        item.category AS category,
+        item.unit AS unit,
+        item.quantity - least(
+            item.quantity, arraySum(arrayMap(d -> if(d.line = item.line, d.good, 0), delivered))
+        ) AS left
+    FROM (SELECT * FROM journeys FINAL WHERE stage NOT IN ('delivered', 'cancelled') AND expected_delivery IS NOT NULL)
+    ARRAY JOIN items AS item
+) AS journeys
+LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = journeys.facility
+WHERE left > 0
+    AND ({hospital:String} = '' OR facility = {hospital:String}
+        OR positionCaseInsensitiveUTF8(places.name, {hospital:String}) > 0)
+    AND ({item:String} = '' OR category = {item:String})
+    AND expected_delivery < {until:DateTime64(3, 'UTC')}
+GROUP BY day, category, unit
+ORDER BY day, category, unit
+LIMIT {limit:UInt32}
+SETTINGS allow_nonconst_timezone_arguments = 1

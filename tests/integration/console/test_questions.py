@@ -1,0 +1,286 @@
+"""Each question on a real ClickHouse, over a little data made by hand."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from schemas.dead_letter_v1 import EXAMPLES as LETTERS
+from schemas.journey_v1 import Clock, Feed
+from schemas.raw_message_v1 import RawMessage
+from schemas.registers_v1 import Facility, Sender
+from schemas.shipment_event_v1 import EXAMPLES as EVENTS
+from schemas.shipment_event_v1 import ShipmentEvent
+from services.console.questions import DelayedFilter, Questions
+from services.runtime.clickhouse import connect
+from services.runtime.settings import Settings
+from tests.integration.console.conftest import Books
+from tests.unit.sink.examples import UNIT, exception, journey, statement
+
+NOW = datetime(2020, 4, 12, 12, tzinfo=UTC)
+HARBOR = Facility(code="H-HARBOR", kind="hospital", name="Harbor-UCLA Medical Center", zone="America/Los_Angeles")
+TERMINAL = Facility(code="LA-APMT", kind="terminal", name="APM Terminals Pier 400", zone="America/Los_Angeles")
+MAERSK = Sender(code="MAEU", kind="ocean_carrier", name="Maersk")
+
+
+def event(**said: Any) -> ShipmentEvent:
+    example = EVENTS[0]
+    assert isinstance(example, ShipmentEvent)
+    return ShipmentEvent.model_validate(example.model_dump() | {"event_id": uuid.uuid4().hex} | said)
+
+
+def test_delayed_lists_the_worst_first_one_line_a_consignment(books: Books) -> None:
+    books.write(
+        HARBOR,
+        journey("LACDHS-MINOR", exceptions=[exception(severity="minor", late_h=90.0)]),
+        journey(
+            "LACDHS-TWO",
+            exceptions=[
+                exception(severity="major", late_h=18.0),
+                exception(
+                    "overdue", key="overdue:gate_out", severity="critical", start="2020-04-12T00:00:00Z", sentence="Overdue."
+                ),
+                exception("dwell", key="dwell", severity="critical"),
+            ],
+        ),
+        journey("LACDHS-ENDED", exceptions=[exception(status="ended", end="2020-04-12T00:00:00Z")]),
+        journey("LACDHS-DWELL", exceptions=[exception("dwell", key="dwell")]),
+    )
+    rows = Questions(books.client).delayed(DelayedFilter(), NOW)
+    assert [row.consignment for row in rows] == ["LACDHS-TWO", "LACDHS-MINOR"]
+    worst = rows[0]
+    assert (worst.exception, worst.severity, worst.hours_late, worst.sentence) == ("overdue", "critical", 12.0, "Overdue.")
+    assert worst.also == ["late"]
+    assert worst.hospital == "Harbor-UCLA Medical Center"
+    assert worst.zone == "America/Los_Angeles"
+    assert worst.since == datetime(2020, 4, 12, tzinfo=UTC)
+    assert worst.goods == [("n95_respirator", 240_000, "each")]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (DelayedFilter(hospital="H-HARBOR"), {"LACDHS-SEA"}),
+        (DelayedFilter(hospital="harbor-ucla"), {"LACDHS-SEA"}),
+        (DelayedFilter(carrier="LH"), {"LACDHS-AIR"}),
+        (DelayedFilter(terminal="LAX"), {"LACDHS-AIR"}),
+        (DelayedFilter(vessel="maersk"), {"LACDHS-SEA"}),
+        (DelayedFilter(item="glove"), {"LACDHS-AIR"}),
+        (DelayedFilter(tier=1), {"LACDHS-SEA"}),
+        (DelayedFilter(kinds=("silent",)), {"LACDHS-AIR"}),
+        (DelayedFilter(hospital="' OR 1=1 --"), set()),
+        (DelayedFilter(vessel="%' UNION SELECT {now:String}"), set()),
+    ],
+)
+def test_delayed_can_be_narrowed(books: Books, wanted: DelayedFilter, found: set[str]) -> None:
+    books.write(
+        HARBOR,
+        journey("LACDHS-SEA"),
+        journey(
+            "LACDHS-AIR",
+            declared={
+                "items": [{"line": 1, "category": "glove", "quantity": 5, "unit": "box"}],
+                "parties": {"carrier": "LH"},
+                "route": {"mode": "air", "terminal": "LAX", "place_of_delivery": "H-OTHER"},
+                "tier": 2,
+            },
+            terminal="LAX",
+            vessel="LH456",
+            carrier="LH",
+            exceptions=[exception("late"), exception("silent", key="silent")],
+        ),
+    )
+    assert {row.consignment for row in Questions(books.client).delayed(wanted, NOW)} == found
+
+
+def test_the_newest_version_counts(books: Books) -> None:
+    books.write(journey(version=2, exceptions=[]), journey(version=1))
+    questions = Questions(books.client)
+    assert questions.delayed(DelayedFilter(), NOW) == []
+    shown = questions.show("LACDHS-0001")
+    assert shown is not None
+    assert shown.version == 2
+
+
+def test_show_gives_the_whole_journey_and_names_like_it_if_there_is_none(books: Books) -> None:
+    books.write(journey())
+    questions = Questions(books.client)
+    assert questions.show("LACDHS-0001") == journey()
+    assert questions.show("LACDHS-0002") is None
+    assert questions.similar("dhs-00") == ["LACDHS-0001"]
+
+
+def test_the_raw_bytes_behind_an_event_are_those_that_came(books: Books) -> None:
+    body = b"ISA*00\xff\x00~"
+    said = event()
+    books.write(said)
+    books.write_raw(RawMessage(kind="message", sender="MAEU", sha256="ab" * 32), body, offset=17)
+    found = Questions(books.client).raw_of_event(said.event_id)
+    assert found is not None
+    assert (found.payload, found.partition, found.offset, found.position) == (body, 1, 17, "/0")
+    assert Questions(books.client).raw_of_event("00" * 16) is None
+
+
+@pytest.mark.parametrize("typed", ["MRSU4371639", "mrsu 437163-9", "LACDHS-0001", "lacdhs 0001", "PO-77"])
+def test_find_takes_any_reference_however_it_is_typed(books: Books, typed: str) -> None:
+    books.write(journey(declared={"references": [{"kind": "purchase_order", "value": "PO77"}]}))
+    found = Questions(books.client).find(typed)
+    assert [row.consignment for row in found] == ["LACDHS-0001"]
+
+
+def test_find_tells_which_events_nobody_owns(books: Books) -> None:
+    stranger = event(references=[{"kind": "air_waybill", "value": "020-12345675"}], code="RCF")
+    books.write(journey(), event(), stranger, stranger)
+    questions = Questions(books.client)
+    assert [(row.event_id, row.owned) for row in questions.find_events("02012345675")] == [(stranger.event_id, False)]
+    assert [row.owned for row in questions.find_events("MRSU4371639")] == [True]
+
+
+def test_inbound_counts_goods_by_local_day_and_how_sure_it_is(books: Books) -> None:
+    # 2020-04-16T05:00Z is still the 15th in Los Angeles
+    books.write(
+        HARBOR,
+        journey("LACDHS-1", expected_delivery="2020-04-16T05:00:00Z", expected_basis="estimate", exceptions=[]),
+        journey("LACDHS-2", expected_delivery="2020-04-15T20:00:00Z", expected_basis="plan_and_slip"),
+        journey(
+            "LACDHS-3",
+            expected_delivery="2020-04-17T20:00:00Z",
+            expected_basis="required_by",
+            delivered=[{"line": 1, "good": 200_000, "basis": "receipt"}],
+        ),
+        journey("LACDHS-4", stage="delivered"),
+        journey("LACDHS-5", expected_delivery="2020-06-17T20:00:00Z"),
+    )
+    rows = Questions(books.client).inbound(until=NOW + timedelta(days=14))
+    assert [(str(r.day), r.category, r.quantity, r.by_estimate, r.by_slip, r.by_wish, r.in_trouble) for r in rows] == [
+        ("2020-04-15", "n95_respirator", 480_000, 240_000, 240_000, 0, 240_000),
+        ("2020-04-17", "n95_respirator", 40_000, 0, 0, 40_000, 40_000),
+    ]
+    assert Questions(books.client).inbound(until=NOW + timedelta(days=14), hospital="nowhere") == []
+
+
+def test_dwell_measures_what_left_and_what_still_stands(books: Books) -> None:
+    def stay(name: str, came: str, *later: dict[str, Any], **said: Any) -> None:
+        books.write(journey(name, statements=[statement("discharged", came), *later], **said))
+
+    stay("LACDHS-1", "2020-04-01T00:00:00Z", statement("gate_out", "2020-04-02T00:00:00Z"), stage="on_the_road")
+    stay("LACDHS-2", "2020-04-01T00:00:00Z", statement("gate_out", "2020-04-04T00:00:00Z", unit=""), stage="on_the_road")
+    stay("LACDHS-3", "2020-04-01T00:00:00Z", statement("delivered", "2020-04-05T00:00:00Z"), stage="delivered")
+    stay("LACDHS-OLD", "2020-04-02T12:00:00Z")
+    stay("LACDHS-NEW", "2020-04-12T00:00:00Z")
+    stay("LACDHS-GONE-LONG-AGO", "2020-01-01T00:00:00Z", statement("gate_out", "2020-02-01T00:00:00Z"))
+    books.write(TERMINAL)
+    (row,) = Questions(books.client).dwell(NOW, NOW - timedelta(days=30))
+    assert (row.terminal, row.name) == ("LA-APMT", "APM Terminals Pier 400")
+    assert (row.left_count, row.median_h, row.p90_h) == (3, 72.0, 96.0)
+    assert (row.standing, row.oldest_h, row.oldest_consignment, row.oldest_unit) == (2, 240.0, "LACDHS-OLD", UNIT)
+
+
+def test_feeds_tell_lateness_repeats_claims_and_silence(books: Books) -> None:
+    hour = timedelta(hours=1)
+    first = event(occurred_at=NOW - 4 * hour, received_at=NOW - 2 * hour)
+    letter = LETTERS[0].model_copy(update={"received_at": NOW - hour})
+    books.write(
+        MAERSK,
+        first,
+        first,
+        event(occurred_at=NOW - 7 * hour, received_at=NOW - hour, mapped=False, milestone=None),
+        event(occurred_at=NOW - 200 * hour, received_at=NOW - 199 * hour),
+        event(sender="HBRT", occurred_at=NOW, received_at=NOW),
+        letter,
+        letter,
+        journey(
+            claims=[
+                {
+                    "event_id": "aa" * 16,
+                    "sender": "HBRT",
+                    "code": "X3",
+                    "occurred_at": "2020-04-12T00:00:00Z",
+                    "received_at": "2020-04-12T00:00:00Z",
+                }
+            ]
+        ),
+        Feed(
+            consignment="feed:MAEU",
+            sender="MAEU",
+            sender_kind="ocean_carrier",
+            version=1,
+            cause="live",
+            at=NOW,
+            last_event_at=NOW - hour,
+            silent_after_h=6,
+            exceptions=(journey().exceptions[0].model_copy(update={"kind": "silent", "key": "silent"}),),
+        ),
+    )
+    rows = {row.sender: row for row in Questions(books.client).feeds(NOW, NOW - timedelta(days=7))}
+    maersk = rows["MAEU"]
+    assert (maersk.name, maersk.kind) == ("Maersk", "ocean_carrier")
+    assert maersk.last_event_at == NOW - hour
+    assert (maersk.events, maersk.repeats, maersk.unmapped, maersk.dead_letters, maersk.claims) == (2, 1, 1, 1, 0)
+    assert maersk.events_per_h == pytest.approx(0.1)
+    assert maersk.lateness_h == 2.0
+    assert maersk.silent_since == datetime(2020, 4, 11, 12, tzinfo=UTC)
+    assert rows["HBRT"].claims == 1
+    assert rows["HBRT"].silent_since is None
+
+
+def test_unmatched_events_are_those_whose_references_no_consignment_has(books: Books) -> None:
+    lost = [{"kind": "container", "value": "TGHU9999997"}]
+    books.write(
+        journey(),
+        event(),
+        event(references=lost, received_at=NOW),
+        event(references=lost, code="EQUIPMENT/GTOT", received_at=NOW),
+        event(references=[{"kind": "seal", "value": "S1"}]),
+        event(references=[{"kind": "consignment", "value": "LACDHS-0001"}]),
+        event(references=[*lost, {"kind": "bill_of_lading", "value": "MAEU203990011"}]),
+        event(references=lost, retracted=True),
+    )
+    rows = Questions(books.client).unmatched(NOW - timedelta(days=7))
+    assert [(row.sender, row.kind, row.value, row.events) for row in rows] == [("MAEU", "container", "TGHU9999997", 2)]
+    assert set(rows[0].codes) == {"EQUIPMENT/DISC", "EQUIPMENT/GTOT"}
+
+
+def test_dead_letters_are_listed_once_each(books: Books) -> None:
+    books.write(LETTERS[0], LETTERS[0])
+    questions = Questions(books.client)
+    assert [letter.reason for letter in questions.dead_letters()] == ["not_json"]
+    assert questions.dead_letters(sender="HBRT") == []
+
+
+def test_as_of_is_the_least_clock_and_unknown_until_all_have_one(books: Books) -> None:
+    questions = Questions(books.client)
+    assert questions.as_of() is None
+    books.write(Clock(consignment="clock:0", version=1, ticks={"0/shipment.events.v1/0": NOW}))
+    books.write(Clock(consignment="clock:1", version=1, ticks={"0/shipment.events.v1/0": NOW + timedelta(hours=1)}))
+    assert questions.as_of() == NOW
+    books.write(Clock(consignment="clock:2", version=1))
+    assert questions.as_of() is None
+
+
+def test_the_reader_may_ask_everything_and_write_nothing(console_settings: Settings) -> None:
+    from services.runtime.clickhouse import Refused
+    from services.sink import migrate
+
+    migrate.apply(console_settings)
+    client = connect(console_settings, "reader")
+    questions = Questions(client)
+    questions.as_of()
+    questions.facilities()
+    questions.delayed(DelayedFilter(), NOW)
+    questions.show("LACDHS-0001")
+    questions.similar("x")
+    questions.raw_of_event("00" * 16)
+    questions.find("X")
+    questions.find_events("X")
+    questions.inbound(NOW)
+    questions.dwell(NOW, NOW)
+    questions.feeds(NOW, NOW)
+    questions.unmatched(NOW)
+    questions.dead_letters()
+    with pytest.raises(Refused):
+        client.execute("INSERT INTO senders (code) VALUES ('X')")
+    client.close()
