@@ -54,8 +54,12 @@ def _least_first(event: Event) -> tuple[float, int, int]:
 
 
 def linking_references(event: Event) -> list[Ref]:
-    """The references by which an event can find a consignment."""
-    return [ref for ref in event.references if ref.kind in LINKING_KINDS]
+    """The references by which an event can find a consignment.
+
+    A voyage only where nothing else is named: what is said of another's container is not about all on board.
+    """
+    named = [ref for ref in event.references if ref.kind in LINKING_KINDS]
+    return [ref for ref in named if ref.kind != "voyage"] or named
 
 
 class EventStore(Protocol):

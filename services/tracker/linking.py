@@ -279,9 +279,9 @@ class _Linking:
         for ref in mine:
             if ref.kind in WINDOWED_KINDS and ref.kind != "voyage" and self.window(ref).holds(event):
                 return ref
-        if not units and not documents:
+        if all(ref.kind == "voyage" for ref in named):
             for ref in mine:
-                if ref.kind == "voyage" and self.window(ref).holds(event):
+                if self.window(ref).holds(event):
                     return ref
         return None
 
