@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
@@ -363,6 +365,7 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT; requests under way get 5 s to finish."""
     settings = IngestSettings.load()
     logs.setup("api", settings.log_level)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once it has shut down
     uvicorn.run(
         assemble(settings),
         host=settings.api_host,

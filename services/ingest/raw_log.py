@@ -26,6 +26,7 @@ from services.runtime.settings import Settings
 PENDING_BYTES = 64 * MIB
 DELIVERY_TIMEOUT_S = 8.0  # longer than a broker's restart takes to elect; shorter than clients wait
 _POLL_S = 0.1
+_PAUSE_S = 2.0
 _ANY_PARTITION = -1  # librdkafka's PARTITION_UA: by the key
 
 
@@ -50,6 +51,7 @@ class RawLog:
         self._pending = 0
         self._pending_bytes = 0
         self._away = False
+        self._try_again_s = 0.0
         self._producer = self._new_producer()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="raw-log", daemon=True)
@@ -92,20 +94,21 @@ class RawLog:
     ) -> Appended:
         """Append one record; returns when it is acknowledged, raises Away if it is not in time.
 
-        While Kafka is away only one record at a time is tried; the others are refused at once.
+        While Kafka is away one record at a time is tried, with a pause after each; the others are refused at once.
         """
         size = len(value)
         if self._pending_bytes + size > PENDING_BYTES:
             raise Away("too much waits for Kafka already")
-        if self._away and self._pending > 0:
-            raise Away("Kafka does not answer")
         loop = asyncio.get_running_loop()
+        if self._away and (self._pending > 0 or loop.time() < self._try_again_s):
+            raise Away("Kafka does not answer")
         done: asyncio.Future[Appended] = loop.create_future()
 
         def settle(error: KafkaError | None, message: Message) -> None:
             self._pending -= 1
             self._pending_bytes -= size
             self._away = error is not None
+            self._try_again_s = loop.time() + _PAUSE_S
             if done.done():  # the request was given up meanwhile
                 return
             if error is not None:

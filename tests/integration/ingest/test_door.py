@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -17,7 +17,12 @@ from services.runtime.wire import raw_meta
 from tests.integration.ingest.conftest import Api, Process, add_sender, eventually
 from tests.integration.ingest.records import read_all
 from tests.stack import Kafka
-from tests.unit.ingest.test_api import DCSA_EVENT, DECLARATION, OWN_EVENT, signed
+from tests.unit.ingest import test_api
+from tests.unit.ingest.test_api import DECLARATION, signed
+
+YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).isoformat()  # the time fence is relative to the broker's clock
+OWN_EVENT = test_api.OWN_EVENT | {"occurred_at": YESTERDAY}
+DCSA_EVENT = test_api.DCSA_EVENT | {"eventDateTime": YESTERDAY, "eventCreatedDateTime": YESTERDAY}
 
 
 def post(api: Api, path: str, headers: dict[str, str], **body: Any) -> httpx.Response:
