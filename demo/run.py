@@ -31,7 +31,7 @@ from services.runtime.settings import Settings, SettingsError
 MARKER = "demo.json"
 CALLBACK_SENDER = "ONEY"
 """Pushes by DCSA callback once live; a callback cannot say when a message was received, so its history goes by key."""
-SCOPES = ("push", "register", "backfill")
+SCOPES, OPERATOR_SCOPES = "push,register,backfill", "operator,push,register"
 PATIENCE_S = 300.0
 STEADY_S = 20.0
 """Without any change for this long, what is missing is missing."""
@@ -164,50 +164,72 @@ class _Run:
         talk: dict[str, object] = {"stdout": sys.stderr} | options
         return subprocess.Popen(command, env=environment, text=True, **talk)  # type: ignore[call-overload,no-any-return]  # noqa: S603  # our own verbs
 
-    def ask(self, *verb: str) -> str:
-        """What a verb says; raises Stop if it fails."""
-        process = self.start(*verb, stdout=subprocess.PIPE)
-        said, _ = process.communicate()
-        if process.returncode != 0:
-            raise Stop(f"`lovla {' '.join(verb)}` failed; its own words stand above")
+    def ask(self, *verbs: tuple[str, ...]) -> list[str]:
+        """What verbs say, run side by side; raises Stop if one fails."""
+        running = [self.start(*verb, stdout=subprocess.PIPE) for verb in verbs]
+        said = [process.communicate()[0] for process in running]
+        for verb, process in zip(verbs, running, strict=True):
+            if process.returncode != 0:
+                raise Stop(f"`lovla {' '.join(verb)}` failed; its own words stand above")
         return said
 
     def registers(self) -> None:
         """Facilities, senders with their keys, the callback: through the same verbs that a user has."""
         self.step("registering facilities and senders, making keys")
-        self.ask("facilities", "import", str(world.DATA / "facilities.csv"))
         header, *rows = (world.DATA / "senders.csv").read_text(encoding="utf-8").splitlines()
         operators = [row for row in rows if row.split(",")[1] == "operator"]
+        verbs: list[tuple[str, ...]] = [("facilities", "import", str(world.DATA / "facilities.csv"))]
         for name, chosen, scopes in (
             ("senders.csv", [row for row in rows if row not in operators], SCOPES),
-            ("operators.csv", operators, ("operator", "push", "register")),
+            ("operators.csv", operators, OPERATOR_SCOPES),
         ):
             file = self.state_dir / name
             file.write_text("\n".join([header, *chosen]) + "\n", encoding="utf-8")
-            self.ask("carriers", "import", str(file), "--keys", *(part for scope in scopes for part in ("--scope", scope)))
-        said = json.loads(self.ask("carriers", "callback", CALLBACK_SENDER, "--json"))
-        kept = {"path": said["path"], "subscription_id": said["subscription_id"], "secret": said["secret"]}
+            verbs.append(("carriers", "import", str(file), "--keys", "--scope", scopes))
+        self.ask(*verbs)
+        (said,) = self.ask(("carriers", "callback", CALLBACK_SENDER, "--json"))
+        told = json.loads(said)
+        kept = {"path": told["path"], "subscription_id": told["subscription_id"], "secret": told["secret"]}
         file = self.state_dir / "callback.json"
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             json.dump(kept, out)
 
     async def push(self, settings: Settings, made: Demo) -> datetime:
-        """Load begin, the history, load end; the moment after which the pipeline's time must have come."""
+        """Load begin, the history, load end; the moment after which the pipeline's time must have come.
+
+        What carriers told goes first, registrations when it is read: so a consignment is judged once, on all its news, and
+        nobody is told of an overdue that half a history seems to show. The journeys would end the same in any order.
+        """
         pusher = Pusher(_address(settings), _keys(self.state_dir), _callbacks(self.state_dir))
+        news = [m for m in made.messages if m.kind == "message"]
+        declared = [m for m in made.messages if m.kind != "message"]
         try:
+            await pusher.operate("/v1/load/begin", world.OPERATOR)
             with self.bar() as progress:
                 bar = progress.add_task("pushing", total=len(made.messages))
 
                 def done(_: Message) -> None:
                     progress.advance(bar)
 
-                await pusher.operate("/v1/load/begin", world.OPERATOR)
-                await pusher.push_all(made.messages, backfill=True, done=done)
-                loaded_at = _now()
-                await pusher.operate("/v1/load/end", world.OPERATOR)
+                await pusher.push_all(news, backfill=True, done=done)
+                self.step("waiting until all of it is read")
+                await asyncio.to_thread(self.await_readers)
+                await pusher.push_all(declared, backfill=True, done=done)
+            loaded_at = _now()
+            await pusher.operate("/v1/load/end", world.OPERATOR)
         finally:
             await pusher.close()
         return loaded_at
+
+    def await_readers(self) -> None:
+        """Until no group is behind on what the tracker stands on. Raises Stop if that takes too long."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            process = self.start("status", "--json", stdout=subprocess.PIPE)
+            lags = json.loads(process.communicate()[0] or "{}").get("lags", [])
+            if lags and all(lag["behind"] == 0 for lag in lags if lag["group"].startswith(("ingest.", "tracker"))):
+                return
+        raise Stop(f"the readers did not get through the history in {PATIENCE_S:.0f} s; see `lovla status` and the logs")
 
     def bar(self) -> Progress:
         columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

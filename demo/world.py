@@ -35,8 +35,8 @@ FEED_LIMIT_H = 24.0
 
 PERIOD_H: dict[SenderKind, int] = {
     "ocean_carrier": 12,
-    "terminal": 8,
-    "airline": 4,
+    "terminal": 12,
+    "airline": 6,
     "trucker": 2,
     "consignee": 2,
     "buyer": 24,
