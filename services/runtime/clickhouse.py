@@ -21,7 +21,8 @@ from clickhouse_driver.errors import ServerException
 from services.runtime.settings import Settings
 
 TIMEOUT_S = 20.0
-"""The driver's own default is 300 s: too long to stand before an unknown outcome."""
+"""How long the server may be silent; the driver's own default, 300 s, is too long to stand before an unknown outcome. A server
+at work is not silent (it reports progress), so the writer also asks it to give up after this time."""
 
 MAX_BLOCK_ROWS = 1_000_000
 """Under the driver's insert_block_size (1,048,576): more rows would be sent as two blocks."""
@@ -102,7 +103,16 @@ class ClickHouse(Protocol):
 class DriverClickHouse:
     """The native protocol by clickhouse-driver; one connection a thread, opened at first use."""
 
-    def __init__(self, host: str, port: int, database: str, user: str, password: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        database: str,
+        user: str,
+        password: str,
+        timeout_s: float = TIMEOUT_S,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
         self._options: dict[str, Any] = {
             "host": host,
             "port": port,
@@ -113,7 +123,8 @@ class DriverClickHouse:
             "connect_timeout": min(5.0, timeout_s),
             "send_receive_timeout": timeout_s,
             "sync_request_timeout": min(5.0, timeout_s),
-            "settings": {"server_side_params": True},  # the server substitutes: no text of ours is ever spliced into SQL
+            # the server substitutes parameters: no text of ours is ever spliced into SQL
+            "settings": {"server_side_params": True, **(settings or {})},
         }
         self._where = f"ClickHouse at {host}:{port}"
         self._local = threading.local()
@@ -209,4 +220,6 @@ def connect(settings: Settings, user: User, timeout_s: float = TIMEOUT_S) -> Cli
         user,
         password.get_secret_value(),
         timeout_s,
+        # the reader's own limits stand in its profile, which it may not change; a migration takes the time it takes
+        {"max_execution_time": int(timeout_s)} if user == "writer" else {},
     )

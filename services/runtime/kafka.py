@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -30,7 +31,7 @@ class TopicMissing(Exception):
     """A topic is not declared on the broker."""
 
 
-def _common(settings: Settings, client_id: str) -> dict[str, object]:
+def _common(settings: Settings, client_id: str) -> dict[str, Any]:
     def error_cb(error: KafkaError) -> None:
         metrics.counter("lovla_kafka_errors_total", client=client_id, error=error.name()).inc()
         log.warning("kafka.error", client=client_id, error=error.name(), text=error.str(), fatal=error.fatal())
@@ -47,7 +48,7 @@ def _common(settings: Settings, client_id: str) -> dict[str, object]:
     }
 
 
-def producer_config(settings: Settings, client_id: str) -> dict[str, object]:
+def producer_config(settings: Settings, client_id: str) -> dict[str, Any]:
     """For records that must not be lost: acknowledged, in order, without repeats, and with a bounded queue."""
     return _common(settings, client_id) | {
         "enable.idempotence": True,
@@ -62,7 +63,7 @@ def producer_config(settings: Settings, client_id: str) -> dict[str, object]:
     }
 
 
-def transactional_config(settings: Settings, client_id: str, transactional_id: str) -> dict[str, object]:
+def transactional_config(settings: Settings, client_id: str, transactional_id: str) -> dict[str, Any]:
     """For the loop. A record cannot outlive its transaction, so both have the same time."""
     return producer_config(settings, client_id) | {
         "transactional.id": transactional_id,
@@ -71,7 +72,7 @@ def transactional_config(settings: Settings, client_id: str, transactional_id: s
     }
 
 
-def consumer_config(settings: Settings, client_id: str, group: str) -> dict[str, object]:
+def consumer_config(settings: Settings, client_id: str, group: str) -> dict[str, Any]:
     """Committed records only, from the earliest, committed by hand. For assign() or for subscribe(); the latter adds
     `group_config`. `group` is always needed by the client, and means nothing to one that assigns and never commits."""
     return _common(settings, client_id) | {
@@ -86,7 +87,7 @@ def consumer_config(settings: Settings, client_id: str, group: str) -> dict[str,
     }
 
 
-def group_config(settings: Settings) -> dict[str, object]:
+def group_config(settings: Settings) -> dict[str, Any]:
     """How a subscribing consumer shares partitions with others. In the `consumer` protocol the broker sets the times."""
     if settings.group_protocol == "consumer":
         return {"group.protocol": "consumer", "max.poll.interval.ms": 300_000}
@@ -111,7 +112,7 @@ def consumer(settings: Settings, client_id: str, group: str) -> Consumer:
 
 def admin(settings: Settings) -> AdminClient:
     """For declaring topics and asking about groups."""
-    return AdminClient({"bootstrap.servers": settings.kafka})
+    return AdminClient(_common(settings, "lovla-admin"))
 
 
 def partitions(client: Consumer | Producer, topic: str, timeout_s: float = REQUEST_TIMEOUT_S) -> list[int]:
@@ -127,10 +128,12 @@ def end_offset(settings: Settings, topic: str, partition: int, timeout_s: float 
 
     A client that reads committed is told the last *stable* offset instead, which lies before the records of a transaction that
     is not yet settled: who stops there loses the last batch (KAFKA-10167). So this asks with a client that reads all.
+    Raises TopicMissing, KafkaException.
     """
     client = Consumer(consumer_config(settings, "lovla-watermark", "lovla-watermark") | {"isolation.level": "read_uncommitted"})
     until = time.monotonic() + timeout_s
     try:
+        partitions(client, topic, timeout_s)
         while True:
             try:
                 return client.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)[1]

@@ -35,14 +35,8 @@ def _strike(_logger: object, _method: str, event: MutableMapping[str, Any]) -> M
     return struck
 
 
-def setup(service: str, level: str = "INFO") -> None:
-    """Called once by each process's entry point. Every line carries `service`."""
-
-    def named(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        event["service"] = service
-        return event
-
-    shared: list[structlog.typing.Processor] = [
+def _chain() -> list[structlog.typing.Processor]:
+    return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -50,21 +44,24 @@ def setup(service: str, level: str = "INFO") -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        named,
         _strike,  # last, so that it sees tracebacks too
     ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+
+
+def setup(service: str, level: str = "INFO") -> None:
+    """Called once by each service's entry point. Every line carries `service`."""
+
+    def named(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["service"] = service
+        return event
+
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=_chain(),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                named,
                 structlog.processors.JSONRenderer(default=str),
             ],
         )
@@ -77,6 +74,12 @@ def setup(service: str, level: str = "INFO") -> None:
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger; `log.info("event.name", field=value)`."""
-    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    """A logger; `log.info("event.name", field=value)`. Stands on the standard library's logging: without setup() (a CLI verb,
+    a test) warnings go to stderr as they are, and nothing ever goes to stdout."""
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logging.getLogger(name),
+        processors=[structlog.stdlib.filter_by_level, *_chain(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
     return logger

@@ -150,9 +150,10 @@ class RegisterView(Generic[M]):
 def write(producer: Producer, topic: str, key: str, record: BaseModel | None, timeout_s: float = ACK_TIMEOUT_S) -> int:
     """Set a key (None: remove it) and wait until Kafka has it; returns the record's offset.
 
-    Raises KafkaException if Kafka refuses it, TimeoutError if it does not answer (then it may or may not have it; writing the
-    same again does no harm), BufferError if too much is waiting already.
+    Raises TopicMissing, KafkaException if Kafka refuses it, BufferError if too much is waiting already, TimeoutError if it does
+    not answer (then it may or may not have it; writing the same again does no harm).
     """
+    kafka.partitions(producer, topic)  # the producer itself would wait half a minute for a topic that does not exist
     outcome: list[tuple[KafkaError | None, Message]] = []
     value = None if record is None else wire.dump(record)
     headers = (
