@@ -142,7 +142,7 @@ class Zone:
 def zone_of(place: Place | None, registers: Registers, state: str | None = None) -> Zone:
     """The zone of `place`, UTC if nothing tells; `state`: of the US, where the message names one."""
     if place is not None:
-        for found in (_by_register(place, registers), _by_codes(place), _by_region(place, registers, state)):
+        for found in (_by_facility(place, registers), _by_codes(place, registers), _by_region(place, registers, state)):
             if found is not None:
                 return found
     return Zone(ZoneInfo("UTC"), "UTC", "an unknown place")
@@ -180,24 +180,22 @@ def zone_near(latitude: float, longitude: float) -> Zone:
     return Zone(ZoneInfo(nearest["tz"]), nearest["tz"], f"{nearest['iata']}, the nearest airport")
 
 
-def _by_register(place: Place, registers: Registers) -> Zone | None:
-    keys = (
-        (registers.facilities, place.facility),
-        (registers.by_iata, place.iata),
-        (registers.by_unlocode, place.unlocode),
-    )
-    for index, key in keys:
+def _by_facility(place: Place, registers: Registers) -> Zone | None:
+    for index, key in ((registers.facilities, place.facility), (registers.by_iata, place.iata)):
         known = index.get(key) if key else None
         if known is not None:
             return _zone(known.zone, known.code)
     return None
 
 
-def _by_codes(place: Place) -> Zone | None:
+def _by_codes(place: Place, registers: Registers) -> Zone | None:
     if place.iata and place.iata in _airports():
         return _zone(_airports()[place.iata]["tz"], place.iata)
     if not place.unlocode:
         return None
+    known = registers.by_unlocode.get(place.unlocode)
+    if known is not None and (found := _zone(known.zone, known.code)) is not None:
+        return found
     if place.unlocode in _PORT_ZONES:
         return _zone(_PORT_ZONES[place.unlocode], place.unlocode)
     country, letters = place.unlocode[:2], place.unlocode[2:]

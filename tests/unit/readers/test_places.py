@@ -1,0 +1,57 @@
+"""Which zone a place keeps: by our register, its airport, its country; UTC if nothing tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.registers_v1 import Facility
+from schemas.shipment_event_v1 import Place
+from services.ingest.places import facility_by_smdg, locode_of_airport, zone_near, zone_of
+from services.ingest.readers import Registers
+from tests.unit.readers.helpers import REGISTERS
+
+
+@pytest.mark.parametrize(
+    ("place", "state", "zone"),
+    [
+        (Place(facility="LA-APMT"), None, "America/Los_Angeles"),
+        (Place(iata="FRA"), None, "Europe/Berlin"),
+        (Place(unlocode="USLGB"), None, "America/Los_Angeles"),
+        (Place(unlocode="CNYTN"), None, "Asia/Shanghai"),
+        (Place(unlocode="MXZLO"), None, "America/Mexico_City"),
+        (Place(unlocode="JPTYO"), None, "Asia/Tokyo"),
+        (Place(name="Los Angeles"), None, "America/Los_Angeles"),
+        (Place(name="BOISE", country="US"), "ID", "America/Denver"),
+        (Place(country="SG"), None, "Asia/Singapore"),
+        (Place(unlocode="USZZZ"), None, "UTC"),
+        (Place(country="US"), None, "UTC"),
+        (None, None, "UTC"),
+    ],
+)
+def test_a_place_has_the_zone_of_what_is_known_of_it(place: Place | None, state: str | None, zone: str) -> None:
+    assert zone_of(place, REGISTERS, state).name == zone
+
+
+def test_a_locode_whose_letters_are_an_airport_of_another_country_is_not_that_airport() -> None:
+    assert zone_of(Place(unlocode="SGLAX"), Registers.empty()).name == "Asia/Singapore"
+
+
+def test_a_facility_with_a_zone_that_does_not_exist_does_not_break_reading() -> None:
+    registers = Registers.of([], [Facility(code="X", kind="terminal", name="X", unlocode="USLAX", zone="No/Where")])
+
+    assert zone_of(Place(facility="X", unlocode="USLAX"), registers).name == "America/Los_Angeles"
+
+
+def test_an_airport_code_becomes_a_locode_by_the_register_or_the_table_only() -> None:
+    assert locode_of_airport("LAX", REGISTERS) == "USLAX"
+    assert locode_of_airport("XXX", REGISTERS) is None
+
+
+def test_a_terminal_code_counts_within_its_port_only() -> None:
+    assert facility_by_smdg("PIER4", "USLAX", REGISTERS) == REGISTERS.facilities["LA-APMT"]
+    assert facility_by_smdg("PIER4", "USLGB", REGISTERS) is None
+
+
+def test_a_point_has_the_zone_of_the_nearest_airport() -> None:
+    assert zone_near(34.05, -118.25).name == "America/Los_Angeles"
+    assert zone_near(-17.7, 179.99).name == "Pacific/Fiji"
