@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from schemas.journey_v1 import Journey
 from schemas.words import LINKING_KINDS
@@ -283,12 +283,7 @@ class Questions:
         """The rows of queries/NAME.sql; its columns must be the row's fields."""
         found = self._clickhouse.query(sql(name), params)
         names = [field.name for field in fields(row)]  # type: ignore[arg-type]  # R is one of the dataclasses above
-        return [row(**{name: _value(line[name]) for name in names}) for line in found]
-
-
-def _value(value: Any) -> Any:
-    """ClickHouse's tuples and numbers as they are."""
-    return value
+        return [row(**{name: line[name] for name in names}) for line in found]
 
 
 def letters_and_digits(text: str) -> str:

@@ -64,9 +64,9 @@ def console_settings(clickhouse: ClickHouseServer) -> Settings:
         clickhouse_host=clickhouse.host,
         clickhouse_port=clickhouse.port,
         clickhouse_http_port=clickhouse.http_port,
-        clickhouse_admin_password=clickhouse.passwords.admin,  # type: ignore[arg-type]  # pydantic makes it a secret
-        clickhouse_reader_password=clickhouse.passwords.reader,  # type: ignore[arg-type]
-        clickhouse_writer_password=clickhouse.passwords.writer,  # type: ignore[arg-type]
+        clickhouse_admin_password=clickhouse.passwords.admin,
+        clickhouse_reader_password=clickhouse.passwords.reader,
+        clickhouse_writer_password=clickhouse.passwords.writer,
     )
 
 

@@ -1,0 +1,387 @@
+"""`lovla delayed | show | find | inbound | dwell | feeds | unmatched | dead-letters`: questions for people and machines.
+
+Tables show local times: of the hospital where there is one, else UTC, or of `--zone`; JSON is always UTC, one object a line.
+"Now" is the pipeline's own time, so that an outage of ours makes nothing look late.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
+
+import typer
+
+from schemas.words import EXCEPTION_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from rich.table import Table
+
+    from services.console.questions import Questions
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, times in UTC.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many lines.")]
+Zone = Annotated[str | None, typer.Option("--zone", help="IANA time zone of the times shown.")]
+Hospital = Annotated[str, typer.Option("--hospital", help="Its code, or a part of its name.")]
+Item = Annotated[str, typer.Option("--item", help="Item category, for example n95_respirator.")]
+Days = Annotated[int, typer.Option("--days", min=1, max=400, help="The window, in days.")]
+Carrier = Annotated[str, typer.Option("--carrier", help="The sender's code.")]
+
+PIPED_WIDTH = 240
+"""Columns when nobody's terminal says how wide it is: lines are not folded for a reader that is a program."""
+
+UNPACKED_MOST_BYTES = 20 * 1024 * 1024
+"""What ingest allows after decompression."""
+
+_NO_TABLE, _NO_DATABASE, _NO_ACCESS = 60, 81, 497
+
+
+class Stop(Exception):
+    """The verb cannot go on; the text is one sentence that says what to do."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the questions to the `lovla` command."""
+    for name, verb in (
+        ("delayed", delayed),
+        ("show", show),
+        ("find", find),
+        ("inbound", inbound),
+        ("dwell", dwell),
+        ("feeds", feeds),
+        ("unmatched", unmatched),
+        ("dead-letters", dead_letters),
+    ):
+        app.command(name)(verb)
+
+
+def _told(verb: Callable[P, None]) -> Callable[P, None]:
+    """Errors that a user can mend become one sentence on stderr and exit code 1."""
+
+    @wraps(verb)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        from services.runtime.clickhouse import ClickHouseError, OutcomeUnknown
+        from services.runtime.settings import SettingsError
+
+        try:
+            verb(*args, **kwargs)
+        except OutcomeUnknown:
+            typer.echo(
+                "lovla: ClickHouse does not answer; is the stack up? See `lovla status`, or start it: `lovla up`.", err=True
+            )
+        except ClickHouseError as error:
+            if error.code in (_NO_TABLE, _NO_DATABASE, _NO_ACCESS):
+                typer.echo("lovla: ClickHouse has not all of our tables; run `lovla migrate apply`.", err=True)
+            else:
+                typer.echo(f"lovla: {error}", err=True)
+        except (Stop, SettingsError, ValueError) as error:
+            typer.echo(f"lovla: {error}", err=True)
+        else:
+            return
+        raise typer.Exit(1)
+
+    return run
+
+
+@contextmanager
+def _questions() -> Iterator[Questions]:
+    from services.console.questions import Questions
+    from services.runtime.clickhouse import connect
+    from services.runtime.settings import Settings
+
+    client = connect(Settings.load(), "reader")
+    try:
+        yield Questions(client)
+    finally:
+        client.close()
+
+
+def _now(questions: Questions) -> tuple[datetime, str]:
+    """The pipeline's time, and a line about it."""
+    from services.runtime.clock import SystemClock
+
+    moment = questions.as_of()
+    if moment is None:
+        return SystemClock().now(), "the pipeline has no time yet; this machine's clock is taken"
+    return moment, f"as of {moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _print(table: Table, *notes: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPED_WIDTH)
+    console.print(table)
+    for note in notes:
+        console.print(Text(note, style="dim"))
+
+
+def _lines(rows: Sequence[object]) -> None:
+    from services.console.render import as_json
+
+    for row in rows:
+        typer.echo(as_json(row))
+
+
+def _cut(rows: list[R], limit: int) -> tuple[list[R], str]:
+    """Questions are asked for one line more than wanted, to know whether there are more."""
+    if len(rows) <= limit:
+        return rows, f"{len(rows)} {'line' if len(rows) == 1 else 'lines'}"
+    return rows[:limit], f"the first {limit} lines; there are more, see --limit"
+
+
+@_told
+def delayed(
+    hospital: Hospital = "",
+    carrier: Annotated[str, typer.Option("--carrier", help="Code of the carrier or of any party.")] = "",
+    terminal: Annotated[str, typer.Option("--terminal", help="Facility code of the terminal or airport.")] = "",
+    vessel: Annotated[str, typer.Option("--vessel", help="A part of the vessel's name, or of the flight.")] = "",
+    item: Item = "",
+    tier: Annotated[int, typer.Option("--tier", min=0, max=5, help="Priority tier, 1 to 5.")] = 0,
+    exception: Annotated[
+        list[str] | None, typer.Option("--exception", help="This kind of exception only; may be given more than once.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every kind of open exception, not only delays.")] = False,
+    limit: Limit = 50,
+    zone: Zone = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is late or will be, worst first: by severity, then by hours over the limit."""
+    from services.console import render
+    from services.console.questions import DELAY_KINDS, DelayedFilter
+
+    for kind in exception or ():
+        if kind not in EXCEPTION_KINDS:
+            raise Stop(f"{kind} is no kind of exception; there are {', '.join(EXCEPTION_KINDS)}")
+    kinds = tuple(exception or (EXCEPTION_KINDS if everything else DELAY_KINDS))
+    wanted = DelayedFilter(kinds, hospital, carrier, terminal, vessel, item, tier)
+    local = render.zone_of(zone)
+    with _questions() as questions:
+        now, as_of = _now(questions)
+        rows, note = _cut(questions.delayed(wanted, now, limit + 1), limit)
+    if as_json:
+        _lines(rows)
+    elif not rows:
+        what = "No such exception is open" if everything or exception else "No such consignment is late, or is going to be"
+        typer.echo(f"{what}; {as_of}.")
+    else:
+        _print(render.delayed(rows, local), f"{note}; {as_of}; times in {zone or 'each hospital’s own zone'}")
+
+
+@_told
+def show(
+    consignment: Annotated[str, typer.Argument(help="The consignment's id, for example LACDHS-0001.")] = "",
+    raw: Annotated[str | None, typer.Option("--raw", help="Print the bytes behind this event id, and nothing else.")] = None,
+    zone: Zone = None,
+    as_json: AsJson = False,
+) -> None:
+    """All that is known of one consignment, down to the bytes that somebody sent."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from services.console import render
+
+    local = render.zone_of(zone)
+    with _questions() as questions:
+        if raw is not None:
+            _print_raw(questions, raw, as_json)
+            return
+        if not consignment:
+            raise Stop("say which consignment, or an event with --raw")
+        journey = questions.show(consignment)
+        if journey is None:
+            near = questions.similar(consignment)
+            hint = f"did you mean {', '.join(near)}?" if near else "`lovla find` looks through all references"
+            raise Stop(f"no consignment {consignment} is known; {hint}")
+        places = questions.facilities()
+    if as_json:
+        typer.echo(journey.model_dump_json(exclude_none=True))
+        return
+    hospital = places.get(journey.declaration.route.place_of_delivery or "")
+    local = local or render.known_zone(hospital.zone if hospital else "UTC")
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPED_WIDTH)
+    for line in render.journey_heading(journey, places, local):
+        console.print(Text(line))
+    for table in render.journey_tables(journey, local):
+        console.print()
+        console.print(table)
+
+
+def _print_raw(questions: Questions, event_id: str, as_json: bool) -> None:
+    import base64
+    import json
+
+    found = questions.raw_of_event(event_id)
+    if found is None:
+        raise Stop(f"no event {event_id} is known; `lovla show CONSIGNMENT` lists event ids")
+    if not found.sha256:
+        raise Stop(f"the raw message at {found.partition}/{found.offset} has not come yet; try again in some seconds")
+    payload = found.payload.encode() if isinstance(found.payload, str) else found.payload
+    if found.content_encoding == "gzip":
+        payload = _unpacked(payload)
+    where = f"raw.messages.v1 {found.partition}/{found.offset}"
+    if as_json:
+        names = ("sender", "standard", "code", "position", "partition", "offset", "sha256", "content_type")
+        said = {name: getattr(found, name) for name in names}
+        typer.echo(json.dumps({**said, "payload_base64": base64.b64encode(payload).decode()}))
+        return
+    about = f"{found.sender} {found.standard} {found.code}, at {found.position} of {where}, sha256 {found.sha256}"
+    typer.echo(about, err=True)
+    sys.stdout.buffer.write(payload)
+    sys.stdout.buffer.flush()
+
+
+def _unpacked(payload: bytes) -> bytes:
+    """gzip, bounded. Raises Stop."""
+    import zlib
+
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = unpacker.decompress(payload, UNPACKED_MOST_BYTES)
+    except zlib.error as error:
+        raise Stop(f"the message says it is gzip, and is not: {error}") from None
+    if unpacker.unconsumed_tail:
+        raise Stop(f"the message is larger than {UNPACKED_MOST_BYTES} bytes when unpacked")
+    return unpacked
+
+
+@_told
+def find(
+    reference: Annotated[str, typer.Argument(help="Container, bill of lading, AWB, booking, PO, consignment ...")],
+    limit: Limit = 50,
+    zone: Zone = None,
+    as_json: AsJson = False,
+) -> None:
+    """Who has this reference: consignments, and events that nobody owns."""
+    from zoneinfo import ZoneInfo
+
+    from services.console import render
+
+    local = render.zone_of(zone) or ZoneInfo("UTC")
+    with _questions() as questions:
+        rows, note = _cut(questions.find(reference, limit + 1), limit)
+        events = [event for event in questions.find_events(reference, limit + 1) if not event.owned]
+        lost, lost_note = _cut(events, limit)
+    if as_json:
+        _lines([*rows, *lost])
+        return
+    if not rows and not lost:
+        typer.echo(f"Nothing is known under {reference}.")
+    if rows:
+        _print(render.found(rows), note)
+    if lost:
+        title = f"Events that no consignment owns (times in {local.key})"
+        _print(render.found_events(title, lost, local), lost_note)
+
+
+@_told
+def inbound(hospital: Hospital = "", item: Item = "", days: Days = 14, limit: Limit = 200, as_json: AsJson = False) -> None:
+    """Goods on their way: quantity by item category and local day of expected arrival, and how sure it is."""
+    from services.console import render
+
+    with _questions() as questions:
+        now, as_of = _now(questions)
+        rows, note = _cut(questions.inbound(now + timedelta(days=days), hospital, item, limit + 1), limit)
+    if as_json:
+        _lines(rows)
+    elif not rows:
+        typer.echo(f"Nothing is expected within {days} days. {as_of}")
+    else:
+        _print(render.inbound(rows), f"{note}; {as_of}; days gone by: expected then, and not yet there")
+
+
+@_told
+def dwell(
+    terminal: Annotated[str, typer.Option("--terminal", help="Facility code of the terminal or airport.")] = "",
+    days: Days = 30,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """How long units stand at each terminal: of those that left, and the oldest still there."""
+    from services.console import render
+
+    with _questions() as questions:
+        now, as_of = _now(questions)
+        rows, note = _cut(questions.dwell(now, now - timedelta(days=days), terminal, limit + 1), limit)
+    if as_json:
+        _lines(rows)
+    elif not rows:
+        typer.echo(f"No unit has been discharged at {terminal or 'any terminal'} yet. {as_of}")
+    else:
+        _print(render.dwell(rows), f"{note}; left within {days} days; {as_of}")
+
+
+@_told
+def feeds(carrier: Carrier = "", days: Days = 7, limit: Limit = 100, zone: Zone = None, as_json: AsJson = False) -> None:
+    """How each sender's feed does: last event, events an hour, lateness, repeats, unmapped, claims, dead letters."""
+    from zoneinfo import ZoneInfo
+
+    from services.console import render
+
+    local = render.zone_of(zone) or ZoneInfo("UTC")
+    with _questions() as questions:
+        now, as_of = _now(questions)
+        rows, note = _cut(questions.feeds(now, now - timedelta(days=days), carrier, limit + 1), limit)
+    if as_json:
+        _lines(rows)
+    elif not rows:
+        nobody = f"No sender {carrier} is known" if carrier else "No sender is known yet"
+        typer.echo(f"{nobody}; `lovla carriers add` adds one.")
+    else:
+        _print(render.feeds(rows, local), f"{note}; of the last {days} days; {as_of}; times in {local.key}")
+
+
+@_told
+def unmatched(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone: Zone = None, as_json: AsJson = False) -> None:
+    """Events that belong to no consignment: by sender and reference."""
+    from zoneinfo import ZoneInfo
+
+    from services.console import render
+
+    local = render.zone_of(zone) or ZoneInfo("UTC")
+    with _questions() as questions:
+        now, as_of = _now(questions)
+        rows, note = _cut(questions.unmatched(now - timedelta(days=days), carrier, limit + 1), limit)
+    if as_json:
+        _lines(rows)
+    elif not rows:
+        typer.echo(f"Every event of the last {days} days belongs to a consignment. {as_of}")
+    else:
+        _print(render.unmatched(rows, local), f"{note}; of the last {days} days; {as_of}; times in {local.key}")
+
+
+@_told
+def dead_letters(
+    carrier: Carrier = "",
+    reason: Annotated[str, typer.Option("--reason", help="The reason's code, for example not_json.")] = "",
+    limit: Limit = 50,
+    zone: Zone = None,
+    as_json: AsJson = False,
+) -> None:
+    """What could not be read, linked in time or stored, and why; the newest first."""
+    from zoneinfo import ZoneInfo
+
+    from services.console import render
+
+    local = render.zone_of(zone) or ZoneInfo("UTC")
+    with _questions() as questions:
+        rows, note = _cut(questions.dead_letters(carrier, reason, limit + 1), limit)
+    if as_json:
+        _lines(rows)
+    elif not rows:
+        typer.echo("No dead letters.")
+    else:
+        _print(render.letters(rows, local), f"{note}; times in {local.key}; raw: partition/offset in raw.messages.v1")

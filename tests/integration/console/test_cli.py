@@ -1,0 +1,175 @@
+"""The verbs as a user types them: tables, JSON, kind words for nothing, one sentence for trouble."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from schemas.raw_message_v1 import RawMessage
+from schemas.registers_v1 import Facility
+from schemas.shipment_event_v1 import EXAMPLES as EVENTS
+from schemas.shipment_event_v1 import ShipmentEvent
+from services.console import cli
+from services.runtime.clickhouse import connect
+from services.runtime.settings import Settings
+from services.sink import migrate
+from tests.integration.console.conftest import Books
+from tests.unit.sink.examples import exception, journey
+
+LA = ZoneInfo("America/Los_Angeles")
+
+
+@pytest.fixture
+def told(console_settings: Settings) -> dict[str, str]:
+    """The environment of a user whose stack is up."""
+    return {
+        "LOVLA_KAFKA": "127.0.0.1:1",
+        "LOVLA_CLICKHOUSE_HOST": console_settings.clickhouse_host,
+        "LOVLA_CLICKHOUSE_PORT": str(console_settings.clickhouse_port),
+        "LOVLA_CLICKHOUSE_READER_PASSWORD": console_settings.clickhouse_reader_password.get_secret_value(),
+    }
+
+
+@pytest.fixture
+def shared(console_settings: Settings) -> Iterator[Books]:
+    """The database that the reader may read; other tests write there too, so each uses ids of its own."""
+    migrate.apply(console_settings)
+    client = connect(console_settings, "admin")
+    yield Books(client)
+    client.close()
+
+
+def lovla(environment: dict[str, str], *words: str) -> Result:
+    app = typer.Typer()
+    cli.register(app)
+    return CliRunner().invoke(app, words, env=environment)
+
+
+def late_consignment(books: Books) -> str:
+    consignment = f"LACDHS-{uuid.uuid4().hex[:8]}"
+    books.write(
+        Facility(code="H-HARBOR", kind="hospital", name="Harbor-UCLA Medical Center", zone=LA.key),
+        journey(
+            consignment,
+            declared={"references": [{"kind": "purchase_order", "value": consignment[7:].upper()}]},
+            carrier="ZZTOP",
+            exceptions=[exception(sentence="Discharged [red]18 h[/red] after the plan.", severity="critical")],
+        ),
+    )
+    return consignment
+
+
+def test_delayed_shows_a_table_in_the_hospitals_own_time(shared: Books, told: dict[str, str]) -> None:
+    consignment = late_consignment(shared)
+    answer = lovla(told, "delayed", "--hospital", "harbor", "--limit", "1000")
+    assert answer.exit_code == 0, answer.output
+    line = next(line for line in answer.output.splitlines() if consignment in line)
+    assert "Harbor-UCLA Medical Center" in line
+    assert "Sat 11 Apr 2020 05:00" in line
+    assert "[red]18 h[/red]" in line, "a sender's text is no markup"
+    assert "240,000 n95_respirator" in line
+
+
+def test_delayed_gives_json_lines_in_utc(shared: Books, told: dict[str, str]) -> None:
+    consignment = late_consignment(shared)
+    answer = lovla(told, "delayed", "--carrier", "ZZTOP", "--json", "--limit", "1000")
+    rows = {row["consignment"]: row for row in map(json.loads, answer.output.splitlines())}
+    assert rows[consignment]["since"] == "2020-04-11T12:00:00Z"
+    assert rows[consignment]["hours_late"] == 18.0
+
+
+def test_nothing_is_said_kindly(shared: Books, told: dict[str, str]) -> None:
+    for words, said in (
+        (("delayed", "--carrier", "NOBODY"), "No such consignment is late"),
+        (("delayed", "--carrier", "NOBODY", "--json"), ""),
+        (("inbound", "--hospital", "NOWHERE"), "Nothing is expected"),
+        (("dwell", "--terminal", "NOWHERE"), "No unit has been discharged"),
+        (("feeds", "--carrier", "NOBODY"), "No sender NOBODY"),
+        (("unmatched", "--carrier", "NOBODY"), "Every event"),
+        (("dead-letters", "--carrier", "NOBODY"), "No dead letters"),
+        (("find", "NOTHING-LIKE-IT"), "Nothing is known"),
+    ):
+        answer = lovla(told, *words)
+        assert answer.exit_code == 0, (words, answer.output)
+        assert said in answer.output
+
+
+def test_show_leads_from_the_consignment_to_the_bytes(shared: Books, told: dict[str, str]) -> None:
+    consignment = late_consignment(shared)
+    answer = lovla(told, "show", consignment)
+    assert answer.exit_code == 0, answer.output
+    for said in (
+        "Harbor-UCLA Medical Center (H-HARBOR)",
+        "Journey",
+        "1 of 1",
+        "MRSU4371639",
+        "learned from event",
+        "1/17 @/0",
+        "Sat 11 Apr 2020 09:40",
+    ):
+        assert said in answer.output, said
+    assert json.loads(lovla(told, "show", consignment, "--json").output)["consignment"] == consignment
+
+
+def test_show_raw_prints_the_bytes_and_nothing_else(shared: Books, told: dict[str, str]) -> None:
+    example = EVENTS[0]
+    assert isinstance(example, ShipmentEvent)
+    offset = uuid.uuid4().int % 10**9 + 10**6
+    raw = example.raw.model_copy(update={"partition": 3, "offset": offset})
+    event = example.model_copy(update={"event_id": uuid.uuid4().hex, "raw": raw})
+    shared.write(event)
+    body = b"ISA*00*\xff\r\n~"
+    waiting = lovla(told, "show", "--raw", event.event_id)
+    assert waiting.exit_code == 1
+    assert "has not come yet" in waiting.output
+    shared.write_raw(RawMessage(kind="message", sender="MAEU", sha256="ab" * 32), body, offset=offset, partition=3)
+    assert lovla(told, "show", "--raw", event.event_id).stdout_bytes == body
+    unknown = lovla(told, "show", "--raw", "00" * 16)
+    assert unknown.exit_code == 1
+    assert "no event" in unknown.output
+
+
+def test_find_by_a_purchase_order(shared: Books, told: dict[str, str]) -> None:
+    consignment = late_consignment(shared)
+    answer = lovla(told, "find", consignment[7:], "--json")
+    assert [json.loads(line)["consignment"] for line in answer.output.splitlines()] == [consignment]
+
+
+def test_every_question_has_a_table(shared: Books, told: dict[str, str]) -> None:
+    late_consignment(shared)
+    now = datetime.now(UTC)
+    shared.write(journey(f"LACDHS-{uuid.uuid4().hex[:8]}", expected_delivery=(now + timedelta(days=1)).isoformat()))
+    for words in (
+        ("inbound",),
+        ("dwell", "--days", "400"),
+        ("feeds",),
+        ("unmatched",),
+        ("dead-letters",),
+        ("delayed", "--all"),
+    ):
+        answer = lovla(told, *words)
+        assert answer.exit_code == 0, (words, answer.output)
+        for line in lovla(told, *words, "--json").output.splitlines():
+            json.loads(line)
+
+
+def test_trouble_is_one_sentence_that_says_what_to_do(told: dict[str, str], tmp_path: object) -> None:
+    for environment, words, said in (
+        (told | {"LOVLA_CLICKHOUSE_PORT": "1"}, ("delayed",), "lovla up"),
+        (told | {"LOVLA_CLICKHOUSE_DATABASE": "not_there"}, ("delayed",), "lovla migrate apply"),
+        ({"LOVLA_STATE_DIR": str(tmp_path)}, ("delayed",), "lovla up"),
+        (told, ("delayed", "--exception", "tardy"), "no kind of exception"),
+        (told, ("delayed", "--zone", "Mars/Olympus"), "no IANA time zone"),
+        (told, ("show", "LACDHS-NOT-THERE"), "no consignment"),
+    ):
+        answer = lovla(environment, *words)
+        assert answer.exit_code == 1, (words, answer.output)
+        assert said in answer.output
+        assert len(answer.output.strip().splitlines()) == 1, answer.output
