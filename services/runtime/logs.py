@@ -12,7 +12,8 @@ import structlog
 
 _SECRET_NAME = re.compile(r"password|secret|token|api_?key|authorization|credential|signature|cookie", re.IGNORECASE)
 _SECRET_IN_TEXT = re.compile(
-    r"(?i)\b(bearer\s+|basic\s+|(?:password|secret|token|api[_-]?key|authorization|signature)\b[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"
+    r"(?i)((?:\b(?:\w*password|\w*secret|\w*token|api[_-]?key|authorization|signature)\b[\"']?\s*[=:]\s*[\"']?)(?:bearer\s+|basic\s+)?"
+    r"|\b(?:bearer|basic)\s+)[^\s\"',;&]+"
 )
 _SECRET_IN_URL = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 STRUCK = "***"

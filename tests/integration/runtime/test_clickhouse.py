@@ -76,10 +76,11 @@ def test_a_server_that_does_not_answer_is_an_unknown_outcome(settings: Settings)
             client.query("SELECT 1")
 
 
-def test_the_writer_does_not_wait_for_ever_for_a_server_at_work(settings: Settings) -> None:
-    client = connect(settings, "writer", timeout_s=1.0)
+def test_the_server_is_told_how_long_the_writer_waits_and_an_overrun_is_an_unknown_outcome(settings: Settings) -> None:
+    client = connect(settings, "writer", timeout_s=2.0)
+    assert client.query("SELECT toUInt32(getSetting('max_execution_time')) AS s") == [{"s": 2}]
     with pytest.raises(OutcomeUnknown) as unknown:
-        client.execute("SELECT sleepEachRow(0.4) FROM (SELECT arrayJoin(range(7)))")
+        client.query("SELECT throwIf(1, 'too slow', toInt16(159)) SETTINGS allow_custom_error_code_in_throwif = 1")
     assert unknown.value.code == 159
     client.close()
 

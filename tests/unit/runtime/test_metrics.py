@@ -1,0 +1,51 @@
+"""Metrics: the catalogue is whole, and the page tells health apart."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import httpx
+import pytest
+
+from services.runtime import metrics
+
+
+def test_every_name_is_in_the_catalogue_and_follows_the_rules() -> None:
+    names = {*get_args(metrics.CounterName), *get_args(metrics.GaugeName), *get_args(metrics.HistogramName)}
+    assert names == set(metrics.CATALOGUE)
+    assert all(name.startswith("lovla_") for name in names)
+    assert all(name.endswith("_total") for name in get_args(metrics.CounterName))
+    assert all(name.endswith(("_seconds", "_bytes")) for name in get_args(metrics.HistogramName))
+    assert not any("consignment" in metric.labels for metric in metrics.CATALOGUE.values())
+
+
+def test_every_metric_can_be_made() -> None:
+    for name in get_args(metrics.CounterName):
+        metrics.counter(name, **dict.fromkeys(metrics.CATALOGUE[name].labels, "x"))
+    for name in get_args(metrics.GaugeName):
+        metrics.gauge(name, **dict.fromkeys(metrics.CATALOGUE[name].labels, "x"))
+    for name in get_args(metrics.HistogramName):
+        metrics.histogram(name, **dict.fromkeys(metrics.CATALOGUE[name].labels, "x"))
+
+
+def test_the_page_serves_metrics_and_tells_healthy_from_not() -> None:
+    trouble: list[str] = []
+    page = metrics.serve(0, lambda: trouble[0] if trouble else None)
+    assert page is not None
+    try:
+        metrics.counter("lovla_sink_rows_total", table="events").inc(3)
+        url = f"http://127.0.0.1:{page.port}"
+        assert 'lovla_sink_rows_total{table="events"} 3.0' in httpx.get(f"{url}/metrics").text
+        assert httpx.get(f"{url}/healthz").status_code == 200
+        trouble.append("Kafka is away")
+        answer = httpx.get(f"{url}/readyz")
+        assert (answer.status_code, answer.text) == (503, "Kafka is away\n")
+        assert httpx.get(f"{url}/else").status_code == 404
+    finally:
+        page.close()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/healthz")
+
+
+def test_without_a_port_there_is_no_page() -> None:
+    assert metrics.serve(None, lambda: None) is None
