@@ -13,13 +13,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography.fernet import Fernet
 
+from deploy.local import environment, topics
 from deploy.local.process import free_ports
 from schemas.registers_v1 import Account, Sender
 from schemas.words import Scope
 from services.ingest.keys import make_key
 from services.ingest.registers import account_entry, sender_entry, write
 from services.runtime.settings import Settings
+from tests.stack import Kafka
 
 PATIENCE_S = 60  # several people's tests may share two cores
 
@@ -81,6 +84,16 @@ def add_sender(settings: Settings, code: str, kind: str, *scopes: Scope) -> tupl
     sender = Sender.model_validate({"code": code, "kind": kind, "name": code})
     write(settings, [sender_entry(sender), account_entry(account)])
     return {"Authorization": f"Bearer {key}"}, account
+
+
+@pytest.fixture(scope="session")
+def settings(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings over the broker alone: the way in needs no ClickHouse."""
+    state_dir = tmp_path_factory.mktemp("state")
+    told = {"LOVLA_KAFKA": kafka.bootstrap, "LOVLA_SECRET_KEY": Fernet.generate_key().decode(), "LOVLA_TICK_S": "0.5"}
+    environment.write(state_dir, told)
+    topics.declare(kafka.bootstrap, shards=1)
+    return Settings.load(state_dir)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,142 @@
+"""The verbs, as a person types them, against the real door."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from services.ingest import cli
+from services.runtime.settings import Settings
+from tests.integration.ingest.conftest import Api, Process, eventually
+from tests.integration.ingest.test_door import DCSA_EVENT
+from tests.unit.ingest.test_api import DECLARATION
+
+Lovla = Callable[..., Result]
+
+
+@pytest.fixture
+def lovla(api: Api, settings: Settings) -> Lovla:
+    app = typer.Typer()
+    cli.register(app)
+    env = {"LOVLA_STATE_DIR": str(settings.state_dir), "LOVLA_API_PORT": str(api.port)}
+
+    def run(*words: str | Path) -> Result:
+        return CliRunner().invoke(app, [str(word) for word in words], env=env)
+
+    return run
+
+
+def said(result: Result) -> list[dict[str, Any]]:
+    assert result.exit_code == 0, result.output + result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_a_carrier_is_added_pushes_and_is_revoked(lovla: Lovla, settings: Settings, tmp_path: Path) -> None:
+    (made,) = said(lovla("carriers", "add", "CLIA", "--kind", "ocean_carrier", "--scac", "CLIA", "--json"))
+    kept = settings.state_dir / "keys" / "CLIA"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert kept.read_text().strip() == made["key"]
+    message = tmp_path / "event.json"
+    message.write_text(json.dumps([DCSA_EVENT]))
+    eventually(lambda: lovla("push", message, "--carrier", "CLIA").exit_code == 0)
+    (taken,) = said(lovla("push", message, "--carrier", "CLIA", "--json"))
+    assert taken["accepted"] == 1
+    assert "discharged" in lovla("push", message, "--carrier", "CLIA").stdout
+    assert lovla("carriers", "revoke", made["key"]).exit_code == 0
+    eventually(lambda: lovla("push", message, "--carrier", "CLIA").exit_code == 1)
+    assert "unknown, revoked or expired" in lovla("push", message, "--carrier", "CLIA").stderr
+
+
+def test_two_keys_are_live_while_one_is_rotated_and_no_third(lovla: Lovla) -> None:
+    lovla("carriers", "add", "CLIB", "--kind", "airline", "--no-save")
+    assert lovla("carriers", "rotate", "CLIB", "--no-save").exit_code == 0
+    refused = lovla("carriers", "rotate", "CLIB", "--no-save")
+    assert refused.exit_code == 1
+    assert "revoke one first" in refused.stderr
+    (row,) = [row for row in said(lovla("carriers", "list", "--json")) if row["code"] == "CLIB"]
+    assert len(row["keys"]) == 2
+
+
+def test_a_buyer_registers_a_file_and_sees_what_became_of_it(lovla: Lovla, readers: Process, tmp_path: Path) -> None:
+    lovla("carriers", "add", "CLIC", "--kind", "buyer")
+    table = tmp_path / "consignments.csv"
+    table.write_text("consignment,category,quantity,tier\nCLIC-1,gown,5,1\nCLIC-2,gown,5,9\n")
+    eventually(lambda: lovla("register", table, "--as", "CLIC").exit_code == 0)
+    (taken,) = said(lovla("register", table, "--as", "CLIC", "--json"))
+    assert (taken["accepted"], taken["rejected"]) == (1, 1)
+
+    def state() -> str:
+        (found,) = said(lovla("receipts", "show", taken["receipt"], "--as", "CLIC", "--json"))
+        return str(found["state"])
+
+    eventually(lambda: state() == "read")
+    assert "row 3" in lovla("register", table, "--as", "CLIC").stdout
+
+
+def test_people_act_with_the_operators_key(lovla: Lovla, tmp_path: Path) -> None:
+    lovla("carriers", "add", "OPS", "--kind", "operator")
+    body = tmp_path / "one.json"
+    body.write_text(json.dumps(DECLARATION))
+    eventually(lambda: lovla("register", body).exit_code == 0)
+    now = datetime.now(UTC).isoformat()
+    for words in (
+        ("record", "LACDHS-0001", "arrived", "--at", now, "--unlocode", "USLAX", "--by", "José"),
+        ("link", "LACDHS-0001", "booking", "BK100"),
+        ("unlink", "LACDHS-0001", "booking", "BK100"),
+        ("appoint", "LACDHS-0001", "trucker", "HBRT"),
+        ("receive", "LACDHS-0001", "1=4,short=1", "--at", now),
+    ):
+        result = lovla(*words, "--json")
+        assert result.exit_code == 0, result.output + result.stderr
+    assert lovla("record", "LACDHS-0001", "arrived", "--at", "2020-01-01T00:00:00").exit_code == 1
+
+
+def test_a_load_begins_and_ends(lovla: Lovla) -> None:
+    lovla("carriers", "add", "OPS2", "--kind", "operator")
+    eventually(lambda: lovla("load", "begin", "--as", "OPS2").exit_code == 0)
+    assert said(lovla("load", "end", "--as", "OPS2", "--json")) == [{"loading_since": None}]
+    assert "No load has begun" in lovla("load", "end", "--as", "OPS2").stderr
+
+
+def test_a_dcsa_callback_is_made_and_rotated(lovla: Lovla) -> None:
+    lovla("carriers", "add", "CLID", "--kind", "ocean_carrier", "--no-save")
+    (made,) = said(lovla("carriers", "callback", "CLID", "--json"))
+    assert made["path"].startswith("/v2/dcsa/")
+    (rotated,) = said(lovla("carriers", "callback", "CLID", "--rotate", "--json"))
+    assert (rotated["subscription_id"], rotated["secret"] != made["secret"]) == (made["subscription_id"], True)
+
+
+def test_the_demos_registers_are_imported(lovla: Lovla) -> None:
+    data = Path(__file__).parents[3] / "demo" / "data"
+    senders = said(lovla("carriers", "import", data / "senders.csv", "--keys", "--json"))
+    facilities = said(lovla("facilities", "import", data / "facilities.csv", "--json"))
+    assert len(said(lovla("facilities", "list", "--json"))) >= len(facilities) > 0
+    assert all(row["key"] == "made and kept" for row in senders if row["code"] != "OPS")  # that one has its key already
+    assert all(row["key"] == "" for row in said(lovla("carriers", "import", data / "senders.csv", "--keys", "--json")))
+
+
+def test_what_is_wrong_is_one_sentence(lovla: Lovla, tmp_path: Path) -> None:
+    for words in (
+        ("push", tmp_path / "nothing.json", "--carrier", "NOBODY"),
+        ("push", Path(__file__), "--carrier", "NOBODY"),
+        ("carriers", "add", "NEW"),
+        ("carriers", "add", "A-B", "--kind", "buyer"),
+        ("carriers", "add", "lower", "--kind", "airline"),
+        ("carriers", "add", "GOOD", "--kind", "airline", "--scope", "everything"),
+        ("carriers", "revoke", "abcdefghij12"),
+        ("carriers", "callback", "NOBODY"),
+        ("receive", "LACDHS-1", "one=2"),
+    ):
+        result = lovla(*words)
+        assert result.exit_code == 1, words
+        assert result.stderr.startswith("lovla: "), words
+        assert len(result.stderr.splitlines()) == 1
+        assert "Traceback" not in result.output
