@@ -116,6 +116,8 @@ def _text_family(content: bytes) -> str | None:
 
 
 def _json_family(items: Sequence[Item]) -> str:
+    if not items:
+        raise Unreadable("empty", "", "the message holds no event")
     for item in items:
         for family, (looks_like, _) in _JSON.items():
             if looks_like(item.value):

@@ -62,17 +62,18 @@ class Identities:
 
     def own(self, source_id: str) -> str:
         """The id of the event that the sender calls `source_id`."""
-        return _digest([self._sender, self._standard, "id", source_id])[:32]
+        return digest([self._sender, self._standard, "id", source_id])[:32]
 
     def of(self, tokens: object, stamp: str | None = None, facet: str = "") -> str:
         """The id of an event without the sender's own."""
-        base = _digest([self._sender, self._standard, "tokens", tokens, stamp, facet])
+        base = digest([self._sender, self._standard, "tokens", tokens, stamp, facet])
         ordinal = self._equals[base]
         self._equals[base] += 1
-        return _digest([base, ordinal])[:32]
+        return digest([base, ordinal])[:32]
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
+    """SHA-256 in hex of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
@@ -120,10 +121,15 @@ class Draft:
         self.mapped = False
         self.warn("unmapped_code", f"the code {self.code} is in no map; the event is kept and moves nothing", where)
 
+    @property
+    def has_enough_references(self) -> bool:
+        """Whether there is no use in reading more of them: `finish` cuts at REFERENCES_MAX, with a warning."""
+        return len(self.references) > 2 * REFERENCES_MAX
+
     def refer(self, kind: ReferenceKind, value: str | None, where: str | None = None) -> None:
         """Add a reference, normalised; what cannot be used is left out with a warning."""
-        if value is None or not value.strip() or len(self.references) > 2 * REFERENCES_MAX:
-            return  # `finish` cuts at REFERENCES_MAX with a warning; past that there is no use in reading on
+        if value is None or not value.strip() or self.has_enough_references:
+            return
         text = identifiers.normalise(kind, value)
         if (kind, text) in self.references:
             return
@@ -247,7 +253,7 @@ class Draft:
     def _content_hash(self, content: dict[str, Any]) -> str:
         """Of what the sender said: a copy received at another time is the same content."""
         said = {key: value for key, value in content.items() if key != "occurred_at"} if self.at_receipt else content
-        return _digest(_plain(said))[:16]
+        return digest(_plain(said))[:16]
 
     def _fenced(self) -> datetime:
         if self.occurred_at is None:

@@ -12,7 +12,7 @@ from schemas.shipment_event_v1 import Hold, Place
 from schemas.words import Classifier, Milestone, ReferenceKind
 from services.ingest import identifiers
 from services.ingest.places import Zone, facility_by_code, zone_near, zone_of
-from services.ingest.readers.draft import Bad, Draft, Identities
+from services.ingest.readers.draft import Bad, Draft, Identities, digest
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_segments import Segment, Set, read_time
 
@@ -106,15 +106,22 @@ class _Party:
 
 
 def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Verdict]:
-    """One verdict an AT7; a bad AT7 costs only itself. Raises Bad where there is none."""
+    """One verdict an AT7; a bad AT7 costs only itself. Raises Bad where there is none.
+
+    An event's source tokens: the status, what names its shipment (B10, L11), and its loop's own segments; not the other
+    statuses, nor LX, which only counts.
+    """
     header, loops = _loops(one)
+    shipment = [list(segment.elements) for segment in header.others if segment.name in ("B10", "L11")]
     if not any(loop.statuses for loop in loops):
         raise Bad("no_status", one.start.where, "a 214 without AT7 says nothing")
     for loop in loops:
+        # Hashed once a loop: what names the shipment may be long, and each of its statuses has it in its identity.
+        around = digest([shipment, [list(segment.elements) for segment in loop.others] if loop is not header else []])
         for status in loop.statuses:
             try:
                 draft = _draft(one, header, loop, status, context)
-                tokens = _tokens(one, header, loop, status)
+                tokens = [around, *(list(segment.elements) for segment in (status.at7, *status.more))]
                 event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp)
                 yield Verdict(draft.position, event=draft.finish(event_id))
             except Bad as bad:
@@ -136,13 +143,6 @@ def _loops(one: Set) -> tuple[_Loop, Sequence[_Loop]]:
         else:
             current.others.append(segment)
     return header, loops
-
-
-def _tokens(one: Set, header: _Loop, loop: _Loop, status: _Status) -> list[list[str]]:
-    """The status, what names its shipment, and the loop's own segments; not the other statuses, nor LX, which only counts."""
-    shipment = [segment for segment in header.others if segment.name in ("B10", "L11")]
-    own = loop.others if loop is not header else []
-    return [list(segment.elements) for segment in (*shipment, *own, status.at7, *status.more)]
 
 
 def _payload(header: _Loop, status: _Status) -> bytes:
@@ -186,6 +186,8 @@ def _map(draft: Draft, code: str) -> None:
 
 def _references(draft: Draft, segments: Sequence[Segment]) -> None:
     for segment in segments:
+        if draft.has_enough_references:
+            return
         if segment.name == "B10":
             draft.refer("pro_number", segment.get(1), segment.where)
             if _CONSIGNMENT.fullmatch(segment.get(2)):
