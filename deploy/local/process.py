@@ -35,16 +35,20 @@ class Running:
     argv: tuple[str, ...]
 
     def alive(self) -> bool:
-        """True while this very process runs (a zombie does not)."""
+        """True while this very process runs (a zombie does not).
+
+        Two moments look like an end and are none: just after the start the kernel has not filled in the command line yet;
+        and of a killed server the first thread may be a zombie while the others still hold its ports and files.
+        """
         with contextlib.suppress(ChildProcessError):  # not our child: nothing to reap
             os.waitpid(self.pid, os.WNOHANG)
         try:
             process = psutil.Process(self.pid)
-            return (
-                process.status() != psutil.STATUS_ZOMBIE
-                and abs(process.create_time() - self.started) < START_TIME_TOLERANCE_S
-                and tuple(process.cmdline()) == self.argv
-            )
+            if abs(process.create_time() - self.started) >= START_TIME_TOLERANCE_S:
+                return False
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return process.num_threads() > 1
+            return tuple(process.cmdline()) in ((), self.argv)
         except psutil.NoSuchProcess:
             return False
         except psutil.AccessDenied:

@@ -228,3 +228,19 @@ def test_a_service_that_dies_is_told_with_the_end_of_its_log(lovla: Lovla) -> No
 
 def test_nothing_in_the_repository_is_left_behind() -> None:
     assert not (ROOT / "up.lock").exists()
+
+
+def test_a_full_disk_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deploy.local.stack.LEAST_FREE_BYTES", 2**62)
+    refused = Lovla(tmp_path)("up")
+    assert refused.exit_code == 1
+    assert "is full" in refused.stderr
+    assert "make room, or choose another folder with --state-dir" in refused.stderr
+    assert not (tmp_path / environment.NAME).exists()
+
+
+def test_a_state_folder_that_cannot_be_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = Lovla(tmp_path / "file" / "state")("up")
+    assert refused.exit_code == 1
+    assert "cannot write to the state folder" in refused.stderr
