@@ -366,6 +366,13 @@ def lovla(sender: str, known_at: datetime, told: list[Told]) -> Message:
 
 
 def _lovla_event(told: Told) -> dict[str, object]:
+    if told.retracts:
+        return {
+            "source_id": str(stable_uuid(told.ident)),
+            "code": "retraction",
+            "retracts": str(stable_uuid(told.retracts)),
+            "created_at": rfc3339(told.known_at - timedelta(minutes=3)),
+        }
     hold = HOLD_OF.get(told.what)
     references = [
         {"kind": kind, "value": value}

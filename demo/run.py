@@ -198,11 +198,10 @@ class _Run:
         """Load begin, the history, load end; the moment after which the pipeline's time must have come.
 
         What carriers told goes first, registrations when it is read: so a consignment is judged once, on all its news, and
-        nobody is told of an overdue that half a history seems to show. The journeys would end the same in any order.
+        nobody is told of an overdue that half a history seems to show; the journeys would end the same either way. A dock's
+        receipt comes after that: the tracker refuses what is said of a consignment that it does not know.
         """
         pusher = Pusher(_address(settings), _keys(self.state_dir), _callbacks(self.state_dir))
-        news = [m for m in made.messages if m.kind == "message"]
-        declared = [m for m in made.messages if m.kind != "message"]
         try:
             await pusher.operate("/v1/load/begin", world.OPERATOR)
             with self.bar() as progress:
@@ -211,10 +210,10 @@ class _Run:
                 def done(_: Message) -> None:
                     progress.advance(bar)
 
-                await pusher.push_all(news, backfill=True, done=done)
-                self.step("waiting until all of it is read")
-                await asyncio.to_thread(self.await_readers)
-                await pusher.push_all(declared, backfill=True, done=done)
+                for kind in ("message", "registration", "dock_receipt"):
+                    await pusher.push_all((m for m in made.messages if m.kind == kind), backfill=True, done=done)
+                    self.step(f"each {kind.replace('_', ' ')} is pushed; waiting until all of them are read")
+                    await asyncio.to_thread(self.await_readers)
             loaded_at = _now()
             await pusher.operate("/v1/load/end", world.OPERATOR)
         finally:

@@ -52,6 +52,7 @@ What = Literal[
     "delivered",
     "empty_returned",
     "news",
+    "retraction",
 ]
 MILESTONE_OF: dict[What, Milestone] = {
     "booked": "booked",
@@ -187,6 +188,7 @@ class Told:
     """One statement as a sender makes it. `consignments` empty: it counts for none (a claim, a typing error, a stranger).
 
     `corrects`: what the same event (same id) said first, and when: (at, known_at). `container` empty: by document only.
+    `void`: withdrawn later, or the withdrawal itself, of the statement `retracts`; neither counts in the end.
     """
 
     ident: str
@@ -208,6 +210,8 @@ class Told:
     voyage: Voyage | None = None
     pieces: int = 0
     corrects: tuple[datetime, datetime] | None = None
+    void: bool = False
+    retracts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -511,6 +515,7 @@ class _Course:
         self.mute: tuple[datetime, datetime] | None = None
         self.talkative = random.random() < 0.6
         self.free_time_h: float | None = None
+        self.declared_voyage: Voyage | None = None
         self.required_by: datetime | None = None
         self.items = self._items()
         self.registered_at = self.now
@@ -567,9 +572,10 @@ class _Course:
         return Case(
             mode=self.mode,
             plan=self.plan,
-            facts=tuple(fact_of(t) for t in self.told),
+            facts=tuple(fact_of(t) for t in self.told if not t.void),
             units=self.containers,
             required_by=self.required_by,
+            declared_voyage=self.declared_voyage.carried_by if self.declared_voyage else None,
             quantities={line: quantity for line, (_, quantity) in self.items.items()},
             receipts=tuple(Receipt(c.known_at, c.at, {line: good for line, good, _, _ in c.lines}) for c in self.counts),
             free_time_h=self.free_time_h,
@@ -609,7 +615,8 @@ class _Course:
         raise NotImplementedError
 
     def known_actual(self, *what: What, at: datetime) -> bool:
-        return any(t.what in what and t.classifier == "actual" and t.known_at <= at and not t.off_route for t in self.told)
+        known = (t for t in self.told if t.classifier == "actual" and t.known_at <= at)
+        return any(t.what in what and not t.off_route and not t.void for t in known)
 
     def count_at_dock(self, at: datetime, *, lacking: bool) -> None:
         """The hospital's dock counts: everything, or less than declared of the first line."""
@@ -676,6 +683,8 @@ class SeaCourse(_Course):
         self.learned = not self.lone and random.random() < 0.15
         self.voyage = self._voyage()
         self.terminal = self.voyage.terminal
+        if not self.lone and story in ("clean", "rolled") and random.random() < 0.25:
+            self.declared_voyage = self.voyage
         if story == "hold_freight" and self.terminal not in world.TERMINALS_LOVLA:
             raise NoDraw  # X12 has no code that places a freight hold
         self._plan()
@@ -728,6 +737,8 @@ class SeaCourse(_Course):
         count = 1 if self.lone or self.story in ("misrouted", "conflict") else random.choice((1, 1, 1, 2, 3))
         used = self._second_journey(teller) if count == 1 else None
         fresh = tuple(world.container_number(OWNERS[carrier] + "U", 200_000 + teller.next_serial()) for _ in range(count))
+        if random.random() < 0.02 and not self.learned:
+            fresh = tuple(world.with_wrong_digit(container) for container in fresh)  # painted so, and told so by all
         self.containers = (used,) if used else fresh
         number = teller.next_serial()
         if not self.lone:
@@ -803,7 +814,16 @@ class SeaCourse(_Course):
             self.mute = (begin, FOREVER if begin + 80 * HOUR > self.now else begin + _hours(random, 90, 190))
         if self.story == "misrouted":
             self._stray_ashore()
-        self.by_carrier("arrived", self.voyage.arrives, self.voyage.port)
+        self._told_of_arrival()
+
+    def _told_of_arrival(self) -> None:
+        """By document; or once for all on board, where the voyage is declared and the carrier speaks of vessels."""
+        v = self.voyage
+        if self.declared_voyage != v or v.carrier not in world.OCEAN_DCSA:
+            self.by_carrier("arrived", v.arrives, v.port)
+            return
+        self.tell(v.carrier, "arrived", v.arrives, place=v.port)
+        self.told[-1] = replace(self.told[-1], ident=f"{v.imo}/{v.number}:arrived", bill="", booking="")
 
     def _stray_ashore(self) -> None:
         """Put ashore at a wrong port, then brought on."""
@@ -894,15 +914,32 @@ class SeaCourse(_Course):
             self.count_at_dock(max(docked), lacking=self.story == "short")
 
     def _mishear(self) -> None:
-        """Feed noise: a first version of an event with a wrong time, corrected under the same id by a later one."""
-        for place, told in enumerate(self.told):
-            dcsa = told.sender in world.OCEAN_DCSA or told.sender in world.TERMINALS_LOVLA
-            if dcsa and told.what in ("discharged", "available") and self.random.random() < 0.06 and self.story == "clean":
+        """Feed noise: a wrong time that a later version of the event, or a later event, corrects; a gate that never opened."""
+        if self.story != "clean":
+            return
+        for place, told in enumerate(list(self.told)):
+            fixed = batch_after(told.sender, told.known_at + 6 * HOUR)
+            if fixed > self.now or told.what not in ("discharged", "available") or self.random.random() > 0.06:
+                continue
+            if told.sender in (*world.OCEAN_DCSA, *world.TERMINALS_LOVLA):
                 wrong = told.at - _hours(self.random, 14, 30)
-                fixed = batch_after(told.sender, told.known_at + 6 * HOUR)
-                if fixed > self.now:
-                    continue
                 self.told[place] = replace(told, corrects=(wrong, told.known_at), known_at=fixed)
+            elif told.what == "available":
+                wrong = told.at - _hours(self.random, 1, 3)
+                self.told[place] = replace(told, known_at=fixed)
+                self.told.append(replace(told, ident=f"{told.ident}:wrong", at=wrong))
+            if told.what == "available" and told.sender in world.TERMINALS_LOVLA:
+                self._false_gate(told)
+
+    def _false_gate(self, ready: Told) -> None:
+        """The terminal says that the container left, and takes it back."""
+        false = replace(ready, ident=f"{ready.ident}:gate", what="gate_out", at=ready.at + 2 * HOUR, void=True)
+        said = batch_after(ready.sender, false.at)
+        back = batch_after(ready.sender, said + HOUR)
+        if back > self.now:
+            return
+        self.told.append(replace(false, known_at=said))
+        self.told.append(replace(false, ident=f"{ready.ident}:back", what="retraction", known_at=back, retracts=false.ident))
 
     def talker(self, known: datetime, limit: timedelta) -> tuple[str, Callable[[datetime], None]]:
         v = self.voyage
@@ -982,6 +1019,8 @@ class SeaCourse(_Course):
             "place_of_delivery": self.hospital,
             "via": [v.via] if v.via else [],
         }
+        if self.declared_voyage:
+            references.append({"kind": "voyage", "value": f"{self.declared_voyage.imo}/{self.declared_voyage.number}"})
         if not self.learned:
             references += [{"kind": "container", "value": c} for c in self.containers]
             declared["packing"] = self._packing()

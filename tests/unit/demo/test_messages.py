@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -38,7 +38,10 @@ def events_of(message: Message, registers: Registers) -> list[ShipmentEvent]:
 
 
 def meant(told: Told) -> tuple[object, ...]:
-    """What must be read: candidate milestone, classifier, time, unit. A booking by FSU names the flight's time, not its own."""
+    """What must be read: candidate milestone, classifier, time, unit. A booking by FSU names the flight's time, not its own;
+    a withdrawal has only the time at which it was made."""
+    if told.retracts:
+        return None, "actual", told.known_at - timedelta(minutes=3), ""
     candidate = MILESTONE_OF.get(told.what)
     standard = speaker_of(told.sender)
     if standard in ("dcsa.2.2", "cargo_imp.fsu") and candidate and candidate.startswith("transship"):
@@ -80,7 +83,9 @@ def test_every_statement_is_read_as_meant(demo: Demo, registers: Registers) -> N
         assert not surplus, (message.sender, surplus, message.body[:900])
 
 
-def test_holds_vessels_and_references_are_read_too(demo: Demo, registers: Registers) -> None:
+def test_holds_vessels_references_and_withdrawals_are_read_too(demo: Demo, registers: Registers) -> None:
+    ids: set[str | None] = set()
+    withdrawn: set[str | None] = set()
     for message in demo.messages:
         if message.kind != "message" or message.letters:
             continue
@@ -89,6 +94,10 @@ def test_holds_vessels_and_references_are_read_too(demo: Demo, registers: Regist
             if told.what in HOLD_OF:
                 assert event.hold is not None
                 assert (event.hold.kind, event.hold.state) == HOLD_OF[told.what]
+            if told.retracts:
+                withdrawn.add(event.retracts)
+                continue
+            ids.add(event.event_id)
             values = {r.value for r in event.references}
             assert {v for v in (told.bill, told.waybill, told.pro) if v} <= values | {told.container}
             if told.what == "departed" and told.voyage and told.voyage.vessel:
@@ -96,6 +105,8 @@ def test_holds_vessels_and_references_are_read_too(demo: Demo, registers: Regist
                 assert (event.transport.vessel, event.transport.voyage) == (told.voyage.vessel, told.voyage.number)
             if event.place and event.place.unlocode:
                 assert event.place.unlocode == told.place
+    assert withdrawn
+    assert withdrawn <= ids
 
 
 def test_events_have_ids_of_their_own_unless_the_bytes_are_repeated(demo: Demo, registers: Registers) -> None:
