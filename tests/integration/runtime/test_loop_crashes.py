@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import time
+from dataclasses import replace
+
 import pytest
 
 from services.runtime.failpoints import EXIT_CODE
-from tests.integration.runtime.bench import Bench, worker
+from tests.integration.runtime.bench import Bench, ready, worker
 
 POINTS = ["collected", "processed", "begun", "produced", "offsets_sent", "committed", "merged"]
 
@@ -35,3 +39,19 @@ def test_a_crash_of_a_member_loses_and_doubles_nothing(bench: Bench, point: str)
         second.terminate()
         assert second.wait(30) == 0
     bench.check_ids(ids)
+
+
+def test_a_burst_of_kills_at_any_moment_loses_and_doubles_nothing(bench: Bench) -> None:
+    """No failpoint chooses the moment here; the seed chooses the waits."""
+    chance = random.Random(11)
+    job = bench.job(batch=10, slow_s=0.03)
+    ids = bench.send(600)
+    for _ in range(8):
+        with worker(bench.settings, job) as victim:
+            ready(victim)
+            time.sleep(chance.uniform(0.05, 0.4))  # the moment is meant to be any
+            victim.kill()
+    ids += bench.send(50)
+    with worker(bench.settings, replace(job, batch=200)):
+        bench.wait_for(ids)
+    bench.check(ids)

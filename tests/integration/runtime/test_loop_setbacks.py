@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from services.runtime.kafka import MAX_MESSAGE_BYTES
 from services.runtime.loop import (
@@ -22,7 +23,7 @@ from services.runtime.loop import (
 )
 from services.runtime.sources import Source
 from tests.integration.runtime.bench import Bench, wait_until
-from tests.integration.runtime.stages import Interrupted, running
+from tests.integration.runtime.stages import Interrupted, Running, running
 from tests.integration.runtime.worker import Numbering
 from tests.stack import Kafka
 
@@ -159,3 +160,50 @@ def test_a_broker_killed_and_started_again_loses_and_doubles_nothing(bench: Benc
         with running(bench.settings, job, source_of(bench, kind), Interrupted(job, tell)):
             bench.wait_for(ids)
     bench.check_ids(ids)
+
+
+class BreaksAtCommit:
+    """A producer that becomes unusable in its third commit, before or after Kafka has committed: nobody is told which."""
+
+    def __init__(self, real: Producer, after_the_commit: bool) -> None:
+        self._real = real
+        self._after = after_the_commit
+        self._commits = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+    def commit_transaction(self, timeout: float) -> None:
+        self._commits += 1
+        if self._commits != 3:
+            self._real.commit_transaction(timeout)
+            return
+        if self._after:
+            self._real.commit_transaction(timeout)
+        raise KafkaException(KafkaError(KafkaError._FATAL, "planted", fatal=True))
+
+
+@pytest.mark.parametrize("after_the_commit", [True, False])
+@pytest.mark.parametrize("kind", ["assigned", "group"])
+def test_the_outcome_of_a_commit_without_an_answer_is_found_out(bench: Bench, kind: str, after_the_commit: bool) -> None:
+    ids = bench.send(200)
+    stage = Interrupted(bench.job(), nothing)
+    loop = TransactionalLoop(
+        bench.settings,
+        name="test",
+        transactional_id=bench.job().transactional_id,
+        source=source_of(bench, kind),
+        stage=stage,
+    )
+    loop.start()
+    assert loop._producer is not None
+    loop._producer = BreaksAtCommit(loop._producer, after_the_commit)  # type: ignore[assignment]  # stands in for the client
+    run = Running(loop)
+    run.begin()
+    bench.wait_for(ids)
+    run.stop.set()
+    run.join()
+    loop.close()
+    assert run.error is None
+    assert stage.aborts == (0 if after_the_commit else 1)
+    bench.check(ids)
