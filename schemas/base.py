@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -25,13 +26,14 @@ Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_u
 UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")]
 """An aware time, stored as UTC."""
 
-_CONTROL = "".join(chr(c) for c in range(32)) + "\x7f"
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _no_control(text: str) -> str:
-    if any(c in _CONTROL for c in text):
+    if _CONTROL.search(text):
         raise ValueError("control characters are not allowed")
-    if any(0xD800 <= ord(c) <= 0xDFFF for c in text):
+    if _SURROGATE.search(text):
         raise ValueError("lone surrogates are not allowed")
     return text
 
