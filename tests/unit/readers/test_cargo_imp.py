@@ -1,0 +1,212 @@
+"""Cargo-IMP FSU and FSA: its shapes, years without a year, and codes to milestones (docs/milestones.md)."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.shipment_event_v1 import ShipmentEvent
+from tests.unit.readers.helpers import context_at, read_text, refused
+
+AT = "2020-04-01T12:00:00Z"
+HEAD = "FSU/14\n020-12345675FRALAX/T20K240\n"
+
+
+def events(lines: str, at: str = AT) -> tuple[ShipmentEvent, ...]:
+    reading = read_text(HEAD + lines, context_at(at, "LH"))
+    assert not reading.problems, reading.problems
+    return reading.events
+
+
+@pytest.mark.parametrize(
+    ("line", "milestone"),
+    [
+        ("BKD/LH456/31MAR/FRALAX/T20", "booked"),
+        ("RCS/31MAR0900/FRA/T20K240/ACME", "received"),
+        ("DEP/LH456/31MAR/FRALAX/T20/A1000", "departed"),
+        ("ARR/LH456/31MAR1230/LAX/T20", "arrived"),
+        ("RCF/LH456/31MAR1400/LAX/T20", "discharged"),
+        ("CCD/31MAR1500/LAX/T20", "customs_released"),
+        ("NFD/31MAR1600/LAX/T20/ACME", "available"),
+        ("DLV/31MAR1700/LAX/T20/J SMITH", "gate_out"),
+        ("DDL/31MAR2000/LAX/T20", "delivered"),
+        ("FOH/31MAR0800/FRA/T20", None),
+        ("RCT/UA/31MAR0900/LAX/T20", None),
+        ("PRE/LH456/31MAR/FRALAX/T20", None),
+        ("MAN/LH456/31MAR/FRALAX/T20", None),
+        ("AWR/LH456/31MAR1200/LAX/T20", None),
+        ("AWD/31MAR1600/LAX/T20/ACME", None),
+        ("CRC/31MAR1400/LAX/T20", None),
+        ("TGC/31MAR1400/LAX/T20", None),
+        ("TRM/UA/LAX/T20", None),
+        ("TFD/UA/31MAR1400/LAX/T20", None),
+        ("FIW/31MAR1400/LAX/T20", None),
+        ("FOW/31MAR1400/LAX/T20", None),
+        ("DIS/LH456/31MAR1015/FRA/MSCA/T20", None),
+    ],
+)
+def test_codes(line: str, milestone: str | None) -> None:
+    event = events(line)[0]
+
+    assert (event.milestone, event.mapped, event.classifier) == (milestone, True, "actual")
+    assert [(ref.kind, ref.value) for ref in event.references] == [("air_waybill", "020-12345675")]
+    assert event.pieces is not None and (event.pieces.this, event.pieces.total) == (20, 20)
+
+
+def test_customs_holds_and_releases() -> None:
+    holds = [event.hold for event in events("TGC/31MAR1400/LAX/T20\nCCD/31MAR1500/LAX/T20")]
+
+    assert [hold and (hold.kind, hold.state) for hold in holds] == [("customs", "placed"), ("customs", "released")]
+
+
+@pytest.mark.parametrize(
+    ("received", "line", "moment"),
+    [
+        ("2020-01-01T09:00:00Z", "NFD/31DEC2300/LAX/T20", "2019-12-31T23:00:00-08:00"),
+        ("2019-12-31T23:00:00Z", "NFD/01JAN0500/FRA/T20", "2020-01-01T05:00:00+01:00"),
+        ("2020-03-02T00:00:00Z", "NFD/29FEB1000/LAX/T20", "2020-02-29T10:00:00-08:00"),
+        ("2020-07-01T00:00:00Z", "NFD/30JUN1000/LAX/T20", "2020-06-30T10:00:00-07:00"),
+        ("2020-07-01T00:00:00Z", "NFD/30JUN2400/HKG/T20", "2020-07-01T00:00:00+08:00"),
+    ],
+)
+def test_the_year_is_the_one_nearest_to_the_receipt(received: str, line: str, moment: str) -> None:
+    assert events(line, received)[0].occurred_at.isoformat() == moment
+
+
+def test_a_day_change_moves_the_time_not_the_flight() -> None:
+    found = events("DEP/LH456/31MAR/FRALAX/T20/A2350/E0130-N")
+
+    assert [(e.milestone, e.classifier, e.occurred_at.isoformat()) for e in found] == [
+        ("departed", "actual", "2020-03-31T23:50:00+02:00"),
+        ("arrived", "estimated", "2020-04-01T01:30:00-07:00"),
+    ]
+
+
+def test_a_departure_with_a_scheduled_time_only_is_both_and_says_so() -> None:
+    found = events("DEP/LH456/31MAR/FRALAX/T20/S1000")
+
+    assert [(e.milestone, e.classifier) for e in found] == [("departed", "actual"), ("departed", "planned")]
+    assert "time_not_actual" in [warning.code for warning in found[0].warnings]
+
+
+def test_a_booking_far_ahead_is_booked_now_and_planned_then() -> None:
+    found = events("BKD/LH456/20APR/FRALAX/T20/S1000")
+
+    assert [(e.milestone, e.classifier, e.occurred_at.isoformat()) for e in found] == [
+        ("booked", "actual", "2020-04-01T12:00:00+00:00"),
+        ("departed", "planned", "2020-04-20T10:00:00+02:00"),
+    ]
+    assert [warning.code for warning in found[0].warnings] == ["time_of_receipt"]
+
+
+def test_a_booking_that_says_when_it_was_made_was_made_then() -> None:
+    assert events("BKD/31MAR0917/FRA/ACME")[0].occurred_at.isoformat() == "2020-03-31T09:17:00+02:00"
+
+
+@pytest.mark.parametrize(
+    ("line", "this", "total", "part"),
+    [("P8", 8, 20, "P"), ("P8T20", 8, 20, "P"), ("S5K60.5", 5, 20, "S"), ("D2T9", 2, 9, "D"), ("T20K240", 20, 20, "T")],
+)
+def test_pieces(line: str, this: int, total: int, part: str) -> None:
+    pieces = events(f"RCF/LH456/31MAR1400/LAX/{line}")[0].pieces
+
+    assert pieces is not None and (pieces.this, pieces.total, pieces.part) == (this, total, part)
+
+
+def test_a_discrepancy_names_its_code_and_its_remark() -> None:
+    event = events("DIS/LH456/31MAR1015/FRA/OFLD/P12\nOSI/NO SPACE LEFT")[0]
+
+    assert (event.code, event.reason) == ("DIS/OFLD", "NO SPACE LEFT")
+
+
+def test_units_belong_to_the_line_before_them() -> None:
+    found = events("RCF/LH456/31MAR1400/LAX/P8\nULD/AKE12345LH/PMC54321LH\nNFD/31MAR1600/LAX/T20")
+
+    assert [[ref.value for ref in e.references if ref.kind == "uld"] for e in found] == [["AKE12345LH", "PMC54321LH"], []]
+
+
+def test_the_airline_that_takes_over_is_named() -> None:
+    transport = events("TFD/UA/31MAR1400/LAX/T20")[0].transport
+
+    assert transport is not None and transport.next_carrier == "UA"
+
+
+LINES = "020-12345675FRALAX/T20K240\r\nDLV/31MAR1700/LAX/T20/J SMITH MD\r\n"
+SLOPPY = {
+    "CRLF": "FSU/14\r\n" + LINES,
+    "LF": "FSU/14\r\n" + LINES.replace("\r", ""),
+    "all on one line": "FSU/14 020-12345675FRALAX/T20K240 DLV/31MAR1700/LAX/T20/J SMITH MD",
+    "answer": "FSA/15\r\n" + LINES,
+    "start of text": "\x01\x02FSU/14\r\n" + LINES + "\x03",
+    "continued": "FSU/14\r\n" + LINES.replace("/J SMITH", "\r\n/J SMITH"),
+    "UNB around": "UNB+IATA:1+A+B+200331:1700+1\r\nFSU/14\r\n" + LINES + "UNZ+1+1\r\n",
+    "no hyphen": "FSU/14\r\n" + LINES.replace("020-", "020"),
+    "customs lines": "FSU/14\r\n" + LINES + "OCI/US/IMP/M/X\r\n",
+}
+
+
+@pytest.mark.parametrize("name", SLOPPY)
+def test_a_sloppy_message_says_the_same_as_a_clean_one(name: str) -> None:
+    reading = read_text(SLOPPY[name], context_at(AT, "LH"))
+
+    assert not reading.problems and not reading.warnings
+    event = reading.events[0]
+    assert (event.milestone, event.occurred_at.isoformat()) == ("gate_out", "2020-03-31T17:00:00-07:00")
+    assert [ref.value for ref in event.references] == ["020-12345675"]
+
+
+def test_the_envelopes_time_is_utc_and_belongs_to_the_message_after_it() -> None:
+    text = (
+        f"QD LAXLVXH\r\n.FRAFMLH 312330\r\nFSU/14\r\n{LINES}QD LAXLVXH\r\n.FRAFMLH 010015\r\nFSU/14\r\n{LINES}FSU/14\r\n{LINES}"
+    )
+    created = [e.created_at and e.created_at.isoformat() for e in read_text(text, context_at(AT, "LH")).events]
+
+    assert created == ["2020-03-31T23:30:00+00:00", "2020-04-01T00:15:00+00:00", None]
+
+
+def test_junk_before_the_message_is_told() -> None:
+    reading = read_text("Dear all, see below\r\nFSU/14\r\n" + LINES, context_at(AT, "LH"))
+
+    assert [(w.code, w.where) for w in reading.warnings] == [("junk_before", "line 2")]
+    assert len(reading.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "where"),
+    [
+        ("FSU/14\nDLV/31MAR1700/LAX/T20", "no_air_waybill", "line 2"),
+        (HEAD + "DLV/31XXX1700/LAX", "bad_time", "line 3"),
+        (HEAD + "DLV/31MAR2570/LAX", "bad_time", "line 3"),
+        (HEAD + "DLV/30FEB1000/LAX", "bad_time", "line 3"),
+        (HEAD + "DEP/LH456/31MAR/FRALAX/T20/A1000-X", "bad_time", "line 3"),
+        (HEAD + "DLV/LAX/T20", "no_time", "line 3"),
+        (HEAD + "WHAT IS THIS", "unknown_line", "line 3"),
+        (HEAD + "X" * 1001, "line_too_long", "line 3"),
+        (HEAD, "no_status", "line 2"),
+        (HEAD + "DLV/31JUL1000/LAX", "outside_time_fence", "line 3"),
+    ],
+)
+def test_what_cannot_be_read_says_where(text: str, code: str, where: str) -> None:
+    found = read_text(text, context_at(AT, "LH")).problems[0]
+
+    assert (found.code, found.where) == (code, where)
+
+
+def test_a_bad_line_costs_only_itself() -> None:
+    reading = read_text(HEAD + "NFD/31MAR1600/LAX\nRUBBISH\nDLV/31MAR1700/LAX", context_at(AT, "LH"))
+
+    assert [v.event.code if v.event else v.problem.code if v.problem else "" for v in reading.verdicts] == [
+        "NFD",
+        "unknown_line",
+        "DLV",
+    ]
+
+
+def test_an_air_waybill_with_a_wrong_check_digit_is_kept() -> None:
+    event = read_text("FSU/14\n020-12345676FRALAX/T1\nDLV/31MAR1700/LAX", context_at(AT, "LH")).events[0]
+
+    assert event.references[0].value == "020-12345676"
+    assert "bad_check_digit" in [warning.code for warning in event.warnings]
+
+
+def test_a_text_without_fsu_is_no_cargo_imp() -> None:
+    assert refused("HELLO", context_at(AT), "cargo_imp.fsu").code == "unknown_format"
