@@ -1,0 +1,88 @@
+"""`lovla read FILE...`: events on stdout, complaints on stderr, 1 if nothing was readable."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from typer.testing import CliRunner, Result
+
+from services.ingest.read_cli import register
+from tests.unit.readers.helpers import FIXTURES
+
+
+def lovla(*arguments: str | Path, stdin: bytes | None = None) -> Result:
+    """Run `lovla read` with these arguments."""
+    app = typer.Typer()
+    register(app)
+    app.command("other")(lambda: None)  # with one command only, typer would take no verb
+    words: Sequence[str] = ["read", *map(str, arguments)]
+    return CliRunner().invoke(app, words, input=stdin)
+
+
+def test_each_event_is_a_line_of_json() -> None:
+    result = lovla(FIXTURES / "dcsa.json", "--sender", "MAEU", "--received-at", "2020-04-01T00:00:00Z")
+
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert result.exit_code == 0
+    assert [line["code"] for line in lines][:2] == ["SHIPMENT/CONF", "EQUIPMENT/GTIN"]
+    assert {line["sender"] for line in lines} == {"MAEU"}
+    assert {line["received_at"] for line in lines} == {"2020-04-01T00:00:00Z"}
+
+
+def test_complaints_name_file_place_code_and_text() -> None:
+    file = FIXTURES / "dcsa.json"
+    result = lovla(file, "--received-at", "2020-04-01T00:00:00Z")
+
+    assert f"{file}: /6/eventDateTime: missing_field: eventDateTime is required" in result.stderr.splitlines()
+
+
+def test_nothing_readable_is_exit_code_1(tmp_path: Path) -> None:
+    file = tmp_path / "x.txt"
+    file.write_text("PLS CFM ETA ASAP")
+    result = lovla(file, "--received-at", "now")
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"{file}: message: unknown_format: ")
+
+
+def test_one_readable_file_is_enough(tmp_path: Path) -> None:
+    result = lovla(tmp_path / "none", FIXTURES / "fsu.txt")
+
+    assert result.exit_code == 0
+    assert f"{tmp_path / 'none'}: message: no_file: " in result.stderr
+
+
+def test_gzip_and_stdin_are_read() -> None:
+    result = lovla("-", "--received-at", "2020-04-01T00:00:00Z", stdin=gzip.compress((FIXTURES / "dcsa.json").read_bytes()))
+
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 6
+
+
+def test_without_a_time_of_receipt_old_files_are_read_whole_and_the_newest_time_is_taken() -> None:
+    result = lovla(FIXTURES / "x12_315.edi", FIXTURES / "dcsa.json")
+
+    received = [json.loads(line)["received_at"] for line in result.stdout.splitlines()]
+    assert received == ["2020-03-29T15:00:00Z"] * 5 + ["2020-03-31T17:00:00Z"] * 6
+    assert result.stderr.count("note:") == 1
+
+
+def test_facilities_give_terminals_their_names_and_zones(tmp_path: Path) -> None:
+    table = tmp_path / "facilities.csv"
+    table.write_text("code,kind,name,unlocode,zone\nLA-APMT,terminal,APM,USLAX,America/Los_Angeles\n")
+    result = lovla(FIXTURES / "x12_315.edi", "--facilities", table)
+
+    assert json.loads(result.stdout.splitlines()[0])["place"]["facility"] == "LA-APMT"
+
+
+def test_a_wrong_option_is_one_sentence() -> None:
+    result = lovla(FIXTURES / "dcsa.json", "--received-at", "yesterday")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("lovla: yesterday is not a date and time")
+    assert len(result.stderr.splitlines()) == 1
