@@ -30,7 +30,7 @@ from services.ingest.limits import KIB, Limits, Rates
 from services.ingest.problems import Place, Problem
 from services.ingest.raw_log import Appended, Away
 from services.ingest.readers import Registers as KnownRegisters
-from services.ingest.reading import read_message
+from services.ingest.reading import read_message, said_warnings
 from services.ingest.receipts import NotAReceipt, Position, Sealer
 from services.ingest.records import RawRecord
 from services.ingest.ticker import Log, Ticker
@@ -98,6 +98,7 @@ class Accepted:
     receipt: str
     at: datetime
     verdicts: Sequence[Mapping[str, Any]]
+    warnings: Sequence[Mapping[str, str]] = ()
 
     def body(self) -> dict[str, Any]:
         """The JSON answer."""
@@ -108,7 +109,7 @@ class Accepted:
             "accepted": len(self.verdicts) - rejected,
             "rejected": rejected,
             "verdicts": list(self.verdicts),
-        }
+        } | ({"warnings": list(self.warnings)} if self.warnings else {})
 
 
 @dataclass
@@ -150,7 +151,8 @@ class Door:
             raise Problem("invalid", "Nothing in this body can be taken.", errors=read.places())
         self._count_events(caller, len(read.verdicts))
         appended = await self._append(meta, said)
-        return Accepted(self.sealer.seal(appended.position), meta.received_at or appended.at, read.said())
+        at = meta.received_at or appended.at
+        return Accepted(self.sealer.seal(appended.position), at, read.said(), said_warnings(read.warnings))
 
     async def take_commands(self, caller: Caller, said: Said) -> Accepted:
         """Take a registration, amendment, cancellation, action or dock receipt; what the tracker says of it comes later."""

@@ -22,13 +22,14 @@ class ProblemBody(BaseModel):
 
 
 class AcceptedBody(BaseModel):
-    """Kafka has the record. One verdict for every event or row."""
+    """Kafka has the record. One verdict for every event or row; `warnings` are about the message's envelope."""
 
     receipt: str
     received_at: str
     accepted: int
     rejected: int
     verdicts: list[dict[str, Any]]
+    warnings: list[dict[str, str]] | None = None
 
 
 class ReceiptBody(BaseModel):

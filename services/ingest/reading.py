@@ -8,17 +8,19 @@ from datetime import datetime
 from typing import Any
 
 from schemas.raw_message_v1 import RawMessage
-from schemas.shipment_event_v1 import ShipmentEvent
+from schemas.shipment_event_v1 import ShipmentEvent, Warning_
 from services.ingest.problems import Place
 from services.ingest.readers import Context, Problem, Registers, Unreadable, Verdict, decode_body, read
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a raw message says. `verdicts` in its order; if nothing could be read, one problem about the whole of it."""
+    """What a raw message says. `verdicts` in its order; if nothing could be read, one problem about the whole of it.
+    `warnings` are about the envelope."""
 
     standard: str | None
     verdicts: Sequence[Verdict]
+    warnings: Sequence[Warning_] = ()
 
     @property
     def events(self) -> Sequence[ShipmentEvent]:
@@ -62,7 +64,7 @@ def read_message(
     except Unreadable as error:
         whole = Problem(error.code, error.where, error.text, content)
         return Read(meta.standard, [Verdict(error.where, problem=whole)])
-    return Read(reading.standard, reading.verdicts)
+    return Read(reading.standard, reading.verdicts, reading.warnings)
 
 
 def _said(verdict: Verdict) -> dict[str, Any]:
@@ -80,5 +82,10 @@ def _said(verdict: Verdict) -> dict[str, Any]:
         "classifier": event.classifier,
     }
     if event.warnings:
-        said["warnings"] = [{"where": w.where, "code": w.code, "text": w.text} for w in event.warnings]
+        said["warnings"] = said_warnings(event.warnings)
     return said
+
+
+def said_warnings(warnings: Sequence[Warning_]) -> list[dict[str, str]]:
+    """Warnings as the answer holds them."""
+    return [{"where": warning.where, "code": warning.code, "text": warning.text} for warning in warnings]
