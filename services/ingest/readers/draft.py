@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
-from pydantic import ValidationError
+import msgspec
+from pydantic import BaseModel, ValidationError
 
 from schemas.shipment_event_v1 import Hold, Pieces, Place, RawPointer, Reference, Revision, ShipmentEvent, Transport, Warning_
 from schemas.words import LINKING_KINDS, Classifier, Milestone, Mode, ReferenceKind, Standard
@@ -73,9 +73,17 @@ class Identities:
 
 
 def digest(value: object) -> str:
-    """SHA-256 in hex of a JSON value, whatever the order of its keys."""
-    text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    """SHA-256 in hex of a JSON value, whatever the order of its keys; times count as moments, whatever their offset."""
+    return hashlib.sha256(_ENCODER.encode(value)).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_none=True)
+    raise TypeError(f"{type(value).__name__} is no part of an event")
+
+
+_ENCODER: Final = msgspec.json.Encoder(order="sorted", enc_hook=_plain)
 
 
 @dataclass(slots=True)
@@ -251,9 +259,15 @@ class Draft:
             raise Bad("bad_value", self.position, f"{field_name}: {first['msg']}") from error
 
     def _content_hash(self, content: dict[str, Any]) -> str:
-        """Of what the sender said: a copy received at another time is the same content."""
-        said = {key: value for key, value in content.items() if key != "occurred_at"} if self.at_receipt else content
-        return digest(_plain(said))[:16]
+        """Of what the sender said, without what is null: a new field in the contract changes no hash."""
+        said = {
+            key: value.astimezone(UTC) if isinstance(value, datetime) else value
+            for key, value in content.items()
+            # A copy received at another time is the same content.
+            if value is not None and not (self.at_receipt and key == "occurred_at")
+        }
+        said["references"] = [(reference.kind, reference.value) for reference in content["references"]]
+        return digest(said)[:16]
 
     def _fenced(self) -> datetime:
         if self.occurred_at is None:
@@ -281,19 +295,6 @@ class Draft:
             linking += links
             kept.append(Reference(kind=kind, value=value))
         return tuple(kept)
-
-
-def _plain(value: object) -> object:
-    """`value` as JSON can hold it. Times in UTC: the same moment is the same content."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    if isinstance(value, (Place, Transport, Pieces, Hold, Reference)):
-        return value.model_dump(exclude_none=True)
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if item is not None}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
 
 
 def fixed_offset(moment: datetime) -> datetime:
