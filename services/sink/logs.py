@@ -198,6 +198,7 @@ class LogSink:
                 )
                 start = known.offset if known.offset >= 0 else OFFSET_BEGINNING
                 member.incremental_assign([TopicPartition(known.topic, known.partition, start)])
+            self._patience.succeeded()
             log.info("sink.assigned", partitions=[f"{p.topic}[{p.partition}]" for p in given])
 
         def revoked(member: Consumer, taken: list[TopicPartition]) -> None:

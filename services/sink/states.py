@@ -56,7 +56,7 @@ class StateSink:
         consumer = Consumer(
             kafka.consumer_config(self._settings, "lovla-sink-state", GROUP) | kafka.group_config(self._settings)
         )
-        consumer.subscribe(list(STATE_TOPICS))
+        consumer.subscribe(list(STATE_TOPICS), on_assign=lambda *_: self._patience.succeeded())
         self._arrived.clear()
         try:
             while not self._stop.is_set():

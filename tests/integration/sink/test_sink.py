@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,9 +13,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 
 from schemas import registers_v1, topics
+from schemas.dead_letter_v1 import EXAMPLES as LETTERS
 from schemas.journey_v1 import Clock
 from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import EXAMPLES as EVENTS
@@ -24,9 +26,14 @@ from services.runtime import kafka as kafka_clients
 from services.runtime import wire
 from services.runtime.clickhouse import ClickHouse, connect
 from services.runtime.settings import Settings
+from services.runtime.sources import Record
+from services.sink import inserts
 from services.sink.audit import Finding, audit
+from services.sink.logs import GROUP
+from services.sink.plan import Plan
 from services.sink.rows import LOG_TABLES
 from tests.stack import ClickHouse as ClickHouseServer
+from tests.stack import Kafka as KafkaServer
 from tests.unit.sink.examples import journey, milestone_reached
 
 WITHIN_S = 60
@@ -55,8 +62,16 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
     return os.environ | told | more
 
 
-def start(settings: Settings, **more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-m", "services.sink"], env=environment(settings, **more), text=True)
+def start(settings: Settings, stderr: int | None = None, **more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "services.sink"]
+    return subprocess.Popen(command, env=environment(settings, **more), text=True, stderr=stderr)
+
+
+def commit(settings: Settings, topic: Topic, offset: int, metadata: str, partition: int = 0) -> None:
+    """What a member of the sink's group would have committed before it died."""
+    client = kafka_clients.consumer(settings, "test-commit", GROUP)
+    client.commit(offsets=[TopicPartition(topic.name, partition, offset, metadata)], asynchronous=False)
+    client.close()
 
 
 @contextmanager
@@ -66,7 +81,8 @@ def sink(settings: Settings) -> Iterator[subprocess.Popen[str]]:
     try:
         yield process
         process.terminate()
-        assert process.wait(10) == 0
+        # -SIGTERM: it was told to stop while Python was still importing; nothing had begun
+        assert process.wait(10) in (0, -signal.SIGTERM)
     finally:
         if process.poll() is None:
             process.kill()
@@ -229,6 +245,100 @@ def test_while_clickhouse_is_away_the_sink_waits_and_then_goes_on(
         clickhouse.start()
         until(lambda: settled(settings, reader, topics.SHIPMENT_EVENTS), "every record a row after the outage")
     assert audit(settings, reader, [topics.DEAD_LETTERS.name])[0].records == 0
+
+
+def test_a_broker_that_was_killed_is_found_again(
+    settings: Settings, kafka: KafkaServer, reader: ClickHouse, producer: Producer
+) -> None:
+    with sink(settings):
+        until(lambda: settled(settings, reader, topics.SHIPMENT_EVENTS), "everything so far")
+        kafka.kill()
+        kafka.start()
+        for _ in range(50):
+            write(producer, topics.SHIPMENT_EVENTS, "MAEU", wire.dump(event("after-the-kill")))
+        producer.flush()
+        until(lambda: settled(settings, reader, topics.SHIPMENT_EVENTS), "every record a row after the kill")
+
+
+def test_a_block_that_is_there_in_part_stops_the_sink_and_its_advice_mends_it(
+    settings: Settings, reader: ClickHouse, producer: Producer
+) -> None:
+    with sink(settings):
+        until(lambda: settled(settings, reader, topics.DEAD_LETTERS), "everything so far")
+    offsets: list[int] = []
+    letter = wire.dump(LETTERS[0])
+    for _ in range(5):
+        producer.produce(
+            topics.DEAD_LETTERS.name, key=b"MAEU", value=letter, on_delivery=lambda _, m: offsets.append(m.offset() or 0)
+        )
+    producer.flush()
+    plan = Plan(offsets[0], offsets[-1])
+    commit(settings, topics.DEAD_LETTERS, plan.first, plan.encode())
+    admin = connect(settings, "admin")
+    try:
+        table = LOG_TABLES[topics.DEAD_LETTERS.name]
+        row = table.row(Record(topics.DEAD_LETTERS.name, 0, plan.first, 0, b"MAEU", letter, None))
+        admin.insert(table.table, table.names, inserts.columns_of([row]), {"async_insert": 0})
+
+        stopped = start(settings, stderr=subprocess.PIPE)
+        said = stopped.communicate(timeout=WITHIN_S)[1]
+        assert stopped.returncode == 1
+        assert f"DELETE FROM dead_letters WHERE k_partition = 0 AND k_offset BETWEEN {plan.first} AND {plan.last}" in said
+        with pytest.raises(AssertionError):
+            assert settled(settings, reader, topics.DEAD_LETTERS)
+
+        admin.execute(f"DELETE FROM dead_letters WHERE k_partition = 0 AND k_offset BETWEEN {plan.first} AND {plan.last}")
+        for window in (0, 100_000):
+            admin.execute(f"ALTER TABLE dead_letters MODIFY SETTING non_replicated_deduplication_window = {window}")
+    finally:
+        admin.close()
+    with sink(settings):
+        until(lambda: settled(settings, reader, topics.DEAD_LETTERS), "every record a row after the repair")
+
+
+def test_commit_metadata_that_is_no_plan_stops_the_sink(settings: Settings) -> None:
+    commit(settings, topics.CONSENT, 0, "v9|who|knows")
+    stopped = start(settings, stderr=subprocess.PIPE)
+    said = stopped.communicate(timeout=WITHIN_S)[1]
+    commit(settings, topics.CONSENT, 0, "")
+    assert stopped.returncode == 1
+    assert "is no plan of this version" in said
+
+
+def test_a_plan_whose_block_is_there_is_not_inserted_again_but_its_views_are_filled(
+    settings: Settings, reader: ClickHouse, producer: Producer
+) -> None:
+    with sink(settings):
+        until(lambda: settled(settings, reader, topics.SHIPMENT_EVENTS), "everything so far")
+    said = event("there")
+    placed: list[tuple[int, int]] = []
+    producer.produce(
+        topics.SHIPMENT_EVENTS.name,
+        key=b"MAEU",
+        value=wire.dump(said),
+        on_delivery=lambda _, m: placed.append((m.partition() or 0, m.offset() or 0)),
+    )
+    producer.flush()
+    ((partition, offset),) = placed
+    admin = connect(settings, "admin")
+    try:
+        table = LOG_TABLES[topics.SHIPMENT_EVENTS.name]
+        row = table.row(Record(topics.SHIPMENT_EVENTS.name, partition, offset, 0, b"MAEU", wire.dump(said), None))
+        # as after a server's crash between a table's part and its view's
+        admin.execute("DETACH TABLE event_references__from__shipment_events")
+        admin.insert(table.table, table.names, inserts.columns_of([row]), {"async_insert": 0})
+        admin.execute("ATTACH TABLE event_references__from__shipment_events")
+    finally:
+        admin.close()
+    commit(settings, topics.SHIPMENT_EVENTS, offset, Plan(offset, offset).encode(), partition)
+
+    def in_view() -> bool:
+        return bool(reader.query("SELECT 1 FROM event_references WHERE event_id = {id:String}", {"id": said.event_id}))
+
+    assert not in_view()
+    with sink(settings):
+        until(in_view, "the view's rows")
+        until(lambda: settled(settings, reader, topics.SHIPMENT_EVENTS), "every record a row, once")
 
 
 def test_every_topic_that_is_sunk_has_a_table() -> None:
