@@ -18,8 +18,7 @@ from services.ingest.readers.times import parse_rfc3339
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _STDIN = "-"
-# A year without which a message cannot be dated (FSU) is taken from here, and times of the file may be of any age.
-_ANY_AGE = replace(LIMITS, events=1_000_000)
+_LOCAL = replace(LIMITS, events=1_000_000)  # a file of one's own may hold more than a request
 _WHOLE = "message"
 
 
@@ -52,8 +51,10 @@ def read_files(
     ] = None,
     content_type: Annotated[str | None, typer.Option(help="As a sender would say it; default: detected.")] = None,
     facilities: Annotated[Path | None, typer.Option(help="Facilities (CSV), to name terminals and their zones.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what it prints anyway.")] = False,
 ) -> None:
     """Read messages and print a shipment event a line; complaints go to stderr as FILE: where: code: text."""
+    del as_json  # every verb takes it; this one has no other form
     try:
         received = _received(received_at)
         registers = _registers(facilities)
@@ -113,9 +114,9 @@ def _lines(
             raw_sha256=hashlib.sha256(body).hexdigest(),
             fence=received is not None,
         )
-        reading = read(content, content_type, None, context, _ANY_AGE)
+        reading = read(content, content_type, None, context, _LOCAL)
         if received is None and (newest := _newest(reading)) is not None:
-            reading = read(content, content_type, None, replace(context, received_at=newest), _ANY_AGE)
+            reading = read(content, content_type, None, replace(context, received_at=newest), _LOCAL)
     except Unreadable as error:
         yield Complaint(file, error.where, error.code, error.text)
         return
