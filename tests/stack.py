@@ -33,6 +33,7 @@ from services.sink import migrate
 
 KAFKA_START_S = 120  # 4 s on a quiet machine; tests of several people may share two cores
 CLICKHOUSE_START_S = 60
+PORTS = range(10_000, 20_000)  # not those of `lovla up`: a stack that is down must find its ports free again
 ROOT = Path(__file__).resolve().parent.parent
 
 Provider = Literal["local", "docker", "environment"]
@@ -236,7 +237,7 @@ class Stack:
 
                     self._kafka = GivenKafka(kafka(self._end, self._environ))
                 case "local":
-                    port, controller_port = free_ports(2)
+                    port, controller_port = free_ports(2, among=PORTS)
                     server = KafkaServer(self.directory() / "kafka", port, controller_port)
                     local = LocalKafka(server, KAFKA_START_S, self.watch)
                     self._end.callback(local.stop)
@@ -259,7 +260,7 @@ class Stack:
                     port, http_port = clickhouse(self._end, self._environ, passwords, self.directory())
                     self._clickhouse = GivenClickHouse("127.0.0.1", port, http_port, passwords)
                 case "local":
-                    port, http_port = free_ports(2)
+                    port, http_port = free_ports(2, among=PORTS)
                     passwords = Passwords(*(secrets.token_urlsafe(16) for _ in range(3)))
                     server = ClickHouseServer(self.directory() / "clickhouse", port, http_port, passwords)
                     local = LocalClickHouse(server, CLICKHOUSE_START_S, self.watch)
@@ -286,7 +287,7 @@ def settings_for(stack: Stack) -> Settings:
         "LOVLA_CLICKHOUSE_WRITER_PASSWORD": clickhouse.passwords.writer,
         "LOVLA_CLICKHOUSE_READER_PASSWORD": clickhouse.passwords.reader,
         "LOVLA_CLICKHOUSE_ADMIN_PASSWORD": clickhouse.passwords.admin,
-        "LOVLA_API_PORT": str(free_ports(1)[0]),
+        "LOVLA_API_PORT": str(free_ports(1, among=PORTS)[0]),
         "LOVLA_SECRET_KEY": Fernet.generate_key().decode(),
         "LOVLA_SHARDS": "1",
         "LOVLA_TICK_S": "0.5",

@@ -130,14 +130,14 @@ def tail(log: Path, lines: int = 15) -> str:
         return ""
 
 
-def free_ports(count: int, avoid: Collection[int] = ()) -> list[int]:
+def free_ports(count: int, avoid: Collection[int] = (), among: range = PORTS) -> list[int]:
     """Ports of 127.0.0.1 that nobody listens on, all different, and none of `avoid`.
 
     They lie below the range from which systems take the ports of outgoing connections: a port that is kept must still be
     free at the next start, and a client that tries a dead server's port must not happen to connect to itself.
     """
     ports: list[int] = []
-    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+    for port in random.SystemRandom().sample(among, len(among)):
         if len(ports) == count:
             break
         if port not in avoid and not port_taken(port):

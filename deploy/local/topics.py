@@ -37,7 +37,7 @@ def declare(bootstrap: str, shards: int) -> list[Declared]:
         StackError: the broker does not answer, or a topic has another number of partitions: a keyed topic's is chosen
             once, since another number would send a key's later records to another partition.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": TIMEOUT_S * 1000})
+    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": TIMEOUT_S * 1000, "log_level": 0})
     try:
         existing = {name: len(found.partitions) for name, found in admin.list_topics(timeout=TIMEOUT_S).topics.items()}
         _refuse_other_partitions(existing, shards)

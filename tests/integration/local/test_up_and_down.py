@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from deploy.local import cli, environment
 from deploy.local.process import Running, free_ports, gone
-from deploy.local.services import Service
+from deploy.local.services import SERVICES, Service
 from deploy.local.stack import Stack
 from schemas.topics import RAW_MESSAGES
 from tests.stack import ROOT
@@ -210,6 +210,24 @@ def test_two_at_once_are_refused_naming_the_first(tmp_path: Path) -> None:
             assert refused.exit_code == 1
             assert f"`lovla up` (pid 4242) is at work on {tmp_path}" in refused.stderr
     command.done("down")  # the lock went with its holder
+
+
+@pytest.mark.stack
+def test_every_service_that_was_killed_is_mended_and_down_stops_all_in_reverse(lovla: Lovla, stack: Session) -> None:
+    names = [service.name for service in SERVICES]
+    lovla.done("up")
+    for name in names:
+        stack.watch(lovla.running(name))
+        lovla.kill(name)
+    assert [lovla.state(name) for name in names] == ["died"] * len(names)
+    assert f"started {', '.join(names)};" in lovla.done("up")
+    for name in names:
+        stack.watch(lovla.running(name))
+    status = json.loads(lovla.done("status", "--json"))
+    assert {part["state"] for part in status["parts"]} == {"running"}
+    told = lovla("down")
+    assert f"stopped {', '.join(reversed(names))}, kafka, clickhouse." in told.stdout
+    assert "killed" not in told.stderr, "a service stops by itself when asked"
 
 
 FAILING = Service("api", "tests.integration.local.no_such_service", "LOVLA_API_PORT", own_door=True)
