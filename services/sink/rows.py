@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from schemas.shipment_event_v1 import CONTROL_KEY
 from schemas.topics import (
     CONSENT,
     CONSIGNMENT_COMMANDS,
@@ -27,6 +28,7 @@ from schemas.topics import (
     SENDERS,
     SHIPMENT_EVENTS,
 )
+from services.sink import contracts
 
 if TYPE_CHECKING:
     from services.runtime.sources import Record
@@ -40,12 +42,6 @@ _MS = timedelta(milliseconds=1)
 _LEAST_MS = (datetime(1900, 1, 1, tzinfo=UTC) - _EPOCH) // _MS
 _MOST_MS = (datetime(2299, 12, 31, tzinfo=UTC) - _EPOCH) // _MS
 
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-Small = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
-Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-Tier = Annotated[int, msgspec.Meta(ge=0, le=255)]
-
 
 def ms(moment: datetime) -> int:
     """Whole milliseconds since 1970, rounded down, within what DateTime64 can show."""
@@ -56,314 +52,18 @@ def ms_or_none(moment: datetime | None) -> int | None:
     return None if moment is None else ms(moment)
 
 
-# What the sink reads of each contract: only what has a column. A contract test holds the names equal to schemas/.
-
-
-class _Reference(msgspec.Struct, frozen=True):
-    kind: str
-    value: str
-
-
-class _Place(msgspec.Struct, frozen=True):
-    unlocode: str | None = None
-    facility: str | None = None
-
-
-class _Transport(msgspec.Struct, frozen=True):
-    vessel: str | None = None
-    imo: str | None = None
-    voyage: str | None = None
-    flight: str | None = None
-
-
-class _Warning(msgspec.Struct, frozen=True):
-    code: str
-
-
-class _Revision(msgspec.Struct, frozen=True):
-    reader: Count
-    content: str
-    at: Moment | None = None
-
-
-class _Raw(msgspec.Struct, frozen=True):
-    sha256: str
-    position: str
-    partition: Whole | None = None
-    offset: Whole | None = None
-
-
-class _Event(msgspec.Struct, frozen=True):
-    event_id: str
-    revision: _Revision
-    sender: str
-    standard: str
-    code: str
-    mapped: bool
-    classifier: str
-    occurred_at: Moment
-    received_at: Moment
-    references: list[_Reference]
-    raw: _Raw
-    source_id: str | None = None
-    milestone: str | None = None
-    place: _Place | None = None
-    mode: str | None = None
-    transport: _Transport | None = None
-    retracts: str | None = None
-    retracted: bool = False
-    warnings: list[_Warning] = []
-    cause: str = "live"
-    recorded_by: str | None = None
-
-
-class _Control(msgspec.Struct, frozen=True):
-    control: str
-    raw_partition: Count
-    at: Moment
-    sender: str | None = None
-
-
-class _Command(msgspec.Struct, frozen=True):
-    command_id: str
-    consignment: str
-    sender: str
-    received_at: Moment
-    raw: _Raw
-    command: str
-    operator: bool = False
-    recorded_by: str | None = None
-    cause: str = "live"
-
-
-class _Letter(msgspec.Struct, frozen=True):
-    letter_id: str
-    stage: str
-    sender: str
-    reason: str
-    where: str
-    text: str
-    topic: str
-    partition: Count
-    offset: Count
-    received_at: Moment
-    standard: str | None = None
-    raw_partition: Whole | None = None
-    raw_offset: Whole | None = None
-    retryable: bool = False
-
-
-class _Exception(msgspec.Struct, frozen=True):
-    key: str
-    kind: str
-    status: str
-    severity: str
-    start: Moment
-    sentence: str
-    milestone: str | None = None
-    end: Moment | None = None
-    late_h: float | None = None
-    party: str | None = None
-
-
-class _Change(msgspec.Struct, frozen=True):
-    change_id: str
-    consignment: str
-    version: Count
-    ordinal: Count
-    cause: str
-    change: str
-    at: Moment | None = None
-    buyer: str | None = None
-    facility: str | None = None
-    tier: Tier | None = None
-    milestone: str | None = None
-    occurred_at: Moment | None = None
-    sender: str | None = None
-    exception: _Exception | None = None
-    command_id: str | None = None
-    command: str | None = None
-    reason: str | None = None
-    journey: msgspec.Raw = msgspec.Raw(b"null")  # Raw cannot stand in a union
-
-
-class _Notification(msgspec.Struct, frozen=True):
-    notification: str
-    subscription: str
-    changes: list[str]
-    due_at: Moment
-    subject: str
-
-
-class _Delivery(msgspec.Struct, frozen=True):
-    notification: str
-    subscription: str
-    attempt: Count
-    state: str
-    at: Moment
-    provider: str | None = None
-    provider_ref: str | None = None
-    text: str | None = None
-
-
-class _Consent(msgspec.Struct, frozen=True):
-    subscription: str
-    act: str
-    at: Moment
-    source: str | None = None
-
-
-class _Item(msgspec.Struct, frozen=True):
-    line: Small
-    category: str
-    quantity: Count
-    description: str | None = None
-    unit: str = "each"
-    lot: str | None = None
-
-
-class _Route(msgspec.Struct, frozen=True):
-    origin: str | None = None
-    port_of_discharge: str | None = None
-    terminal: str | None = None
-    place_of_delivery: str | None = None
-
-
-class _Claim(msgspec.Struct, frozen=True):
-    sender: str
-    event_id: str
-
-
-class _Declaration(msgspec.Struct, frozen=True):
-    items: list[_Item] = []
-    references: list[_Reference] = []
-    parties: dict[str, str] = {}
-    route: _Route = _Route()
-    required_by: Moment | None = None
-    tier: Tier = 3
-
-
-class _JourneyReference(msgspec.Struct, frozen=True):
-    kind: str
-    value: str
-    how: str
-
-
-class _Statement(msgspec.Struct, frozen=True):
-    milestone: str
-    classifier: str
-    occurred_at: Moment
-    sender: str
-    unit: str = ""
-    leg: str = ""
-    decides: bool = False
-
-
-class _Milestone(msgspec.Struct, frozen=True):
-    milestone: str
-    leg: str = ""
-    planned: Moment | None = None
-    estimated: Moment | None = None
-    actual: Moment | None = None
-    sender: str | None = None
-    units_done: Small = 0
-    units_total: Small = 0
-
-
-class _Unit(msgspec.Struct, frozen=True):
-    unit: str
-    milestone: str | None = None
-    at: Moment | None = None
-    place: str | None = None
-
-
-class _Delivered(msgspec.Struct, frozen=True):
-    line: Small
-    good: Count
-    basis: str
-
-
-class _Journey(msgspec.Struct, frozen=True, tag_field="record", tag="journey"):
-    consignment: str
-    version: Count
-    cause: str
-    buyer: str
-    registered_at: Moment
-    declaration: _Declaration
-    stage: str
-    mode: str
-    at: Moment | None = None
-    milestone: str | None = None
-    milestone_at: Moment | None = None
-    place: str | None = None
-    expected_delivery: Moment | None = None
-    expected_basis: str = "unknown"
-    terminal: str | None = None
-    vessel: str | None = None
-    voyage: str | None = None
-    carrier: str | None = None
-    milestones: list[_Milestone] = []
-    units: list[_Unit] = []
-    references: list[_JourneyReference] = []
-    statements: list[_Statement] = []
-    claims: list[_Claim] = []
-    delivered: list[_Delivered] = []
-    exceptions: list[_Exception] = []
-    events: Count = 0
-    last_event_at: Moment | None = None
-
-
-class _Feed(msgspec.Struct, frozen=True, tag_field="record", tag="feed"):
-    consignment: str
-    sender: str
-    sender_kind: str
-    version: Count
-    last_event_at: Moment
-    silent_after_h: float
-    at: Moment | None = None
-    exceptions: list[_Exception] = []
-
-
-class _Clock(msgspec.Struct, frozen=True, tag_field="record", tag="clock"):
-    consignment: str
-    version: Count
-    ticks: dict[str, Moment] = {}
-
-
-class _Sender(msgspec.Struct, frozen=True):
-    code: str
-    kind: str
-    name: str
-    scac: str | None = None
-    active: bool = True
-    silent_after_h: float | None = None
-
-
-class _Facility(msgspec.Struct, frozen=True):
-    code: str
-    kind: str
-    name: str
-    zone: str
-    unlocode: str | None = None
-    iata: str | None = None
-    city: str | None = None
-    free_time_h: float | None = None
-
-
-_EVENT = msgspec.json.Decoder(_Event)
-_CONTROL = msgspec.json.Decoder(_Control)
-_COMMAND = msgspec.json.Decoder(_Command)
-_LETTER = msgspec.json.Decoder(_Letter)
-_CHANGE = msgspec.json.Decoder(_Change)
-_NOTIFICATION = msgspec.json.Decoder(_Notification)
-_DELIVERY = msgspec.json.Decoder(_Delivery)
-_CONSENT = msgspec.json.Decoder(_Consent)
-_JOURNEY = msgspec.json.Decoder(_Journey)
-_JOURNEY_RECORD = msgspec.json.Decoder(_Journey | _Feed | _Clock)
-_SENDER = msgspec.json.Decoder(_Sender)
-_FACILITY = msgspec.json.Decoder(_Facility)
-
-CONTROL_KEY = b"~control"
+_EVENT = msgspec.json.Decoder(contracts.Event)
+_CONTROL = msgspec.json.Decoder(contracts.Control)
+_COMMAND = msgspec.json.Decoder(contracts.Command)
+_LETTER = msgspec.json.Decoder(contracts.Letter)
+_CHANGE = msgspec.json.Decoder(contracts.Change)
+_NOTIFICATION = msgspec.json.Decoder(contracts.Notification)
+_DELIVERY = msgspec.json.Decoder(contracts.Delivery)
+_CONSENT = msgspec.json.Decoder(contracts.Consent)
+_JOURNEY = msgspec.json.Decoder(contracts.Journey)
+_JOURNEY_RECORD = msgspec.json.Decoder(contracts.Journey | contracts.Feed | contracts.Clock)
+_SENDER = msgspec.json.Decoder(contracts.Sender)
+_FACILITY = msgspec.json.Decoder(contracts.Facility)
 
 
 # -- log tables ---------------------------------------------------------------------------------------------------------
@@ -371,7 +71,7 @@ CONTROL_KEY = b"~control"
 
 @dataclass(frozen=True, slots=True)
 class LogTable:
-    """One append-only topic's table. `decode` gives the values of `columns`, which stand between the k_ columns and `last`."""
+    """One append-only topic's table. `decode` gives the values of `columns`."""
 
     topic: str
     table: str
@@ -405,7 +105,7 @@ def _raw_message(record: Record) -> Row:
         said.get("content_type", ""),
         said.get("content_encoding", "identity"),
         said.get("standard", ""),
-        ms(msgspec.convert(received_at, Moment)) if received_at else max(record.timestamp_ms, 0),
+        ms(msgspec.convert(received_at, contracts.Moment)) if received_at else max(record.timestamp_ms, 0),
         said.get("cause", "live"),
         said.get("consignment", ""),
         said.get("recorded_by", ""),
@@ -423,7 +123,7 @@ def _shipment_event(record: Record) -> Row:
     if record.key == CONTROL_KEY:
         return _control(record, _EVENT_DEFAULTS, "received_at")
     event = _EVENT.decode(record.value or b"")
-    place, transport = event.place or _Place(), event.transport or _Transport()
+    place, transport = event.place or contracts.Place(), event.transport or contracts.Transport()
     return (
         "event",
         event.sender,
@@ -806,9 +506,9 @@ def _journeys(record: Record) -> StateRow | None:
     if record.value is None:
         return None
     said = _JOURNEY_RECORD.decode(record.value)
-    if isinstance(said, _Journey):
+    if isinstance(said, contracts.Journey):
         return _journey_row(said, record.value)
-    if isinstance(said, _Feed):
+    if isinstance(said, contracts.Feed):
         silent = next((e for e in said.exceptions if e.status == "open"), None)
         return StateRow(
             "feeds",
@@ -828,7 +528,7 @@ def _journeys(record: Record) -> StateRow | None:
     return StateRow("clocks", (said.consignment, said.version, t, record.value))
 
 
-def _journey_row(journey: _Journey, body: bytes) -> StateRow:
+def _journey_row(journey: contracts.Journey, body: bytes) -> StateRow:
     declared = journey.declaration
     return StateRow(
         "journeys",
@@ -902,7 +602,7 @@ def _journey_row(journey: _Journey, body: bytes) -> StateRow:
     )
 
 
-def _references(journey: _Journey) -> list[tuple[str, str, str]]:
+def _references(journey: contracts.Journey) -> list[tuple[str, str, str]]:
     """What the consignment can be found by: the references that link, and those it declares that never link (orders)."""
     linking = [(r.kind, r.value, r.how) for r in journey.references]
     known = {(kind, value) for kind, value, _ in linking}
@@ -931,19 +631,3 @@ _STATE_DECODERS: Mapping[str, Callable[[Record], StateRow | None]] = {
     FACILITIES.name: _facilities,
 }
 STATE_TOPICS: tuple[str, ...] = tuple(_STATE_DECODERS)
-
-CONTRACT_STRUCTS: Mapping[str, type[Any]] = {
-    "ShipmentEvent": _Event,
-    "ControlRecord": _Control,
-    "RegisterConsignment": _Command,
-    "DeadLetter": _Letter,
-    "Journey": _Journey,
-    "Feed": _Feed,
-    "Clock": _Clock,
-    "Sender": _Sender,
-    "Facility": _Facility,
-    "Notification": _Notification,
-    "Delivery": _Delivery,
-    "Consent": _Consent,
-}
-"""Contract -> the struct that reads it: for the test that holds their names equal."""

@@ -18,7 +18,7 @@ from schemas.journey_v1 import Clock, Feed, Journey
 from schemas.topics import JOURNEY_CHANGES, JOURNEYS, RAW_MESSAGES, SENDERS, TOPICS, Topic
 from services.runtime import wire
 from services.runtime.sources import Record
-from services.sink import rows
+from services.sink import contracts, rows
 from services.sink.migrate import folder
 from services.sink.rows import LOG_TABLES, STATE_COLUMNS, STATE_TOPICS, closed_journey, ms, state_row
 from tests.unit.sink.examples import UNIT, journey, milestone_reached
@@ -170,10 +170,10 @@ def test_a_silent_feed_says_since_when() -> None:
     assert dict(zip(STATE_COLUMNS["feeds"], state.values, strict=True))["silent_since"] == ms(silent.start)
 
 
-@pytest.mark.parametrize("name", rows.CONTRACT_STRUCTS)
+@pytest.mark.parametrize("name", contracts.READERS)
 def test_the_structs_read_names_that_the_contracts_have(name: str) -> None:
     contract = next(model for topic in TOPICS for model in topic.records if model.__name__ == name)
-    struct = rows.CONTRACT_STRUCTS[name]
+    struct = contracts.READERS[name]
     for field in msgspec.structs.fields(struct):
         assert field.encode_name in contract.model_fields, field.name
         if field.required:
