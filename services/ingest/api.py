@@ -213,6 +213,9 @@ class Addresses:
             raise self._door.away(error) from error
         return JSONResponse({"loading_since": None})
 
+    async def docs(self, request: Request) -> Response:
+        return Response(openapi.page(request.app.openapi()), media_type="text/html")
+
     async def healthz(self) -> Response:
         return Response("ok\n", media_type="text/plain")
 
@@ -244,7 +247,7 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
         version="1",
         description="The way in: shipment events, registrations, receipts.",
         lifespan=lifespan,
-        docs_url=None,  # its page loads scripts from elsewhere
+        docs_url=None,  # its page loads scripts from elsewhere; ours needs none
         redoc_url=None,
         openapi_url="/openapi.json",
     )
@@ -261,6 +264,7 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
         ("GET", "/v1/receipts/{receipt}", at.receipt, "receipt"),
         ("POST", "/v1/load/begin", at.begin_load, "load_begin"),
         ("POST", "/v1/load/end", at.end_load, "load_end"),
+        ("GET", "/docs", at.docs, "docs"),
         ("GET", "/healthz", at.healthz, "healthz"),
         ("GET", "/readyz", at.readyz, "readyz"),
         ("GET", "/metrics", at.metrics, "metrics"),
@@ -322,7 +326,11 @@ def assemble(settings: IngestSettings) -> FastAPI:
     secret_key = settings.secret_key.get_secret_value().encode()
     clock, registers, raw_log = SystemClock(), Registers(settings), RawLog(settings, RAW_MESSAGES.name)
     records, outcomes = RawRecords(settings), Outcomes(settings)
-    ticker = Ticker(raw_log, RAW_MESSAGES.partitions, settings.tick_s, settings.state_dir / "load.json", clock)
+
+    def is_open() -> bool:
+        return registers.healthy() is None
+
+    ticker = Ticker(raw_log, RAW_MESSAGES.partitions, settings.tick_s, settings.state_dir / "load.json", clock, is_open)
     door = Door(
         registers=registers,
         log=raw_log,

@@ -129,6 +129,7 @@ class Door:
     def __post_init__(self) -> None:
         self.rates = Rates(self.limits)
         self.budget = Budget()
+        self._judging = asyncio.Semaphore(2)
 
     def count_request(self, caller: Caller) -> None:
         """Raise Problem 429 if the sender asks too often."""
@@ -250,8 +251,12 @@ class Door:
             raise self.away(error) from error
 
     async def _aside(self, content: bytes, judge: Callable[[], T]) -> T:
-        """Run a judgement beside the event loop if it may take long, so that others are answered meanwhile."""
-        return judge() if len(content) <= _IN_LOOP_BYTES else await asyncio.to_thread(judge)
+        """Run a judgement beside the event loop if it may take long, so that others are answered meanwhile; two at most at
+        once, since a parsed body takes many times its bytes."""
+        if len(content) <= _IN_LOOP_BYTES:
+            return judge()
+        async with self._judging:
+            return await asyncio.to_thread(judge)
 
 
 def _check_limits(problems: Sequence[Place]) -> None:

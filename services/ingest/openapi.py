@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -67,6 +68,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "receipt": ("What became of a request", "Only its own sender, or an operator, may ask."),
     "load_begin": ("Begin a first load", "Withholds ticks, so that no deadline fires on half the history; scope operator."),
     "load_end": ("End a first load", "Appends the tick that ends it; scope operator."),
+    "docs": ("This page", ""),
     "healthz": ("Alive", ""),
     "readyz": ("Ready to take messages", ""),
     "metrics": ("Prometheus metrics", ""),
@@ -93,7 +95,7 @@ _HEADERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "amend": (("If-Match", "declared_version, or *"),),
     "cancel": (("If-Match", "declared_version, or *"),),
 }
-_OPEN = frozenset({"healthz", "readyz", "metrics"})
+_OPEN = frozenset({"docs", "healthz", "readyz", "metrics"})
 _DIRECT = frozenset({"receipt", "load_begin", "load_end"})
 
 
@@ -122,3 +124,21 @@ def describe(name: str) -> dict[str, Any]:
     if name in _DIRECT:
         return said | {"responses": refusals | ({200: {"model": ReceiptBody}} if name == "receipt" else {})}
     return said | {"status_code": 202, "responses": refusals | {202: {"model": AcceptedBody}}}
+
+
+def page(description: Mapping[str, Any]) -> str:
+    """The addresses as a plain page: no script, nothing from elsewhere."""
+    rows = [
+        f"<h2><code>{method.upper()} {escape(path)}</code> {escape(said['summary'])}</h2>"
+        + f"<p>{escape(said.get('description', ''))}</p>"
+        + "".join(
+            f"<p><code>{escape(header['name'])}</code>: {escape(header['description'])}</p>"
+            for header in said.get("parameters", ())
+            if header["in"] == "header"
+        )
+        for path, methods in description["paths"].items()
+        for method, said in methods.items()
+    ]
+    title = escape(description["info"]["title"])
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>'
+    return head + '<p>The whole description: <a href="/openapi.json">/openapi.json</a>.</p>' + "".join(rows) + "</html>"

@@ -63,9 +63,10 @@ class Registers:
         return next((trouble for view in self._views if (trouble := view.healthy()) is not None), None)
 
     def check(self) -> None:
-        """Raise Problem 503 until the views have caught up: an unknown key cannot be told from one not read yet."""
-        if not self._ready:
-            raise Problem("not-ready", "The registers are not read yet.", retry_after_s=2)
+        """Raise Problem 503 unless the views have caught up and follow: an unknown key cannot be told from one not read
+        yet, nor a revoked one from a live one."""
+        if not self._ready or self.healthy() is not None:
+            raise Problem("not-ready", "The registers are not read yet, or not any more.", retry_after_s=2)
 
     def known(self) -> readers.Registers:
         """Senders and facilities, indexed for the readers; indexed again only after one of them changed."""

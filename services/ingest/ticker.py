@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -38,14 +39,23 @@ class Log(Protocol):
 
 
 class Ticker:
-    """Appends a tick to each partition every `tick_s` seconds, unless a load has begun."""
+    """Appends a tick to each partition every `tick_s` seconds while the door is open, unless a load has begun."""
 
-    def __init__(self, log: Log, partitions: int, tick_s: float, load_file: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        log: Log,
+        partitions: int,
+        tick_s: float,
+        load_file: Path,
+        clock: Clock,
+        is_open: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._log = log
         self._partitions = partitions
         self._tick_s = tick_s
         self._load_file = load_file
         self._clock = clock
+        self._is_open = is_open
         self._one_at_a_time = asyncio.Lock()  # `begin` answers only when no tick is under way any more
         self.last_ticked: datetime | None = None
 
@@ -63,7 +73,7 @@ class Ticker:
         """Tick for ever."""
         while True:
             async with self._one_at_a_time:
-                if self.loading_since is None:
+                if self._is_open() and self.loading_since is None:
                     try:
                         await self._tick(load=False)
                     except Away as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -120,3 +122,36 @@ def _answers(door: Api) -> bool:
         return httpx.get(door.url + "/healthz", trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_what_was_answered_with_202_survives_a_kill_of_the_door(settings: Settings, tmp_path: Any) -> None:
+    door = Api(settings, tmp_path)
+    key, _ = add_sender(settings, "DOORF", "ocean_carrier", "push", "backfill")
+    answered: list[str] = []
+
+    def push(worker: int) -> None:
+        for number in range(10_000):
+            try:
+                body = json.dumps(OWN_EVENT | {"id": f"{worker}-{number}"}).encode()
+                answer = post(door, "/v1/events", key | {"Content-Type": "application/json"}, content=body)
+            except httpx.TransportError:
+                return
+            if answer.status_code == 202:
+                answered.append(f"{worker}-{number}")
+
+    try:
+        eventually(door.ready)
+        eventually(lambda: post(door, "/v1/events", key, json=OWN_EVENT).status_code == 202)
+        workers = [threading.Thread(target=push, args=(worker,)) for worker in range(4)]
+        for thread in workers:
+            thread.start()
+        eventually(lambda: len(answered) > 40)
+        door.kill()
+        for thread in workers:
+            thread.join(30)
+    finally:
+        if door.running:
+            door.kill()
+    ours = [record.value or b"" for record in read_all(settings, RAW_MESSAGES.name) if record.key == b"DOORF"]
+    kept = Counter(str(json.loads(value).get("id")) for value in ours)
+    assert all(kept[name] == 1 for name in answered)

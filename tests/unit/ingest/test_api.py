@@ -363,6 +363,12 @@ async def test_the_openapi_description_names_every_address(house: House) -> None
     assert paths["/v1/events"]["post"]["responses"].keys() >= {"202", "401", "422", "503"}
 
 
+async def test_the_page_of_the_addresses_needs_no_script(house: House) -> None:
+    page = (await house.http.get("/docs")).text
+    assert "POST /v1/events" in page
+    assert "<script" not in page
+
+
 async def test_the_metrics_name_routes_never_tokens(house: House) -> None:
     await house.http.post("/v2/dcsa/sometoken/events", content=b"[]")
     page = (await house.http.get("/metrics")).text

@@ -51,3 +51,17 @@ async def test_a_damaged_load_file_withholds_ticks(tmp_path: Path) -> None:
     await asyncio.sleep(0.05)
     running.cancel()
     assert log.records == []
+
+
+async def test_a_door_that_refuses_everyone_does_not_tick(tmp_path: Path) -> None:
+    log = FakeLog(ManualClock(NOW))
+    is_open = False
+    ticker = Ticker(log, 4, 0.001, tmp_path / "load.json", log.clock, lambda: is_open)
+    running = asyncio.create_task(ticker.run())
+    await asyncio.sleep(0.05)
+    assert log.records == []
+    is_open = True
+    async with asyncio.timeout(5):
+        while len(log.records) < 4:
+            await asyncio.sleep(0.001)
+    running.cancel()
