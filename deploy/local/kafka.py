@@ -37,12 +37,13 @@ def java() -> str:
 
 @dataclass(frozen=True, slots=True)
 class KafkaServer:
-    """One broker on 127.0.0.1; everything it has lies below `directory`."""
+    """One broker on 127.0.0.1; everything it has lies below `directory`. `jvm`: more options for Java."""
 
     directory: Path
     port: int
     controller_port: int
     heap_mb: int = 512
+    jvm: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -186,7 +187,7 @@ class KafkaServer:
             raise StackError(f"cannot format Kafka's data folder {self.data}:\n{words}")
 
     def argv(self) -> list[str]:
-        return [*self._java("-Xms128m", f"-Xmx{self.heap_mb}m"), "kafka.Kafka", str(self._properties)]
+        return [*self._java("-Xms128m", f"-Xmx{self.heap_mb}m", *self.jvm), "kafka.Kafka", str(self._properties)]
 
     def env(self) -> dict[str, str]:
         return dict(os.environ)
