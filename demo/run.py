@@ -36,6 +36,8 @@ PATIENCE_S = 300.0
 STEADY_S = 20.0
 """Without any change for this long, what is missing is missing."""
 POLL_S = 1.0
+MARKERS = 4
+"""A group that has read everything still counts as behind by the last transaction's end marker in each partition."""
 SHOWN_LINES = 14
 
 
@@ -221,13 +223,14 @@ class _Run:
         return loaded_at
 
     def await_readers(self) -> None:
-        """Until the readers are through with what was pushed. Raises Stop if that takes too long."""
-        deadline = time.monotonic() + PATIENCE_S
+        """Until neither readers nor tracker are behind, twice in a row. Raises Stop if that takes too long."""
+        deadline, still = time.monotonic() + PATIENCE_S, 0
         while time.monotonic() < deadline:
             process = self.start("status", "--json", stdout=subprocess.PIPE)
             lags = json.loads(process.communicate()[0] or "{}").get("lags", [])
-            reading = [lag["behind"] for lag in lags if lag["group"] == "ingest.readers"]
-            if reading and not any(reading):  # topics written in transactions have control records at their end: never 0
+            behind = [lag["behind"] for lag in lags if lag["group"].startswith(("ingest.", "tracker"))]
+            still = still + 1 if behind and max(behind) <= MARKERS else 0
+            if still == 2:
                 return
         raise Stop(f"the readers did not get through the history in {PATIENCE_S:.0f} s; see `lovla status` and the logs")
 

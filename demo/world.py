@@ -37,9 +37,9 @@ PERIOD_H: dict[SenderKind, int] = {
     "ocean_carrier": 12,
     "terminal": 12,
     "airline": 6,
-    "trucker": 2,
+    "trucker": 3,
     "consignee": 2,
-    "buyer": 24,
+    "buyer": 48,
     "operator": 1,
 }
 """How often a sender's system sends what it has gathered; one request a batch."""
