@@ -25,6 +25,7 @@ from schemas.topics import Topic
 from services.runtime import kafka as kafka_clients
 from services.runtime import wire
 from services.runtime.clickhouse import ClickHouse, connect
+from services.runtime.clock import SystemClock
 from services.runtime.settings import Settings
 from services.runtime.sources import Record
 from services.sink import inserts
@@ -107,7 +108,7 @@ def write(producer: Producer, topic: Topic, key: str, value: bytes | None, **opt
 
 
 def findings(settings: Settings, reader: ClickHouse, topic: Topic) -> list[Finding]:
-    return audit(settings, reader, [topic.name])
+    return audit(settings, reader, SystemClock(), [topic.name])
 
 
 def settled(settings: Settings, reader: ClickHouse, topic: Topic) -> bool:
@@ -244,7 +245,46 @@ def test_while_clickhouse_is_away_the_sink_waits_and_then_goes_on(
         assert process.poll() is None
         clickhouse.start()
         until(lambda: settled(settings, reader, topics.SHIPMENT_EVENTS), "every record a row after the outage")
-    assert audit(settings, reader, [topics.DEAD_LETTERS.name])[0].records == 0
+    assert audit(settings, reader, SystemClock(), [topics.DEAD_LETTERS.name])[0].records == 0
+
+
+def test_two_sinks_share_the_work_and_one_may_leave_or_die(settings: Settings, reader: ClickHouse, producer: Producer) -> None:
+    def send(count: int) -> None:
+        for _ in range(count):
+            change = milestone_reached("LACDHS-TWO", uuid.uuid4().hex)
+            write(producer, topics.JOURNEY_CHANGES, change.change_id, wire.dump(change))
+        producer.flush()
+
+    classic = settings.model_copy(update={"group_protocol": "classic"})
+    with sink(classic):
+        send(200)
+        with sink(classic):
+            send(200)
+            until(lambda: settled(settings, reader, topics.JOURNEY_CHANGES), "every record a row while two share")
+            send(200)
+        dies = start(classic, LOVLA_FAILPOINT="after_insert:2")
+        try:
+            for _ in range(20):
+                send(20)
+                time.sleep(0.2)  # a load that goes on while the newcomer takes its share and dies
+        finally:
+            dies.kill()
+            dies.wait()
+        until(lambda: settled(settings, reader, topics.JOURNEY_CHANGES), "every record a row in the end")
+
+
+def test_the_audit_finds_what_is_missing_double_or_old(settings: Settings, reader: ClickHouse, producer: Producer) -> None:
+    with sink(settings):
+        until(lambda: all(f.clean for f in audit(settings, reader, SystemClock())), "everything so far")
+    write(producer, topics.CONSENT, "s", b"never sunk")
+    consignment = f"LACDHS-{uuid.uuid4().hex[:8]}"
+    write(producer, topics.JOURNEYS, consignment, wire.dump(journey(consignment, version=2)))
+    producer.flush()
+    found = audit(settings, reader, SystemClock(), [topics.CONSENT.name, topics.JOURNEYS.name])
+    assert sum(f.missing_count for f in found if f.topic == topics.CONSENT.name) == 1
+    assert [f.missing for f in found if f.topic == topics.JOURNEYS.name] == [(consignment,)]
+    with sink(settings):
+        assert all(f.clean for f in audit(settings, reader, SystemClock(), patience_s=WITHIN_S))
 
 
 def test_a_broker_that_was_killed_is_found_again(
