@@ -66,3 +66,16 @@ def go_live(
     except Stop as error:
         typer.echo(f"lovla demo: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+@demo.command("down")
+def stop(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Stop the simulated carriers and the demo's stack. Data stays until the next demo."""
+    from demo.run import Stop
+    from demo.run import stop as stop_all
+
+    try:
+        stop_all(state_dir)
+    except Stop as error:
+        typer.echo(f"lovla demo: {error}", err=True)
+        raise typer.Exit(1) from None

@@ -23,6 +23,7 @@ from demo.truth import evaluate
 
 HEARTBEAT_S = 1800.0
 """Each sender is heard at least this often: far below any limit of silence that the demo's senders have."""
+TRIED_AT_ONCE = 40
 
 
 async def go_on(
@@ -61,20 +62,22 @@ def _heartbeats(now: datetime, number: int) -> Iterator[Told]:
 
 
 def _repeated(scenario: Scenario, random: Random, now: datetime, number: int) -> Told | None:
-    """The newest estimate of a consignment under way, said once more; None if this one has none."""
-    consignment = random.choice(scenario.consignments)
-    if any(f.kind == "silent" and f.end is None for f in consignment.expected) or _over(consignment, now):
-        return None
-    known = [t for t in consignment.told if t.known_at <= now]
+    """The newest estimate of some consignment under way, said once more; None if none of those tried has one."""
+    for consignment in random.sample(scenario.consignments, min(TRIED_AT_ONCE, len(scenario.consignments))):
+        if (said := _estimate(consignment, now)) is not None:
+            return replace(said, ident=f"{said.ident}:live:{number}", known_at=_minute(now) - timedelta(minutes=1))
+    return None
+
+
+def _minute(now: datetime) -> datetime:
+    return now.replace(second=0, microsecond=0)
+
+
+def _estimate(consignment: Consignment, now: datetime) -> Told | None:
+    """The newest estimate of what has not happened yet; None where there is none, or where it would end a silence."""
+    known = [t for t in consignment.told if t.known_at <= now and not t.void]
     said = max((t for t in known if t.classifier == "estimated"), key=lambda t: t.known_at, default=None)
-    if said is None or any(t.what == said.what and t.classifier == "actual" for t in known):
+    if said is None or any(t.what == "delivered" or (t.what == said.what and t.classifier == "actual") for t in known):
         return None
-    return replace(
-        said, ident=f"{said.ident}:live:{number}", known_at=now.replace(second=0, microsecond=0) - timedelta(minutes=1)
-    )
-
-
-def _over(consignment: Consignment, now: datetime) -> bool:
-    """Whether repeating the estimate would change what is true of the consignment (or it is delivered)."""
-    delivered = any(t.what == "delivered" and t.known_at <= now for t in consignment.told)
-    return delivered or any(f.kind == "silent" for f in evaluate(consignment.case, now))
+    silent = any(f.kind == "silent" and f.end is None for f in evaluate(consignment.case, now))
+    return None if silent else said

@@ -36,10 +36,16 @@ class Callback:
 class Pusher:
     """Sends messages under their senders' keys. `backfill`: each goes with the time at which it was received."""
 
-    def __init__(self, base_url: str, keys: Mapping[str, str], callbacks: Mapping[str, Callback] | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        keys: Mapping[str, str],
+        callbacks: Mapping[str, Callback] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._keys, self._callbacks = keys, callbacks or {}
         limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
-        self._http = httpx.AsyncClient(base_url=base_url, timeout=60.0, limits=limits, trust_env=False)
+        self._http = httpx.AsyncClient(base_url=base_url, timeout=60.0, limits=limits, trust_env=False, transport=transport)
 
     async def close(self) -> None:
         await self._http.aclose()

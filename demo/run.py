@@ -80,6 +80,27 @@ def go_live(state_dir: Path, every_s: float, hours: float) -> None:
             raise Stop(f"the simulator ends: {error}") from None
 
 
+def stop(state_dir: Path) -> None:
+    """End the simulator and the stack of the demo in `state_dir`. Raises Stop if the stack does not end."""
+    if not (state_dir / MARKER).exists():
+        raise Stop(f"there is no demo in {state_dir}")
+    with contextlib.suppress(FileNotFoundError, ValueError, psutil.Error):
+        process = psutil.Process(int((state_dir / "live.pid").read_text()))
+        if {"demo", "live"} <= set(process.cmdline()):  # the number may be somebody else's by now
+            process.terminate()
+            process.wait(10)
+    if _start(state_dir, "down").wait() != 0:
+        raise Stop(f"the stack in {state_dir} does not stop; see `lovla status --state-dir {state_dir}`")
+
+
+def _start(state_dir: Path, *verb: str, **options: object) -> subprocess.Popen[str]:
+    """A verb of `lovla` as a process of its own, on the demo's folder; its talk goes to stderr unless it is captured."""
+    environment = os.environ | {"LOVLA_STATE_DIR": str(state_dir)}
+    command = [sys.executable, "-c", "from services.cli import main; main()", *verb]
+    talk: dict[str, object] = {"stdout": sys.stderr} | options
+    return subprocess.Popen(command, env=environment, text=True, **talk)  # type: ignore[call-overload,no-any-return]  # noqa: S603  # our own verbs
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -110,7 +131,7 @@ class _Run:
         """Every step in order; whether exactly what was planted was found."""
         self.empty()
         self.step("starting the stack")
-        stack = self.start("up")
+        stack = _start(self.state_dir, "up")
         self.step(f"drawing {self.size} consignments (seed {self.seed})")
         made = build(self.seed, self.size, _now() - timedelta(minutes=1))
         self.remember(made)
@@ -136,39 +157,19 @@ class _Run:
             if not (self.state_dir / MARKER).exists():
                 raise Stop(f"{self.state_dir} was not made by a demo; give another folder with --state-dir")
             self.step(f"stopping and emptying {self.state_dir}, the demo of before")
-            self.end_live()
-            if self.start("down").wait() != 0:
-                raise Stop(f"the stack in {self.state_dir} does not stop; see `lovla status --state-dir {self.state_dir}`")
+            stop(self.state_dir)
             shutil.rmtree(self.state_dir)
         self.state_dir.mkdir(parents=True, exist_ok=True)
         (self.state_dir / MARKER).write_text("{}")
-
-    def end_live(self) -> None:
-        """End the simulator of an earlier demo, if the process with its id still is one."""
-        file = self.state_dir / "live.pid"
-        try:
-            process = psutil.Process(int(file.read_text()))
-            if "live" in process.cmdline() and "demo" in process.cmdline():
-                process.terminate()
-                process.wait(10)
-        except (FileNotFoundError, ValueError, psutil.Error):
-            pass
 
     def remember(self, made: Demo) -> None:
         """What `lovla demo live` needs to draw the same scenario."""
         kept = {"seed": self.seed, "size": self.size, "now": made.scenario.now.isoformat()}
         (self.state_dir / MARKER).write_text(json.dumps(kept))
 
-    def start(self, *verb: str, **options: object) -> subprocess.Popen[str]:
-        """A verb of `lovla` as a process of its own, on the demo's folder; its talk goes to stderr unless it is captured."""
-        environment = os.environ | {"LOVLA_STATE_DIR": str(self.state_dir)}
-        command = [sys.executable, "-c", "from services.cli import main; main()", *verb]
-        talk: dict[str, object] = {"stdout": sys.stderr} | options
-        return subprocess.Popen(command, env=environment, text=True, **talk)  # type: ignore[call-overload,no-any-return]  # noqa: S603  # our own verbs
-
     def ask(self, *verbs: tuple[str, ...]) -> list[str]:
         """What verbs say, run side by side; raises Stop if one fails."""
-        running = [self.start(*verb, stdout=subprocess.PIPE) for verb in verbs]
+        running = [_start(self.state_dir, *verb, stdout=subprocess.PIPE) for verb in verbs]
         said = [process.communicate()[0] for process in running]
         for verb, process in zip(verbs, running, strict=True):
             if process.returncode != 0:
@@ -226,7 +227,7 @@ class _Run:
         """Until neither readers nor tracker are behind, twice in a row. Raises Stop if that takes too long."""
         deadline, still = time.monotonic() + PATIENCE_S, 0
         while time.monotonic() < deadline:
-            process = self.start("status", "--json", stdout=subprocess.PIPE)
+            process = _start(self.state_dir, "status", "--json", stdout=subprocess.PIPE)
             lags = json.loads(process.communicate()[0] or "{}").get("lags", [])
             behind = [lag["behind"] for lag in lags if lag["group"].startswith(("ingest.", "tracker"))]
             still = still + 1 if behind and max(behind) <= MARKERS else 0
@@ -308,8 +309,15 @@ class _Run:
     def leave_live(self) -> None:
         """Start the simulator and leave it."""
         with (self.state_dir / "live.log").open("w") as log:
-            process = self.start(
-                "demo", "live", "--state-dir", str(self.state_dir), stdout=log, stderr=log, start_new_session=True
+            process = _start(
+                self.state_dir,
+                "demo",
+                "live",
+                "--state-dir",
+                str(self.state_dir),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         (self.state_dir / "live.pid").write_text(str(process.pid))
 
@@ -317,7 +325,7 @@ class _Run:
         """What the verbs say now, and what else to ask."""
         out = Console(stderr=self.as_json)
         for verb in (("delayed",), ("dwell",), ("feeds",)):
-            process = self.start(*verb, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            process = _start(self.state_dir, *verb, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             lines = process.communicate()[0].splitlines()
             if process.returncode != 0:
                 continue
@@ -330,7 +338,8 @@ class _Run:
             f"export LOVLA_STATE_DIR={self.state_dir}   # so that the verbs ask this stack",
             "lovla delayed --hospital H-HARBOR      lovla show CONSIGNMENT      lovla find CONTAINER",
             "lovla inbound      lovla dwell      lovla feeds      lovla unmatched",
-            f"API: {_address(settings)}/docs (OpenAPI: /openapi.json)      lovla down stops it all; data stays",
+            f"API: {_address(settings)}/docs (OpenAPI: /openapi.json)",
+            "lovla demo down   # stops all of it; data stays until the next demo",
         )
         out.print("\n".join(said), markup=False, soft_wrap=True)
         if live:
