@@ -115,6 +115,11 @@ class KafkaServer:
             "offsets.retention.minutes": YEAR_MIN,
             "offset.metadata.max.bytes": 65_536,  # the sink keeps its plan there
             "group.initial.rebalance.delay.ms": 0,
+            # a member killed by -9 holds its partitions until its session ends: 45 s by default, in which nobody works
+            "group.consumer.session.timeout.ms": 10_000,
+            "group.consumer.min.session.timeout.ms": 6_000,
+            "group.consumer.heartbeat.interval.ms": 2_000,
+            "group.consumer.min.heartbeat.interval.ms": 1_000,
             # a raw record holds a body of 5 MiB and its headers
             "message.max.bytes": 6 * megabyte,
             "replica.fetch.max.bytes": 6 * megabyte,
