@@ -96,6 +96,7 @@ SENDERS = Topic("senders.v1", "code", 1, "compacted", (registers_v1.Sender,))
 FACILITIES = Topic("facilities.v1", "code", 1, "compacted", (registers_v1.Facility,))
 ACCOUNTS = Topic("accounts.v1", "key_id", 1, "compacted", (registers_v1.Account,), sunk=False)
 SECRETS = Topic("secrets.v1", "secret_id", 1, "compacted", (registers_v1.Secret,), sunk=False)
+PARKED = Topic("readers.parked.v1", "sender", 1, "compacted", (ControlRecord,), transactional=True, sunk=False)
 SUBSCRIPTIONS = Topic("subscriptions.v1", "subscription", 1, "compacted", (alerts_v1.Subscription,), sunk=False)
 ALERT_CANDIDATES = Topic("alert.candidates.v1", "subscription", 4, 30, (alerts_v1.AlertCandidate,), sunk=False)
 NOTIFICATIONS = Topic("notifications.v1", "subscription", 4, "ever", (alerts_v1.Notification,))
@@ -114,6 +115,7 @@ TOPICS: tuple[Topic, ...] = (
     FACILITIES,
     ACCOUNTS,
     SECRETS,
+    PARKED,
     SUBSCRIPTIONS,
     ALERT_CANDIDATES,
     NOTIFICATIONS,

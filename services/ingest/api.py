@@ -10,12 +10,12 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
 from schemas.raw_message_v1 import RawKind
@@ -26,11 +26,12 @@ from services.ingest.auth import Callbacks, Caller, by_key
 from services.ingest.body import Held, content_encoding, media_type
 from services.ingest.door import Accepted, Door, Said
 from services.ingest.outcomes import Outcomes
-from services.ingest.problems import MEDIA_TYPE, Problem
+from services.ingest.problems import MEDIA_TYPE, Place, Problem
 from services.ingest.raw_log import Away, RawLog
-from services.ingest.receipts import Sealer
+from services.ingest.receipts import Position, Sealer
 from services.ingest.records import RawRecords
 from services.ingest.registers import Registers
+from services.ingest.retrying import RETRIES_MAX
 from services.ingest.settings import IngestSettings
 from services.ingest.ticker import Ticker
 from services.runtime import logs, metrics
@@ -91,6 +92,12 @@ def _if_match(request: Request, *, required: bool) -> int | None:
     if match is None:
         raise Problem("bad-header", 'If-Match holds one declared_version, as in If-Match: "3".')
     return int(match[1])
+
+
+class RetryBody(BaseModel):
+    """The raw records to bring back."""
+
+    positions: list[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]] = Field(max_length=RETRIES_MAX)
 
 
 class Addresses:
@@ -213,6 +220,20 @@ class Addresses:
             raise self._door.away(error) from error
         return JSONResponse({"loading_since": None})
 
+    async def retry(self, request: Request, sender: str) -> Response:
+        self.caller(request, "operator")
+        with Held(self._door.budget) as held:
+            said = await self._said(request, held, "action", JSON_TYPES)
+        try:
+            asked = RetryBody.model_validate_json(said.content)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            where = "".join(f"/{part}" for part in wrong["loc"])
+            errors = [Place(where=where, code=wrong["type"], text=wrong["msg"])]
+            raise Problem("invalid", "Positions are expected.", errors=errors) from error
+        positions = [Position(partition, offset) for partition, offset in asked.positions]
+        return JSONResponse({"sender": sender, "retried": await self._door.retry(sender, positions, said.recorded_by)})
+
     async def docs(self, request: Request) -> Response:
         return Response(openapi.page(request.app.openapi()), media_type="text/html")
 
@@ -264,6 +285,7 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
         ("GET", "/v1/receipts/{receipt}", at.receipt, "receipt"),
         ("POST", "/v1/load/begin", at.begin_load, "load_begin"),
         ("POST", "/v1/load/end", at.end_load, "load_end"),
+        ("POST", "/v1/senders/{sender}/retry", at.retry, "retry"),
         ("GET", "/docs", at.docs, "docs"),
         ("GET", "/healthz", at.healthz, "healthz"),
         ("GET", "/readyz", at.readyz, "readyz"),

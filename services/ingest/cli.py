@@ -622,6 +622,26 @@ def load_end(carrier: ActsAs = OPERATOR, key: KeyText = None, as_json: AsJson = 
     show([_send(carrier, key, "POST", "/v1/load/end", None)], ("loading_since",), as_json)
 
 
+@told
+def retry(
+    sender: Annotated[str, typer.Argument(help="Whose records to bring back.")],
+    carrier: ActsAs = OPERATOR,
+    by: By = None,
+    key: KeyText = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring back what a fault of ours put aside, and read the sender's messages again."""
+    from services.ingest.records import read_letters
+    from services.ingest.retrying import RETRIES_MAX, put_aside
+
+    positions = put_aside(read_letters(_settings()), sender)
+    retried = 0
+    for at in range(0, max(1, len(positions)), RETRIES_MAX):
+        body = {"positions": [(p.partition, p.offset) for p in positions[at : at + RETRIES_MAX]]}
+        retried += _send_json(carrier, key, f"/v1/senders/{quote(sender)}/retry", body, by)["retried"]
+    show([{"sender": sender, "retried": retried}], ("sender", "retried"), as_json)
+
+
 @receipts.command("show")
 @told
 def receipts_show(
@@ -653,6 +673,7 @@ def register(app: typer.Typer) -> None:
         (unlink, "unlink"),
         (appoint, "appoint"),
         (receive, "receive"),
+        (retry, "retry"),
     ):
         app.command(name)(verb)
     for group, name in ((carriers, "carriers"), (facilities, "facilities"), (load, "load"), (receipts, "receipts")):

@@ -33,6 +33,7 @@ from services.ingest.readers import Registers as KnownRegisters
 from services.ingest.reading import read_message, said_warnings
 from services.ingest.receipts import NotAReceipt, Position, Sealer
 from services.ingest.records import RawRecord
+from services.ingest.retrying import UNPARK, again, unparking
 from services.ingest.ticker import Log, Ticker
 from services.runtime.clock import Clock
 from services.runtime.wire import raw_headers
@@ -206,6 +207,23 @@ class Door:
                 for index, row in enumerate(rows)
             ]
         }
+
+    async def retry(self, sender: str, positions: Sequence[Position], recorded_by: str | None) -> int:
+        """Unpark a sender, then bring back these records of it, each content once; returns how many. Raises Problem."""
+        if sender not in self.registers.senders:
+            raise Problem("not-found", f"{sender[:40]} is not registered.")
+        try:
+            records = [await asyncio.to_thread(self.records.read, position) for position in positions]
+            ours = [record for record in records if record is not None and record.meta.sender == sender]
+            if len(ours) < len(records):
+                raise Problem("invalid", f"Not all of these are records of {sender}; nothing was brought back.")
+            found = {(record.meta.sha256, record.meta.received_at or record.at): record for record in ours}
+            await self.log.append(sender.encode(), UNPARK, raw_headers(unparking(sender, recorded_by)))
+            for record in found.values():
+                await self.log.append(sender.encode(), record.content, raw_headers(again(record)))
+            return len(found)
+        except Away as error:
+            raise self.away(error) from error
 
     def away(self, error: Away) -> Problem:
         """The refusal for Kafka being away."""

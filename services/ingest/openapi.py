@@ -68,6 +68,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "receipt": ("What became of a request", "Only its own sender, or an operator, may ask."),
     "load_begin": ("Begin a first load", "Withholds ticks, so that no deadline fires on half the history; scope operator."),
     "load_end": ("End a first load", "Appends the tick that ends it; scope operator."),
+    "retry": ("Bring back what a fault of ours put aside", "Unparks the sender; scope operator."),
     "docs": ("This page", ""),
     "healthz": ("Alive", ""),
     "readyz": ("Ready to take messages", ""),
@@ -83,6 +84,7 @@ _BODIES: Mapping[str, Mapping[str, Any]] = {
     "cancel": {"application/json": {"schema": {"type": "object"}}},
     "dock_receipt": {"application/json": {"schema": {"type": "object"}}},
     "act": {"application/json": {"schema": {"type": "object"}}},
+    "retry": {"application/json": {"schema": {"type": "object"}}},
 }
 _HEADERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "events": (
@@ -96,7 +98,7 @@ _HEADERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "cancel": (("If-Match", "declared_version, or *"),),
 }
 _OPEN = frozenset({"docs", "healthz", "readyz", "metrics"})
-_DIRECT = frozenset({"receipt", "load_begin", "load_end"})
+_DIRECT = frozenset({"receipt", "retry", "load_begin", "load_end"})
 
 
 def describe(name: str) -> dict[str, Any]:

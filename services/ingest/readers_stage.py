@@ -3,9 +3,11 @@
 A stage on the transactional loop: what a raw record becomes is a function of the record and the registers, so a batch that is
 read again gives the same. Ticks are passed on in band, to every partition that the tracker reads.
 
-*Faults* (exceptions of ours while reading one record) never stop the line: the record becomes a dead letter `fault`, retryable,
-and the next one is read. The fuse stops the stage when it is plainly us: over half of the last 1,000 records of several
-senders, or 100 in a row.
+*Faults* (exceptions of ours while reading one record) never stop the line: the record becomes a dead letter `fault`, its sender
+is parked (what it sends becomes dead letters `parked`, unread), others go on. Both can be retried: `lovla retry` unparks the
+sender and appends its records again. Parking and unparking go in band like ticks, so that no deadline fires over what lies
+aside. The fuse stops the stage when it is plainly us: over half of the last 1,000 records, of several senders, or 100 faults
+in a row.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -25,16 +27,18 @@ from confluent_kafka import KafkaException
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.raw_message_v1 import RawMessage, Tick
 from schemas.shipment_event_v1 import CONTROL_KEY, ControlRecord, ShipmentEvent
-from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, RAW_MESSAGES, SHIPMENT_EVENTS
+from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, PARKED, RAW_MESSAGES, SHIPMENT_EVENTS
 from services.ingest.commands import read_commands
 from services.ingest.door import RegistersPort
 from services.ingest.readers import Problem
 from services.ingest.reading import read_message
 from services.ingest.records import READERS_GROUP
 from services.ingest.registers import Registers
+from services.ingest.retrying import is_unparking
 from services.ingest.settings import IngestSettings
 from services.runtime import kafka, logs, metrics, wire
 from services.runtime.loop import GroupSource, Limits, Output, OwnershipLost, Record, StageFailed, TransactionalLoop
+from services.runtime.register import RegisterView
 
 MAX_CLOCK_DIFFERENCE = timedelta(seconds=60)  # a tick of a clock further off than this is not passed on
 PAYLOAD_BYTES = 64 * 1024
@@ -62,13 +66,14 @@ class Fuse:
         """An overlay for one batch."""
         return Fuse(self.latest.copy(), self.run)
 
-    def note(self, sender: str, fault: bool) -> None:
-        """Count one record; raises FuseBlown."""
-        self.latest.append((sender, fault))
-        self.run = self.run + 1 if fault else 0
+    def note(self, sender: str, fault: bool, parked: bool = False) -> None:
+        """Count one record; raises FuseBlown. What is put aside because its sender is parked counts for the ratio only."""
+        self.latest.append((sender, fault or parked))
+        if not parked:
+            self.run = self.run + 1 if fault else 0
         if self.run >= FUSE_RUN:
             raise FuseBlown(f"{self.run} records in a row failed by faults of ours")
-        if fault and len(self.latest) == FUSE_WINDOW:
+        if (fault or parked) and len(self.latest) == FUSE_WINDOW:
             failed = [who for who, bad in self.latest if bad]
             if 2 * len(failed) > FUSE_WINDOW and len(set(failed)) > 1:
                 raise FuseBlown(
@@ -76,45 +81,76 @@ class Fuse:
                 )
 
 
-class Readers:
-    """The stage."""
+Kept = Callable[[], Mapping[str, ControlRecord]]
+"""Which senders are parked, as the topic says."""
 
-    def __init__(self, registers: RegistersPort) -> None:
+
+class Readers:
+    """The stage. `kept`: the view of the parked senders; it may lag behind what this process did itself."""
+
+    def __init__(self, registers: RegistersPort, kept: Kept = dict) -> None:
         self._registers = registers
+        self._kept = kept
         self._fuse = Fuse()
-        self._overlay = self._fuse
+        self._parked: dict[str, bool] = {}  # what this process changed and the view does not show yet
+        self._new_fuse, self._new_parked = self._fuse, self._parked
 
     def process(self, batch: Sequence[Record]) -> Sequence[Output]:
         """What the batch becomes."""
-        self._overlay = self._fuse.copy()
-        return [output for record in batch for output in self._outputs(record)]
+        kept = self._kept()
+        self._new_fuse = self._fuse.copy()
+        self._new_parked = {sender: parked for sender, parked in self._parked.items() if parked != (sender in kept)}
+        return [output for record in batch for output in self._outputs(record, kept)]
 
     def committed(self) -> None:
-        self._fuse = self._overlay
+        self._fuse, self._parked = self._new_fuse, self._new_parked
 
     def aborted(self) -> None:
-        self._overlay = self._fuse
+        self._new_fuse, self._new_parked = self._fuse, self._parked
 
-    def _outputs(self, record: Record) -> Sequence[Output]:
+    def _outputs(self, record: Record, kept: Mapping[str, ControlRecord]) -> Sequence[Output]:
         try:
             meta = wire.raw_meta(record.headers)
         except wire.WireError as error:  # somebody wrote to the topic past the door
             problem = Problem("bad_headers", "headers", str(error)[:500], record.value or b"")
             return list(_letters(record, None, [problem], _at(record), None))
+        if is_unparking(meta):
+            return list(self._unpark(record, meta))
+        if self._new_parked.get(meta.sender, meta.sender in kept):
+            self._new_fuse.note(meta.sender, fault=False, parked=True)
+            return list(_aside(record, meta, "parked", "the sender waits aside after a fault of ours"))
         try:
             if meta.kind == "tick":
                 return list(pass_on(record))
             outputs = list(read(record, meta, self._registers))
-        except (
-            Exception
-        ) as error:  # the one place where any exception is caught: a fault of ours costs one record, not the line
-            trace = error if self._overlay.run < _TRACES_A_RUN else None
+        except Exception as error:
+            # the one place that catches everything: a fault of ours costs one sender, not the line
+            trace = error if self._new_fuse.run < _TRACES_A_RUN else None
             log.error("readers.fault", sender=meta.sender, partition=record.partition, offset=record.offset, exc_info=trace)
-            self._overlay.note(meta.sender, fault=True)
-            problem = Problem("fault", "", f"a fault of ours: {type(error).__name__}", record.value or b"")
-            return list(_letters(record, meta, [problem], _at(record, meta), meta.standard, retryable=True))
-        self._overlay.note(meta.sender, fault=False)
+            self._new_fuse.note(meta.sender, fault=True)
+            return [*_aside(record, meta, "fault", f"a fault of ours: {type(error).__name__}"), *self._park(record, meta)]
+        self._new_fuse.note(meta.sender, fault=False)
         return outputs
+
+    def _park(self, record: Record, meta: RawMessage) -> Iterator[Output]:
+        if meta.kind == "tick":
+            return
+        self._new_parked[meta.sender] = True
+        control = ControlRecord(control="parked", raw_partition=record.partition, at=_at(record), sender=meta.sender)
+        yield from _in_band(control, record)
+        yield Output(PARKED.name, meta.sender.encode(), wire.dump(control), headers=_control_headers(control, record))
+
+    def _unpark(self, record: Record, meta: RawMessage) -> Iterator[Output]:
+        self._new_parked[meta.sender] = False
+        control = ControlRecord(control="unparked", raw_partition=record.partition, at=_at(record), sender=meta.sender)
+        yield from _in_band(control, record)
+        yield Output(PARKED.name, meta.sender.encode(), None)
+
+
+def _aside(record: Record, meta: RawMessage, reason: str, text: str) -> Iterator[Output]:
+    """A record put aside whole, to be retried."""
+    problem = Problem(reason, "", text, record.value or b"")
+    return _letters(record, meta, [problem], _at(record, meta), meta.standard, retryable=True)
 
 
 def _at(record: Record, meta: RawMessage | None = None) -> datetime:
@@ -169,12 +205,20 @@ def pass_on(record: Record) -> Iterator[Output]:
     if abs(tick.at - at) > MAX_CLOCK_DIFFERENCE:
         log.warning("readers.tick_off", said=tick.at.isoformat(), broker=at.isoformat(), partition=record.partition)
         return
-    control = ControlRecord(control="tick", raw_partition=record.partition, at=at, load=tick.load)
-    headers = wire.headers(ControlRecord, id=f"tick:{record.partition}:{record.offset}", source="readers", time=at)
-    value = wire.dump(control)
+    yield from _in_band(ControlRecord(control="tick", raw_partition=record.partition, at=at, load=tick.load), record)
+
+
+def _in_band(control: ControlRecord, record: Record) -> Iterator[Output]:
+    """A control record for every partition of events and commands, behind all that was read before it."""
+    headers, value = _control_headers(control, record), wire.dump(control)
     for topic in (SHIPMENT_EVENTS, CONSIGNMENT_COMMANDS):
         for partition in range(topic.partitions):
             yield Output(topic.name, CONTROL_KEY, value, partition, headers)
+
+
+def _control_headers(control: ControlRecord, record: Record) -> wire.Headers:
+    said = f"{control.control}:{record.partition}:{record.offset}"
+    return wire.headers(ControlRecord, id=said, source="readers", time=control.at)
 
 
 def _letters(
@@ -220,22 +264,25 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    registers = Registers(settings)
+    registers, parked = Registers(settings), RegisterView(settings, PARKED.name, ControlRecord)
+    stage = Readers(registers, parked.snapshot)
     source = GroupSource(settings, [RAW_MESSAGES.name], READERS_GROUP, _BATCH)
-    loop = TransactionalLoop(settings, name="readers", transactional_id="readers-0", source=source, stage=Readers(registers))
+    loop = TransactionalLoop(settings, name="readers", transactional_id="readers-0", source=source, stage=stage)
     page = metrics.serve(settings.metrics_port, loop.healthy)
     try:
         registers.start_patiently(stop)
+        parked.start()
         loop.start()
         log.info("readers.started", senders=len(registers.senders), facilities=len(registers.facilities))
         loop.run(stop)
         return 0
-    except (OwnershipLost, StageFailed, KafkaException, kafka.TopicMissing) as error:
+    except (OwnershipLost, StageFailed, KafkaException, kafka.TopicMissing, TimeoutError) as error:
         log.error("readers.stopped", error=str(error))
         return 1
     finally:
         loop.close()
         registers.stop()
+        parked.close()
         if page is not None:
             page.close()
 

@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
+from schemas.dead_letter_v1 import DeadLetter
 from schemas.raw_message_v1 import RawMessage
-from schemas.topics import RAW_MESSAGES
+from schemas.topics import DEAD_LETTERS, RAW_MESSAGES
 from services.ingest.raw_log import Away
 from services.ingest.receipts import Position
 from services.runtime import kafka
+from services.runtime.restore import restore
 from services.runtime.settings import Settings
-from services.runtime.sources import to_record
+from services.runtime.sources import Record, to_record
 from services.runtime.wire import raw_meta
 
 READERS_GROUP = "ingest.readers"
@@ -108,3 +110,15 @@ def _read_one(consumer: Consumer, position: Position) -> RawRecord | None:
     finally:
         consumer.unassign()
     raise Away("Kafka did not give the record in time")
+
+
+def read_letters(settings: Settings) -> list[DeadLetter]:
+    """All dead letters of this moment. Raises TopicMissing, KafkaException."""
+    letters: list[DeadLetter] = []
+
+    def keep(record: Record) -> None:
+        if record.value is not None:
+            letters.append(DeadLetter.model_validate_json(record.value))
+
+    restore(settings, DEAD_LETTERS.name, 0, keep)
+    return letters

@@ -13,9 +13,15 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from schemas.shipment_event_v1 import ControlRecord
+from schemas.topics import DEAD_LETTERS, PARKED, RAW_MESSAGES, SHIPMENT_EVENTS
 from services.ingest import cli
+from services.ingest.retrying import UNPARK
+from services.runtime import kafka
+from services.runtime.register import write
 from services.runtime.settings import Settings
 from tests.integration.ingest.conftest import Api, Process, eventually
+from tests.integration.ingest.records import read_all
 from tests.integration.ingest.test_door import DCSA_EVENT
 from tests.unit.ingest.test_api import DECLARATION
 
@@ -140,3 +146,35 @@ def test_what_is_wrong_is_one_sentence(lovla: Lovla, tmp_path: Path) -> None:
         assert result.stderr.startswith("lovla: "), words
         assert len(result.stderr.splitlines()) == 1
         assert "Traceback" not in result.output
+
+
+def test_a_parked_sender_waits_aside_until_it_is_retried(
+    lovla: Lovla, settings: Settings, folder: Path, tmp_path: Path
+) -> None:
+    lovla("carriers", "add", "CLIE", "--kind", "ocean_carrier")
+    lovla("carriers", "add", "OPS", "--kind", "operator")
+    parked = ControlRecord(control="parked", raw_partition=0, at=datetime.now(UTC), sender="CLIE")
+    write(kafka.producer(settings, "lovla-test"), PARKED.name, "CLIE", parked)
+    stage = Process("services.ingest.readers_stage", settings, folder / "parked.log")
+    message = tmp_path / "event.json"
+    message.write_text(json.dumps([DCSA_EVENT]))
+
+    def values(topic: str) -> list[dict[str, Any]]:
+        return [json.loads(record.value or b"") for record in read_all(settings, topic) if record.key == b"CLIE"]
+
+    try:
+        eventually(lambda: lovla("push", message, "--carrier", "CLIE").exit_code == 0)
+        eventually(lambda: [letter["reason"] for letter in values(DEAD_LETTERS.name)] == ["parked"])
+        assert values(SHIPMENT_EVENTS.name) == []
+        (said_so,) = said(lovla("retry", "CLIE", "--json"))
+        assert said_so["retried"] == 1
+        eventually(lambda: len(values(SHIPMENT_EVENTS.name)) == 1)
+        assert [record.value for record in read_all(settings, PARKED.name)][-1] is None
+    finally:
+        assert stage.stop() == 0
+    first, again = (
+        record for record in read_all(settings, RAW_MESSAGES.name) if record.key == b"CLIE" and record.value != UNPARK
+    )
+    received_at = datetime.fromisoformat(values(SHIPMENT_EVENTS.name)[0]["received_at"])
+    assert received_at.timestamp() * 1000 == pytest.approx(first.timestamp_ms, abs=1)
+    assert again.timestamp_ms > first.timestamp_ms

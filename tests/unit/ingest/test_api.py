@@ -383,3 +383,20 @@ async def test_a_key_expires(house: House) -> None:
     assert (await house.http.post("/v1/events", json=OWN_EVENT, headers=key)).status_code == 202
     house.clock.advance(10)
     problem(await house.http.post("/v1/events", json=OWN_EVENT, headers=key), 401, "no-credential")
+
+
+async def test_an_operator_brings_back_what_was_put_aside(house: House) -> None:
+    key, operator = house.add("MAEU", "ocean_carrier", "push"), house.add("OPS", "operator", "operator")
+    for _ in range(2):
+        await house.http.post("/v1/events", json=OWN_EVENT, headers=key)
+    address = "/v1/senders/MAEU/retry"
+    problem(await house.http.post(address, json={"positions": [[0, 0]]}, headers=key), 403, "no-scope")
+    problem(await house.http.post(address, json={"positions": [[0, 99]]}, headers=operator), 422, "invalid")
+    problem(await house.http.post(address, json={"positions": [[0, -1]]}, headers=operator), 422, "invalid")
+    problem(await house.http.post("/v1/senders/x/retry", json={"positions": []}, headers=operator), 404, "not-found")
+    house.clock.advance(60)
+    answer = await house.http.post(address, json={"positions": [[0, 0], [0, 1]]}, headers=operator)
+    assert answer.json() == {"sender": "MAEU", "retried": 1}
+    assert house.kept(-2)[0]["kind"] == "action"
+    meta, content = house.kept()
+    assert (json.loads(content), meta["kind"]) == (OWN_EVENT, "message")

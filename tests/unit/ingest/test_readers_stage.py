@@ -15,8 +15,11 @@ from schemas.consignment_command_v1 import COMMAND
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.raw_message_v1 import RawMessage, Tick
 from schemas.registers_v1 import Sender
-from schemas.shipment_event_v1 import ControlRecord, ShipmentEvent
+from schemas.shipment_event_v1 import CONTROL_KEY, ControlRecord, ShipmentEvent
+from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, PARKED, RAW_MESSAGES
 from services.ingest.readers_stage import FUSE_RUN, FUSE_WINDOW, Fuse, FuseBlown, Readers
+from services.ingest.records import RawRecord
+from services.ingest.retrying import UNPARK, again, is_unparking, unparking
 from services.runtime.loop import Output, Record
 from services.runtime.wire import header, raw_headers
 from tests.unit.ingest.fakes import NOW, FakeRegisters
@@ -122,27 +125,93 @@ class Broken(FakeRegisters):
         raise RuntimeError("ours")
 
 
-def test_a_fault_of_ours_costs_one_record_and_can_be_retried() -> None:
-    good = record(json.dumps([DECLARATION]).encode(), kind="registration", sender="LACDHS")
-    bad = record(json.dumps([DCSA_EVENT]).encode(), standard="dcsa.2.2")
-    letter, command = Readers(Broken()).process([bad, good])
-    kept = DeadLetter.model_validate_json(letter.value or b"")
-    assert (kept.reason, kept.retryable) == ("fault", True)
-    assert command.topic == "consignment.commands.v1"
+def broken(offset: int = 7, sender: str = "MAEU") -> Record:
+    return record(json.dumps([DCSA_EVENT]).encode(), offset, standard="dcsa.2.2", sender=sender)
+
+
+def sound(sender: str = "LACDHS", offset: int = 8) -> Record:
+    return record(json.dumps([DECLARATION]).encode(), offset, kind="registration", sender=sender, scopes=("operator",))
+
+
+def letters(made: Sequence[Output]) -> list[DeadLetter]:
+    return [DeadLetter.model_validate_json(output.value or b"") for output in made if output.topic == DEAD_LETTERS.name]
+
+
+def controls(made: Sequence[Output]) -> list[ControlRecord]:
+    return [ControlRecord.model_validate_json(output.value or b"") for output in made if output.key == CONTROL_KEY]
+
+
+def test_a_fault_of_ours_parks_its_sender_and_no_other() -> None:
+    made = Readers(Broken()).process([broken(), sound(), sound("MAEU", 9)])
+    assert [(letter.reason, letter.retryable, letter.offset) for letter in letters(made)] == [
+        ("fault", True, 7),
+        ("parked", True, 9),
+    ]
+    assert {(control.control, control.sender) for control in controls(made)} == {("parked", "MAEU")}
+    assert len(controls(made)) == 5
+    commands = [output for output in made if output.topic == CONSIGNMENT_COMMANDS.name and output.key != CONTROL_KEY]
+    assert [output.key for output in commands] == [b"LACDHS-0001"]
+
+
+def test_what_was_parked_is_parked_after_a_restart_too() -> None:
+    parked = ControlRecord(control="parked", raw_partition=2, at=NOW, sender="MAEU")
+    (letter,) = letters(Readers(registers(), lambda: {"MAEU": parked}).process([sound("MAEU")]))
+    assert letter.reason == "parked"
+
+
+def test_a_parking_that_was_not_committed_did_not_happen() -> None:
+    stage = Readers(Broken())
+    stage.process([broken()])
+    stage.aborted()
+    assert letters(stage.process([sound("MAEU")])) == []
+
+
+def test_unparking_goes_in_band_and_what_comes_after_it_is_read() -> None:
+    meta = unparking("MAEU", "José")
+    end = Record(RAW_MESSAGES.name, 2, 8, int(NOW.timestamp() * 1000), b"MAEU", UNPARK, raw_headers(meta))
+    stage = Readers(Broken())
+    stage.process([broken()])
+    stage.committed()
+    made = stage.process([end, sound("MAEU", 9)])
+    assert {(control.control, control.sender) for control in controls(made)} == {("unparked", "MAEU")}
+    assert letters(made) == []
+    assert [output.value for output in made if output.topic == PARKED.name] == [None]
+
+
+def test_nobody_unparks_a_sender_by_an_action_on_a_consignment() -> None:
+    assert not is_unparking(unparking("MAEU", None).model_copy(update={"consignment": "MAEU-1"}))
+    assert not is_unparking(unparking("MAEU", None).model_copy(update={"scopes": ("push", "register")}))
+
+
+def test_a_record_is_brought_back_as_it_was_received_first() -> None:
+    meta = RawMessage(kind="message", sender="MAEU", sha256="ab" * 32)
+    back = again(RawRecord(meta, b"x", NOW))
+    assert (back.received_at, back.cause) == (NOW, "live")
+    assert again(RawRecord(back, b"x", NOW + timedelta(days=1))) == back
 
 
 def test_the_fuse_blows_after_a_hundred_faults_in_a_row() -> None:
     stage = Readers(Broken())
-    bad = [record(b"[]", offset) for offset in range(FUSE_RUN)]
     with pytest.raises(FuseBlown):
-        stage.process(bad)
+        stage.process([broken(number, f"S{number}") for number in range(FUSE_RUN)])
 
 
 def test_a_dropped_batch_does_not_count_for_the_fuse() -> None:
     stage = Readers(Broken())
     for _ in range(3):
-        stage.process([record(b"[]", offset) for offset in range(FUSE_RUN - 1)])
+        stage.process([broken(number, f"S{number}") for number in range(FUSE_RUN - 1)])
         stage.aborted()
+
+
+def test_the_fuse_blows_when_several_senders_wait_aside_for_long() -> None:
+    stage = Readers(Broken())
+    with pytest.raises(FuseBlown):
+        stage.process([broken(number, f"S{number % 20}") for number in range(FUSE_WINDOW)])
+
+
+def test_a_single_sender_that_waits_aside_does_not_blow_it() -> None:
+    made = Readers(Broken()).process([broken(number) for number in range(2 * FUSE_WINDOW)])
+    assert len(letters(made)) == 2 * FUSE_WINDOW
 
 
 def test_one_senders_faults_alone_do_not_blow_the_ratio() -> None:
