@@ -370,10 +370,17 @@ def assemble(settings: IngestSettings) -> FastAPI:
         raw_log.start()
         outcomes.start()
 
-        stop = threading.Event()
+        loop, stop, opened = asyncio.get_running_loop(), threading.Event(), asyncio.Event()
+
+        def read_registers() -> None:
+            registers.start_patiently(stop)
+            with contextlib.suppress(RuntimeError):  # the loop is gone: the door was closed meanwhile
+                loop.call_soon_threadsafe(opened.set)
 
         async def open_up() -> None:
-            await asyncio.to_thread(registers.start_patiently, stop)
+            # a thread that nobody waits for: while Kafka is away it may hang longer than a stop may take
+            threading.Thread(target=read_registers, name="registers", daemon=True).start()
+            await opened.wait()
             log.info("api.ready", senders=len(registers.senders))
             await ticker.run()
 
@@ -385,8 +392,8 @@ def assemble(settings: IngestSettings) -> FastAPI:
             opening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await opening
-            for part in (raw_log.stop, outcomes.stop, registers.stop, records.close):
-                await asyncio.to_thread(part)
+            parts = (raw_log.stop, outcomes.stop, registers.stop, records.close)
+            await asyncio.gather(*(asyncio.to_thread(part) for part in parts))
 
     return build(door, lifespan)
 

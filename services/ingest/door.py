@@ -130,7 +130,7 @@ class Door:
     def __post_init__(self) -> None:
         self.rates = Rates(self.limits)
         self.budget = Budget()
-        self._judging = asyncio.Semaphore(2)
+        self._judging, self._reading_back = asyncio.Semaphore(2), asyncio.Semaphore(1)
 
     def count_request(self, caller: Caller) -> None:
         """Raise Problem 429 if the sender asks too often."""
@@ -177,7 +177,7 @@ class Door:
         unknown = Problem("not-found", "There is no such receipt of yours.")
         try:
             position = self.sealer.open(text)
-            record = await asyncio.to_thread(self.records.read, position)
+            record = await self._read_back(position)
             if record is None or record.meta.kind == "tick":
                 raise unknown
             if record.meta.sender != caller.sender.code and not caller.operator:
@@ -213,7 +213,7 @@ class Door:
         if sender not in self.registers.senders:
             raise Problem("not-found", f"{sender[:40]} is not registered.")
         try:
-            records = [await asyncio.to_thread(self.records.read, position) for position in positions]
+            records = [await self._read_back(position) for position in positions]
             ours = [record for record in records if record is not None and record.meta.sender == sender]
             if len(ours) < len(records):
                 raise Problem("invalid", f"Not all of these are records of {sender}; nothing was brought back.")
@@ -267,6 +267,11 @@ class Door:
             return await self.log.append(meta.sender.encode(), said.content, headers)
         except Away as error:
             raise self.away(error) from error
+
+    async def _read_back(self, position: Position) -> RawRecord | None:
+        """A raw record; one at a time, so that a slow Kafka does not take all the threads."""
+        async with self._reading_back:
+            return await asyncio.to_thread(self.records.read, position)
 
     async def _aside(self, content: bytes, judge: Callable[[], T]) -> T:
         """Run a judgement beside the event loop if it may take long, so that others are answered meanwhile; two at most at

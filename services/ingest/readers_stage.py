@@ -271,6 +271,8 @@ def main() -> int:
     page = metrics.serve(settings.metrics_port, loop.healthy)
     try:
         registers.start_patiently(stop)
+        if stop.is_set():
+            return 0
         parked.start()
         loop.start()
         log.info("readers.started", senders=len(registers.senders), facilities=len(registers.facilities))

@@ -15,7 +15,7 @@ from services.ingest.receipts import Position
 from services.ingest.records import RawRecord
 
 UNPARK = b'{"command": "unpark"}'
-RETRIES_MAX = 500  # records a request
+RETRIES_MAX = 200  # records a request: read back one by one, some 20 ms each
 
 
 def unparking(sender: str, recorded_by: str | None) -> RawMessage:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -100,20 +101,24 @@ def test_while_kafka_is_away_nothing_is_accepted_and_memory_stays_flat(api: Api,
     eventually(api.ready)
 
 
-def test_the_door_opens_once_kafka_is_there(settings: Settings, kafka: Kafka, tmp_path: Any) -> None:
+def test_the_door_opens_once_kafka_is_there_and_can_be_closed_before(settings: Settings, kafka: Kafka, tmp_path: Any) -> None:
     kafka.kill()
-    door = Api(settings, tmp_path)
+    doors = [Api(settings, tmp_path), Api(settings, tmp_path)]
     try:
-        eventually(lambda: _answers(door))
+        for door in doors:
+            eventually(partial(_answers, door))
+        door, closed_early = doors
         assert httpx.get(door.url + "/readyz", trust_env=False).status_code == 503
         assert httpx.post(door.url + "/v1/events", trust_env=False).status_code == 503
+        assert closed_early.stop() == 0
         kafka.start()
         eventually(door.ready)
         assert door.stop() == 0
     finally:
         kafka.start()
-        if door.running:
-            door.kill()
+        for door in doors:
+            if door.running:
+                door.kill()
 
 
 def _answers(door: Api) -> bool:
