@@ -69,6 +69,7 @@ def transactional_config(settings: Settings, client_id: str, transactional_id: s
         "transactional.id": transactional_id,
         "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
         "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        "topic.metadata.propagation.max.ms": 4_000,  # a missing topic is told before the transaction's time is over
     }
 
 

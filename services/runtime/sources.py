@@ -275,7 +275,7 @@ class GroupSource(_Reader):
 
     @property
     def metadata(self) -> object:
-        """The membership of the last assignment. Never the client's present one: after a lost session that is "no member",
+        """The membership of the last assignment. Never the client's present one: after a lost session that can be "no member",
         which the broker takes without question (as it must for AssignedSource), and a zombie's offsets would count."""
         return self._metadata
 

@@ -55,7 +55,8 @@ class Bench:
     def create(self) -> None:
         admin = kafka.admin(self.settings)
         counts = {self.inputs[0]: 4, self.inputs[1]: 2, self.out: 4, self.state: 1}
-        for future in admin.create_topics([NewTopic(t, n, 1) for t, n in counts.items()]).values():
+        config = {"max.message.bytes": "1048588"}  # Kafka's default; brokers may be set otherwise
+        for future in admin.create_topics([NewTopic(t, n, 1, config=config) for t, n in counts.items()]).values():
             future.result(30)
 
     def job(self, source: str = "assigned", **changes: object) -> Job:
@@ -100,6 +101,13 @@ class Bench:
     def check_ids(self, ids: Sequence[str]) -> None:
         """As check(), where the numbers are not kept (members of a group each count for themselves)."""
         assert sorted(id for id, _ in self.done()) == sorted(ids)
+
+
+def new_bench(settings: Settings) -> Bench:
+    """A bench of its own on the broker that the settings name."""
+    bench = Bench(settings, f"t{uuid.uuid4().hex[:10]}")
+    bench.create()
+    return bench
 
 
 @contextmanager

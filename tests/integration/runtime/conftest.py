@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
 
 from services.runtime.settings import Settings
-from tests.integration.runtime.bench import Bench
+from tests.integration.runtime.bench import Bench, new_bench
 from tests.stack import Kafka
 
 
@@ -19,6 +17,4 @@ def kafka_settings(kafka: Kafka) -> Settings:
 
 @pytest.fixture
 def bench(kafka_settings: Settings) -> Bench:
-    made = Bench(kafka_settings, f"t{uuid.uuid4().hex[:10]}")
-    made.create()
-    return made
+    return new_bench(kafka_settings)
