@@ -81,3 +81,14 @@ def test_a_range_ends_before_its_end(bench: Bench) -> None:
 def test_a_missing_topic_is_named(bench: Bench) -> None:
     with pytest.raises(TopicMissing, match="no-such-topic"):
         read_range(bench.settings, "no-such-topic", 0, 0, 1, lambda _: None)
+
+
+def test_restoring_goes_on_when_what_it_waits_for_is_aborted(bench: Bench) -> None:
+    write(bench, "1", then="commit")
+    with transaction(bench.settings, f"{bench.name}-late") as producer:
+        producer.produce(bench.state, b"bad", b"k", 0)
+        producer.flush(30)
+        later = threading.Timer(1.0, lambda: producer.abort_transaction(30))
+        later.start()
+        assert restored(bench) == (["1"], 3)
+        later.join()
