@@ -989,9 +989,11 @@ class SeaCourse(_Course):
         return planned if at < planned - 2 * HOUR else at + ahead * HOUR
 
     def returned(self) -> Iterator[tuple[datetime, str]]:
-        """Containers whose empty return is known long enough ago to be used again."""
+        """Containers whose empty return is known long enough ago to be used again (none with a wrong digit: a reader of a
+        mere document could not learn it)."""
         for told in self.told:
-            if told.what == "empty_returned" and self.now - told.known_at > timedelta(days=16):
+            right = told.container == world.container_number(told.container[:4], int(told.container[4:10] or 0))
+            if told.what == "empty_returned" and right and self.now - told.known_at > timedelta(days=16):
                 yield told.at, told.container
 
     def with_twin(self, first: Consignment) -> list[Consignment]:
