@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
@@ -45,6 +46,7 @@ _CONTENT_TYPES = {
     ".xml": "application/xml",
 }
 _LINES_A_REQUEST = 1_000
+_PIPE_WIDTH = 1_000  # columns: a pipe has no edge to wrap at
 
 
 class Stop(Exception):
@@ -90,15 +92,17 @@ def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: boo
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")  # an id that is cut short is of no use
     for row in rows:
         table.add_row(*(Text("" if row.get(name) is None else _cell(row[name])) for name in columns))
-    Console(soft_wrap=True).print(table)
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
 
 
 def _cell(value: object) -> str:
     if isinstance(value, list | tuple):
-        return " ".join(map(_cell, value))
+        return ("; " if any(isinstance(item, dict) for item in value) else " ").join(map(_cell, value))
     if isinstance(value, dict):
         return ": ".join(str(part) for part in value.values() if part)
     return str(value)
