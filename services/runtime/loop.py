@@ -5,6 +5,7 @@ What exactly once means here: a reader of committed records sees the outputs of 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -47,6 +48,10 @@ __all__ = [
 
 CALL_TIMEOUT_S = 5.0
 """One call to the transaction coordinator; short, so that a stop is heeded between two."""
+
+PATIENCE_S = 15.0
+"""So long one client asks for the end of a transaction. After a broker's kill -9 a client can go on for ever failing to reach the
+transaction coordinator on its new connection (seen: minutes after the broker was back); a new one settles it at once."""
 
 STUCK_S = 60.0
 """A loop that has not come round for so long is not healthy."""
@@ -277,9 +282,11 @@ class TransactionalLoop:
                 self._producing.flush()  # so that the crash finds them in the log
             self._fail.reach("produced")
             offsets, member = as_offsets(reached), self._source.metadata
-            self._persist(lambda: self._producing.send_offsets_to_transaction(offsets, member, CALL_TIMEOUT_S))
+            self._persist(
+                lambda: self._producing.send_offsets_to_transaction(offsets, member, CALL_TIMEOUT_S), patience_s=PATIENCE_S
+            )
             self._fail.reach("offsets_sent")
-            self._persist(lambda: self._producing.commit_transaction(CALL_TIMEOUT_S))
+            self._persist(lambda: self._producing.commit_transaction(CALL_TIMEOUT_S), patience_s=PATIENCE_S)
             return True
         except OutputRefused:
             self._abort() or self._rebuild(reached)
@@ -289,9 +296,10 @@ class TransactionalLoop:
             self._trouble = f"transaction not committed ({self._setbacks + 1} in a row): {error.name()}: {error.str()}"
             log.warning("loop.not_committed", loop=self._name, error=error.name(), text=error.str(), fatal=error.fatal())
             self._yield_if_fenced(error)
-            if error.retriable():
+            if error.retriable() and self._stop.is_set():
                 raise OwnershipLost(f"{self._name} was stopped before the outcome of a transaction was known") from exception
-            aborted = not error.fatal() and self._abort()
+            # still retriable: this client gets nowhere, a new one will
+            aborted = not error.fatal() and not error.retriable() and self._abort()
             committed = False if aborted else self._rebuild(reached)
             if self._refused is not None and not committed:
                 raise OutputRefused(self._refused) from exception
@@ -328,14 +336,20 @@ class TransactionalLoop:
         log.warning("loop.cannot_read", loop=self._name, error=error.name(), text=error.str())
         self._stop.wait(1.0)
 
-    def _persist(self, call: Callable[[], T], again: Callable[[KafkaError], bool] = KafkaError.retriable) -> T:
-        """Ask until there is an answer. Gives up with the error once stopping."""
+    def _persist(
+        self,
+        call: Callable[[], T],
+        again: Callable[[KafkaError], bool] = KafkaError.retriable,
+        patience_s: float = math.inf,
+    ) -> T:
+        """Ask until there is an answer. Gives up with the error once stopping, or after `patience_s`."""
+        until = time.monotonic() + patience_s
         while True:
             try:
                 return call()
             except KafkaException as exception:
                 error = kafka.error_of(exception)
-                if not again(error) or self._stop.is_set():
+                if not again(error) or self._stop.is_set() or time.monotonic() > until:
                     raise
                 self._trouble = f"asking Kafka again: {error.name()}: {error.str()}"
                 self._stop.wait(0.1)
@@ -344,7 +358,7 @@ class TransactionalLoop:
         """Whether the transaction is aborted. Flushed first: an abort right behind a produce can end in a fatal state error."""
         self._producing.flush(2 * CALL_TIMEOUT_S)
         try:
-            self._persist(lambda: self._producing.abort_transaction(CALL_TIMEOUT_S))
+            self._persist(lambda: self._producing.abort_transaction(CALL_TIMEOUT_S), patience_s=PATIENCE_S)
             return True
         except KafkaException as exception:
             error = kafka.error_of(exception)

@@ -1,0 +1,233 @@
+"""The whole stack as a user has it: every step through `lovla` and HTTP; then each process is killed once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.runtime.clickhouse import connect
+from services.runtime.settings import Settings
+from tests.stack import ROOT
+
+LOG_TABLES = ("raw_messages", "shipment_events", "consignment_commands", "journey_changes", "dead_letters")
+PARTS = ("api", "readers", "tracker", "sink", "kafka", "clickhouse")
+
+X12_315 = """ISA*00*          *00*          *ZZ*MAEU           *ZZ*LOVLA          *{yymmdd}*1120*U*00401*000000001*0*P*>~
+GS*QO*MAEU*LOVLA*{day}*1600*1*X*004010~
+ST*315*00001~
+B4***VA*{day}*0807**MRSU*437163*L**USLAX*UN*9~
+N9*BM*MAEU203990011~
+Q2*9321483********015E***L*EXAMPLE~
+R4*L*UN*CNSHA*SHANGHAI*CN~
+R4*D*UN*USLAX*LOS ANGELES*US~
+DTM*140*{day}*0807*LT~
+SE*8*00001~
+GE*1*1~
+IEA*1*000000001~
+"""
+
+
+class Lovla:
+    """The command, on a state folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {"LOVLA_STATE_DIR": str(folder), "LOVLA_TICK_S": "0.5", "NO_COLOR": "1"}
+
+    def __call__(self, *words: str, check: bool = True) -> str:
+        command = [sys.executable, "-c", "from services.cli import main; main()", *words]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=170)
+        assert not check or done.returncode == 0, f"lovla {' '.join(words)}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def rows(self, *words: str) -> list[dict[str, Any]]:
+        """What a verb says with --json: one object a line."""
+        return [json.loads(line) for line in self(*words, "--json", check=False).splitlines() if line.startswith("{")]
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        return {part["name"]: part for part in json.loads(self("status", "--json", check=False))["parts"]}
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.load(self.folder)
+
+
+@pytest.fixture(scope="module")
+def lovla(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lovla]:
+    command = Lovla(tmp_path_factory.mktemp("pipeline") / "state")
+    try:
+        command("up")
+        command("facilities", "import", str(ROOT / "demo/data/facilities.csv"))
+        command("carriers", "import", str(ROOT / "demo/data/senders.csv"), "--keys", "--scope", "push,register")
+        yield command
+    finally:
+        command("down", check=False)
+
+
+def consignment(number: str, references: list[dict[str, str]]) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "consignment": f"LACDHS-{number}",
+        "items": [{"line": 1, "category": "n95_respirator", "quantity": 240000}],
+        "parties": {"carrier": "MAEU", "trucker": "HBRT", "consignee": "H-HARBOR"},
+        "route": {
+            "mode": "sea",
+            "origin": "CNSHA",
+            "port_of_discharge": "USLAX",
+            "terminal": "LA-APMT",
+            "place_of_delivery": "H-HARBOR",
+        },
+        "plan": {
+            "departed": (now - timedelta(days=20)).isoformat(),
+            "arrived": (now - timedelta(days=6)).isoformat(),
+            "delivered": (now + timedelta(days=1)).isoformat(),
+        },
+        "tier": 1,
+        "references": references,
+    }
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.2)
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(300)
+def test_a_pushed_315_answers_in_show_within_seconds_and_the_delay_is_found(lovla: Lovla, tmp_path: Path) -> None:
+    registration = tmp_path / "consignment.json"
+    references = [
+        {"kind": "bill_of_lading", "value": "MAEU203990011"},
+        {"kind": "container", "value": "MRSU4371639"},
+    ]
+    registration.write_text(json.dumps(consignment("0001", references)))
+    lovla("register", str(registration), "--as", "LACDHS")
+    message = tmp_path / "arrival.315"
+    day = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y%m%d")
+    message.write_text(X12_315.format(day=day, yymmdd=day[2:]))
+    lovla("push", str(message), "--carrier", "MAEU")
+    pushed = time.monotonic()
+
+    def shown() -> bool:
+        rows = lovla.rows("show", "LACDHS-0001")
+        return any('"arrived"' in json.dumps(row) and "MAEU" in json.dumps(row) for row in rows)
+
+    until(shown, "the arrival in `lovla show`", 30)
+    assert time.monotonic() - pushed < 30
+    until(lambda: "LACDHS-0001" in lovla("delayed", "--json"), "the delay in `lovla delayed`", 30)
+    row = next(r for r in lovla.rows("delayed") if r["consignment"] == "LACDHS-0001")
+    assert "Arrived" in json.dumps(row)
+    assert "LACDHS-0001" in lovla("find", "MRSU4371639")
+
+
+class Carrier(threading.Thread):
+    """Pushes single events, each until it is answered 202; remembers which were. Bounded by `last`."""
+
+    def __init__(self, lovla: Lovla, last: int) -> None:
+        super().__init__(daemon=True)
+        settings = lovla.settings
+        self.url = f"http://{settings.api_host}:{settings.api_port}/v1/events"
+        self.key = (lovla.folder / "keys" / "MAEU").read_text().strip()
+        self.last = last
+        self.receipts: dict[str, str] = {}
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        with httpx.Client(timeout=20) as client:
+            for n in range(self.last):
+                self._push(client, f"kill-{n}", n)
+                if self.done.wait(0.05):
+                    return
+
+    def await_more(self, count: int) -> None:
+        """Until so many events more were answered 202."""
+        heard = len(self.receipts)
+        until(lambda: len(self.receipts) > heard + count, "events flow", 90)
+
+    def _push(self, client: httpx.Client, ident: str, n: int) -> None:
+        event = {
+            "id": ident,
+            "milestone": "arrived",
+            "classifier": "estimated",
+            "occurred_at": (datetime.now(UTC) + timedelta(days=2, minutes=n)).isoformat(),
+            "created_at": datetime.now(UTC).isoformat(),
+            "references": [{"kind": "container", "value": "MSCU6639870"}],
+            "place": {"unlocode": "USLAX"},
+        }
+        while not self.done.is_set():
+            try:
+                answer = client.post(self.url, json=event, headers={"Authorization": f"Bearer {self.key}"})
+                if answer.status_code == 202:
+                    self.receipts[ident] = answer.json()["receipt"]
+                    return
+                assert answer.status_code in (429, 503), answer.text
+            except httpx.HTTPError:
+                pass  # the door is away: the same event again
+            time.sleep(0.2)
+
+
+def kill(lovla: Lovla, name: str) -> None:
+    """kill -9, and `lovla status` says so."""
+    os.kill(lovla.parts()[name]["pid"], signal.SIGKILL)
+    until(lambda: lovla.parts()[name]["state"] != "running", f"status says that {name} died", 20)
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(600)
+def test_each_process_is_killed_once_and_nothing_is_lost_or_doubled(lovla: Lovla, tmp_path: Path) -> None:
+    registration = tmp_path / "consignment.json"
+    registration.write_text(json.dumps(consignment("0002", [{"kind": "container", "value": "MSCU6639870"}])))
+    lovla("register", str(registration), "--as", "LACDHS")
+    carrier = Carrier(lovla, last=5_000)
+    carrier.start()
+    for name in PARTS:
+        carrier.await_more(5)
+        kill(lovla, name)
+        lovla("up")
+        assert {part["state"] for part in lovla.parts().values()} == {"running"}
+    carrier.await_more(5)
+    carrier.done.set()
+    carrier.join(60)
+
+    told = set(carrier.receipts)
+    clickhouse = connect(lovla.settings, "reader")
+
+    def ids() -> set[str]:
+        rows = clickhouse.query("SELECT DISTINCT source_id FROM shipment_events WHERE source_id LIKE 'kill-%'")
+        return {row["source_id"] for row in rows}
+
+    try:
+        until(lambda: told <= ids(), "every event that was answered 202 is in ClickHouse", 90)
+    except AssertionError:
+        missing = sorted(told - ids(), key=lambda ident: int(ident.removeprefix("kill-")))
+        raise AssertionError(
+            f"{len(missing)} of {len(told)} events are not in ClickHouse, first {missing[:5]}: {lovla('status', check=False)}"
+        ) from None
+    until(lambda: journey_events(clickhouse) >= len(told), "the journey has them all", 60)
+    assert journey_events(clickhouse) == len(ids()), "each counts once, however often it had to be pushed"
+    for table in LOG_TABLES:
+        (row,) = clickhouse.query(f"SELECT count() AS n, uniqExact(k_topic, k_partition, k_offset) AS u FROM {table}")
+        assert row["n"] == row["u"], f"{table} holds rows twice"
+    twice = clickhouse.query("SELECT change_id FROM journey_changes GROUP BY change_id HAVING count() > 1")
+    assert twice == []
+    assert len(set(carrier.receipts.values())) == len(told)
+    clickhouse.close()
+
+
+def journey_events(clickhouse: Any) -> int:
+    rows = clickhouse.query("SELECT events FROM journeys FINAL WHERE consignment = 'LACDHS-0002'")
+    return int(rows[0]["events"]) if rows else 0
