@@ -34,7 +34,7 @@ CALLBACK_SENDER = "ONEY"
 SCOPES, OPERATOR_SCOPES = "push,register,backfill", "operator,push,register"
 PATIENCE_S = 300.0
 STEADY_S = 20.0
-"""Without any change for this long, what is missing is missing."""
+"""Without any change for this long after all has arrived, what is missing is missing."""
 POLL_S = 1.0
 MARKERS = 4
 """A group that has read everything still counts as behind by the last transaction's end marker in each partition."""
@@ -263,7 +263,8 @@ class _Run:
                     state = (counts.raw, counts.journeys, counts.letters, caught_up, len(comparison.misses))
                     if state != last:
                         steady, last = time.monotonic(), state
-                    if (caught_up and comparison.good) or time.monotonic() - steady > STEADY_S or time.monotonic() > deadline:
+                    settled = caught_up and (comparison.good or time.monotonic() - steady > STEADY_S)
+                    if settled or time.monotonic() > deadline:
                         return comparison, counts
                     time.sleep(POLL_S)
         finally:
