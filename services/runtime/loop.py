@@ -50,8 +50,8 @@ CALL_TIMEOUT_S = 5.0
 """One call to the transaction coordinator; short, so that a stop is heeded between two."""
 
 PATIENCE_S = 15.0
-"""So long one client asks for the end of a transaction. After a broker's kill -9 a client can go on for ever failing to reach the
-transaction coordinator on its new connection (seen: minutes after the broker was back); a new one settles it at once."""
+"""So long one client asks for the end of a transaction. After a broker's kill -9 a client can go on failing to reach the
+transaction coordinator (seen: minutes after the broker was back); a new one settles it at once."""
 
 STUCK_S = 60.0
 """A loop that has not come round for so long is not healthy."""
