@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs import these names without exporting them
     AdminClient,
     AlterConfigOpType,
@@ -45,6 +45,8 @@ def declare(bootstrap: str, shards: int) -> list[Declared]:
         changed = _configure([topic for topic in TOPICS if topic.name in existing], admin)
     except KafkaException as error:
         raise StackError(f"Kafka at {bootstrap} did not declare the topics: {error.args[0].str()}; is it up?") from error
+    except TimeoutError as error:
+        raise StackError(f"Kafka at {bootstrap} did not declare the topics within {TIMEOUT_S} s; run this again") from error
     outcomes = dict.fromkeys(created, "created") | dict.fromkeys(changed, "changed")
     return [
         Declared(topic.name, partitions(topic, shards), str(topic.kept), outcomes.get(topic.name, "unchanged"))
@@ -75,7 +77,11 @@ def _create(topics: list[Topic], admin: AdminClient, shards: int) -> list[str]:
         operation_timeout=TIMEOUT_S,
     )
     for future in futures.values():
-        future.result(TIMEOUT_S)
+        try:
+            future.result(TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # a first attempt whose answer came too late did it
+                raise
     return list(futures)
 
 

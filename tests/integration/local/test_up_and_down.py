@@ -40,7 +40,7 @@ class Lovla:
 
     def done(self, *arguments: str) -> str:
         result = self(*arguments)
-        assert result.exit_code == 0, result.stderr
+        assert result.exit_code == 0, f"{result.stderr} {result.exception!r}"
         return result.stdout
 
     def state(self, name: str) -> str:
