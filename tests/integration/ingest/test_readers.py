@@ -64,9 +64,9 @@ def test_every_event_comes_once_though_the_readers_die_at(step: str, api: Api, s
     key, _ = add_sender(settings, sender, "ocean_carrier", "push")
     eventually(lambda: post(api, "/v1/events", key, json=OWN_EVENT).status_code == 202)
     push(api, key, count=50, requests=6)
-    dying = Process("services.ingest.readers_stage", settings, folder / "dying.log", LOVLA_FAILPOINT=step)
+    dying = Process("services.ingest.readers_stage", settings, folder / f"dying-{step}.log", LOVLA_FAILPOINT=step)
     eventually(lambda: not dying.running)
-    living = Process("services.ingest.readers_stage", settings, folder / "living.log")
+    living = Process("services.ingest.readers_stage", settings, folder / f"living-{step}.log")
     try:
         eventually(lambda: len(events_of(settings, sender)) >= 301)
         eventually(lambda: "readers.started" in living.log.read_text())
