@@ -5,6 +5,7 @@ What exactly once means here: a reader of committed records sees the outputs of 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Protocol, TypeVar
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from services.runtime import kafka, logs, metrics
+from services.runtime.bounded import BoundedCalls, Hung
 from services.runtime.failpoints import Failpoints
 from services.runtime.restore import read_range, restore
 from services.runtime.settings import Settings
@@ -53,6 +55,11 @@ PATIENCE_S = 15.0
 """So long one client asks for the end of a transaction. After a broker's kill -9 a client can go on failing to reach the
 transaction coordinator (seen: minutes after the broker was back); a new one settles it at once."""
 
+HUNG_AFTER_S = 4.0
+"""A call that has not come back so long after its own time-out never will."""
+
+PURGE_TIMEOUT_S = 2.0
+
 STUCK_S = 60.0
 """A loop that has not come round for so long is not healthy."""
 
@@ -65,13 +72,14 @@ _REFUSING = frozenset(
         KafkaError.MSG_SIZE_TOO_LARGE,
         KafkaError.RECORD_LIST_TOO_LARGE,
         KafkaError.INVALID_RECORD,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError._UNKNOWN_PARTITION,
         KafkaError._INVALID_ARG,
     }
 )
-"""Kafka will not have this record, however often it is offered."""
+"""Kafka will not have this record, however often it is offered. (An unknown topic is not among them: brokers that have just
+started say so of topics that they have, and one that is really missing can still be declared.)"""
+
+_PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
+"""What an abort does to records still under way."""
 
 T = TypeVar("T")
 
@@ -119,7 +127,7 @@ def _not_fatal(error: KafkaError) -> bool:
 
 
 def _about(topic: str, key: bytes | None, error: KafkaError) -> str:
-    return f"an output for {topic} with key {key!r:.100} is refused: {error.name()}: {error.str()}"
+    return f"an output for {topic} with key {key!r:.100} did not get through: {error.name()}: {error.str()}"
 
 
 class TransactionalLoop:
@@ -141,8 +149,8 @@ class TransactionalLoop:
     committed offsets, again after a pause. *Outcome unknown* (no answer to the commit): asked again until known; if the
     producer is beyond use, a new one with the same id settles what was pending, and the committed offsets tell what became
     of it. *Fenced*: under a lease, OwnershipLost is raised, for another process is the owner now; in a group, as above, since
-    the generation fences. *process() raises, or Kafka will not have an output* (too large, no such topic): stage.aborted(),
-    back, again; after `fuse` times in a row StageFailed.
+    the generation fences. *process() raises, or Kafka will not have an output* (too large): stage.aborted(), back, again;
+    after `fuse` times in a row StageFailed.
 
     Guarantees: `stage.committed()` is called if and only if Kafka has committed the batch, before the next `process`.
     No transaction without input. At most one batch in flight. Not thread-safe, but for `healthy`.
@@ -166,10 +174,12 @@ class TransactionalLoop:
         self._fuse = fuse
         self._fail = Failpoints(settings.failpoint)
         self._producer: Producer | None = None
+        self._calls = BoundedCalls(name)
         self._stop = threading.Event()
         self._setbacks = 0  # batches in a row that did not commit
         self._faults = 0  # of them, those by the stage's own exceptions
-        self._refused: str | None = None  # the first output of this batch that Kafka will never have
+        self._unsent: str | None = None  # the first output of this batch that did not get through, and why
+        self._refused: str | None = None  # the first one that never will
         self._trouble: str | None = "not started"
         self._round_at = time.monotonic()
 
@@ -283,18 +293,24 @@ class TransactionalLoop:
             self._fail.reach("produced")
             offsets, member = as_offsets(reached), self._source.metadata
             self._persist(
-                lambda: self._producing.send_offsets_to_transaction(offsets, member, CALL_TIMEOUT_S), patience_s=PATIENCE_S
+                self._bounded(lambda: self._producing.send_offsets_to_transaction(offsets, member, CALL_TIMEOUT_S)),
+                patience_s=PATIENCE_S,
             )
             self._fail.reach("offsets_sent")
-            self._persist(lambda: self._producing.commit_transaction(CALL_TIMEOUT_S), patience_s=PATIENCE_S)
+            self._persist(self._bounded(lambda: self._producing.commit_transaction(CALL_TIMEOUT_S)), patience_s=PATIENCE_S)
             return True
+        except Hung as hung:
+            self._trouble = f"the Kafka client hangs: {hung}"
+            log.error("loop.client_hung", loop=self._name, text=str(hung))
+            return self._rebuild(reached)
         except OutputRefused:
             self._abort() or self._rebuild(reached)
             raise
         except KafkaException as exception:
             error = kafka.error_of(exception)
-            self._trouble = f"transaction not committed ({self._setbacks + 1} in a row): {error.name()}: {error.str()}"
-            log.warning("loop.not_committed", loop=self._name, error=error.name(), text=error.str(), fatal=error.fatal())
+            why = self._unsent or f"{error.name()}: {error.str()}"
+            self._trouble = f"transaction not committed ({self._setbacks + 1} in a row): {why}"
+            log.warning("loop.not_committed", loop=self._name, error=error.name(), text=why, fatal=error.fatal())
             self._yield_if_fenced(error)
             if error.retriable() and self._stop.is_set():
                 raise OwnershipLost(f"{self._name} was stopped before the outcome of a transaction was known") from exception
@@ -307,7 +323,7 @@ class TransactionalLoop:
 
     def _produce(self, outputs: Sequence[Output]) -> None:
         producer = self._producing
-        self._refused = None
+        self._refused = self._unsent = None
         for n, output in enumerate(outputs):
             partition = -1 if output.partition is None else output.partition
             while True:
@@ -315,18 +331,31 @@ class TransactionalLoop:
                     producer.produce(output.topic, output.value, output.key, partition, headers=[*(output.headers or ())])
                     break
                 except KafkaException as exception:
-                    if (error := kafka.error_of(exception)).code() in _REFUSING:
+                    error = kafka.error_of(exception)
+                    if error.code() in _REFUSING:
                         raise OutputRefused(_about(output.topic, output.key, error)) from exception
+                    if error.code() == KafkaError._UNKNOWN_TOPIC:
+                        self._unsent = _about(output.topic, output.key, error)
+                        with contextlib.suppress(KafkaException):  # ask now; by itself the client does so once a minute
+                            producer.list_topics(output.topic, CALL_TIMEOUT_S)
                     raise
                 except BufferError:
                     producer.poll(0.1)  # room comes as records are acknowledged, or time out after 10 s
             if n % 1_000 == 999:
                 producer.poll(0)
 
+    def _bounded(self, call: Callable[[], T]) -> Callable[[], T]:
+        """The call, given up with Hung if it does not come back (see bounded.py)."""
+        return lambda: self._calls(call, CALL_TIMEOUT_S + HUNG_AFTER_S)
+
     def _undelivered(self, error: KafkaError | None, message: Message) -> None:
         """Called for failed records only. Most are purged ones of an aborted transaction; some are to blame themselves."""
-        if error is not None and error.code() in _REFUSING and self._refused is None:
-            self._refused = _about(message.topic() or "?", message.key(), error)
+        if error is None or error.code() in _PURGED:
+            return
+        about = _about(message.topic() or "?", message.key(), error)
+        self._unsent = self._unsent or about
+        if error.code() in _REFUSING:
+            self._refused = self._refused or about
 
     def _wait_out(self, exception: KafkaException) -> None:
         error = kafka.error_of(exception)
@@ -358,8 +387,10 @@ class TransactionalLoop:
         """Whether the transaction is aborted. Flushed first: an abort right behind a produce can end in a fatal state error."""
         self._producing.flush(2 * CALL_TIMEOUT_S)
         try:
-            self._persist(lambda: self._producing.abort_transaction(CALL_TIMEOUT_S), patience_s=PATIENCE_S)
+            self._persist(self._bounded(lambda: self._producing.abort_transaction(CALL_TIMEOUT_S)), patience_s=PATIENCE_S)
             return True
+        except Hung:
+            return False
         except KafkaException as exception:
             error = kafka.error_of(exception)
             log.warning("loop.not_aborted", loop=self._name, error=error.name(), text=error.str(), fatal=error.fatal())
@@ -369,7 +400,10 @@ class TransactionalLoop:
     def _rebuild(self, reached: dict[Position, int]) -> bool:
         """A new producer of the same id: it settles whatever the old one left; the committed offsets tell how."""
         metrics.counter("lovla_loop_batches_total", loop=self._name, outcome="rebuilt").inc()
-        self._producing.purge()
+        with contextlib.suppress(Hung):  # a client that hangs is abandoned: the new one fences it
+            self._calls(self._producing.purge, PURGE_TIMEOUT_S)
+        self._calls.close()
+        self._calls = BoundedCalls(self._name)
         self._producer = None
         self._producer = self._new_producer()
         committed = self._persist(lambda: self._source.settle(reached), again=_not_fatal)

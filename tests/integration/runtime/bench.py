@@ -11,9 +11,10 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.cimpl import NewTopic
 
 from services.runtime import kafka
@@ -31,6 +32,18 @@ def wait_until(what: str, true: Callable[[], bool], timeout_s: float = WAIT_S) -
     while not true():
         assert time.monotonic() < end, f"waited {timeout_s:.0f} s in vain until {what}"
         time.sleep(0.05)
+
+
+def patiently(ask: Callable[[], tuple[int, int]]) -> tuple[int, int]:
+    """Ask again while a broker that has just started has no leader for a partition yet."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return ask()
+        except KafkaException:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 @dataclass
@@ -79,7 +92,7 @@ class Bench:
         try:
             for partition in kafka.partitions(client, topic):
                 # the stable end, so that an open transaction does not hold us up
-                end = client.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
+                end = patiently(partial(client.get_watermark_offsets, TopicPartition(topic, partition), timeout=10))[1]
                 read_range(self.settings, topic, partition, 0, end, found.append)
         finally:
             client.close()

@@ -16,5 +16,11 @@ def kafka_settings(kafka: Kafka) -> Settings:
 
 
 @pytest.fixture
+def broker(kafka: Kafka) -> Kafka:
+    """The session's broker, where the name `kafka` is taken by our module."""
+    return kafka
+
+
+@pytest.fixture
 def bench(kafka_settings: Settings) -> Bench:
     return new_bench(kafka_settings)
