@@ -43,7 +43,7 @@ class Facility(Contract):
 
 
 class Account(Contract):
-    """A key of a sender: only the SHA-256 of its secret part is kept. `codes`: further sender codes it may push for."""
+    """A key of a sender: only the SHA-256 of its secret part is kept; it pushes as that sender alone."""
 
     key_id: str = Field(pattern=r"^[a-z0-9]{12}$")
     sender: Code

@@ -1,7 +1,7 @@
 """Calls that may never return, made by a thread that can be left behind.
 
-Seen with librdkafka 2.16: after a broker's kill -9 `send_offsets_to_transaction` waited, without regard to its own time-out, for a
-reply that had been lost with the connection; for ever. A blocked C call cannot be ended, only abandoned with its client.
+Seen with librdkafka 2.16: after a broker's kill -9 `send_offsets_to_transaction` waited, without regard to its own time-out,
+for a reply that had been lost with the connection; for ever. A blocked C call cannot be ended, only abandoned with its client.
 """
 
 from __future__ import annotations
