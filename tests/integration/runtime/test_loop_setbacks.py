@@ -221,3 +221,59 @@ def test_the_outcome_of_a_commit_without_an_answer_is_found_out(bench: Bench, ki
     assert run.error is None
     assert stage.aborts == (0 if after_the_commit else 1)
     bench.check(ids)
+
+
+class HangsAtCommit:
+    """A producer whose second commit does not come back; much later, its forgotten thread does commit, or tries to."""
+
+    def __init__(self, real: Producer, wake: threading.Event) -> None:
+        self._real = real
+        self._wake = wake
+        self._commits = 0
+        self.late: Exception | None = None
+        self.over = threading.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+    def commit_transaction(self, timeout: float) -> None:
+        self._commits += 1
+        if self._commits == 2:
+            self._wake.wait(120)
+            try:
+                self._real.commit_transaction(timeout)
+            except KafkaException as error:
+                self.late = error
+            self.over.set()
+            return
+        self._real.commit_transaction(timeout)
+
+
+def test_a_client_that_hangs_is_abandoned_and_fenced_and_cannot_commit_later(bench: Bench) -> None:
+    wake = threading.Event()
+    ids = bench.send(200)
+    stage = Interrupted(bench.job(), nothing)
+    loop = TransactionalLoop(
+        bench.settings,
+        name="test",
+        transactional_id=bench.job().transactional_id,
+        source=source_of(bench, "assigned"),
+        stage=stage,
+    )
+    loop.start()
+    assert loop._producer is not None
+    hanging = HangsAtCommit(loop._producer, wake)
+    loop._producer = hanging  # type: ignore[assignment]  # stands in for the client
+    run = Running(loop)
+    run.begin()
+    bench.wait_for(ids)
+    wake.set()
+    assert hanging.over.wait(30)
+    ids += bench.send(50)
+    bench.wait_for(ids)
+    run.stop.set()
+    run.join()
+    loop.close()
+    assert run.error is None
+    assert isinstance(hanging.late, KafkaException)
+    bench.check(ids)
