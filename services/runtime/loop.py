@@ -147,7 +147,7 @@ class TransactionalLoop:
 
     Without a crash: *aborted* (the broker refused, the generation is over): flush, abort, stage.aborted(), back to the
     committed offsets, again after a pause. *Outcome unknown* (no answer to the commit): asked again until known; if the
-    producer is beyond use, or hangs, a new one of the same id settles what was pending, and the committed offsets tell what became
+    producer hangs or is beyond use, a new one of its id settles what was pending, and the committed offsets tell what became
     of it. *Fenced*: under a lease, OwnershipLost is raised, for another process is the owner now; in a group, as above, since
     the generation fences. *process() raises, or Kafka will not have an output* (too large): stage.aborted(), back, again;
     after `fuse` times in a row StageFailed.
