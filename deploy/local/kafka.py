@@ -168,7 +168,8 @@ class KafkaServer:
         ]
 
     def _format(self) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # the tool takes an id that begins with "-" for an option: one in 64 does
+        cluster = "L" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         command = [
             *self._java("-Xmx128m", "-XX:TieredStopAtLevel=1"),
             "kafka.tools.StorageTool",

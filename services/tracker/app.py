@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
+from confluent_kafka import KafkaException
 from pydantic import BaseModel
 
 from schemas.dead_letter_v1 import DeadLetter
@@ -37,6 +38,7 @@ from schemas.topics import (
     SHIPMENT_EVENTS,
 )
 from services.runtime import logs, metrics, wire
+from services.runtime.kafka import TopicMissing
 from services.runtime.lease import ShardLease
 from services.runtime.loop import (
     AssignedSource,
@@ -339,7 +341,7 @@ def _own(
     source = AssignedSource(settings, topics, f"tracker-{shard}", limits=BATCH, with_headers=False)
     loop = TransactionalLoop(settings, name="tracker", transactional_id=f"tracker-{shard}", source=source, stage=stage)
     began = time.monotonic()
-    loop.start()
+    loop.start(stop)
     committed = loop.committed_offsets()
     store = open_store(settings, shard, committed)
     try:
@@ -388,6 +390,6 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     try:
         run(settings, stop)
-    except (OwnershipLost, StageFailed) as error:
-        log.error("tracker.stopped", reason=str(error), pid=os.getpid())
+    except (OwnershipLost, StageFailed, TopicMissing, KafkaException, TimeoutError) as error:
+        log.error("tracker.stopped", error=type(error).__name__, reason=str(error), pid=os.getpid())
         sys.exit(1)
