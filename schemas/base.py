@@ -20,10 +20,25 @@ def to_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Time = Annotated[AwareDatetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _sane(moment: datetime) -> datetime:
+    # compared, not converted: at the ends of the calendar a conversion overflows
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("a time must lie between 1970 and 2200")
+    return moment
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_sane), PlainSerializer(rfc3339, return_type=str, when_used="json")]
 """An aware time; the source's offset is kept."""
 
-UtcTime = Annotated[AwareDatetime, AfterValidator(to_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")]
+UtcTime = Annotated[
+    AwareDatetime,
+    AfterValidator(_sane),
+    AfterValidator(to_utc),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+]
 """An aware time, stored as UTC."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")

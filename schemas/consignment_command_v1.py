@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter
 
 from schemas.base import Code, ConsignmentId, Contract, ShortText, Text, Time, UtcTime
 from schemas.shipment_event_v1 import RawPointer, Reference
 from schemas.words import Cause, ItemCategory, Milestone, Mode, PartyRole
+
+Locode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}[A-Z2-9]{3}$")]
+Hours = Annotated[float, Field(gt=0, le=8_784, description="hours, at most a year")]
 
 
 class Item(Contract):
@@ -47,7 +50,7 @@ class Route(Contract):
     port_of_discharge: str | None = Field(None, pattern=r"^[A-Z]{2}[A-Z2-9]{3}$")
     terminal: Code | None = Field(None, description="facility code of the terminal or airport at the port of discharge")
     place_of_delivery: Code | None = Field(None, description="facility code of the hospital or warehouse")
-    via: tuple[str, ...] = Field((), max_length=8)
+    via: tuple[Locode, ...] = Field((), max_length=8)
     legs: tuple[Leg, ...] = Field((), max_length=12)
 
 
@@ -64,9 +67,9 @@ class ConsignmentDeclaration(Contract):
     references: tuple[Reference, ...] = Field((), max_length=64)
     packing: tuple[Packing, ...] = Field((), max_length=1000)
     note: Text | None = None
-    tolerance_h: dict[Literal["sea", "air", "road", "customs"], float] = Field(default_factory=dict)
-    silent_after_h: float | None = Field(None, gt=0)
-    free_time_h: float | None = Field(None, gt=0)
+    tolerance_h: dict[Literal["sea", "air", "road", "customs"], Hours] = Field(default_factory=dict)
+    silent_after_h: Hours | None = None
+    free_time_h: Hours | None = None
 
 
 class _Command(Contract):
@@ -134,7 +137,7 @@ class ReceiveGoods(_Command):
     """The dock's receipt: the strongest word on what was delivered. `final`: nothing more is expected."""
 
     command: Literal["receive"] = "receive"
-    occurred_at: AwareDatetime
+    occurred_at: Time
     lines: tuple[ReceiptLine, ...] = Field(min_length=1, max_length=500)
     final: bool = True
     unit: Reference | None = None

@@ -18,7 +18,7 @@ class Sender(Contract):
     iata: str | None = Field(None, pattern=r"^[A-Z0-9]{2}$")
     awb_prefix: str | None = Field(None, pattern=r"^\d{3}$")
     facilities: tuple[Code, ...] = ()
-    silent_after_h: float | None = Field(None, gt=0)
+    silent_after_h: float | None = Field(None, gt=0, le=8_784)
     active: bool = True
     source: ShortText | None = None
 
@@ -37,7 +37,7 @@ class Facility(Contract):
     postal_code: ShortText | None = None
     gln: str | None = Field(None, pattern=r"^\d{13}$")
     smdg: ShortText | None = Field(None, description="terminal code in the SMDG list, where known")
-    free_time_h: float | None = Field(None, gt=0)
+    free_time_h: float | None = Field(None, gt=0, le=8_784)
     opening_hours: ShortText | None = None
     source: ShortText | None = None
 

@@ -94,6 +94,14 @@ def decode(record: Record) -> Read | None:
     return ReadCommand(decode_command(record.value))
 
 
+def _decode_again(record: Record) -> Read | None:
+    """As `decode`, of records that were decided on before: what was no record then became a dead letter then."""
+    try:
+        return decode(record)
+    except msgspec.MsgspecError:
+        return None
+
+
 class TrackerStage:
     """The core under the loop: decodes, encodes, and writes the event store once Kafka has the batch."""
 
@@ -251,14 +259,14 @@ def restore_tracker(settings: Settings, tracker: Tracker, shard: int, committed:
             newest[record.key] = record.value
 
     restore(settings, JOURNEYS.name, shard, remember)
-    for value in newest.values():
-        if value is not None:
-            tracker.restore(decode_journey_record(value))
+    records = [decode_journey_record(value) for value in newest.values() if value is not None]
+    for record in sorted(records, key=lambda one: not isinstance(one, Clock)):  # T first: what ended long ago rests
+        tracker.restore(record)
     if settings.shards > 1:
         end = committed.get((CONSIGNMENT_COMMANDS.name, 0), 0)
 
         def foreign(record: Record) -> None:
-            read = decode(record)
+            read = _decode_again(record)
             if isinstance(read, ReadCommand):
                 tracker.restore_registration(read.command)
 
@@ -276,7 +284,7 @@ def catch_up(settings: Settings, store: DiskEventStore, committed: dict[tuple[st
             continue
 
         def take(record: Record) -> None:
-            read = decode(record)
+            read = _decode_again(record)
             if isinstance(read, ReadEvent):
                 pending.append(read.event)
             if len(pending) >= CATCH_UP_EVENTS:

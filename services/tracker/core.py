@@ -32,6 +32,7 @@ from services.tracker.records import (
     Feed,
     Journey,
     Ref,
+    Registration,
     decode_journey_record,
     encode,
 )
@@ -41,6 +42,8 @@ from services.tracker.registrations import Judgement, judge
 REST_AFTER = timedelta(days=14)  # an ended journey then rests compressed in memory
 CLOSE_AFTER = timedelta(days=400)
 FAULTS_STOP_RATIO = 0.01
+FAULTS_STOP_LEAST = 20  # in a small batch 1 % is nobody
+RECORD_BYTES_AT_MOST = 900_000  # Kafka refuses a little more; one consignment must not stop the shard
 FEED_SILENT_H = {
     "ocean_carrier": 6.0,
     "airline": 3.0,
@@ -126,7 +129,7 @@ class State:
         old = self.declared.get(declared.consignment)
         if old is not None:
             for ref in old.references - declared.references:
-                self.by_reference[ref].discard(declared.consignment)
+                _drop(self.by_reference, ref, declared.consignment)
         for ref in declared.references:
             self.by_reference.setdefault(ref, set()).add(declared.consignment)
         self.declared[declared.consignment] = declared
@@ -134,7 +137,7 @@ class State:
     def forget(self, consignment: str) -> None:
         declared = self.declared.pop(consignment, None)
         for ref in declared.references if declared else ():
-            self.by_reference[ref].discard(consignment)
+            _drop(self.by_reference, ref, consignment)
         self._unlearn(self.journey(consignment), consignment)
         self.journeys.pop(consignment, None)
 
@@ -156,7 +159,14 @@ class State:
 
     def _unlearn(self, journey: Journey | None, consignment: str) -> None:
         for ref in learned_references(journey) if journey else ():
-            self.by_learned.get(ref, set()).discard(consignment)
+            _drop(self.by_learned, ref, consignment)
+
+
+def _drop(index: dict[Ref, set[str]], ref: Ref, consignment: str) -> None:
+    names = index.get(ref, set())
+    names.discard(consignment)
+    if not names:
+        index.pop(ref, None)
 
 
 def learned_references(journey: Journey) -> list[Ref]:
@@ -183,6 +193,7 @@ class _Batch:
         self.closed: list[str] = []
         self.popped: list[tuple[datetime, str]] = []
         self.time_changed = False
+        self.faulty: set[str] = set()
 
     def registration(self, consignment: str) -> Declared | None:
         return self.declared.get(consignment) or self.state.declared.get(consignment)
@@ -242,6 +253,7 @@ class Tracker:
         self.time = PipelineTime(pairs, witness)
         self._batch: _Batch | None = None
         self._again: set[str] = set()
+        self._faulty: set[str] = set()
         self._clock_version = 0
 
     # -- restore ---------------------------------------------------------------------------------------------------
@@ -255,10 +267,7 @@ class Tracker:
             self.state.keep_feed(record)
         else:
             self.state.declare(Declared(registration_of(record)))
-            self.state.keep(record, None)
-
-    def restore_tombstone(self, key: str) -> None:
-        self.state.forget(key)
+            self.state.keep(record, self.time.now)
 
     def restore_registration(self, command: Command) -> None:
         """For shards that do not own the consignment: its registration, from the commands' topic."""
@@ -292,6 +301,8 @@ class Tracker:
             else:
                 batch.time.read(record.control, record.topic, record.partition)
                 batch.time_changed = True
+                if record.control.control == "unparked":
+                    self._wake(record.control.sender, touched)
         now = batch.time.now
         for consignment in self._due(batch, now):
             touched.setdefault(consignment, set())
@@ -315,7 +326,8 @@ class Tracker:
             self.state.keep_feed(feed)
         for consignment in batch.closed:
             self.state.forget(consignment)
-        self._again.clear()
+        self._again = set(batch.faulty)
+        self._faulty = batch.faulty
 
     def batch_events(self) -> list[Event]:
         """The events that this batch adds to the store."""
@@ -345,6 +357,14 @@ class Tracker:
             for consignment in batch.declarers(ref) | self.state.by_learned.get(ref, set()):
                 if self._owns(consignment):
                     touched.setdefault(consignment, set()).add(event.cause)
+
+    def _wake(self, sender: str | None, touched: dict[str, set[str]]) -> None:
+        """Deadlines that waited for a parked sender have no time of their own: all its journeys are looked at again."""
+        for name, kept in self.state.journeys.items():
+            if not isinstance(kept, bytes) and sender in kept.senders:
+                touched.setdefault(name, set())
+        if f"feed:{sender}" in self.state.feeds:
+            touched.setdefault(f"feed:{sender}", set())
 
     def _take_command(
         self,
@@ -401,7 +421,6 @@ class Tracker:
         outcome: Outcome,
     ) -> None:
         world = _World(batch)
-        faults = 0
         names = [name for name in touched if not name.startswith("feed:")]
         for consignment in sorted({*names, *judged}):
             causes = touched.get(consignment, set()) or {command.cause for command, _ in judged.get(consignment, ())}
@@ -409,12 +428,14 @@ class Tracker:
             try:
                 self._recompute(batch, world, consignment, cause, judged.get(consignment, []), outcome)
             except Exception as error:  # a defect of ours in one consignment must not stop the others
-                faults += 1
-                outcome.faults.append(Fault(consignment, f"{type(error).__name__}: {error}"))
-        if faults > max(1, FAULTS_STOP_RATIO * len(names)):
+                batch.faulty.add(consignment)
+                if consignment not in self._faulty:
+                    outcome.faults.append(Fault(consignment, f"{type(error).__name__}: {error}"))
+                self._bare(batch, consignment, cause, judged.get(consignment, []), outcome)
+        if len(outcome.faults) > max(FAULTS_STOP_LEAST, FAULTS_STOP_RATIO * len(names)):
             raise TooManyFaults(
-                f"{faults} of {len(names)} consignments could not be computed, first: {outcome.faults[0].consignment}:"
-                f" {outcome.faults[0].text}"
+                f"{len(outcome.faults)} of {len(names)} consignments could not be computed,"
+                f" first: {outcome.faults[0].consignment}: {outcome.faults[0].text}"
             )
 
     def _recompute(
@@ -429,7 +450,7 @@ class Tracker:
         own = batch.registration(consignment)
         before = batch.journey(consignment)
         now = batch.time.now
-        version = max((before.version if before else 0) + 1, int(now.timestamp() * 1000) if now else 1)
+        version = max((before.version if before else 0) + 1, _milliseconds(now))
         if own is None:
             changes = ChangeList(None, consignment, version, cause, now)
             _tell_judgements(changes, judged)
@@ -450,6 +471,8 @@ class Tracker:
         composed = compose(own, linked, derived, differs.states, next_deadline)
         composed = self._with_life(composed, next_deadline, now)
         after = msgspec.structs.replace(composed, version=version, cause=cause, at=now)
+        if (size := len(encode(after))) > RECORD_BYTES_AT_MOST:
+            raise ValueError(f"the record has {size} bytes")
         changes = ChangeList(after, consignment, version, cause, now)
         _tell_judgements(changes, judged)
         tell_milestones(changes, before, after, derived)
@@ -466,6 +489,33 @@ class Tracker:
         if not same:
             batch.journeys[consignment] = after
             outcome.journeys.append(after)
+        outcome.changes.extend(changes.changes)
+
+    def _bare(
+        self,
+        batch: _Batch,
+        consignment: str,
+        cause: str,
+        judged: Sequence[tuple[Command, Judgement]],
+        outcome: Outcome,
+    ) -> None:
+        """What is kept of a consignment that cannot be computed: its registration and the outcomes of its commands. It is
+        computed again with every batch until it can be."""
+        own, before = batch.registration(consignment), batch.journey(consignment)
+        if own is None or not judged:
+            return
+        version = max((before.version if before else 0) + 1, _milliseconds(batch.time.now))
+        registered = {name: getattr(own.registration, name) for name in Registration.__struct_fields__}
+        warning = "it could not be computed: see its dead letter"
+        if before is not None:
+            after = msgspec.structs.replace(before, **registered, version=version, cause=cause, warnings=(warning,))
+        else:
+            mode = own.registration.declaration.route.mode
+            after = Journey(**registered, version=version, cause=cause, stage="registered", mode=mode, warnings=(warning,))
+        changes = ChangeList(after, consignment, version, cause, batch.time.now)
+        _tell_judgements(changes, judged)
+        batch.journeys[consignment] = after
+        outcome.journeys.append(after)
         outcome.changes.extend(changes.changes)
 
     def _with_life(self, journey: Journey, next_deadline: datetime | None, now: datetime | None) -> Journey:
@@ -521,7 +571,7 @@ class Tracker:
             over = last > old.start
             state = msgspec.structs.replace(old, status="ended" if over else "withdrawn", end=last if over else None)
             told.append(("exception_ended" if over else "exception_withdrawn", state))
-        version = max((before.version if before else 0) + 1, int(now.timestamp() * 1000) if now else 1)
+        version = max((before.version if before else 0) + 1, _milliseconds(now))
         cause = self._cause(set(), now, batch.time.load_end)
         feed = Feed(
             consignment=key,
@@ -543,6 +593,10 @@ class Tracker:
         batch.feeds[key] = feed
         outcome.journeys.append(feed)
         outcome.changes.extend(changes.changes)
+
+
+def _milliseconds(now: datetime | None) -> int:
+    return int(now.timestamp() * 1000) if now else 1
 
 
 def _tell_judgements(changes: ChangeList, judged: Sequence[tuple[Command, Judgement]]) -> None:

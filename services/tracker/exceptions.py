@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from services.tracker.clock import NEVER
 from services.tracker.journeys import DOCK, IMPLYING, ORDER, Derived, Told, origin_carriage, precedence, same_carriage
 from services.tracker.linking import Counted, Declared
 from services.tracker.records import ExceptionState, Outage
@@ -81,9 +82,9 @@ class Timeline:
 
     def fires_at(self, deadline: datetime) -> datetime:
         """When a deadline fires: itself, or an hour after the outage that it (or its grace) fell into."""
-        for outage in self.outages:
+        for outage in self.outages:  # by start: a deadline moved by one may fall into the next
             if outage.start <= deadline < outage.end + GRACE:
-                return outage.end + GRACE
+                deadline = outage.end + GRACE
         return deadline
 
     def fired(self, deadline: datetime) -> bool:
@@ -91,7 +92,8 @@ class Timeline:
         fires = self.fires_at(deadline)
         if self.now is not None and fires <= self.now:
             return True
-        self.upcoming.append(fires)
+        if fires < NEVER:
+            self.upcoming.append(fires)
         return False
 
     def known(self, received_at: datetime) -> bool:
@@ -682,13 +684,13 @@ def misrouted(case: Case) -> Iterator[Found]:
 def conflict(case: Case) -> Iterator[Found]:
     """Two senders contradict each other on when or where."""
     by_slot: dict[tuple[str, str, str], dict[str, Told]] = {}
-    settled: dict[tuple[str, str, str], list[datetime]] = {}
+    settled: dict[tuple[str, str], list[tuple[str, datetime]]] = {}
     for word in case.derived.told:
         if word.classifier != "actual" or word.unit.startswith("pieces:"):
             continue
         slot = (word.milestone, word.leg, word.unit)
         if word.sender_kind in ("operator", DOCK):
-            settled.setdefault(slot, []).append(word.received_at)
+            settled.setdefault(slot[:2], []).append((word.unit, word.received_at))
             continue
         said = by_slot.setdefault(slot, {})
         older = said.get(word.sender)
@@ -709,7 +711,8 @@ def conflict(case: Case) -> Iterator[Found]:
         start, one, other = min(pairs, key=lambda pair: (pair[0], pair[1].sender))
         if not case.time.known(start):
             continue
-        end = min((max(at, start) for at in settled.get(slot, ())), default=None)
+        words_on_it = settled.get(slot[:2], ())
+        end = min((max(at, start) for unit, at in words_on_it if unit in ("", slot[2])), default=None)
         disputes.setdefault(slot[0], []).append((start, end, one, other))
     for milestone, found in sorted(disputes.items()):
         standing = [dispute for dispute in found if dispute[1] is None]

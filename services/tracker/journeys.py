@@ -52,6 +52,8 @@ _PRECEDENCE: Mapping[str, tuple[str, ...]] = {
     "empty_returned": ("operator", "terminal", "ocean_carrier", "trucker"),
 }
 DOCK = "dock"
+HOLD_EVENTS = 200  # the newest by time; more is a feed gone wild
+LEGS = 32
 
 
 def precedence(milestone: str, kind: str) -> int:
@@ -139,11 +141,8 @@ class Derived:
 
     def unit_actual(self, milestone: str, unit: str) -> Told | None:
         """The deciding actual of one unit, its own or the whole consignment's."""
-        for key in ((milestone, "", unit), (milestone, "", "")):
-            slot = self.slots.get(key)
-            if slot and slot.actual:
-                return slot.actual
-        return None
+        own, whole = self.slots.get((milestone, "", unit)), self.slots.get((milestone, "", ""))
+        return _over(own or Slot(), whole or Slot()).actual
 
 
 @dataclass(frozen=True)
@@ -470,7 +469,9 @@ def _milestones(
     planned = dict(plan)
     if required_by is not None:
         planned.setdefault("delivered", required_by)
-    keys = {(milestone, leg) for milestone, leg, _ in slots} | {(milestone, "") for milestone in planned}
+    legs = sorted({leg for _, leg, _ in slots if leg})[:LEGS]
+    keys = {(milestone, leg) for milestone, leg, _ in slots if not leg or leg in legs}
+    keys |= {(milestone, "") for milestone in planned}
     states: dict[tuple[str, str], MilestoneState] = {}
     pieces_done: dict[tuple[str, str], int] = {}
     for milestone, leg in sorted(keys, key=lambda key: (ORDER[key[0]], key[1])):
@@ -504,10 +505,11 @@ def _milestones(
 
 
 def _over(own: Slot, whole: Slot) -> Slot:
-    """A unit's own words over those about the whole consignment; of estimates the newer."""
+    """What stands for a unit: the stronger teller's actual (of equals its own), the newer estimate."""
+    actuals = [word for word in (own.actual, whole.actual) if word]
     estimates = [word for word in (own.estimate, whole.estimate) if word]
     return Slot(
-        actual=own.actual or whole.actual,
+        actual=min(actuals, key=lambda word: (word.weight, word is not own.actual), default=None),
         estimate=max(estimates, key=newest_first, default=None),
         planned=own.planned or whole.planned,
     )
@@ -556,7 +558,7 @@ def _holds(counted: Iterable[Counted]) -> tuple[HoldInterval, ...]:
     events = sorted(
         (item.event for item in counted if item.event.hold and item.event.classifier == "actual"),
         key=lambda event: (event.occurred_at, event.event_id),
-    )
+    )[-HOLD_EVENTS:]
     intervals: list[HoldInterval] = []
     for event in events:
         hold = event.hold

@@ -144,11 +144,13 @@ def has_direct_standing(event: Event, declared: Declared, registers: Registers) 
         return False
     sender = registers.senders[event.sender]
     place = event.place
-    if place is None or (place.facility is None and place.unlocode is None and place.iata is None):
-        return bool(sender.facilities)  # it speaks of where it is
+    own = [registers.facilities[code] for code in sender.facilities if code in registers.facilities]
+    if place is None:  # it speaks of where it is: that must be on the route
+        route = declared.registration.declaration.route
+        ends = {route.origin, route.port_of_discharge, *route.via} - {None}
+        return route.terminal in sender.facilities or any(facility.unlocode in ends for facility in own)
     if place.facility is not None:
         return place.facility in sender.facilities
-    own = [registers.facilities[code] for code in sender.facilities if code in registers.facilities]
     return any(
         (place.unlocode is not None and place.unlocode == facility.unlocode)
         or (place.iata is not None and place.iata == facility.iata)
@@ -229,8 +231,9 @@ class _Linking:
         else:
             empties = self.empties(ref)
             closing = [e.occurred_at for e in empties if e.milestone == "empty_returned" and e.occurred_at > anchor]
+            # a guessed opening can lie before our own anchor: no neighbour takes more than half the way between the two
             cuts = [
-                self.opening(other, empties)
+                max(self.opening(other, empties), anchor + (other.anchor[0] - anchor) / 2)
                 for other in self.neighbours(ref)
                 if (other.anchor[0], other.consignment) > (anchor, self.own.consignment) and not self.shares(other, empties)
             ]
@@ -270,8 +273,8 @@ class _Linking:
         for ref in mine:
             if ref.kind not in DOCUMENT_KINDS or abs(event.occurred_at - anchor) > timedelta(days=DOCUMENT_DAYS):
                 continue
-            if units and self.neighbours(ref) and not any(unit in known for unit in units):
-                continue  # a shared document, and a unit that is not ours
+            if units and not any(unit in known for unit in units) and self.is_anothers(ref, units):
+                continue
             return ref
         documents = [ref for ref in named if ref.kind in DOCUMENT_KINDS]
         if documents and not any(ref in known for ref in documents) and any(self.neighbours(ref) for ref in documents):
@@ -284,6 +287,10 @@ class _Linking:
                 if self.window(ref).holds(event):
                     return ref
         return None
+
+    def is_anothers(self, document: Ref, units: Iterable[Ref]) -> bool:
+        """Whether one of these units is declared by a neighbour on the same document: then what is said of it is not ours."""
+        return any(unit in other.references for other in self.neighbours(document) for unit in units)
 
     def candidates(self, references: Iterable[Ref]) -> dict[str, Event]:
         return {event.event_id: event for ref in sorted(references) for event in self.events(ref)}

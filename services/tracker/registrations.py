@@ -22,6 +22,7 @@ class Judgement:
     text: str | None = None
 
 
+RECEIPTS, RECEIPT_LINES = 200, 5_000  # of one consignment: its record must fit into a message
 _UNKNOWN = ("unknown_or_not_yours", "no consignment of this id is registered under your code")
 
 
@@ -39,6 +40,8 @@ def judge(command: Command, current: Registration | None) -> tuple[Registration 
             "version_mismatch",
             f"If-Match says {command.if_match}, the consignment is at {current.declared_version}: read it again, then amend",
         )
+    if command.command == "receive" and _too_many(command, current):
+        return current, _refused(current, "too_many", f"over {RECEIPTS} receipts or {RECEIPT_LINES} lines of them")
     changed = _apply(command, current)
     return changed, Judgement(True, changed.declared_version)
 
@@ -76,6 +79,11 @@ def _may(command: Command, current: Registration) -> bool:
     declaration = current.declaration
     docks = (declaration.parties.get("consignee"), declaration.route.place_of_delivery)
     return command.command == "receive" and command.sender in docks
+
+
+def _too_many(command: Command, current: Registration) -> bool:
+    lines = sum(len(receipt.lines) for receipt in current.receipts) + len(command.lines)
+    return len(current.receipts) >= RECEIPTS or lines > RECEIPT_LINES
 
 
 def _apply(command: Command, current: Registration) -> Registration:
