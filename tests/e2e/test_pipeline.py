@@ -198,7 +198,7 @@ def test_each_process_is_killed_once_and_nothing_is_lost_or_doubled(lovla: Lovla
         carrier.await_more(5)
         kill(lovla, name)
         lovla("up")
-        assert {part["state"] for part in lovla.parts().values()} == {"running"}
+        until(lambda: {part["state"] for part in lovla.parts().values()} == {"running"}, "all parts serve again", 90)
     carrier.await_more(5)
     carrier.done.set()
     carrier.join(60)
