@@ -6,8 +6,9 @@ read again gives the same. Ticks are passed on in band, to every partition that 
 *Faults* (exceptions of ours while reading one record) never stop the line: the record becomes a dead letter `fault`, its sender
 is parked (what it sends becomes dead letters `parked`, unread), others go on. Both can be retried: `lovla retry` unparks the
 sender and appends its records again. Parking and unparking go in band like ticks, so that no deadline fires over what lies
-aside. The fuse stops the stage when it is plainly us: over half of the last 1,000 records, of several senders, or 100 faults
-in a row.
+aside. The fuse stops the stage when it is plainly us: over half of the last 1,000 records that were read, or 100 in a row,
+failed for several senders. What is put aside unread says nothing new and does not count, so that parked senders, whom a
+restart does not unpark, never stop the others.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ import hashlib
 import signal
 import sys
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from confluent_kafka import KafkaException
 
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.raw_message_v1 import RawMessage, Tick
 from schemas.shipment_event_v1 import CONTROL_KEY, ControlRecord, ShipmentEvent
-from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, PARKED, RAW_MESSAGES, SHIPMENT_EVENTS
+from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, PARKED, RAW_MESSAGES, SHIPMENT_EVENTS, Topic
 from services.ingest.commands import read_commands
 from services.ingest.door import RegistersPort
 from services.ingest.readers import Problem
@@ -42,8 +44,10 @@ from services.runtime.register import RegisterView
 
 MAX_CLOCK_DIFFERENCE = timedelta(seconds=60)  # a tick of a clock further off than this is not passed on
 PAYLOAD_BYTES = 64 * 1024
+HEADROOM_BYTES = 2 * 1024  # of a topic's max.message.bytes: for a record's headers, key and framing
 FUSE_WINDOW = 1_000
 FUSE_RUN = 100
+FUSE_SHARE = 0.1  # of the window's faults: who has more of them counts as one of several senders
 _TRACES_A_RUN = 3  # the same fault a hundred times in a row needs no hundred tracebacks
 _BATCH = Limits(records=2_000, bytes=4 * 1024 * 1024)  # some 20,000 events: well within a transaction's 10 s
 _UNKNOWN_SENDER = "~unknown"
@@ -57,7 +61,7 @@ class FuseBlown(Exception):
 
 @dataclass
 class Fuse:
-    """Remembers the latest records: who sent them, and whether reading them failed by a fault of ours."""
+    """Remembers the latest records that were read: who sent them, and whether reading them failed by a fault of ours."""
 
     latest: deque[tuple[str, bool]] = field(default_factory=lambda: deque(maxlen=FUSE_WINDOW))
     run: int = 0
@@ -66,18 +70,18 @@ class Fuse:
         """An overlay for one batch."""
         return Fuse(self.latest.copy(), self.run)
 
-    def note(self, sender: str, fault: bool, parked: bool = False) -> None:
-        """Count one record; raises FuseBlown. What is put aside because its sender is parked counts for the ratio only."""
-        self.latest.append((sender, fault or parked))
-        if not parked:
-            self.run = self.run + 1 if fault else 0
-        if self.run >= FUSE_RUN:
-            raise FuseBlown(f"{self.run} records in a row failed by faults of ours")
-        if (fault or parked) and len(self.latest) == FUSE_WINDOW:
-            failed = [who for who, bad in self.latest if bad]
-            if 2 * len(failed) > FUSE_WINDOW and len(set(failed)) > 1:
+    def note(self, sender: str, fault: bool) -> None:
+        """Count one record that was read; raises FuseBlown. Faults of one sender alone never blow it."""
+        self.latest.append((sender, fault))
+        self.run = self.run + 1 if fault else 0
+        if self.run >= FUSE_RUN and any(who != sender for who, _ in islice(reversed(self.latest), self.run)):
+            raise FuseBlown(f"{self.run} records in a row, of several senders, failed by faults of ours")
+        if fault and len(self.latest) == FUSE_WINDOW:
+            failed = Counter(who for who, bad in self.latest if bad)
+            several = sum(count > FUSE_SHARE * failed.total() for count in failed.values()) > 1
+            if 2 * failed.total() > FUSE_WINDOW and several:
                 raise FuseBlown(
-                    f"{len(failed)} of the last {FUSE_WINDOW} records, of several senders, failed by faults of ours"
+                    f"{failed.total()} of the last {FUSE_WINDOW} records, of several senders, failed by faults of ours"
                 )
 
 
@@ -117,7 +121,6 @@ class Readers:
         if is_unparking(meta):
             return list(self._unpark(record, meta))
         if self._new_parked.get(meta.sender, meta.sender in kept):
-            self._new_fuse.note(meta.sender, fault=False, parked=True)
             return list(_aside(record, meta, "parked", "the sender waits aside after a fault of ours"))
         try:
             if meta.kind == "tick":
@@ -166,12 +169,18 @@ def read(record: Record, meta: RawMessage, registers: RegistersPort) -> Iterator
     trace = wire.traceparent_of(record.headers)
     if meta.kind == "message":
         found = read_message(meta, content, received_at, registers.known(), record.partition, record.offset)
+        problems = list(found.problems)
         for event in found.events:
-            yield _event_output(event, trace)
-        yield from _letters(record, meta, found.problems, received_at, found.standard)
+            output = _event_output(event, trace)
+            if _fits(output, SHIPMENT_EVENTS):
+                yield output
+            else:
+                problems.append(_too_large(output, SHIPMENT_EVENTS, event.raw.position, content))
+        yield from _letters(record, meta, problems, received_at, found.standard)
         metrics.counter("lovla_readers_events_total", standard=found.standard or "unknown").inc(len(found.events))
         return
     for row in read_commands(meta, content, received_at, record.partition, record.offset):
+        problems = [Problem(p["code"], p["where"], p["text"], content) for p in row.problems[:1]]
         if row.command is not None:
             command = row.command
             headers = wire.headers(
@@ -181,10 +190,22 @@ def read(record: Record, meta: RawMessage, registers: RegistersPort) -> Iterator
                 time=command.received_at,
                 traceparent=wire.child_traceparent(trace, command.command_id),
             )
-            key = command.consignment.encode()
-            yield Output(CONSIGNMENT_COMMANDS.name, key, wire.dump(command), headers=headers)
-        problems = [Problem(p["code"], p["where"], p["text"], content) for p in row.problems[:1]]
+            output = Output(CONSIGNMENT_COMMANDS.name, command.consignment.encode(), wire.dump(command), headers=headers)
+            if _fits(output, CONSIGNMENT_COMMANDS):
+                yield output
+            else:
+                problems.append(_too_large(output, CONSIGNMENT_COMMANDS, row.where, content))
         yield from _letters(record, meta, problems, received_at, None)
+
+
+def _fits(output: Output, topic: Topic) -> bool:
+    """Whether Kafka takes it: one record that it refuses would stop the stage, and again after every restart."""
+    return len(output.value or b"") <= topic.max_message_bytes - HEADROOM_BYTES
+
+
+def _too_large(output: Output, topic: Topic, where: str, content: bytes) -> Problem:
+    most = topic.max_message_bytes - HEADROOM_BYTES
+    return Problem("too_large", where, f"{len(output.value or b'')} bytes once read; {topic.name} takes {most}", content)
 
 
 def _event_output(event: ShipmentEvent, trace: str | None) -> Output:

@@ -16,8 +16,9 @@ from schemas.dead_letter_v1 import DeadLetter
 from schemas.raw_message_v1 import RawMessage, Tick
 from schemas.registers_v1 import Sender
 from schemas.shipment_event_v1 import CONTROL_KEY, ControlRecord, ShipmentEvent
-from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, PARKED, RAW_MESSAGES
-from services.ingest.readers_stage import FUSE_RUN, FUSE_WINDOW, Fuse, FuseBlown, Readers
+from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, PARKED, RAW_MESSAGES, SHIPMENT_EVENTS
+from services.ingest import readers_stage
+from services.ingest.readers_stage import FUSE_RUN, FUSE_WINDOW, PAYLOAD_BYTES, Fuse, FuseBlown, Readers
 from services.ingest.records import RawRecord
 from services.ingest.retrying import UNPARK, again, is_unparking, unparking
 from services.runtime.loop import Output, Record
@@ -203,10 +204,18 @@ def test_a_dropped_batch_does_not_count_for_the_fuse() -> None:
         stage.aborted()
 
 
-def test_the_fuse_blows_when_several_senders_wait_aside_for_long() -> None:
-    stage = Readers(Broken())
-    with pytest.raises(FuseBlown):
-        stage.process([broken(number, f"S{number % 20}") for number in range(FUSE_WINDOW)])
+def test_senders_that_wait_aside_do_not_stop_the_others_not_even_after_a_restart() -> None:
+    parked = {who: ControlRecord(control="parked", raw_partition=2, at=NOW, sender=who) for who in ("A", "B")}
+    waiting = [broken(number, "B" if number % 2 else "A") for number in range(2 * FUSE_WINDOW)]
+    made = Readers(registers(), lambda: parked).process([*waiting, sound()])
+    assert [letter.reason for letter in letters(made)] == ["parked"] * len(waiting)
+    assert made[-1].topic == CONSIGNMENT_COMMANDS.name
+
+
+def test_one_sender_in_trouble_and_a_single_record_of_another_do_not_blow_it() -> None:
+    fuse = Fuse()
+    for number in range(FUSE_WINDOW):
+        fuse.note("LACDHS" if number < 400 else "B" if number == 400 else "A", fault=number >= 400 and number % 50 != 0)
 
 
 def test_a_single_sender_that_waits_aside_does_not_blow_it() -> None:
@@ -220,8 +229,39 @@ def test_one_senders_faults_alone_do_not_blow_the_ratio() -> None:
         fuse.note("MAEU", fault=number % 10 != 0)
 
 
+def test_one_senders_faults_in_a_row_do_not_blow_it_and_a_second_senders_does() -> None:
+    fuse = Fuse()
+    for _ in range(FUSE_RUN):
+        fuse.note("A", fault=True)
+    with pytest.raises(FuseBlown):
+        fuse.note("B", fault=True)
+
+
 def test_several_senders_faults_do() -> None:
     fuse = Fuse()
     with pytest.raises(FuseBlown):
         for number in range(2 * FUSE_WINDOW):
             fuse.note(f"S{number % 3}", fault=number % 10 != 0)
+
+
+def test_a_command_that_its_topic_would_refuse_is_a_dead_letter_and_the_others_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers_stage, "HEADROOM_BYTES", CONSIGNMENT_COMMANDS.max_message_bytes - 50_000)
+    items = [{"line": line, "category": "gown", "quantity": 5, "description": "x" * 128} for line in range(1, 501)]
+    value = json.dumps([DECLARATION, {"consignment": "LACDHS-2", "items": items}]).encode()
+    command, letter = outputs(record(value, kind="registration", sender="LACDHS", scopes=("register",)))
+    assert (command.topic, command.key) == (CONSIGNMENT_COMMANDS.name, b"LACDHS-0001")
+    kept = DeadLetter.model_validate_json(letter.value or b"")
+    assert (kept.reason, kept.where, kept.retryable, kept.payload_cut) == ("too_large", "/1", False, True)
+    assert base64.b64decode(kept.payload) == value[:PAYLOAD_BYTES]
+
+
+def test_an_event_that_its_topic_would_refuse_is_a_dead_letter_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = json.dumps([DCSA_EVENT, DCSA_EVENT | {"eventID": "84db923d-2a19-4eb0-beb5-446c1ec57d35"}]).encode()
+    sent = record(value, standard="dcsa.2.2")
+    largest = max(len(output.value or b"") for output in outputs(sent))
+    monkeypatch.setattr(readers_stage, "HEADROOM_BYTES", SHIPMENT_EVENTS.max_message_bytes - largest)
+    assert letters(outputs(sent)) == []
+    monkeypatch.setattr(readers_stage, "HEADROOM_BYTES", SHIPMENT_EVENTS.max_message_bytes - largest + 1)
+    made = letters(outputs(sent))
+    assert {letter.reason for letter in made} == {"too_large"}
+    assert len({letter.letter_id for letter in made}) == len(made) == 2
