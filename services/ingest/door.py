@@ -209,7 +209,7 @@ class Door:
         }
 
     async def retry(self, sender: str, positions: Sequence[Position], recorded_by: str | None) -> int:
-        """Unpark a sender, then bring back these records of it, each content once; returns how many. Raises Problem."""
+        """Unpark a sender, then bring back these records of it, each once; returns how many. Raises Problem."""
         if sender not in self.registers.senders:
             raise Problem("not-found", f"{sender[:40]} is not registered.")
         try:
@@ -217,10 +217,12 @@ class Door:
             ours = [record for record in records if record is not None and record.meta.sender == sender]
             if len(ours) < len(records):
                 raise Problem("invalid", f"Not all of these are records of {sender}; nothing was brought back.")
-            found = {(record.meta.sha256, record.meta.received_at or record.at): record for record in ours}
+            # a record and its copies of earlier retries have the same meta once it says when they were first received; equal
+            # bytes alone prove nothing: every cancellation's body is empty
+            found = {again(record): record.content for record in ours}
             await self.log.append(sender.encode(), UNPARK, raw_headers(unparking(sender, recorded_by)))
-            for record in found.values():
-                await self.log.append(sender.encode(), record.content, raw_headers(again(record)))
+            for meta, content in found.items():
+                await self.log.append(sender.encode(), content, raw_headers(meta))
             return len(found)
         except Away as error:
             raise self.away(error) from error

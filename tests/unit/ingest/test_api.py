@@ -14,8 +14,10 @@ import httpx
 import pytest
 
 from schemas.journey_change_v1 import CommandJudged
+from schemas.raw_message_v1 import RawMessage
 from services.ingest.keys import rotate_secret
 from services.ingest.limits import Limits
+from services.runtime.wire import raw_headers
 from tests.unit.ingest.fakes import NOW, SECRET_KEY, House
 
 DCSA_EVENT: dict[str, Any] = {
@@ -400,3 +402,30 @@ async def test_an_operator_brings_back_what_was_put_aside(house: House) -> None:
     assert house.kept(-2)[0]["kind"] == "action"
     meta, content = house.kept()
     assert (json.loads(content), meta["kind"]) == (OWN_EVENT, "message")
+
+
+async def test_records_with_equal_bytes_are_all_brought_back_but_no_copy_of_one(house: House) -> None:
+    house.add("LACDHS", "buyer")
+    operator = house.add("OPS", "operator", "operator")
+    at = NOW.replace(microsecond=0)
+
+    def cancelled(**more: Any) -> RawMessage:
+        said = {"kind": "cancellation", "sender": "LACDHS", "sha256": hashlib.sha256(b"").hexdigest(), "received_at": at}
+        return RawMessage.model_validate(said | more)
+
+    distinct = [
+        cancelled(consignment="LACDHS-1"),
+        cancelled(consignment="LACDHS-2"),
+        cancelled(consignment="LACDHS-2", if_match=3),
+        cancelled(consignment="LACDHS-2", kind="amendment"),
+        cancelled(kind="message", standard="dcsa.2.2"),
+        cancelled(kind="message", standard="lovla.1"),
+        cancelled(consignment="LACDHS-1", received_at=at - timedelta(seconds=1)),
+    ]
+    first = distinct[0].model_copy(update={"received_at": None})  # as it came; the one above is its copy of an earlier retry
+    for meta in (first, *distinct):
+        await house.log.append(b"LACDHS", b"", raw_headers(meta))
+    positions = [[0, offset] for offset in range(len(distinct) + 1)]
+    answer = await house.http.post("/v1/senders/LACDHS/retry", json={"positions": positions}, headers=operator)
+    assert answer.json() == {"sender": "LACDHS", "retried": len(distinct)}
+    assert [house.kept(index)[0] for index in range(-len(distinct), 0)] == [meta.model_dump() for meta in distinct]
