@@ -131,7 +131,8 @@ class Addresses:
         encoding = content_encoding(request.headers.get("content-encoding"))
         content_type = media_type(request.headers.get("content-type"), types, default_type)
         received_at, recorded_by = _received_at(request), _header_text(request, "lovla-recorded-by")
-        content = await held.read(request.stream(), request.headers.get("content-length"), self._door.limits.body_bytes)
+        limits, declared = self._door.limits, request.headers.get("content-length")
+        content = await held.read(request.stream(), declared, limits.body_bytes, limits.body_s)
         request_id, traceparent = request.headers.get("x-request-id", ""), request.headers.get("traceparent", "")
         return Said(
             kind=kind,
@@ -149,13 +150,13 @@ class Addresses:
 
     async def events(self, request: Request) -> Response:
         caller = self.caller(request, "push")
-        with Held(self._door.budget) as held:
+        with Held(self._door.budget, caller.sender.code) as held:
             said = await self._said(request, held, "message", EVENT_TYPES, standard="lovla.1")
             return accepted(await self._door.take_message(caller, said, keep_unreadable=False), caller)
 
     async def messages(self, request: Request) -> Response:
         caller = self.caller(request, "push")
-        with Held(self._door.budget) as held:
+        with Held(self._door.budget, caller.sender.code) as held:
             said = await self._said(request, held, "message", MESSAGE_TYPES, default_type="application/octet-stream")
             return accepted(await self._door.take_message(caller, said, keep_unreadable=True), caller)
 
@@ -164,7 +165,7 @@ class Addresses:
         door.registers.check()
         subscription, signature = request.headers.get("subscription-id"), request.headers.get("notification-signature")
         kept = door.callbacks.addressed(token, subscription, door.registers.secrets.values())
-        with Held(door.budget) as held:
+        with Held(door.budget, kept.sender) as held:
             said = await self._said(request, held, "message", JSON_TYPES, standard="dcsa.2.2")
             caller = door.callbacks.caller(kept, signature, said.content, door.registers.senders)
             door.count_request(caller)
@@ -174,33 +175,33 @@ class Addresses:
 
     async def register(self, request: Request) -> Response:
         caller = self.caller(request, "register")
-        with Held(self._door.budget) as held:
+        with Held(self._door.budget, caller.sender.code) as held:
             said = await self._said(request, held, "registration", REGISTRATION_TYPES)
             return accepted(await self._door.take_commands(caller, said), caller)
 
     async def amend(self, request: Request, consignment: str) -> Response:
         caller = self.caller(request, "register")
         if_match = _if_match(request, required=True)
-        with Held(self._door.budget) as held:
+        with Held(self._door.budget, caller.sender.code) as held:
             said = await self._said(request, held, "amendment", JSON_TYPES, consignment=consignment, if_match=if_match)
             return accepted(await self._door.take_commands(caller, said), caller)
 
     async def cancel(self, request: Request, consignment: str) -> Response:
         caller = self.caller(request, "register")
         if_match = _if_match(request, required=False)
-        with Held(self._door.budget) as held:
+        with Held(self._door.budget, caller.sender.code) as held:
             said = await self._said(request, held, "cancellation", JSON_TYPES, consignment=consignment, if_match=if_match)
             return accepted(await self._door.take_commands(caller, said), caller)
 
     async def dock_receipt(self, request: Request, consignment: str) -> Response:
         caller = self.caller(request, "register", "push")
-        with Held(self._door.budget) as held:
+        with Held(self._door.budget, caller.sender.code) as held:
             said = await self._said(request, held, "dock_receipt", JSON_TYPES, consignment=consignment)
             return accepted(await self._door.take_commands(caller, said), caller)
 
     async def act(self, request: Request, consignment: str) -> Response:
         caller = self.caller(request, "register")
-        with Held(self._door.budget) as held:
+        with Held(self._door.budget, caller.sender.code) as held:
             said = await self._said(request, held, "action", JSON_TYPES, consignment=consignment)
             return accepted(await self._door.take_commands(caller, said), caller)
 
@@ -221,8 +222,8 @@ class Addresses:
         return JSONResponse({"loading_since": None})
 
     async def retry(self, request: Request, sender: str) -> Response:
-        self.caller(request, "operator")
-        with Held(self._door.budget) as held:
+        caller = self.caller(request, "operator")
+        with Held(self._door.budget, caller.sender.code) as held:
             said = await self._said(request, held, "action", JSON_TYPES)
         try:
             asked = RetryBody.model_validate_json(said.content)

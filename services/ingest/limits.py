@@ -16,6 +16,7 @@ class Limits:
     """Sizes of one request and rates of one sender. `burst_s`: how many seconds' worth may come at once."""
 
     body_bytes: int = 5 * MIB
+    body_s: float = 30.0  # in which a body must be here
     events: int = 1_000
     requests_s: float = 50.0
     events_s: float = 5_000.0

@@ -108,7 +108,7 @@ def describe(name: str) -> dict[str, Any]:
         return {"summary": summary, "description": text}
     refusals: dict[int | str, dict[str, Any]] = {
         status: {"model": ProblemBody, "content": {"application/problem+json": {}}}
-        for status in (401, 403, 413, 415, 422, 429, 503)
+        for status in (401, 403, 408, 413, 415, 422, 429, 503)
     }
     extra: dict[str, Any] = {}
     if name in _BODIES:

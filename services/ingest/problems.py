@@ -20,6 +20,7 @@ KINDS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "no-scope": (403, "The key may not do this"),
         "not-found": (404, "There is no such thing, or it is not yours"),
         "method-not-allowed": (405, "This address does not know the method"),
+        "too-slow": (408, "The body came too slowly"),
         "load-state": (409, "The load is not in a state for this"),
         "too-large": (413, "The body is too large"),
         "unsupported-media-type": (415, "The content type or encoding is not supported"),

@@ -12,6 +12,7 @@ class IngestSettings(Settings):
     """The common settings and this service's own, all `LOVLA_<NAME>`."""
 
     body_bytes: int = Field(5 * MIB, ge=1024, le=5 * MIB, description="a request's body; raw.messages takes no more")
+    body_s: float = Field(30.0, gt=0, description="in which a request's body must be here")
     events_a_request: int = Field(1_000, ge=1)
     requests_s: float = Field(50.0, gt=0, description="of one sender")
     events_s: float = Field(5_000.0, gt=0, description="of one sender")
@@ -23,6 +24,7 @@ class IngestSettings(Settings):
         """The limits of one sender."""
         return Limits(
             body_bytes=self.body_bytes,
+            body_s=self.body_s,
             events=self.events_a_request,
             requests_s=self.requests_s,
             events_s=self.events_s,

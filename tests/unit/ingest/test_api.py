@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import hmac
@@ -15,8 +16,10 @@ import pytest
 
 from schemas.journey_change_v1 import CommandJudged
 from schemas.raw_message_v1 import RawMessage
+from services.ingest.body import SHARE_BYTES, Budget
 from services.ingest.keys import rotate_secret
 from services.ingest.limits import Limits
+from services.ingest.problems import Problem
 from services.runtime.wire import raw_headers
 from tests.unit.ingest.fakes import NOW, SECRET_KEY, House
 
@@ -429,3 +432,40 @@ async def test_records_with_equal_bytes_are_all_brought_back_but_no_copy_of_one(
     answer = await house.http.post("/v1/senders/LACDHS/retry", json={"positions": positions}, headers=operator)
     assert answer.json() == {"sender": "LACDHS", "retried": len(distinct)}
     assert [house.kept(index)[0] for index in range(-len(distinct), 0)] == [meta.model_dump() for meta in distinct]
+
+
+async def test_a_body_that_comes_too_slowly_gives_its_room_back(tmp_path: Path) -> None:
+    house = House(tmp_path, Limits(body_s=0.05))
+    path, names = house.add_callback("MAEU", "s" * 32)
+    key = house.add("MAEU", "ocean_carrier", "push")
+
+    async def chunks() -> Any:
+        yield b"x" * 1024
+        await asyncio.Event().wait()
+
+    for address, headers in (("/v1/events", key | {"Content-Type": "application/json"}), (path, names)):
+        response = await house.http.post(address, content=chunks(), headers=headers)
+        problem(response, 408, "too-slow")
+        assert response.headers["connection"] == "close"
+    assert house.log.records == []
+    house.door.budget.take("MAEU", SHARE_BYTES)
+    await house.http.aclose()
+
+
+async def test_one_senders_bodies_leave_room_for_the_others(house: House) -> None:
+    slow, other = house.add("MAEU", "ocean_carrier", "push"), house.add("CMDU", "ocean_carrier", "push")
+    house.door.budget.take("MAEU", SHARE_BYTES)
+    response = await house.http.post("/v1/events", json=OWN_EVENT, headers=slow)
+    problem(response, 429, "too-many-requests")
+    assert response.headers["retry-after"] == "1"
+    assert (await house.http.post("/v1/events", json=OWN_EVENT, headers=other)).status_code == 202
+    house.door.budget.give_back("MAEU", SHARE_BYTES)
+    assert (await house.http.post("/v1/events", json=OWN_EVENT, headers=slow)).status_code == 202
+
+
+def test_all_bodies_together_have_a_limit_too() -> None:
+    budget = Budget(total_bytes=3, share_bytes=2)
+    budget.take("A", 2)
+    with pytest.raises(Problem) as refused:
+        budget.take("B", 2)
+    assert refused.value.status == 503
