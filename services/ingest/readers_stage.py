@@ -18,7 +18,7 @@ import hashlib
 import signal
 import sys
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -47,7 +47,7 @@ PAYLOAD_BYTES = 64 * 1024
 HEADROOM_BYTES = 2 * 1024  # of a topic's max.message.bytes: for a record's headers, key and framing
 FUSE_WINDOW = 1_000
 FUSE_RUN = 100
-FUSE_SHARE = 0.1  # of the window's faults: who has more of them counts as one of several senders
+FUSE_SENDERS = 5  # so many, and more than half of those lately read: the trouble is ours, not theirs
 _TRACES_A_RUN = 3  # the same fault a hundred times in a row needs no hundred tracebacks
 _BATCH = Limits(records=2_000, bytes=4 * 1024 * 1024)  # some 20,000 events: well within a transaction's 10 s
 _UNKNOWN_SENDER = "~unknown"
@@ -76,13 +76,13 @@ class Fuse:
         self.run = self.run + 1 if fault else 0
         if self.run >= FUSE_RUN and any(who != sender for who, _ in islice(reversed(self.latest), self.run)):
             raise FuseBlown(f"{self.run} records in a row, of several senders, failed by faults of ours")
-        if fault and len(self.latest) == FUSE_WINDOW:
-            failed = Counter(who for who, bad in self.latest if bad)
-            several = sum(count > FUSE_SHARE * failed.total() for count in failed.values()) > 1
-            if 2 * failed.total() > FUSE_WINDOW and several:
-                raise FuseBlown(
-                    f"{failed.total()} of the last {FUSE_WINDOW} records, of several senders, failed by faults of ours"
-                )
+        if not fault:
+            return
+        failed = {who for who, bad in self.latest if bad}
+        seen = {who for who, _ in self.latest}
+        # a sender is parked at its first fault and no longer read: what tells is how many of them it happened to
+        if len(failed) >= FUSE_SENDERS and 2 * len(failed) > len(seen):
+            raise FuseBlown(f"{len(failed)} of the {len(seen)} senders lately read failed by faults of ours")
 
 
 Kept = Callable[[], Mapping[str, ControlRecord]]

@@ -18,7 +18,7 @@ from schemas.registers_v1 import Sender
 from schemas.shipment_event_v1 import CONTROL_KEY, ControlRecord, ShipmentEvent
 from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, PARKED, RAW_MESSAGES, SHIPMENT_EVENTS
 from services.ingest import readers_stage
-from services.ingest.readers_stage import FUSE_RUN, FUSE_WINDOW, PAYLOAD_BYTES, Fuse, FuseBlown, Readers
+from services.ingest.readers_stage import FUSE_RUN, FUSE_SENDERS, FUSE_WINDOW, PAYLOAD_BYTES, Fuse, FuseBlown, Readers
 from services.ingest.records import RawRecord
 from services.ingest.retrying import UNPARK, again, is_unparking, unparking
 from services.runtime.loop import Output, Record
@@ -191,16 +191,16 @@ def test_a_record_is_brought_back_as_it_was_received_first() -> None:
     assert again(RawRecord(back, b"x", NOW + timedelta(days=1))) == back
 
 
-def test_the_fuse_blows_after_a_hundred_faults_in_a_row() -> None:
+def test_the_fuse_blows_when_it_happens_to_most_senders() -> None:
     stage = Readers(Broken())
     with pytest.raises(FuseBlown):
-        stage.process([broken(number, f"S{number}") for number in range(FUSE_RUN)])
+        stage.process([broken(number, f"S{number}") for number in range(FUSE_SENDERS)])
 
 
 def test_a_dropped_batch_does_not_count_for_the_fuse() -> None:
     stage = Readers(Broken())
     for _ in range(3):
-        stage.process([broken(number, f"S{number}") for number in range(FUSE_RUN - 1)])
+        stage.process([broken(number, f"S{number}") for number in range(FUSE_SENDERS - 1)])
         stage.aborted()
 
 
@@ -237,11 +237,17 @@ def test_one_senders_faults_in_a_row_do_not_blow_it_and_a_second_senders_does() 
         fuse.note("B", fault=True)
 
 
-def test_several_senders_faults_do() -> None:
+def test_a_few_of_many_senders_do_not_blow_it() -> None:
+    fuse = Fuse()
+    for number in range(2 * FUSE_WINDOW):
+        fuse.note(f"S{number % 20}", fault=number % 20 < FUSE_SENDERS + 2 and number % 3 == 0)
+
+
+def test_most_senders_do() -> None:
     fuse = Fuse()
     with pytest.raises(FuseBlown):
-        for number in range(2 * FUSE_WINDOW):
-            fuse.note(f"S{number % 3}", fault=number % 10 != 0)
+        for number in range(FUSE_WINDOW):
+            fuse.note(f"S{number % 8}", fault=number % 8 < FUSE_SENDERS)
 
 
 def test_a_command_that_its_topic_would_refuse_is_a_dead_letter_and_the_others_pass(monkeypatch: pytest.MonkeyPatch) -> None:
