@@ -194,7 +194,7 @@ def _by_codes(place: Place, registers: Registers) -> Zone | None:
     if not place.unlocode:
         return None
     known = registers.by_unlocode.get(place.unlocode)
-    if known is not None and (found := _zone(known.zone, known.code)) is not None:
+    if known is not None and (found := _zone(known.zone, place.unlocode)) is not None:
         return found
     if place.unlocode in _PORT_ZONES:
         return _zone(_PORT_ZONES[place.unlocode], place.unlocode)
