@@ -28,8 +28,8 @@ status: setup ## Who runs, who died, on which ports
 doctor: setup ## Look for what could keep the stack from running
 	@$(BIN)/lovla doctor $(ARGS)
 
-test: setup ## Run all tests, on real servers (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup ## Run all tests, on real servers, two files at a time (ARGS="-k name" for some)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-unit: setup ## Run the tests that need no servers
 	@$(BIN)/python -m pytest -m "not stack" $(ARGS)
