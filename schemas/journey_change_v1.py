@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from schemas.base import Code, Contract, ShortText, Text, Time, UtcTime
+from schemas.journey_v1 import EXAMPLES as JOURNEY_EXAMPLES
 from schemas.journey_v1 import ExceptionState, Journey
 from schemas.words import Cause, Milestone
 
@@ -78,3 +79,41 @@ Change = Annotated[
     MilestoneReached | HandedOver | ExceptionChanged | CommandJudged | JourneyClosed, Field(discriminator="change")
 ]
 CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
+
+_COMMON: dict[str, object] = {
+    "consignment": "LACDHS-0001",
+    "version": 1586599205000,
+    "cause": "live",
+    "at": "2020-04-11T18:00:05Z",
+    "buyer": "LACDHS",
+    "facility": "H-HARBOR",
+    "tier": 1,
+}
+_BODIES: tuple[dict[str, object], ...] = (
+    {"change": "milestone_reached", "milestone": "arrived", "occurred_at": "2020-04-11T09:40:00-07:00", "sender": "MAEU"},
+    {"change": "handed_over", "milestone": "gate_out", "occurred_at": "2020-04-12T09:40:00-07:00", "taker": "HBRT"},
+    {
+        "change": "exception_opened",
+        "exception": {
+            "key": "silent",
+            "kind": "silent",
+            "status": "open",
+            "severity": "minor",
+            "start": "2020-04-11T18:00:00Z",
+            "sentence": "No word since 08 Apr 11:00 PDT, while under way; 72 h is the limit.",
+        },
+    },
+    {
+        "change": "command_refused",
+        "command_id": "ab" * 16,
+        "command": "amend",
+        "sender": "LACDHS",
+        "declared_version": 2,
+        "reason": "version_mismatch",
+        "text": "If-Match says 1, the consignment is at 2: read it again, then amend",
+    },
+    {"change": "closed", "journey": JOURNEY_EXAMPLES[0].model_dump()},
+)
+EXAMPLES: tuple[Change, ...] = tuple(
+    CHANGE.validate_python({**_COMMON, "change_id": f"{n:032x}", "ordinal": n, **body}) for n, body in enumerate(_BODIES)
+)

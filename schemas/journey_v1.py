@@ -216,3 +216,68 @@ class Clock(Contract):
 
 JourneyRecord = Annotated[Journey | Feed | Clock, Field(discriminator="record")]
 JOURNEY_RECORD: TypeAdapter[JourneyRecord] = TypeAdapter(JourneyRecord)
+
+EXAMPLES: tuple[JourneyRecord, ...] = (
+    Journey.model_validate(
+        {
+            "consignment": "LACDHS-0001",
+            "version": 1586599205000,
+            "cause": "live",
+            "at": "2020-04-11T18:00:05Z",
+            "buyer": "LACDHS",
+            "declared_version": 1,
+            "registered_at": "2020-03-20T16:00:00Z",
+            "declaration": {"consignment": "LACDHS-0001", "plan": {"arrived": "2020-04-10T06:00:00-07:00"}},
+            "stage": "at_port",
+            "mode": "sea",
+            "milestone": "arrived",
+            "milestone_at": "2020-04-11T09:40:00-07:00",
+            "milestones": [
+                {
+                    "milestone": "arrived",
+                    "planned": "2020-04-10T06:00:00-07:00",
+                    "actual": "2020-04-11T09:40:00-07:00",
+                    "sender": "MAEU",
+                    "units_done": 1,
+                    "units_total": 1,
+                }
+            ],
+            "exceptions": [
+                {
+                    "key": "late:arrived",
+                    "kind": "late",
+                    "milestone": "arrived",
+                    "status": "open",
+                    "severity": "minor",
+                    "start": "2020-04-11T01:00:00Z",
+                    "late_h": 27.7,
+                    "evidence": ["3f0c8e0f4b7a4d0d9a6f2c1b5e7d8a90"],
+                    "party": "MAEU",
+                    "sentence": "Arrived 28 h late: 11 Apr 09:40 PDT says MAEU, planned was 10 Apr 06:00 PDT.",
+                }
+            ],
+            "events": 1,
+            "last_event_at": "2020-04-11T16:50:00Z",
+        }
+    ),
+    Feed.model_validate(
+        {
+            "consignment": "feed:MAEU",
+            "sender": "MAEU",
+            "sender_kind": "ocean_carrier",
+            "version": 1586599205000,
+            "cause": "live",
+            "at": "2020-04-11T18:00:05Z",
+            "last_event_at": "2020-04-11T16:50:00Z",
+            "silent_after_h": 6,
+        }
+    ),
+    Clock.model_validate(
+        {
+            "consignment": "clock:0",
+            "version": 42,
+            "ticks": {"0/shipment.events.v1/0": "2020-04-11T18:00:05Z"},
+            "outages": [{"start": "2020-04-11T10:00:00Z", "end": "2020-04-11T10:12:00Z"}],
+        }
+    ),
+)

@@ -117,3 +117,9 @@ def test_the_registration_is_the_first_part_of_a_journey() -> None:
     journey = subject.state.journey("LACDHS-1")
     assert journey is not None
     assert registration_of(journey) == subject.state.declared["LACDHS-1"].registration
+
+
+@pytest.mark.parametrize("example", journey_v1.EXAMPLES, ids=lambda e: type(e).__name__)
+def test_journey_examples_survive_the_way_there_and_back(example: journey_v1.JourneyRecord) -> None:
+    wire = example.model_dump_json(exclude_none=True).encode()
+    assert journey_v1.JOURNEY_RECORD.validate_json(records.encode(records.decode_journey_record(wire))) == example
