@@ -321,7 +321,6 @@ def run(settings: Settings, stop: threading.Event) -> None:
         shard = lease.acquire(stop)
         if shard is None:
             return
-        metrics.gauge("lovla_lease_shard", shard=str(shard)).set(1)
         _own(settings, shard, lease, watch, health, stop)
     finally:
         watch.close()

@@ -7,7 +7,7 @@ unit, leg) a precedence by sender kind decides. docs/milestones.md says how a ca
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from schemas.words import MILESTONES
@@ -132,7 +132,6 @@ class Derived:
     carrier: str | None
     delivered: tuple[Delivered, ...]
     total_pieces: int | None = None
-    pieces_done: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def actual(self, milestone: str) -> datetime | None:
         """The consignment-level actual time: all units have it."""
@@ -297,7 +296,7 @@ def fold(own: Declared, linked: Linked, registers: Registers) -> Derived:
                 told.append(_tell(event, item.shared, milestone, unit, leg, kind, registers))
     told.extend(_dock_words(registration))
     slots = _decide(told)
-    milestones, pieces_done = _milestones(declaration.plan, declaration.required_by, units, slots, total_pieces)
+    milestones = _milestones(declaration.plan, declaration.required_by, units, slots, total_pieces)
     left_off = tuple(OffRoute(o.event, o.place, _left_off_route(o, told)) for o in off_route)
     reached = max((m for (m, leg), s in milestones.items() if s.actual and m in IMPLYING), key=ORDER.__getitem__, default=None)
     expected, basis = _expected(declaration.plan, declaration.required_by, milestones)
@@ -324,7 +323,6 @@ def fold(own: Declared, linked: Linked, registers: Registers) -> Derived:
         carrier=carrier,
         delivered=_delivered(registration, slots, milestones, units),
         total_pieces=total_pieces,
-        pieces_done=pieces_done,
     )
 
 
@@ -464,7 +462,7 @@ def _milestones(
     units: Sequence[str],
     slots: Mapping[tuple[str, str, str], Slot],
     total_pieces: int | None,
-) -> tuple[dict[tuple[str, str], MilestoneState], dict[tuple[str, str], int]]:
+) -> dict[tuple[str, str], MilestoneState]:
     """Consignment-level milestones: actual when all units (or all pieces) have it."""
     planned = dict(plan)
     if required_by is not None:
@@ -473,7 +471,6 @@ def _milestones(
     keys = {(milestone, leg) for milestone, leg, _ in slots if not leg or leg in legs}
     keys |= {(milestone, "") for milestone in planned}
     states: dict[tuple[str, str], MilestoneState] = {}
-    pieces_done: dict[tuple[str, str], int] = {}
     for milestone, leg in sorted(keys, key=lambda key: (ORDER[key[0]], key[1])):
         mine = {unit: slot for (m, at, unit), slot in slots.items() if m == milestone and at == leg}
         whole = mine.get("", Slot())
@@ -483,8 +480,7 @@ def _milestones(
         if not units and not actuals:
             parts = [slot.actual for unit, slot in mine.items() if unit.startswith("pieces:") and slot.actual]
             if parts:
-                pieces_done[(milestone, leg)] = sum(part.pieces or 0 for part in parts)
-                done, total = pieces_done[(milestone, leg)], total_pieces or 0
+                done, total = sum(part.pieces or 0 for part in parts), total_pieces or 0
                 actuals = parts if total and done >= total else []
         complete = bool(actuals) and done >= total > 0
         teller = max(actuals, key=lambda word: (word.occurred_at, word.event_id)) if complete else None
@@ -501,7 +497,7 @@ def _milestones(
             units_done=done,
             units_total=total,
         )
-    return states, pieces_done
+    return states
 
 
 def _over(own: Slot, whole: Slot) -> Slot:

@@ -7,7 +7,6 @@ its model in `schemas/` (names, and that every example survives the way there an
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -406,8 +405,3 @@ encode = msgspec.json.Encoder().encode
 def unit_key(ref: Ref) -> str:
     """`kind:value`, as statements name a unit."""
     return f"{ref.kind}:{ref.value}"
-
-
-def builtins(record: Struct) -> Any:
-    """The record as JSON-like Python values, for tests and tools."""
-    return msgspec.to_builtins(record)
