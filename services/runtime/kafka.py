@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from services.runtime import logs, metrics
+from services.runtime.bounded import BoundedCalls
 from services.runtime.settings import Settings
 
 MAX_MESSAGE_BYTES = 6 * 1024 * 1024 + 65_536
@@ -25,6 +27,51 @@ TRANSACTION_TIMEOUT_MS = 10_000
 REQUEST_TIMEOUT_S = 10.0
 
 log = logs.get("kafka")
+
+T = TypeVar("T")
+
+
+class Calls(Protocol):
+    """Makes a call that may never return; see bounded.py."""
+
+    def __call__(self, call: Callable[[], T], timeout_s: float) -> T: ...
+    def close(self) -> None: ...
+
+
+class Clients(Protocol):
+    """Where the loop, restore and the sink get their Kafka clients from, and the clock of their time-outs: `LIBRDKAFKA`, or a
+    model of the broker that runs the same code against crashes at will (tests/simulation)."""
+
+    def producer(self, config: dict[str, Any]) -> Producer: ...
+    def consumer(self, config: dict[str, Any]) -> Consumer: ...
+    def calls(self, name: str) -> Calls: ...
+    def topic_ids(self, settings: Settings, topics: Sequence[str]) -> dict[str, str]: ...
+    def monotonic(self) -> float: ...
+
+
+class Librdkafka:
+    """The real clients."""
+
+    def producer(self, config: dict[str, Any]) -> Producer:
+        return Producer(config)
+
+    def consumer(self, config: dict[str, Any]) -> Consumer:
+        return Consumer(config)
+
+    def calls(self, name: str) -> Calls:
+        return BoundedCalls(name)
+
+    def topic_ids(self, settings: Settings, topics: Sequence[str]) -> dict[str, str]:
+        """A topic's own id: one made anew under the same name has another. Raises KafkaException."""
+        client = admin(settings)  # held until the answers are in: a collected client ends its requests
+        futures = client.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_S)
+        return {topic: str(future.result().topic_id) for topic, future in futures.items()}
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+LIBRDKAFKA: Clients = Librdkafka()
 
 
 class TopicMissing(Exception):
@@ -124,22 +171,25 @@ def partitions(client: Consumer | Producer, topic: str, timeout_s: float = REQUE
     return sorted(found.partitions)
 
 
-def end_offset(settings: Settings, topic: str, partition: int, timeout_s: float = REQUEST_TIMEOUT_S) -> int:
+def end_offset(
+    settings: Settings, topic: str, partition: int, timeout_s: float = REQUEST_TIMEOUT_S, clients: Clients = LIBRDKAFKA
+) -> int:
     """The high watermark: the end of everything written, committed or not.
 
     A client that reads committed is told the last *stable* offset instead, which lies before the records of a transaction that
     is not yet settled: who stops there loses the last batch (KAFKA-10167). So this asks with a client that reads all.
     Raises TopicMissing, KafkaException.
     """
-    client = Consumer(consumer_config(settings, "lovla-watermark", "lovla-watermark") | {"isolation.level": "read_uncommitted"})
-    until = time.monotonic() + timeout_s
+    config = consumer_config(settings, "lovla-watermark", "lovla-watermark")
+    client = clients.consumer(config | {"isolation.level": "read_uncommitted"})
+    until = clients.monotonic() + timeout_s
     try:
         partitions(client, topic, timeout_s)
         while True:
             try:
                 return client.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)[1]
             except KafkaException:  # a topic just made, a broker just back: no leader yet
-                if time.monotonic() > until:
+                if clients.monotonic() > until:
                     raise
                 time.sleep(0.1)
     finally:

@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from services.runtime import kafka, logs, metrics
-from services.runtime.bounded import BoundedCalls, Hung
+from services.runtime.bounded import Hung
 from services.runtime.failpoints import Failpoints
 from services.runtime.restore import read_range, restore
 from services.runtime.settings import Settings
@@ -165,7 +165,10 @@ class TransactionalLoop:
         source: Source,
         stage: Stage,
         fuse: int = 3,
+        clients: kafka.Clients = kafka.LIBRDKAFKA,
     ) -> None:
+        """`clients`: the same that `source` was given."""
+        self._clients = clients
         self._settings = settings
         self._name = name
         self._transactional_id = transactional_id
@@ -174,7 +177,7 @@ class TransactionalLoop:
         self._fuse = fuse
         self._fail = Failpoints(settings.failpoint)
         self._producer: Producer | None = None
-        self._calls = BoundedCalls(name)
+        self._calls = clients.calls(name)
         self._stop = threading.Event()
         self._setbacks = 0  # batches in a row that did not commit
         self._faults = 0  # of them, those by the stage's own exceptions
@@ -374,13 +377,13 @@ class TransactionalLoop:
         patience_s: float = math.inf,
     ) -> T:
         """Ask until there is an answer. Gives up with the error once stopping, or after `patience_s`."""
-        until = time.monotonic() + patience_s
+        until = self._clients.monotonic() + patience_s
         while True:
             try:
                 return call()
             except KafkaException as exception:
                 error = kafka.error_of(exception)
-                if not again(error) or self._stop.is_set() or time.monotonic() > until:
+                if not again(error) or self._stop.is_set() or self._clients.monotonic() > until:
                     raise
                 self._trouble = f"asking Kafka again: {error.name()}: {error.str()}"
                 self._stop.wait(0.1)
@@ -405,7 +408,7 @@ class TransactionalLoop:
         with contextlib.suppress(Hung):  # a client that hangs is abandoned: the new one fences it
             self._calls(self._producing.purge, PURGE_TIMEOUT_S)
         self._calls.close()
-        self._calls = BoundedCalls(self._name)
+        self._calls = self._clients.calls(self._name)
         self._producer = None
         self._producer = self._new_producer()
         committed = self._persist(lambda: self._source.settle(reached), again=_not_fatal)
@@ -414,7 +417,7 @@ class TransactionalLoop:
 
     def _new_producer(self) -> Producer:
         config = kafka.transactional_config(self._settings, self._name, self._transactional_id)
-        producer = Producer(config | {"delivery.report.only.error": True, "on_delivery": self._undelivered})
+        producer = self._clients.producer(config | {"delivery.report.only.error": True, "on_delivery": self._undelivered})
         try:
             self._persist(lambda: producer.init_transactions(CALL_TIMEOUT_S))
         except KafkaException as exception:

@@ -7,7 +7,6 @@ What they promise the loop is said at each class.
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -101,10 +100,17 @@ class _Reader:
     """What both sources share: reading chunks until a batch is full, and asking for committed offsets."""
 
     def __init__(
-        self, settings: Settings, topics: Sequence[str], group: str, limits: Limits | None, with_headers: bool
+        self,
+        settings: Settings,
+        topics: Sequence[str],
+        group: str,
+        limits: Limits | None,
+        with_headers: bool,
+        clients: kafka.Clients,
     ) -> None:
         self.name = group
         self._settings = settings
+        self._clients = clients
         self._topics = list(topics)
         self._group = group
         self._limits = limits or Limits()
@@ -133,7 +139,7 @@ class _Reader:
     def _read(self) -> list[Record]:
         limits, batch, size = self._limits, list[Record](), 0
         messages = self._consumer.consume(1, limits.idle_s)
-        until = time.monotonic() + limits.total_s
+        until = self._clients.monotonic() + limits.total_s
         while messages:
             for message in messages:
                 error = message.error()
@@ -144,7 +150,7 @@ class _Reader:
                 size += len(record.value or b"")
                 batch.append(record)
             room = min(limits.chunk, limits.records - len(batch))
-            if room <= 0 or size >= limits.bytes or time.monotonic() >= until:
+            if room <= 0 or size >= limits.bytes or self._clients.monotonic() >= until:
                 break
             messages = self._consumer.consume(room, limits.linger_s)
         return batch
@@ -194,16 +200,22 @@ class AssignedSource(_Reader):
     exclusive = True
 
     def __init__(
-        self, settings: Settings, topics: Sequence[str], group: str, limits: Limits | None = None, with_headers: bool = True
+        self,
+        settings: Settings,
+        topics: Sequence[str],
+        group: str,
+        limits: Limits | None = None,
+        with_headers: bool = True,
+        clients: kafka.Clients = kafka.LIBRDKAFKA,
     ) -> None:
-        super().__init__(settings, topics, group, limits, with_headers)
+        super().__init__(settings, topics, group, limits, with_headers, clients)
         self._all: list[Position] = []
         self._base: dict[Position, int] = {}
 
     def open(self) -> None:
         """Only after the producer's init_transactions: then nobody else commits. Raises TopicMissing, KafkaException."""
         self.close()
-        self._opened = kafka.consumer(self._settings, self.name, self._group)
+        self._opened = self._clients.consumer(kafka.consumer_config(self._settings, self.name, self._group))
         self._all = [(topic, p) for topic in self._topics for p in kafka.partitions(self._opened, topic)]
         self._base = self._committed(self._all)
         self._assign()
@@ -258,9 +270,15 @@ class GroupSource(_Reader):
     exclusive = False
 
     def __init__(
-        self, settings: Settings, topics: Sequence[str], group: str, limits: Limits | None = None, with_headers: bool = True
+        self,
+        settings: Settings,
+        topics: Sequence[str],
+        group: str,
+        limits: Limits | None = None,
+        with_headers: bool = True,
+        clients: kafka.Clients = kafka.LIBRDKAFKA,
     ) -> None:
-        super().__init__(settings, topics, group, limits, with_headers)
+        super().__init__(settings, topics, group, limits, with_headers, clients)
         self._metadata: bytes | None = None
         self._changed = False
 
@@ -268,7 +286,7 @@ class GroupSource(_Reader):
         """Join the group. Raises TopicMissing, KafkaException."""
         self.close()
         config = kafka.consumer_config(self._settings, self.name, self._group) | kafka.group_config(self._settings)
-        self._opened = Consumer(config)
+        self._opened = self._clients.consumer(config)
         for topic in self._topics:
             kafka.partitions(self._opened, topic)
         self._opened.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)

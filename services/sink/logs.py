@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.topics import RAW_MESSAGES
 from services.runtime import kafka, logs, metrics
@@ -145,7 +145,9 @@ class LogSink:
         clock: Clock,
         topics: Sequence[str] = tuple(LOG_TABLES),
         failpoint: Failpoint = no_failpoint,
+        clients: kafka.Clients = kafka.LIBRDKAFKA,
     ) -> None:
+        self._clients = clients
         self._settings = settings
         self._clickhouse = clickhouse
         self._clock = clock
@@ -175,8 +177,8 @@ class LogSink:
 
     def _session(self) -> None:
         self._partitions.clear()
-        topic_ids = self._topic_ids()
-        consumer = Consumer(
+        topic_ids = self._clients.topic_ids(self._settings, self._topics)
+        consumer = self._clients.consumer(
             kafka.consumer_config(self._settings, "lovla-sink-logs", GROUP)
             | kafka.group_config(self._settings)
             | {"enable.partition.eof": True}
@@ -235,11 +237,6 @@ class LogSink:
         finally:
             consumer.close()
             self._partitions.clear()
-
-    def _topic_ids(self) -> dict[str, str]:
-        admin = kafka.admin(self._settings)  # held until the answers are in: a collected client ends its requests
-        futures = admin.describe_topics(TopicCollection(self._topics), request_timeout=kafka.REQUEST_TIMEOUT_S)
-        return {topic: str(future.result().topic_id) for topic, future in futures.items()}
 
     def _take(self, messages: list[Message]) -> None:
         """Step 1."""
