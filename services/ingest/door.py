@@ -31,11 +31,11 @@ from services.ingest.problems import Place, Problem
 from services.ingest.raw_log import Appended, Away
 from services.ingest.readers import Registers as KnownRegisters
 from services.ingest.reading import read_message, said_warnings
-from services.ingest.receipts import NotAReceipt, Position, Sealer
 from services.ingest.records import RawRecord
 from services.ingest.retrying import UNPARK, again, unparking
 from services.ingest.ticker import Log, Ticker
 from services.runtime.clock import Clock
+from services.runtime.receipts import NotAReceipt, Position, Sealer
 from services.runtime.wire import raw_headers
 
 _IN_LOOP_BYTES = 16 * KIB  # a body up to this is judged in the event loop: a thread would cost more than it

@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from services.ingest.limits import MIB
-from services.ingest.receipts import Position
 from services.runtime import kafka
+from services.runtime.receipts import Position
 from services.runtime.settings import Settings
 
 PENDING_BYTES = 64 * MIB

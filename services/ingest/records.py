@@ -13,8 +13,8 @@ from schemas.dead_letter_v1 import DeadLetter
 from schemas.raw_message_v1 import RawMessage
 from schemas.topics import DEAD_LETTERS, RAW_MESSAGES
 from services.ingest.raw_log import Away
-from services.ingest.receipts import Position
 from services.runtime import kafka
+from services.runtime.receipts import Position
 from services.runtime.restore import restore
 from services.runtime.settings import Settings
 from services.runtime.sources import Record, to_record

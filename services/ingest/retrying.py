@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.raw_message_v1 import RawMessage
-from services.ingest.receipts import Position
 from services.ingest.records import RawRecord
+from services.runtime.receipts import Position
 
 UNPARK = b'{"command": "unpark"}'
 RETRIES_MAX = 200  # records a request: read back one by one, some 20 ms each

@@ -22,10 +22,10 @@ from services.ingest.limits import Limits
 from services.ingest.problems import Problem
 from services.ingest.raw_log import Appended, Away
 from services.ingest.readers import Registers as KnownRegisters
-from services.ingest.receipts import Position, Sealer
 from services.ingest.records import RawRecord
 from services.ingest.ticker import Ticker
 from services.runtime.clock import ManualClock
+from services.runtime.receipts import Position, Sealer
 from services.runtime.wire import raw_meta
 
 NOW = datetime(2020, 4, 12, 8, 20, tzinfo=UTC)

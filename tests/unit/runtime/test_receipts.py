@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.receipts import NotAReceipt, Position, Sealer
+from services.runtime.receipts import NotAReceipt, Position, Sealer
 
 SEALER = Sealer(b"a secret")
 
