@@ -214,7 +214,17 @@ class Clock(Contract):
     load_end: UtcTime | None = Field(None, description="newest tick that ended a load")
 
 
-JourneyRecord = Annotated[Journey | Feed | Clock, Field(discriminator="record")]
+class Closed(Contract):
+    """What stays of a journey that was closed, for as long again: an event that names it then is told to be too late."""
+
+    record: Literal["closed"] = "closed"
+    consignment: str = Field(pattern=r"^closed:", description="the key, closed:CONSIGNMENT")
+    version: int = Field(ge=1)
+    references: tuple[Reference, ...] = Field(description="its own id and documents; units are used again and say nothing")
+    next_deadline: UtcTime = Field(description="when this record goes too")
+
+
+JourneyRecord = Annotated[Journey | Feed | Clock | Closed, Field(discriminator="record")]
 JOURNEY_RECORD: TypeAdapter[JourneyRecord] = TypeAdapter(JourneyRecord)
 
 EXAMPLES: tuple[JourneyRecord, ...] = (
@@ -278,6 +288,17 @@ EXAMPLES: tuple[JourneyRecord, ...] = (
             "version": 42,
             "ticks": {"0/shipment.events.v1/0": "2020-04-11T18:00:05Z"},
             "outages": [{"start": "2020-04-11T10:00:00Z", "end": "2020-04-11T10:12:00Z"}],
+        }
+    ),
+    Closed.model_validate(
+        {
+            "consignment": "closed:LACDHS-0001",
+            "version": 1621332000000,
+            "references": [
+                {"kind": "bill_of_lading", "value": "MAEU203990011"},
+                {"kind": "consignment", "value": "LACDHS-0001"},
+            ],
+            "next_deadline": "2022-06-22T18:00:00Z",
         }
     ),
 )

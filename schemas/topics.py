@@ -19,7 +19,7 @@ from schemas.consignment_command_v1 import (
 )
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.journey_change_v1 import CommandJudged, ExceptionChanged, HandedOver, JourneyClosed, MilestoneReached
-from schemas.journey_v1 import Clock, Feed, Journey
+from schemas.journey_v1 import Clock, Closed, Feed, Journey
 from schemas.raw_message_v1 import RawMessage, Tick
 from schemas.shipment_event_v1 import ControlRecord, ShipmentEvent
 
@@ -82,7 +82,7 @@ CONSIGNMENT_COMMANDS = Topic(
     transactional=True,
 )
 DEAD_LETTERS = Topic("dead.letters.v1", "sender", 1, 400, (DeadLetter,), transactional=True)
-JOURNEYS = Topic("journeys.v1", "consignment", 1, "compacted", (Journey, Feed, Clock), transactional=True, sharded=True)
+JOURNEYS = Topic("journeys.v1", "consignment", 1, "compacted", (Journey, Feed, Clock, Closed), transactional=True, sharded=True)
 JOURNEY_CHANGES = Topic(
     "journey.changes.v1",
     "consignment",

@@ -290,6 +290,10 @@ class Clock(msgspec.Struct, frozen=True, tag_field="record", tag="clock"):
     ticks: dict[str, Moment] = {}
 
 
+class Closed(msgspec.Struct, frozen=True, tag_field="record", tag="closed"):
+    consignment: str
+
+
 class Sender(msgspec.Struct, frozen=True):
     code: str
     kind: str
@@ -318,6 +322,7 @@ READERS: Mapping[str, type[Any]] = {
     "Journey": Journey,
     "Feed": Feed,
     "Clock": Clock,
+    "Closed": Closed,
     "Sender": Sender,
     "Facility": Facility,
     "Notification": Notification,

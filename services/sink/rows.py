@@ -61,7 +61,7 @@ _NOTIFICATION = msgspec.json.Decoder(contracts.Notification)
 _DELIVERY = msgspec.json.Decoder(contracts.Delivery)
 _CONSENT = msgspec.json.Decoder(contracts.Consent)
 _JOURNEY = msgspec.json.Decoder(contracts.Journey)
-_JOURNEY_RECORD = msgspec.json.Decoder(contracts.Journey | contracts.Feed | contracts.Clock)
+_JOURNEY_RECORD = msgspec.json.Decoder(contracts.Journey | contracts.Feed | contracts.Clock | contracts.Closed)
 _SENDER = msgspec.json.Decoder(contracts.Sender)
 _FACILITY = msgspec.json.Decoder(contracts.Facility)
 
@@ -482,7 +482,7 @@ STATE_COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 
 def state_row(record: Record) -> StateRow | None:
-    """The row of a compacted topic's record; None for a journey's tombstone (its last state stays to be asked for)."""
+    """The row of a compacted topic's record; None where a journey's last state stays to be asked for (tombstone, `closed:`)."""
     try:
         return _STATE_DECODERS[record.topic](record)
     except (msgspec.MsgspecError, ValueError):
@@ -506,6 +506,8 @@ def _journeys(record: Record) -> StateRow | None:
     if record.value is None:
         return None
     said = _JOURNEY_RECORD.decode(record.value)
+    if isinstance(said, contracts.Closed):
+        return None
     if isinstance(said, contracts.Journey):
         return _journey_row(said, record.value)
     if isinstance(said, contracts.Feed):

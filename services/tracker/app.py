@@ -23,6 +23,7 @@ from pydantic import BaseModel
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.journey_change_v1 import CommandJudged, ExceptionChanged, HandedOver, JourneyClosed, MilestoneReached
 from schemas.journey_v1 import Clock as ClockContract
+from schemas.journey_v1 import Closed as ClosedContract
 from schemas.journey_v1 import Feed as FeedContract
 from schemas.journey_v1 import Journey as JourneyContract
 from schemas.registers_v1 import Facility, Sender
@@ -53,12 +54,13 @@ from services.runtime.loop import (
 )
 from services.runtime.register import RegisterView
 from services.runtime.settings import Settings
-from services.tracker.core import Fault, Outcome, Read, ReadCommand, ReadControl, ReadEvent, Tracker
-from services.tracker.event_store import DiskEventStore
+from services.tracker.core import EVENTS_KEPT, Fault, Outcome, Read, ReadCommand, ReadControl, ReadEvent, Refused, Tracker
+from services.tracker.event_store import DiskEventStore, Overlay
 from services.tracker.publishing import change_id
 from services.tracker.records import (
     Change,
     Clock,
+    Closed,
     Event,
     Feed,
     Journey,
@@ -72,7 +74,14 @@ from services.tracker.registers import Registers
 
 BATCH = Limits(records=5_000)
 CATCH_UP_EVENTS = 10_000  # events written to the store at once while it catches up
+SWEPT_EVENTS = 500  # looked at after a batch: about a millisecond, so a million an hour under load
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KEPT: dict[type, type[BaseModel]] = {
+    Journey: JourneyContract,
+    Feed: FeedContract,
+    Clock: ClockContract,
+    Closed: ClosedContract,
+}
 _CONTRACTS: dict[str, type[BaseModel]] = {
     "milestone_reached": MilestoneReached,
     "handed_over": HandedOver,
@@ -112,7 +121,7 @@ class TrackerStage:
         self._shard = shard
         self._registers = registers
         self._positions: dict[int, int] = {}
-        self._events: list[Event] = []
+        self._events: Overlay | None = None
 
     def process(self, batch: Sequence[Record]) -> Sequence[Output]:
         if (changed := self._registers()) is not None:
@@ -134,30 +143,39 @@ class TrackerStage:
 
     def committed(self) -> None:
         self._tracker.committed()
-        self._store.write(self._events, self._positions)
-        metrics.counter("lovla_tracker_events_total", fate="stored").inc(len(self._events))
-        self._events = []
+        if (added := self._events) is not None:
+            added.write_to(self._store, self._positions)
+            metrics.counter("lovla_tracker_events_total", fate="stored").inc(len(added.events))
+        self._events = None
+        if (now := self._tracker.time.now) is not None:
+            gone = self._store.sweep(now - EVENTS_KEPT, self._tracker.needs, SWEPT_EVENTS)
+            metrics.counter("lovla_tracker_events_total", fate="expired").inc(gone)
         self._measure()
 
     def aborted(self) -> None:
         self._tracker.aborted()
-        self._events = []
+        self._events = None
 
     def _outputs(self, outcome: Outcome) -> list[Output]:
         outputs = [self._journey(journey) for journey in outcome.journeys]
         outputs += [Output(JOURNEYS.name, key.encode(), None, self._shard) for key in outcome.closed]
         outputs += [_change(change) for change in outcome.changes]
         outputs += [_dead_letter(fault, self._shard) for fault in outcome.faults]
+        outputs += [_refusal(refused, self._shard) for refused in outcome.refused]
         for change in outcome.changes:
             metrics.counter("lovla_tracker_changes_total", kind=change.change).inc()
+        for refused in outcome.refused:
+            metrics.counter("lovla_dead_letters_total", stage="tracker", reason=refused.reason).inc()
         return outputs
 
-    def _journey(self, record: Journey | Feed | Clock) -> Output:
-        contract = (
-            JourneyContract if isinstance(record, Journey) else FeedContract if isinstance(record, Feed) else ClockContract
+    def _journey(self, record: Journey | Feed | Clock | Closed) -> Output:
+        if isinstance(record, Clock):
+            at = max(record.ticks.values(), default=None)
+        else:
+            at = self._tracker.time.now if isinstance(record, Closed) else record.at
+        headers = wire.headers(
+            _KEPT[type(record)], id=f"{record.consignment}@{record.version}", source="tracker", time=at or _EPOCH
         )
-        at = record.at if isinstance(record, (Journey, Feed)) else max(record.ticks.values(), default=_EPOCH)
-        headers = wire.headers(contract, id=f"{record.consignment}@{record.version}", source="tracker", time=at or _EPOCH)
         return Output(JOURNEYS.name, record.consignment.encode(), encode(record), self._shard, headers)
 
     def _measure(self) -> None:
@@ -191,6 +209,28 @@ def _dead_letter(fault: Fault, shard: int) -> Output:
     log.error("tracker.fault", consignment=fault.consignment, text=fault.text)
     headers = wire.headers(DeadLetter, id=letter.letter_id, source="tracker", time=_EPOCH)
     return Output(DEAD_LETTERS.name, fault.consignment.encode(), wire.dump(letter), None, headers)
+
+
+def _refusal(refused: Refused, shard: int) -> Output:
+    event = refused.event
+    letter = DeadLetter(
+        letter_id=change_id(f"{refused.reason}/{event.event_id}", shard, 0),
+        stage="tracker",
+        sender=event.sender,
+        reason=refused.reason,
+        where=event.raw.position[:128],
+        text=refused.text[:500],
+        standard=event.standard,
+        topic=RAW_MESSAGES.name,
+        partition=event.raw.partition or 0,
+        offset=event.raw.offset or 0,
+        raw_partition=event.raw.partition,
+        raw_offset=event.raw.offset,
+        received_at=event.received_at,
+        retryable=True,
+    )
+    headers = wire.headers(DeadLetter, id=letter.letter_id, source="tracker", time=event.received_at)
+    return Output(DEAD_LETTERS.name, event.sender.encode(), wire.dump(letter), None, headers)
 
 
 def _poison(record: Record, text: str) -> Output:
@@ -274,11 +314,22 @@ def restore_tracker(settings: Settings, tracker: Tracker, shard: int, committed:
     return len(newest)
 
 
-def catch_up(settings: Settings, store: DiskEventStore, committed: dict[tuple[str, int], int]) -> int:
-    """Reads what the store lacks, up to the committed offsets and no further. Returns how many events."""
+def catch_up(settings: Settings, tracker: Tracker, store: DiskEventStore, committed: dict[tuple[str, int], int]) -> int:
+    """Reads what the store lacks, up to the committed offsets and no further. Returns how many events.
+
+    At its end every mark of an event that nobody names is true of the state, whatever a crash left.
+    """
     pending: list[Event] = []
     total = 0
     known = store.positions()
+
+    def keep(partition: int, position: int) -> None:
+        nonlocal total
+        total += len(pending)
+        kept, unmatched = tracker.admit(pending)
+        store.write(kept, {partition: position}, unmatched)
+        pending.clear()
+
     for (topic, partition), end in sorted(committed.items()):
         if topic != SHIPMENT_EVENTS.name or known.get(partition, 0) >= end:
             continue
@@ -288,13 +339,11 @@ def catch_up(settings: Settings, store: DiskEventStore, committed: dict[tuple[st
             if isinstance(read, ReadEvent):
                 pending.append(read.event)
             if len(pending) >= CATCH_UP_EVENTS:
-                store.write(pending, {record.partition: record.offset + 1})
-                pending.clear()
+                keep(record.partition, record.offset + 1)
 
         read_range(settings, topic, partition, known.get(partition, 0), end, take)
-        total += len(pending)
-        store.write(pending, {partition: end})
-        pending.clear()
+        keep(partition, end)
+    store.write([], {}, matched=[event for event in store.unmatched() if tracker.state.follows(event)])
     return total
 
 
@@ -354,7 +403,7 @@ def _own(
     try:
         tracker = Tracker(store, watch.start(), pairs, (CONSIGNMENT_COMMANDS.name, 0), shard, settings.shards)
         journeys = restore_tracker(settings, tracker, shard, committed)
-        events = catch_up(settings, store, committed)
+        events = catch_up(settings, tracker, store, committed)
         log.info("tracker.restored", shard=shard, journeys=journeys, events=events, seconds=round(time.monotonic() - began, 2))
         stage.inner = TrackerStage(tracker, store, shard, watch.changed)
         health[0] = lambda: "the lease was lost" if lease.lost.is_set() else loop.healthy()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,11 +21,12 @@ from services.tracker.clock import Pair, PipelineTime
 from services.tracker.event_store import EventStore, Overlay, linking_references
 from services.tracker.exceptions import Timeline, find, spoken
 from services.tracker.journeys import fold
-from services.tracker.linking import Declared, link
+from services.tracker.linking import DOCUMENT_DAYS, LONGEST_DAYS, WINDOWED_KINDS, Declared, link
 from services.tracker.publishing import ChangeList, compose, difference, registration_of, tell_milestones
 from services.tracker.records import (
     Change,
     Clock,
+    Closed,
     Command,
     Control,
     Event,
@@ -41,6 +43,9 @@ from services.tracker.registrations import Judgement, judge
 
 REST_AFTER = timedelta(days=14)  # an ended journey then rests compressed in memory
 CLOSE_AFTER = timedelta(days=400)
+TOO_LATE_FOR = timedelta(days=400)  # for as long again, what names a closed journey is told to be too late
+EVENTS_KEPT = timedelta(days=DOCUMENT_DAYS + max(LONGEST_DAYS.values()))  # no window can open on older ones that nobody names
+UNMATCHED_AT_MOST = 100_000
 FAULTS_STOP_RATIO = 0.01
 FAULTS_STOP_LEAST = 20  # in a small batch 1 % is nobody
 RECORD_BYTES_AT_MOST = 900_000  # Kafka refuses a little more; one consignment must not stop the shard
@@ -91,14 +96,24 @@ class Fault:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An event for the dead letters: `too_late` (it names a closed journey), or `unmatched_limit` (it is not kept)."""
+
+    event: Event
+    reason: str
+    text: str
+
+
 @dataclass
 class Outcome:
-    """What a batch gives. `closed`: keys whose journey gets a tombstone."""
+    """What a batch gives. `closed`: keys of journeys that get a tombstone."""
 
-    journeys: list[Journey | Feed | Clock] = field(default_factory=list)
+    journeys: list[Journey | Feed | Clock | Closed] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
 
 
 def shard_of(consignment: str, shards: int) -> int:
@@ -115,6 +130,8 @@ class State:
     journeys: dict[str, Journey | bytes] = field(default_factory=dict)
     by_learned: dict[Ref, set[str]] = field(default_factory=dict)
     feeds: dict[str, Feed] = field(default_factory=dict)
+    closed: dict[str, Closed] = field(default_factory=dict)
+    by_closed: dict[Ref, set[str]] = field(default_factory=dict)
     deadlines: list[tuple[datetime, str]] = field(default_factory=list)
 
     def journey(self, consignment: str) -> Journey | None:
@@ -157,6 +174,33 @@ class State:
         if feed.next_deadline is not None:
             heapq.heappush(self.deadlines, (feed.next_deadline, feed.consignment))
 
+    def keep_closed(self, closed: Closed) -> None:
+        self.forget_closed(closed.consignment)
+        self.closed[closed.consignment] = closed
+        for ref in closed.references:
+            self.by_closed.setdefault(ref, set()).add(closed.consignment)
+        heapq.heappush(self.deadlines, (closed.next_deadline, closed.consignment))
+
+    def forget_closed(self, key: str) -> None:
+        old = self.closed.pop(key, None)
+        for ref in old.references if old else ():
+            _drop(self.by_closed, ref, key)
+
+    def follows(self, event: Event) -> bool:
+        """Whether a consignment names it, or one of ours learned to."""
+        return any(ref in self.by_reference or ref in self.by_learned for ref in linking_references(event))
+
+    def due_at(self, key: str) -> datetime | None:
+        """The deadline of a journey, a feed or a closed one, as it stands."""
+        kept: Journey | Feed | Closed | None
+        if key.startswith("feed:"):
+            kept = self.feeds.get(key)
+        elif key.startswith("closed:"):
+            kept = self.closed.get(key)
+        else:
+            kept = self.journey(key)
+        return kept.next_deadline if kept is not None else None
+
     def _unlearn(self, journey: Journey | None, consignment: str) -> None:
         for ref in learned_references(journey) if journey else ():
             _drop(self.by_learned, ref, consignment)
@@ -190,7 +234,8 @@ class _Batch:
         self.added: dict[Ref, set[str]] = {}
         self.journeys: dict[str, Journey] = {}
         self.feeds: dict[str, Feed] = {}
-        self.closed: list[str] = []
+        self.closed: list[Closed] = []
+        self.forgotten: list[str] = []
         self.popped: list[tuple[datetime, str]] = []
         self.time_changed = False
         self.faulty: set[str] = set()
@@ -245,8 +290,10 @@ class Tracker:
         witness: tuple[str, int],
         shard: int = 0,
         shards: int = 1,
+        unmatched_at_most: int = UNMATCHED_AT_MOST,
     ) -> None:
         self.store = store
+        self.unmatched_at_most = unmatched_at_most
         self.registers = registers
         self.shard, self.shards = shard, shards
         self.state = State()
@@ -258,13 +305,15 @@ class Tracker:
 
     # -- restore ---------------------------------------------------------------------------------------------------
 
-    def restore(self, record: Journey | Feed | Clock) -> None:
+    def restore(self, record: Journey | Feed | Clock | Closed) -> None:
         """Takes in one record of this shard's partition of journeys, newest per key."""
         if isinstance(record, Clock):
             self.time.restore(record)
             self._clock_version = record.version
         elif isinstance(record, Feed):
             self.state.keep_feed(record)
+        elif isinstance(record, Closed):
+            self.state.keep_closed(record)
         else:
             self.state.declare(Declared(registration_of(record)))
             self.state.keep(record, self.time.now)
@@ -277,6 +326,22 @@ class Tracker:
         changed, _ = judge(command, current.registration if current else None)
         if changed is not None:
             self.state.declare(Declared(changed))
+
+    def admit(self, events: Iterable[Event]) -> tuple[list[Event], list[Event]]:
+        """Of events that the store lacks (they were decided on before): those to keep, and which of them nobody names."""
+        kept, unmatched, more = [], [], Counter[str]()
+        for event in events:
+            if not self.state.follows(event) and self.store.get(event.event_id) is None:
+                if self.store.unmatched_by(event.sender) + more[event.sender] >= self.unmatched_at_most:
+                    continue  # as it was decided then: its dead letter is written
+                more[event.sender] += 1
+                unmatched.append(event)
+            kept.append(event)
+        return kept, unmatched
+
+    def needs(self, event: Event) -> bool:
+        """Whether an old event must stay: a consignment names it, or it withdraws one that stays."""
+        return self.state.follows(event) or (event.retracts is not None and self.store.get(event.retracts) is not None)
 
     def reconsider(self, registers: Registers) -> None:
         """New registers: every journey that is not at rest is computed again with the next batch."""
@@ -295,7 +360,7 @@ class Tracker:
         judged: dict[str, list[tuple[Command, Judgement]]] = {}
         for record in records:
             if isinstance(record, ReadEvent):
-                self._take_event(batch, record.event, touched, heard)
+                self._take_event(batch, record.event, touched, heard, outcome)
             elif isinstance(record, ReadCommand):
                 self._take_command(batch, record.command, touched, judged)
             else:
@@ -304,8 +369,12 @@ class Tracker:
                 if record.control.control == "unparked":
                     self._wake(record.control.sender, touched)
         now = batch.time.now
-        for consignment in self._due(batch, now):
-            touched.setdefault(consignment, set())
+        for key in self._due(batch, now):
+            if key.startswith("closed:"):
+                batch.forgotten.append(key)
+                outcome.closed.append(key)
+            else:
+                touched.setdefault(key, set())
         self._compute(batch, touched, judged, outcome)
         self._feeds(batch, heard, touched, outcome)
         if batch.time_changed:
@@ -324,14 +393,18 @@ class Tracker:
             self.state.keep(journey, batch.time.now)
         for feed in batch.feeds.values():
             self.state.keep_feed(feed)
-        for consignment in batch.closed:
-            self.state.forget(consignment)
+        for closed in batch.closed:
+            self.state.forget(closed.consignment.removeprefix("closed:"))
+            self.state.keep_closed(closed)
+        for key in batch.forgotten:
+            self.state.forget_closed(key)
         self._again = set(batch.faulty)
         self._faulty = batch.faulty
 
-    def batch_events(self) -> list[Event]:
-        """The events that this batch adds to the store."""
-        return list(self._batch.events.events.values()) if self._batch else []
+    def batch_events(self) -> Overlay:
+        """What this batch changes in the store: events, and which of them nobody names."""
+        assert self._batch is not None
+        return self._batch.events
 
     def aborted(self) -> None:
         """Nothing of it happened."""
@@ -341,8 +414,14 @@ class Tracker:
 
     # -- parts of a batch ------------------------------------------------------------------------------------------
 
-    def _take_event(self, batch: _Batch, event: Event, touched: dict[str, set[str]], heard: dict[str, datetime]) -> None:
+    def _take_event(
+        self, batch: _Batch, event: Event, touched: dict[str, set[str]], heard: dict[str, datetime], outcome: Outcome
+    ) -> None:
         heard[event.sender] = max(event.received_at, heard.get(event.sender, event.received_at))
+        if not any(self._followers(batch, ref) for ref in linking_references(event)) and not self._admits(
+            batch, event, outcome
+        ):
+            return
         changed, old = batch.events.put(event)
         if not changed:
             return
@@ -354,9 +433,35 @@ class Tracker:
             if target is not None:
                 references.update(linking_references(target))
         for ref in references:
-            for consignment in batch.declarers(ref) | self.state.by_learned.get(ref, set()):
+            for consignment in self._followers(batch, ref):
                 if self._owns(consignment):
                     touched.setdefault(consignment, set()).add(event.cause)
+
+    def _followers(self, batch: _Batch, ref: Ref) -> set[str]:
+        return batch.declarers(ref) | self.state.by_learned.get(ref, set())
+
+    def _admits(self, batch: _Batch, event: Event, outcome: Outcome) -> bool:
+        """Whether an event that nobody names is kept: it may come before its registration, but not without bound."""
+        if batch.events.get(event.event_id) is not None:
+            return True
+        closed = {name for ref in linking_references(event) for name in self.state.by_closed.get(ref, ())}
+        if closed:
+            text = f"it names {', '.join(sorted(closed))}, which ended over {CLOSE_AFTER.days} days before"
+            outcome.refused.append(Refused(event, "too_late", text))
+        if event.retracts and batch.events.get(event.retracts) is not None:
+            return True
+        if batch.events.unmatched_by(event.sender) >= self.unmatched_at_most:
+            text = f"{event.sender} has {self.unmatched_at_most} events that no consignment names: register, then retry"
+            outcome.refused.append(Refused(event, "unmatched_limit", text))
+            return False
+        batch.events.mark_unmatched(event)
+        return True
+
+    def _match(self, batch: _Batch, refs: Iterable[Ref]) -> None:
+        """These references are named from now on."""
+        for ref in refs:
+            for event in batch.events.by_reference(ref):
+                batch.events.mark_matched(event)
 
     def _wake(self, sender: str | None, touched: dict[str, set[str]]) -> None:
         """Deadlines that waited for a parked sender have no time of their own: all its journeys are looked at again."""
@@ -381,6 +486,7 @@ class Tracker:
             return
         after = Declared(registration)
         batch.declare(after)
+        self._match(batch, after.references - (before.references if before else frozenset()))
         moved = after.references if before is None else after.references | before.references
         for name in {command.consignment, *(n for ref in moved for n in batch.declarers(ref))}:
             if self._owns(name):
@@ -400,8 +506,7 @@ class Tracker:
             entry = heapq.heappop(heap)
             batch.popped.append(entry)
             at, key = entry
-            current = self.state.feeds.get(key) if key.startswith("feed:") else self.state.journey(key)
-            if current is not None and current.next_deadline == at:
+            if self.state.due_at(key) == at:
                 due.append(key)
         return due
 
@@ -457,6 +562,8 @@ class Tracker:
             outcome.changes.extend(changes.changes)
             return
         linked = link(own, world, self.registers)
+        if linked.learned:
+            self._match(batch, linked.learned.keys() - set(learned_references(before) if before else ()))
         derived = fold(own, linked, self.registers)
         outages = batch.time.outages_for(linked.standing)
         found, next_deadline = find(own, derived, linked.counted, self.registers, now, outages)
@@ -481,7 +588,10 @@ class Tracker:
         ended = ended_at(after)
         if ended is not None and now is not None and now >= ended + CLOSE_AFTER:
             changes.add("closed", journey=after)
-            batch.closed.append(consignment)
+            lasting = sorted(ref for ref in own.references if ref.kind not in WINDOWED_KINDS)
+            closed = Closed(f"closed:{consignment}", version, tuple(lasting), now + TOO_LATE_FOR)
+            batch.closed.append(closed)
+            outcome.journeys.append(closed)
             outcome.closed.append(consignment)
             outcome.changes.extend(changes.changes)
             return

@@ -7,7 +7,8 @@ a function of the set of records it was given: any order, any repetition.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -53,6 +54,11 @@ def _least_first(event: Event) -> tuple[float, int, int]:
     return (-event.received_at.timestamp(), -(raw.partition or 0), -(raw.offset or 0))
 
 
+def is_over(event: Event, before: datetime) -> bool:
+    """Whether it happened, and came, before that moment."""
+    return event.occurred_at < before and event.received_at < before
+
+
 def linking_references(event: Event) -> list[Ref]:
     """The references by which an event can find a consignment.
 
@@ -68,12 +74,29 @@ class EventStore(Protocol):
     def get(self, event_id: str) -> Event | None: ...
     def by_reference(self, ref: Ref) -> Iterable[Event]: ...
     def retractors(self, event_id: str) -> Iterable[Event]: ...
+    def is_unmatched(self, event: Event) -> bool: ...
+
+    def unmatched_by(self, sender: str) -> int:
+        """How many kept events of this sender no consignment ever named."""
+        ...
 
 
 class WritableEventStore(EventStore, Protocol):
-    """What the shell writes: a whole batch with its positions, or nothing."""
+    """What the shell writes: a whole batch with its positions and marks, or nothing."""
 
-    def write(self, events: Iterable[Event], positions: Positions) -> None: ...
+    def write(
+        self, events: Iterable[Event], positions: Positions, unmatched: Iterable[Event] = (), matched: Iterable[Event] = ()
+    ) -> None:
+        """`unmatched`: events that nobody names; `matched`: events marked so before that somebody names now."""
+        ...
+
+    def unmatched(self) -> Iterable[Event]: ...
+
+    def sweep(self, before: datetime, needed: Callable[[Event], bool], at_most: int) -> int:
+        """Looks at the next `at_most` events, going round; what happened and came before `before` and is not needed goes.
+        Returns how many went."""
+        ...
+
     def positions(self) -> dict[int, int]: ...
     def close(self) -> None: ...
 
@@ -85,20 +108,48 @@ class MemoryEventStore:
         self._events: dict[str, Event] = {}
         self._index: dict[Ref, dict[str, None]] = {}
         self._retractors: dict[str, dict[str, None]] = {}
+        self._unmatched: dict[str, str] = {}
+        self._unmatched_by: Counter[str] = Counter()
+        self._swept: list[str] = []
         self._positions: dict[int, int] = {}
 
     def get(self, event_id: str) -> Event | None:
         return self._events.get(event_id)
 
     def by_reference(self, ref: Ref) -> list[Event]:
-        found = (self._events[event_id] for event_id in self._index.get(ref, ()))
+        found = (self._events[event_id] for event_id in self._index.get(ref, ()) if event_id in self._events)
         return [event for event in found if ref in event.references]
 
     def retractors(self, event_id: str) -> list[Event]:
-        found = (self._events[other] for other in self._retractors.get(event_id, ()))
+        found = (self._events[other] for other in self._retractors.get(event_id, ()) if other in self._events)
         return [event for event in found if event.retracts == event_id]
 
-    def write(self, events: Iterable[Event], positions: Positions) -> None:
+    def is_unmatched(self, event: Event) -> bool:
+        return event.event_id in self._unmatched
+
+    def unmatched_by(self, sender: str) -> int:
+        return self._unmatched_by[sender]
+
+    def unmatched(self) -> list[Event]:
+        return [self._events[event_id] for event_id in self._unmatched]
+
+    def sweep(self, before: datetime, needed: Callable[[Event], bool], at_most: int) -> int:
+        self._swept = self._swept or list(self._events)
+        looked, self._swept = self._swept[:at_most], self._swept[at_most:]
+        gone = [self._events[name] for name in looked if name in self._events and is_over(self._events[name], before)]
+        gone = [event for event in gone if not needed(event)]
+        for event in gone:
+            del self._events[event.event_id]
+            self._settle(event)
+            for ref in linking_references(event):
+                self._index[ref].pop(event.event_id, None)
+            if event.retracts:
+                self._retractors[event.retracts].pop(event.event_id, None)
+        return len(gone)
+
+    def write(
+        self, events: Iterable[Event], positions: Positions, unmatched: Iterable[Event] = (), matched: Iterable[Event] = ()
+    ) -> None:
         for event in events:
             kept = newer(self._events.get(event.event_id), event)
             if kept is None:
@@ -108,7 +159,17 @@ class MemoryEventStore:
                 self._index.setdefault(ref, {})[event.event_id] = None
             if event.retracts:
                 self._retractors.setdefault(event.retracts, {})[event.event_id] = None
+        for event in unmatched:
+            if event.event_id not in self._unmatched:
+                self._unmatched[event.event_id] = event.sender
+                self._unmatched_by[event.sender] += 1
+        for event in matched:
+            self._settle(event)
         self._positions.update(positions)
+
+    def _settle(self, event: Event) -> None:
+        if self._unmatched.pop(event.event_id, None) is not None:
+            self._unmatched_by[event.sender] -= 1
 
     def positions(self) -> dict[int, int]:
         return dict(self._positions)
@@ -118,7 +179,8 @@ class MemoryEventStore:
 
 
 class DiskEventStore:
-    """On disk by RocksDB: `e<id>` -> event; `r<kind>\\0<value>\\0<id>` and `x<retracted>\\0<id>` -> empty; `p` -> positions.
+    """On disk by RocksDB: `e<id>` -> event; `r<kind>\\0<value>\\0<id>` and `x<retracted>\\0<id>` -> empty;
+    `u<sender>\\0<id>` -> empty, for an event that nobody names; `p` -> positions.
 
     An event that a newer revision moved to other references stays in the old index rows: reading filters them out.
     Decoded events are cached by reference, because a journey touches the same few references again and again.
@@ -134,6 +196,8 @@ class DiskEventStore:
         self._limit = cached_references
         self._cache: dict[Ref, dict[str, Event]] = {}
         self._retracting = {key.split(b"\0")[0][1:].decode() for key in self._keys(b"x")}
+        self._unmatched = Counter(key.split(b"\0")[0][1:].decode() for key in self._keys(b"u"))
+        self._sweep_from = b"e"
 
     @staticmethod
     def destroy(folder: Path) -> None:
@@ -175,7 +239,50 @@ class DiskEventStore:
         found = (self.get(key[len(prefix) :].decode()) for key in self._keys(prefix))
         return [event for event in found if event is not None and event.retracts == event_id]
 
-    def write(self, events: Iterable[Event], positions: Positions) -> None:
+    def is_unmatched(self, event: Event) -> bool:
+        return self._unmatched[event.sender] > 0 and self._db.get(_unmatched_key(event)) is not None
+
+    def unmatched_by(self, sender: str) -> int:
+        return self._unmatched[sender]
+
+    def unmatched(self) -> Iterable[Event]:
+        for key in self._keys(b"u"):
+            event = self.get(key.split(b"\0")[1].decode())
+            if event is not None:
+                yield event
+
+    def sweep(self, before: datetime, needed: Callable[[Event], bool], at_most: int) -> int:
+        batch, gone, looked = WriteBatch(raw_mode=True), 0, 0
+        iterator = self._db.iter()
+        iterator.seek(self._sweep_from)
+        while looked < at_most and iterator.valid() and (key := bytes(iterator.key())).startswith(b"e"):
+            event = decode_event(iterator.value())
+            looked += 1
+            self._sweep_from = key + b"\0"
+            if is_over(event, before) and not needed(event):
+                self._remove(batch, event)
+                gone += 1
+            iterator.next()
+        if looked < at_most:
+            self._sweep_from = b"e"
+        if gone:
+            self._db.write(batch)
+        return gone
+
+    def _remove(self, batch: WriteBatch, event: Event) -> None:
+        batch.delete(b"e" + event.event_id.encode())
+        for ref in linking_references(event):
+            batch.delete(_reference_key(ref, event))
+            self._cache.pop(ref, None)
+        if event.retracts:
+            batch.delete(f"x{event.retracts}\0{event.event_id}".encode())
+        if self.is_unmatched(event):
+            batch.delete(_unmatched_key(event))
+            self._unmatched[event.sender] -= 1
+
+    def write(
+        self, events: Iterable[Event], positions: Positions, unmatched: Iterable[Event] = (), matched: Iterable[Event] = ()
+    ) -> None:
         batch = WriteBatch(raw_mode=True)
         kept: dict[str, Event] = {}
         for event in events:
@@ -187,7 +294,7 @@ class DiskEventStore:
             batch.put(b"e" + event.event_id.encode(), encode(event))
             references = linking_references(event)
             for ref in references:
-                batch.put(f"r{ref.kind}\0{ref.value}\0{event.event_id}".encode(), b"")
+                batch.put(_reference_key(ref, event), b"")
                 if (cached := self._cache.get(ref)) is not None:
                     cached[event.event_id] = event
             if old is not None:
@@ -197,6 +304,14 @@ class DiskEventStore:
             if event.retracts:
                 batch.put(f"x{event.retracts}\0{event.event_id}".encode(), b"")
                 self._retracting.add(event.retracts)
+        for event in unmatched:
+            if not self.is_unmatched(event):
+                batch.put(_unmatched_key(event), b"")
+                self._unmatched[event.sender] += 1
+        for event in matched:
+            if self.is_unmatched(event):
+                batch.delete(_unmatched_key(event))
+                self._unmatched[event.sender] -= 1
         merged = self.positions() | dict(positions)
         batch.put(b"p", msgspec.json.encode({str(p): offset for p, offset in merged.items()}))
         self._db.write(batch)
@@ -209,6 +324,14 @@ class DiskEventStore:
         self._db.close()
 
 
+def _reference_key(ref: Ref, event: Event) -> bytes:
+    return f"r{ref.kind}\0{ref.value}\0{event.event_id}".encode()
+
+
+def _unmatched_key(event: Event) -> bytes:
+    return f"u{event.sender}\0{event.event_id}".encode()
+
+
 class Overlay:
     """A batch's own events on top of the store: merged after the commit, dropped on abort."""
 
@@ -217,6 +340,30 @@ class Overlay:
         self.events: dict[str, Event] = {}
         self._index: dict[Ref, set[str]] = {}
         self._retractors: dict[str, set[str]] = {}
+        self.unmatched: dict[str, Event] = {}
+        self.matched: dict[str, Event] = {}
+        self._more: Counter[str] = Counter()
+
+    def mark_unmatched(self, event: Event) -> None:
+        """Nobody names it, as far as we know now."""
+        self.unmatched[event.event_id] = event
+        self._more[event.sender] += 1
+
+    def mark_matched(self, event: Event) -> None:
+        """Somebody names it now; it is not counted as unmatched again."""
+        if self.unmatched.pop(event.event_id, None) is None:
+            if event.event_id in self.matched or not self._below.is_unmatched(event):
+                return
+            self.matched[event.event_id] = event
+        self._more[event.sender] -= 1
+
+    def unmatched_by(self, sender: str) -> int:
+        """How many there would be if this batch is committed."""
+        return self._below.unmatched_by(sender) + self._more[sender]
+
+    def write_to(self, store: WritableEventStore, positions: Positions) -> None:
+        """Writes the batch, once it is committed."""
+        store.write(self.events.values(), positions, self.unmatched.values(), self.matched.values())
 
     def put(self, event: Event) -> tuple[bool, Event | None]:
         """Takes the event in. Returns whether anything changed, and the copy that stood before."""

@@ -362,6 +362,13 @@ class Clock(Struct, frozen=True, tag_field="record", tag="clock"):
     load_end: datetime | None = None
 
 
+class Closed(Struct, frozen=True, tag_field="record", tag="closed"):
+    consignment: str
+    version: int
+    references: tuple[Ref, ...]
+    next_deadline: datetime
+
+
 class Change(Struct, frozen=True):
     """All changes in one (`schemas.journey_change_v1`): `change` tells which fields are set."""
 
@@ -393,7 +400,7 @@ class Change(Struct, frozen=True):
     journey: Journey | None = None
 
 
-JourneyRecord = Journey | Feed | Clock
+JourneyRecord = Journey | Feed | Clock | Closed
 
 decode_event = msgspec.json.Decoder(Event).decode
 decode_control = msgspec.json.Decoder(Control).decode

@@ -46,6 +46,7 @@ PAIRS: list[tuple[type[msgspec.Struct], type[BaseModel]]] = [
     (records.Feed, journey_v1.Feed),
     (records.Outage, journey_v1.Outage),
     (records.Clock, journey_v1.Clock),
+    (records.Closed, journey_v1.Closed),
 ]
 
 

@@ -67,7 +67,7 @@ def track(demo: Demo, messages: Sequence[Message], batch: int) -> Tracker:
         assert outcome.faults == []
         events = tracker.batch_events()
         tracker.committed()
-        store.write(events, {})
+        events.write_to(store, {})
     return tracker
 
 

@@ -185,7 +185,7 @@ def feed(subject: Tracker, records: Iterable[Read]) -> Outcome:
     events = subject.batch_events()
     subject.committed()
     assert isinstance(subject.store, MemoryEventStore)
-    subject.store.write(events, {})
+    events.write_to(subject.store, {})
     assert not outcome.faults, outcome.faults
     return outcome
 

@@ -1,0 +1,220 @@
+"""What the tracker keeps is bounded: events nobody names, events no window can open on, journeys that ended long ago."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.runtime.settings import Settings
+from services.tracker.app import SWEPT_EVENTS, catch_up
+from services.tracker.core import CLOSE_AFTER, EVENTS_KEPT, TOO_LATE_FOR, Outcome, Tracker
+from services.tracker.event_store import DiskEventStore, WritableEventStore
+from services.tracker.records import Closed, Event, Journey, Ref, encode
+from tests.unit.tracker.build import (
+    BILL,
+    BOX,
+    COMMANDS,
+    DAY,
+    EVENTS,
+    HOUR,
+    OTHER_BOX,
+    REGISTERS,
+    at,
+    event,
+    feed,
+    quietly,
+    reads,
+    register,
+    tell,
+    tracker,
+)
+
+LIMIT = 5
+
+
+def limited(store: WritableEventStore) -> Tracker:
+    return Tracker(store, REGISTERS, [(0, EVENTS, 0), (0, COMMANDS, 0)], (COMMANDS, 0), unmatched_at_most=LIMIT)
+
+
+def process(subject: Tracker, store: WritableEventStore, *things: object) -> Outcome:
+    outcome = subject.process(reads(*things))  # type: ignore[arg-type]  # events and commands alike
+    added = subject.batch_events()
+    subject.committed()
+    added.write_to(store, {0: 1})
+    return outcome
+
+
+def strangers(count: int, sender: str = "MAEU", first: int = 0) -> list[Event]:
+    """Events of containers that nobody registered."""
+    return [event("departed", at(2), Ref("container", f"MRSU{n:07d}"), sender=sender) for n in range(first, first + count)]
+
+
+def reasons(outcome: Outcome) -> list[str]:
+    return [refused.reason for refused in outcome.refused]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DiskEventStore:
+    return DiskEventStore(tmp_path / "events")
+
+
+def test_a_sender_has_only_so_many_events_that_nobody_names(store: DiskEventStore) -> None:
+    subject = limited(store)
+    outcome = process(subject, store, *strangers(LIMIT + 2), *strangers(1, "MSCU", 100))
+    assert reasons(outcome) == ["unmatched_limit"] * 2
+    assert store.unmatched_by("MAEU") == LIMIT
+    assert store.unmatched_by("MSCU") == 1
+    kept = strangers(LIMIT + 2)
+    assert [store.get(one.event_id) is not None for one in kept] == [True] * LIMIT + [False] * 2
+    assert reasons(process(subject, store, *kept[:LIMIT])) == []  # a repeat of what is kept is not one more
+
+
+def test_an_event_that_a_consignment_names_is_always_kept(store: DiskEventStore) -> None:
+    subject = limited(store)
+    process(subject, store, register(), *strangers(LIMIT))
+    outcome = process(subject, store, event("departed", at(2), BOX), *strangers(1, first=50))
+    assert reasons(outcome) == ["unmatched_limit"]
+    journey = subject.state.journey("LACDHS-1")
+    assert journey is not None
+    assert journey.milestone == "departed"
+
+
+def test_a_registration_makes_room_for_others(store: DiskEventStore) -> None:
+    subject = limited(store)
+    process(subject, store, event("departed", at(2), BOX), *strangers(LIMIT - 1))
+    assert store.unmatched_by("MAEU") == LIMIT
+    outcome = process(subject, store, register(), *strangers(2, first=50))
+    assert reasons(outcome) == ["unmatched_limit"]
+    assert store.unmatched_by("MAEU") == LIMIT
+
+
+def test_a_learned_reference_makes_room_too(store: DiskEventStore) -> None:
+    subject = limited(store)
+    process(subject, store, event("arrived", at(12), OTHER_BOX))
+    assert store.unmatched_by("MAEU") == 1
+    process(subject, store, register(refs=(BILL,)), event("departed", at(2), OTHER_BOX, BILL))
+    assert store.unmatched_by("MAEU") == 0
+
+
+def test_an_aborted_batch_counts_nothing(store: DiskEventStore) -> None:
+    subject = limited(store)
+    process(subject, store, *strangers(LIMIT - 1))
+    subject.process(reads(*strangers(3, first=50)))
+    subject.aborted()
+    assert store.unmatched_by("MAEU") == LIMIT - 1
+    assert reasons(process(subject, store, *strangers(1, first=50))) == []
+
+
+def test_the_count_is_there_after_a_restart(store: DiskEventStore, tmp_path: Path) -> None:
+    process(limited(store), store, *strangers(3))
+    store.close()
+    again = DiskEventStore(tmp_path / "events")
+    assert again.unmatched_by("MAEU") == 3
+    assert {one.event_id for one in again.unmatched()} == {one.event_id for one in strangers(3)}
+
+
+def test_catching_up_decides_as_was_decided_then() -> None:
+    subject = tracker()
+    tell(subject, register())
+    subject.unmatched_at_most = LIMIT
+    mine = event("departed", at(2), BOX)
+    kept, unmatched = subject.admit([*strangers(LIMIT + 2), mine])
+    assert kept == [*strangers(LIMIT), mine]
+    assert unmatched == strangers(LIMIT)
+
+
+def delivered_long_ago() -> Tracker:
+    """A journey that ended on day 20 and is closed; T stands one hour after."""
+    subject = tracker()
+    tell(subject, register(), event("departed", at(1), BOX, BILL), event("delivered", at(20), BOX, BILL, sender="H-HARBOR"))
+    outcome = quietly(subject, at(20) + CLOSE_AFTER + HOUR)
+    assert outcome.closed == ["LACDHS-1"]
+    return subject
+
+
+def test_an_event_that_names_a_closed_journey_is_too_late_and_is_told_once() -> None:
+    subject = delivered_long_ago()
+    late = event("gate_out", at(430), BILL)
+    outcome = tell(subject, late)
+    assert reasons(outcome) == ["too_late"]
+    assert outcome.refused[0].event == late
+    assert reasons(tell(subject, late)) == []
+
+
+def test_a_unit_of_a_closed_journey_is_used_again_and_is_not_too_late() -> None:
+    subject = delivered_long_ago()
+    assert reasons(tell(subject, event("gate_out", at(430), BOX))) == []
+    again = register("LACDHS-2", refs=(BOX,), plan={"departed": at(425)}, received_at=at(424))
+    tell(subject, again)
+    journey = subject.state.journey("LACDHS-2")
+    assert journey is not None
+    assert [s.milestone for s in journey.milestones if s.actual] == ["gate_out"]
+
+
+def test_what_is_too_late_counts_where_a_new_consignment_names_it() -> None:
+    subject = delivered_long_ago()
+    tell(subject, event("departed", at(430), BILL))
+    tell(subject, register("LACDHS-2", refs=(BILL,), plan={"departed": at(429)}, received_at=at(428)))
+    journey = subject.state.journey("LACDHS-2")
+    assert journey is not None
+    assert journey.milestone == "departed"
+    assert reasons(tell(subject, event("arrived", at(440), BILL))) == []
+
+
+def test_a_closed_journey_is_known_after_a_restart_and_forgotten_in_its_time() -> None:
+    subject = tracker()
+    tell(subject, register(), event("delivered", at(20), BOX, BILL, sender="H-HARBOR"))
+    outcome = quietly(subject, at(20) + CLOSE_AFTER + HOUR)
+    record = next(one for one in outcome.journeys if isinstance(one, Closed))
+    assert not any(isinstance(one, Journey) for one in outcome.journeys)
+    restored = tracker()
+    restored.restore(record)
+    assert reasons(tell(restored, event("gate_out", at(430), BILL))) == ["too_late"]
+    outcome = quietly(restored, at(20) + CLOSE_AFTER + TOO_LATE_FOR + 2 * HOUR)
+    assert outcome.closed == ["closed:LACDHS-1"]
+    assert restored.state.by_closed == {}
+    assert reasons(tell(restored, event("gate_out", at(831), BILL))) == []
+
+
+def test_old_events_that_nobody_names_go_and_others_stay(store: DiskEventStore) -> None:
+    subject = limited(store)
+    mine = event("departed", at(2), BOX, BILL)
+    withdrawn = event(None, at(2), OTHER_BOX, key="oops", retracts=mine.event_id)
+    process(subject, store, register(), mine, withdrawn, *strangers(3))
+    new = event("departed", at(2) + EVENTS_KEPT, Ref("container", "MRSU9999999"))
+    process(subject, store, new)
+    now = at(4) + EVENTS_KEPT
+    assert store.sweep(now - EVENTS_KEPT, subject.needs, SWEPT_EVENTS) == 3
+    assert [store.get(one.event_id) for one in strangers(3)] == [None] * 3
+    assert list(store.by_reference(Ref("container", "MRSU0000001"))) == []
+    assert [store.get(one.event_id) for one in (mine, withdrawn, new)] == [mine, withdrawn, new]
+    assert store.unmatched_by("MAEU") == 1
+    assert list(store.retractors(mine.event_id)) == [withdrawn]
+
+
+def test_a_sweep_goes_round_in_small_steps(store: DiskEventStore) -> None:
+    store.write(strangers(10), {0: 10}, strangers(10))
+    gone = [store.sweep(at(3) + DAY, lambda _: False, 4) for _ in range(4)]
+    assert gone == [4, 4, 2, 0]
+    store.write(strangers(1), {0: 11})
+    assert store.sweep(at(3) + DAY, lambda _: False, 4) == 1
+
+
+def test_the_memory_of_a_closed_journey_is_small() -> None:
+    subject = delivered_long_ago()
+    (closed,) = subject.state.closed.values()
+    assert {ref.kind for ref in closed.references} == {"bill_of_lading", "consignment"}
+    assert len(encode(closed)) < 400
+    assert feed(subject, []).journeys == []
+
+
+def test_a_mark_that_a_crash_left_behind_is_mended_at_the_start(store: DiskEventStore) -> None:
+    """The registration was committed, and the process died before it wrote its store."""
+    told = event("departed", at(2), BOX)
+    store.write([told, *strangers(2)], {0: 3}, [told, *strangers(2)])
+    subject = limited(store)
+    subject.process(reads(register()))
+    subject.committed()
+    assert catch_up(Settings(kafka="127.0.0.1:1"), subject, store, {}) == 0
+    assert store.unmatched_by("MAEU") == 2
