@@ -40,6 +40,7 @@ from services.ingest.retrying import is_unparking
 from services.ingest.settings import IngestSettings
 from services.runtime import kafka, logs, metrics, wire
 from services.runtime.loop import GroupSource, Limits, Output, OwnershipLost, Record, StageFailed, TransactionalLoop
+from services.runtime.member import MemberId
 from services.runtime.register import RegisterView
 
 MAX_CLOCK_DIFFERENCE = timedelta(seconds=60)  # a tick of a clock further off than this is not passed on
@@ -288,14 +289,15 @@ def main() -> int:
     registers, parked = Registers(settings), RegisterView(settings, PARKED.name, ControlRecord)
     stage = Readers(registers, parked.snapshot)
     source = GroupSource(settings, [RAW_MESSAGES.name], READERS_GROUP, _BATCH)
-    loop = TransactionalLoop(settings, name="readers", transactional_id="readers-0", source=source, stage=stage)
+    member = MemberId("readers", settings.state_dir)
+    loop = TransactionalLoop(settings, name="readers", transactional_id=member.transactional_id, source=source, stage=stage)
     page = metrics.serve(settings.metrics_port, loop.healthy)
     try:
         registers.start_patiently(stop)
         if stop.is_set():
             return 0
         parked.start()
-        loop.start()
+        loop.start(stop)
         log.info("readers.started", senders=len(registers.senders), facilities=len(registers.facilities))
         loop.run(stop)
         return 0
@@ -304,6 +306,7 @@ def main() -> int:
         return 1
     finally:
         loop.close()
+        member.release()
         registers.stop()
         parked.close()
         if page is not None:
