@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix
+.PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix bench
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "; print "make TARGET [ARGS=...]\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,3 +56,6 @@ generate: setup ## Write JSON Schema and AsyncAPI from the contracts
 
 fix: setup ## Let ruff mend what it can, and format
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: setup ## Measure everything and write docs/benchmarks.md, some 25 minutes (ARGS="--quick", "--list", "--only readers")
+	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,0 +1,67 @@
+"""What a measurement is given: where to work, how much, and whom to tell how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much work. `full` is what the page shows; `quick` shows that all still runs; `tiny` is for tests of correctness."""
+
+    runs: int
+    reader_events: int
+    pipeline_journeys: int
+    tracker_consignments: int
+    peer_events: int
+    slow_peer_events: int
+    sink_rows: int
+    seconds: float
+    journeys: tuple[int, ...]
+
+
+FULL = Sizes(
+    runs=3,
+    reader_events=200_000,
+    pipeline_journeys=15_000,
+    tracker_consignments=10_000,
+    peer_events=600_000,
+    slow_peer_events=60_000,
+    sink_rows=600_000,
+    seconds=30,
+    journeys=(100_000, 1_000_000),
+)
+QUICK = Sizes(
+    runs=1,
+    reader_events=20_000,
+    pipeline_journeys=1_500,
+    tracker_consignments=1_000,
+    peer_events=60_000,
+    slow_peer_events=10_000,
+    sink_rows=60_000,
+    seconds=5,
+    journeys=(5_000,),
+)
+TINY = Sizes(
+    runs=1,
+    reader_events=600,
+    pipeline_journeys=40,
+    tracker_consignments=30,
+    peer_events=3_000,
+    slow_peer_events=3_000,
+    sink_rows=2_000,
+    seconds=1.5,
+    journeys=(300,),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One call of the benchmarks. `folder` is ours alone; `cache` outlives the call (peers' environments)."""
+
+    sizes: Sizes
+    folder: Path
+    cache: Path
+    tell: Callable[[str], None]

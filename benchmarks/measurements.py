@@ -1,0 +1,24 @@
+"""The table of measurements: a line each. A new one is a module with `measure(bench) -> Result` and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from benchmarks import readers
+from benchmarks.bench import Bench
+from benchmarks.harness import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """`minutes`: about how long it takes in full on two quiet cores."""
+
+    title: str
+    minutes: float
+    run: Callable[[Bench], Result]
+
+
+MEASUREMENTS: Mapping[str, Measurement] = {
+    "readers": Measurement("Readers: raw.messages to shipment.events, exactly once", 4, readers.measure),
+}

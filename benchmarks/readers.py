@@ -1,0 +1,111 @@
+"""The readers stage as it runs: raw.messages to shipment.events, exactly once, one process, a real broker beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+from benchmarks import load
+from benchmarks.bench import Bench
+from benchmarks.harness import Meter, NotEqual, Result, interleaved
+from benchmarks.load import EVENTS_A_JOURNEY, FORMS, Raw
+from benchmarks.servers import Servers, now
+from benchmarks.timeline import rate
+from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, RAW_MESSAGES, SHIPMENT_EVENTS
+from services.ingest.records import READERS_GROUP
+
+GOAL_EVENTS_S = 20_000
+BATCH = 100
+OUTPUTS = (SHIPMENT_EVENTS.name, CONSIGNMENT_COMMANDS.name, DEAD_LETTERS.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    events_s: float
+    cpu_s_per_million: Mapping[str, float]
+
+
+def measure(bench: Bench) -> Result:
+    """Each standard with one event a message, our own form with 100 events a message, and all four mixed."""
+    events = bench.sizes.reader_events
+    many = events * 3  # a batch of the loop holds some 10,000 events of this form: there must be several
+    result = Result("every event of the load stands in shipment.events once, none is a dead letter, in every run")
+    with Servers(bench.folder / "readers") as servers:
+        servers.register()
+        variants: dict[str, Callable[[], Run]] = {form: partial(_run, servers, form, events) for form in FORMS}
+        variants["batch"] = partial(_run, servers, "batch", many)
+        variants["mixed"] = partial(_run, servers, "mixed", events)
+        found = interleaved(bench.sizes.runs, variants, bench.tell)
+    titles = {
+        "dcsa": "DCSA 2.2, one event a message",
+        "x12": "X12 315, one event a message",
+        "lovla": "lovla.1, one event a message",
+        "batch": f"lovla.1, {BATCH} events a message",
+        "mixed": "all four, a quarter of the events each",
+    }
+    for name, runs in found.items():
+        goal = GOAL_EVENTS_S if name == "mixed" else None
+        result.add(f"readers: {titles[name]}", "events/s", [run.events_s for run in runs], at_least=goal)
+    for name, runs in found.items():
+        for who in ("readers", "kafka"):
+            unit = "CPU s per million events"
+            result.add(f"readers: {name}: {who}", unit, [run.cpu_s_per_million[who] for run in runs])
+    result.notes.append("One readers process and the broker on the machine; events/s over the last 80 % of the outputs.")
+    return result
+
+
+def _run(servers: Servers, form: str, events: int) -> Run:
+    servers.renew([RAW_MESSAGES.name, *OUTPUTS], [READERS_GROUP])
+    servers.timed(OUTPUTS)
+    servers.fill(RAW_MESSAGES.name, _raws(form, events))
+    with servers.service("readers", ready=False), Meter(servers.pids) as meter:
+        servers.quiet([SHIPMENT_EVENTS.name], for_s=2.0, within_s=60 + events / 500)
+        while not servers.caught_up(READERS_GROUP, RAW_MESSAGES.name):
+            servers.quiet([SHIPMENT_EVENTS.name], for_s=2.0, within_s=60)
+    seen = list(servers.read(SHIPMENT_EVENTS.name))
+    ids = {json.loads(one.value)["event_id"] for one in seen}
+    letters = sum(1 for _ in servers.read(DEAD_LETTERS.name))
+    if (len(seen), len(ids), letters) != (events, events, 0):
+        raise NotEqual(f"{form}: {events} events went in; {len(seen)} came out, {len(ids)} different; {letters} dead letters")
+    measured = rate([one.at for one in seen])
+    cpu = {name: measured.cpu_s_per_million(meter, name) for name in ("readers", "kafka")}
+    return Run(measured.per_s, cpu)
+
+
+def _raws(form: str, events: int) -> Iterator[Raw]:
+    journeys = -(-events // EVENTS_A_JOURNEY)
+    told = list(islice(load.tellings(range(journeys), load.recent_base(now())), events))
+    if form == "batch":
+        yield from _batches(told)
+    elif form == "mixed":
+        quarter = len(told) // 4
+        parts = [iter(_singles(name, told[n * quarter : (n + 1) * quarter])) for n, name in enumerate(FORMS)]
+        batches = iter(list(_batches(told[3 * quarter :])))
+        for several in zip(*parts, strict=True):
+            yield from several
+            yield from islice(batches, 0 if _pause(several) else 1)
+        yield from batches
+    else:
+        yield from _singles(form, told)
+
+
+def _pause(several: tuple[Raw, ...]) -> bool:
+    """A batch comes once after so many single messages as it has events."""
+    return hash(several[0].value) % BATCH != 0
+
+
+def _singles(form: str, told: list[load.Telling]) -> Iterator[Raw]:
+    known = next(name for name in FORMS if name == form)
+    return (load.raw_message(known, one) for one in told)
+
+
+def _batches(told: list[load.Telling]) -> Iterator[Raw]:
+    by_sender: dict[str, list[load.Telling]] = {}
+    for one in told:
+        by_sender.setdefault(one.sender, []).append(one)
+    for several in by_sender.values():
+        for n in range(0, len(several), BATCH):
+            yield load.raw_batch(several[n : n + BATCH])
