@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 from schemas.base import Code, Contract, ShortText, Text, Time, UtcTime
 from schemas.journey_v1 import EXAMPLES as JOURNEY_EXAMPLES
 from schemas.journey_v1 import ExceptionState, Journey
-from schemas.words import Cause, Milestone
+from schemas.words import Cause, ItemCategory, Milestone
 
 
 class _Change(Contract):
@@ -24,6 +24,10 @@ class _Change(Contract):
     buyer: Code | None = None
     facility: Code | None = Field(None, description="place of delivery")
     tier: int | None = None
+    carrier: Code | None = None
+    terminal: Code | None = None
+    categories: tuple[ItemCategory, ...] = Field((), description="of its items, so that a subscriber can choose by them")
+    references: tuple[ShortText, ...] = Field((), max_length=20, description="values of declared, then learned references")
 
 
 class MilestoneReached(_Change):
@@ -88,6 +92,10 @@ _COMMON: dict[str, object] = {
     "buyer": "LACDHS",
     "facility": "H-HARBOR",
     "tier": 1,
+    "carrier": "MAEU",
+    "terminal": "LA-APMT",
+    "categories": ["n95_respirator"],
+    "references": ["MAEU203990011", "MRSU4371639"],
 }
 _BODIES: tuple[dict[str, object], ...] = (
     {"change": "milestone_reached", "milestone": "arrived", "occurred_at": "2020-04-11T09:40:00-07:00", "sender": "MAEU"},

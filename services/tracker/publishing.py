@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 import msgspec
 
@@ -223,15 +224,33 @@ def change_id(consignment: str, version: int, ordinal: int) -> str:
     return hashlib.blake2b(f"{consignment}\0{version}\0{ordinal}".encode(), digest_size=16).hexdigest()
 
 
+REFERENCES_TOLD = 20  # with each change: enough to find it by, small enough to repeat
+
+
 class ChangeList:
     """Numbers the changes of one version of one journey."""
 
     def __init__(self, journey: Journey | None, consignment: str, version: int, cause: str, at: datetime | None) -> None:
         self._consignment, self._version, self._cause, self._at = consignment, version, cause, at
-        self._buyer = journey.buyer if journey else None
-        self._facility = journey.declaration.route.place_of_delivery if journey else None
-        self._tier = journey.declaration.tier if journey else None
+        self._journey = journey
         self.changes: list[Change] = []
+
+    @cached_property
+    def _about(self) -> dict[str, object]:
+        """What subscribers choose by; most recomputations tell nothing, so it is looked up late."""
+        journey = self._journey
+        if journey is None:
+            return {}
+        named = sorted(journey.references, key=lambda ref: ref.how == "learned")
+        return {
+            "buyer": journey.buyer,
+            "facility": journey.declaration.route.place_of_delivery,
+            "tier": journey.declaration.tier,
+            "carrier": journey.carrier,
+            "terminal": journey.terminal,
+            "categories": tuple(sorted({item.category for item in journey.declaration.items})),
+            "references": tuple(dict.fromkeys(ref.value for ref in named))[:REFERENCES_TOLD],
+        }
 
     def add(self, change: str, **fields: object) -> None:
         ordinal = len(self.changes)
@@ -244,10 +263,8 @@ class ChangeList:
                 ordinal=ordinal,
                 cause=self._cause,
                 at=self._at,
-                buyer=self._buyer,
-                facility=self._facility,
-                tier=self._tier,
-                **fields,  # type: ignore[arg-type]  # the struct checks nothing; the contract test does
+                **self._about,  # type: ignore[arg-type]  # the struct checks nothing; the contract test does
+                **fields,  # type: ignore[arg-type]  # as above
             )
         )
 

@@ -284,3 +284,12 @@ def test_two_containers_are_discharged_when_both_are() -> None:
     tell(subject, event("discharged", at(17.4), OTHER_BOX, place="USLAX"))
     state = next(s for s in journey(subject).milestones if s.milestone == "discharged")
     assert (state.actual, state.units_done) == (at(17.4), 2)
+
+
+def test_a_change_says_what_subscribers_choose_by() -> None:
+    subject = tracker()
+    outcome = tell(subject, register(), event("departed", at(2), BOX, BILL))
+    reached = next(change for change in outcome.changes if change.change == "milestone_reached")
+    assert (reached.facility, reached.carrier, reached.terminal) == ("H-HARBOR", "MAEU", "LA-APMT")
+    assert reached.categories == ("n95_respirator",)
+    assert {BOX.value, BILL.value} <= set(reached.references)
