@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import signal
 import sys
@@ -17,6 +18,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from schemas.raw_message_v1 import RawKind
 from schemas.topics import RAW_MESSAGES
@@ -24,6 +26,7 @@ from schemas.words import Scope
 from services.ingest import openapi
 from services.ingest.auth import Callbacks, Caller, by_key
 from services.ingest.body import Held, content_encoding, media_type
+from services.ingest.connections import bounded
 from services.ingest.door import Accepted, Door, Said
 from services.ingest.outcomes import Outcomes
 from services.ingest.problems import MEDIA_TYPE, Place, Problem
@@ -306,12 +309,16 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
         kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid")
         return await on_problem(request, Problem(kind, str(error.detail), headers=dict(error.headers or {})))
 
+    async def on_gone(_: Request, __: Exception) -> Response:
+        return Response(status_code=400)  # the sender hung up in the middle of its body: nobody hears this
+
     async def on_fault(request: Request, error: Exception) -> Response:
         log.error("api.fault", error=repr(error), route=request.scope.get("route") and request.scope["route"].name)
         return await on_problem(request, Problem("internal", "The request was not taken; the log says more."))
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(Exception, on_fault)
     app.add_middleware(Measured)
     return app
@@ -403,6 +410,7 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT; requests under way get 5 s to finish."""
     settings = IngestSettings.load()
     logs.setup("api", settings.log_level)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings are a line for whatever a stranger sends
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once it has shut down
     uvicorn.run(
         assemble(settings),
@@ -411,7 +419,8 @@ def main() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=512,
+        http=bounded(settings.connections, settings.head_s, settings.body_s),
+        ws="none",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )

@@ -13,6 +13,8 @@ class IngestSettings(Settings):
 
     body_bytes: int = Field(5 * MIB, ge=1024, le=5 * MIB, description="a request's body; raw.messages takes no more")
     body_s: float = Field(30.0, gt=0, description="in which a request's body must be here")
+    head_s: float = Field(10.0, gt=0, description="in which a request's line and headers must be here")
+    connections: int = Field(512, ge=1, description="at once; further ones are answered 503")
     events_a_request: int = Field(1_000, ge=1)
     requests_s: float = Field(50.0, gt=0, description="of one sender")
     events_s: float = Field(5_000.0, gt=0, description="of one sender")
