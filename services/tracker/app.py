@@ -14,7 +14,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from confluent_kafka import KafkaException
@@ -39,7 +42,7 @@ from schemas.topics import (
     SHIPMENT_EVENTS,
 )
 from services.runtime import logs, metrics, wire
-from services.runtime.kafka import TopicMissing
+from services.runtime.kafka import LIBRDKAFKA, Clients, TopicMissing
 from services.runtime.lease import ShardLease
 from services.runtime.loop import (
     AssignedSource,
@@ -55,7 +58,7 @@ from services.runtime.loop import (
 from services.runtime.register import RegisterView
 from services.runtime.settings import Settings
 from services.tracker.core import EVENTS_KEPT, Fault, Outcome, Read, ReadCommand, ReadControl, ReadEvent, Refused, Tracker
-from services.tracker.event_store import DiskEventStore, Overlay
+from services.tracker.event_store import DiskEventStore, Overlay, WritableEventStore
 from services.tracker.publishing import change_id
 from services.tracker.records import (
     Change,
@@ -114,7 +117,9 @@ def _decode_again(record: Record) -> Read | None:
 class TrackerStage:
     """The core under the loop: decodes, encodes, and writes the event store once Kafka has the batch."""
 
-    def __init__(self, tracker: Tracker, store: DiskEventStore, shard: int, registers: Callable[[], Registers | None]) -> None:
+    def __init__(
+        self, tracker: Tracker, store: WritableEventStore, shard: int, registers: Callable[[], Registers | None]
+    ) -> None:
         """`registers` gives new registers once after they changed, else None."""
         self._tracker = tracker
         self._store = store
@@ -290,7 +295,9 @@ class RegisterWatch:
         self._facilities.close()
 
 
-def restore_tracker(settings: Settings, tracker: Tracker, shard: int, committed: dict[tuple[str, int], int]) -> int:
+def restore_tracker(
+    settings: Settings, tracker: Tracker, shard: int, committed: dict[tuple[str, int], int], clients: Clients = LIBRDKAFKA
+) -> int:
     """Journeys of this shard; with several shards also the others' registrations. Returns how many records were read."""
     newest: dict[bytes, bytes | None] = {}
 
@@ -298,7 +305,7 @@ def restore_tracker(settings: Settings, tracker: Tracker, shard: int, committed:
         if record.key is not None:
             newest[record.key] = record.value
 
-    restore(settings, JOURNEYS.name, shard, remember)
+    restore(settings, JOURNEYS.name, shard, remember, clients)
     records = [decode_journey_record(value) for value in newest.values() if value is not None]
     for record in sorted(records, key=lambda one: not isinstance(one, Clock)):  # T first: what ended long ago rests
         tracker.restore(record)
@@ -310,11 +317,17 @@ def restore_tracker(settings: Settings, tracker: Tracker, shard: int, committed:
             if isinstance(read, ReadCommand):
                 tracker.restore_registration(read.command)
 
-        read_range(settings, CONSIGNMENT_COMMANDS.name, 0, 0, end, foreign)
+        read_range(settings, CONSIGNMENT_COMMANDS.name, 0, 0, end, foreign, clients)
     return len(newest)
 
 
-def catch_up(settings: Settings, tracker: Tracker, store: DiskEventStore, committed: dict[tuple[str, int], int]) -> int:
+def catch_up(
+    settings: Settings,
+    tracker: Tracker,
+    store: WritableEventStore,
+    committed: dict[tuple[str, int], int],
+    clients: Clients = LIBRDKAFKA,
+) -> int:
     """Reads what the store lacks, up to the committed offsets and no further. Returns how many events.
 
     At its end every mark of an event that nobody names is true of the state, whatever a crash left.
@@ -341,23 +354,44 @@ def catch_up(settings: Settings, tracker: Tracker, store: DiskEventStore, commit
             if len(pending) >= CATCH_UP_EVENTS:
                 keep(record.partition, record.offset + 1)
 
-        read_range(settings, topic, partition, known.get(partition, 0), end, take)
+        read_range(settings, topic, partition, known.get(partition, 0), end, take, clients)
         keep(partition, end)
     store.write([], {}, matched=[event for event in store.unmatched() if tracker.state.follows(event)])
     return total
 
 
-def open_store(settings: Settings, shard: int, committed: dict[tuple[str, int], int]) -> DiskEventStore:
+class StoreFolder(Protocol):
+    """Where a process keeps its event store."""
+
+    def open(self) -> WritableEventStore: ...
+    def destroy(self) -> None:
+        """Of a store that is closed."""
+        ...
+
+
+@dataclass(frozen=True)
+class DiskFolder:
+    """A folder for RocksDB."""
+
+    folder: Path
+
+    def open(self) -> WritableEventStore:
+        return DiskEventStore(self.folder)
+
+    def destroy(self) -> None:
+        DiskEventStore.destroy(self.folder)
+
+
+def open_store(where: StoreFolder, committed: dict[tuple[str, int], int]) -> WritableEventStore:
     """The local index; one that is ahead of the committed offsets belongs to another log, and is begun anew."""
-    folder = settings.state_dir / "tracker" / f"events-{shard}"
-    store = DiskEventStore(folder)
+    store = where.open()
     ahead = {p: at for p, at in store.positions().items() if at > committed.get((SHIPMENT_EVENTS.name, p), 0)}
     if not ahead:
         return store
     store.close()
-    DiskEventStore.destroy(folder)
+    where.destroy()
     log.warning("tracker.store_thrown_away", ahead=ahead)
-    return DiskEventStore(folder)
+    return where.open()
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
@@ -386,6 +420,36 @@ def _own(
     health: list[Callable[[], str | None]],
     stop: threading.Event,
 ) -> None:
+    def started(loop: TransactionalLoop, _tracker: Tracker) -> None:
+        health[0] = lambda: "the lease was lost" if lease.lost.is_set() else loop.healthy()
+        threading.Thread(target=_stop_when_lost, args=(lease, stop), name="lease", daemon=True).start()
+
+    folder = DiskFolder(settings.state_dir / "tracker" / f"events-{shard}")
+    work(settings, shard, watch, folder, stop, started)
+    if lease.lost.is_set():
+        raise OwnershipLost(f"tracker-{shard}: the lease went to another process")
+
+
+class RegisterSource(Protocol):
+    """Senders and facilities: how they stand at start, and once after each change."""
+
+    def start(self) -> Registers: ...
+    def changed(self) -> Registers | None: ...
+
+
+def work(
+    settings: Settings,
+    shard: int,
+    registers: RegisterSource,
+    folder: StoreFolder,
+    stop: threading.Event,
+    started: Callable[[TransactionalLoop, Tracker], None],
+    clients: Clients = LIBRDKAFKA,
+) -> None:
+    """Steps 2 to 6 (see above) of the owner of `shard`, until `stop`. `started` is called between 5 and 6.
+
+    Raises OwnershipLost, StageFailed, TopicMissing, KafkaException, TimeoutError.
+    """
     topics = [SHIPMENT_EVENTS.name, CONSIGNMENT_COMMANDS.name]
     pairs = [
         (raw, topic.name, partition)
@@ -394,23 +458,22 @@ def _own(
         for partition in range(topic.partitions)
     ]
     stage = _LateStage()
-    source = AssignedSource(settings, topics, f"tracker-{shard}", limits=BATCH, with_headers=False)
-    loop = TransactionalLoop(settings, name="tracker", transactional_id=f"tracker-{shard}", source=source, stage=stage)
+    source = AssignedSource(settings, topics, f"tracker-{shard}", limits=BATCH, with_headers=False, clients=clients)
+    loop = TransactionalLoop(
+        settings, name="tracker", transactional_id=f"tracker-{shard}", source=source, stage=stage, clients=clients
+    )
     began = time.monotonic()
     loop.start(stop)
     committed = loop.committed_offsets()
-    store = open_store(settings, shard, committed)
+    store = open_store(folder, committed)
     try:
-        tracker = Tracker(store, watch.start(), pairs, (CONSIGNMENT_COMMANDS.name, 0), shard, settings.shards)
-        journeys = restore_tracker(settings, tracker, shard, committed)
-        events = catch_up(settings, tracker, store, committed)
+        tracker = Tracker(store, registers.start(), pairs, (CONSIGNMENT_COMMANDS.name, 0), shard, settings.shards)
+        journeys = restore_tracker(settings, tracker, shard, committed, clients)
+        events = catch_up(settings, tracker, store, committed, clients)
         log.info("tracker.restored", shard=shard, journeys=journeys, events=events, seconds=round(time.monotonic() - began, 2))
-        stage.inner = TrackerStage(tracker, store, shard, watch.changed)
-        health[0] = lambda: "the lease was lost" if lease.lost.is_set() else loop.healthy()
-        threading.Thread(target=_stop_when_lost, args=(lease, stop), name="lease", daemon=True).start()
+        stage.inner = TrackerStage(tracker, store, shard, registers.changed)
+        started(loop, tracker)
         loop.run(stop)
-        if lease.lost.is_set():
-            raise OwnershipLost(f"tracker-{shard}: the lease went to another process")
     finally:
         loop.close()
         store.close()
