@@ -6,9 +6,14 @@ unit, leg) a precedence by sender kind decides. docs/milestones.md says how a ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+import msgspec
 
 from schemas.words import MILESTONES
 from services.tracker.linking import Counted, Declared, Linked
@@ -56,6 +61,7 @@ HOLD_EVENTS = 200  # the newest by time; more is a feed gone wild
 LEGS = 32
 
 
+@cache
 def precedence(milestone: str, kind: str) -> int:
     """0 is the strongest word on this milestone."""
     if kind == DOCK:
@@ -64,8 +70,7 @@ def precedence(milestone: str, kind: str) -> int:
     return order.index(kind) if kind in order else len(order) + (_GENERAL.index(kind) if kind in _GENERAL else 99)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, gc=False):
     """One statement, settled: who told what of which slot, and when we came to know it.
 
     `weight` orders tellers of the same slot (0 strongest); `asserted_at` is the sender's own time of saying it.
@@ -99,8 +104,7 @@ class OffRoute:
     left_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True, gc=False):
     """What stands for one (milestone, leg, unit)."""
 
     actual: Told | None = None
@@ -108,8 +112,10 @@ class Slot:
     planned: Told | None = None
 
 
-@dataclass(frozen=True)
-class Derived:
+_NOTHING = Slot()
+
+
+class Derived(msgspec.Struct, frozen=True):
     """All that follows from the sets, before exceptions and history."""
 
     told: tuple[Told, ...]
@@ -141,23 +147,21 @@ class Derived:
     def unit_actual(self, milestone: str, unit: str) -> Told | None:
         """The deciding actual of one unit, its own or the whole consignment's."""
         own, whole = self.slots.get((milestone, "", unit)), self.slots.get((milestone, "", ""))
-        return _over(own or Slot(), whole or Slot()).actual
+        return _over(own, whole).actual
 
 
-@dataclass(frozen=True)
 class _Course:
     """The route to settle by, from the declaration or, where there is none, from the message."""
 
-    origin: str | None
-    discharge: str | None
-    via: tuple[str, ...]
+    def __init__(self, route: Route, registers: Registers) -> None:
+        self.via = route.via or tuple(leg.destination for leg in route.legs[:-1])
+        self._origin, self._discharge, self.registers = route.origin, route.port_of_discharge, registers
 
-    @staticmethod
-    def of(route: Route, event: Event, registers: Registers) -> _Course:
-        via = route.via or tuple(leg.destination for leg in route.legs[:-1])
-        origin = route.origin or _locode(event.origin, registers)
-        discharge = route.port_of_discharge or _locode(event.destination, registers)
-        return _Course(origin, discharge, via)
+    def origin(self, event: Event) -> str | None:
+        return self._origin or _locode(event.origin, self.registers)
+
+    def discharge(self, event: Event) -> str | None:
+        return self._discharge or _locode(event.destination, self.registers)
 
 
 def _locode(place: Place | None, registers: Registers) -> str | None:
@@ -174,25 +178,27 @@ def _country(place: Place | None, locode: str | None) -> str | None:
     return (place.country if place else None) or (locode[:2] if locode else None)
 
 
-def settle(event: Event, route: Route, registers: Registers) -> tuple[str | None, str, bool]:
+def settle(event: Event, course: _Course) -> tuple[str | None, str, bool]:
     """(milestone or None, leg, off the route) of an event's candidate, by place (docs/milestones.md, "Settling by place")."""
     milestone = event.milestone
     if milestone is None or event.classifier not in ("actual", "estimated", "planned"):
         return None, "", False
-    course = _Course.of(route, event, registers)
-    locode = _locode(event.place, registers)
+    locode = _locode(event.place, course.registers)
     if milestone in ("transship_arrived", "transship_departed"):
         return milestone, locode or "", False
     if milestone in ("arrived", "discharged") and locode:
         return _settle_arrival(milestone, locode, event, course)
     if milestone == "departed" and locode:
-        if course.origin is None or locode == course.origin:
+        origin = course.origin(event)
+        if origin is None or locode == origin:
             return milestone, "", False
-        if locode == course.discharge:
+        if locode == course.discharge(event):
             return None, "", False
         return "transship_departed", locode, False
+    if milestone not in _INLAND and milestone != "received":
+        return milestone, "", False
     country = _country(event.place, locode)
-    here, there = (course.origin or "")[:2], (course.discharge or "")[:2]
+    here, there = (course.origin(event) or "")[:2], (course.discharge(event) or "")[:2]
     if country and here and there and here != there:
         if milestone in _INLAND and country == here:
             return None, "", False
@@ -202,9 +208,10 @@ def settle(event: Event, route: Route, registers: Registers) -> tuple[str | None
 
 
 def _settle_arrival(milestone: str, locode: str, event: Event, course: _Course) -> tuple[str | None, str, bool]:
-    if course.discharge is None or locode == course.discharge:
+    discharge = course.discharge(event)
+    if discharge is None or locode == discharge:
         return milestone, "", False
-    if locode == course.origin:
+    if locode == course.origin(event):
         return None, "", False
     declared = locode in course.via or (event.place is not None and event.place.role == "transship")
     return "transship_arrived", locode, not declared and event.classifier == "actual"
@@ -237,8 +244,7 @@ def origin_carriage(counted: Iterable[Counted], registration: Registration, regi
     found: list[tuple[Event, str]] = []
     for item in counted:
         event = item.event
-        named = identity(event)
-        if named is None or event.milestone not in ("booked", "departed"):
+        if event.milestone not in ("booked", "departed") or (named := identity(event)) is None:
             continue
         locode = _locode(event.place, registers)
         origin = route.origin or _locode(event.origin, registers)
@@ -260,7 +266,7 @@ def _left_behind(counted: Sequence[Counted], registration: Registration, registe
     elsewhere = {
         named
         for item in counted
-        if (named := identity(item.event)) and item.event.milestone in ("transship_departed", "transship_arrived")
+        if item.event.milestone in ("transship_departed", "transship_arrived") and (named := identity(item.event))
     }
     older = {named for _, named in statements} | declared
     return frozenset(named for named in older if not same_carriage(named, newest) and named not in elsewhere)
@@ -274,31 +280,31 @@ def fold(own: Declared, linked: Linked, registers: Registers) -> Derived:
     """Everything that follows from a registration and the events that count for it."""
     registration = own.registration
     declaration = registration.declaration
-    units = _universe(own, linked)
+    universe = _universe(own, linked)
+    units = tuple(universe.values())
     left = _left_behind(linked.counted, registration, registers)
+    course = _Course(declaration.route, registers)
     news: list[Event] = []
     told: list[Told] = []
     off_route: list[OffRoute] = []
     total_pieces = _total_pieces(linked.counted) if not units else None
-    pros = _pro_units(linked.counted, units)
+    pros = _pro_units(linked.counted, universe) if len(units) > 1 else {}
     for item in linked.counted:
         event = item.event
-        carriage = identity(event)
-        if carriage and carriage in left and all(r.kind == "voyage" for r in event.references):
+        if left and identity(event) in left and all(r.kind == "voyage" for r in event.references):
             continue
         news.append(event)
-        milestone, leg, off = settle(event, declaration.route, registers)
+        milestone, leg, off = settle(event, course)
         if off:
             off_route.append(OffRoute(event, leg))
         if milestone is not None:
-            kind = registers.kind(event.sender)
-            for unit in _units_of(event, units, pros, total_pieces):
-                told.append(_tell(event, item.shared, milestone, unit, leg, kind, registers))
+            for unit in _units_of(event, universe, pros, total_pieces):
+                told.append(_tell(event, item.shared, milestone, unit, leg, registers))
     told.extend(_dock_words(registration))
     slots = _decide(told)
     milestones = _milestones(declaration.plan, declaration.required_by, units, slots, total_pieces)
     left_off = tuple(OffRoute(o.event, o.place, _left_off_route(o, told)) for o in off_route)
-    reached = max((m for (m, leg), s in milestones.items() if s.actual and m in IMPLYING), key=ORDER.__getitem__, default=None)
+    reached = max((m for (m, _), s in milestones.items() if s.actual and m in IMPLYING), key=ORDER.__getitem__, default=None)
     expected, basis = _expected(declaration.plan, declaration.required_by, milestones)
     vessel, voyage, carrier = _carriage(news, left, registration, registers)
     reached_at = milestones[_key_of(milestones, reached)].actual if reached else None
@@ -332,22 +338,21 @@ def _key_of(milestones: Mapping[tuple[str, str], MilestoneState], milestone: str
     return max(keys, key=lambda key: (milestones[key].actual, key))
 
 
-def _universe(own: Declared, linked: Linked) -> tuple[str, ...]:
-    """The units that are moved: those packed, else containers and ULDs declared or learned."""
+def _universe(own: Declared, linked: Linked) -> dict[Ref, str]:
+    """The units that are moved, and their keys in order: those packed, else containers and ULDs declared or learned."""
     packed = {packing.unit for packing in own.registration.declaration.packing}
     if not packed:
         packed = {ref for ref in own.references | linked.learned.keys() if ref.kind in ("container", "uld")}
-    return tuple(sorted(unit_key(ref) for ref in packed))
+    return {ref: unit_key(ref) for ref in sorted(packed, key=unit_key)}
 
 
-def _pro_units(counted: Iterable[Counted], units: Sequence[str]) -> dict[Ref, set[str]]:
+def _pro_units(counted: Iterable[Counted], units: Mapping[Ref, str]) -> dict[Ref, set[str]]:
     """Which units a PRO number stands for, where some event names both."""
     pros: dict[Ref, set[str]] = {}
     for item in counted:
-        named = [unit_key(ref) for ref in item.event.references]
         for ref in item.event.references:
             if ref.kind == "pro_number":
-                pros.setdefault(ref, set()).update(unit for unit in named if unit in units)
+                pros.setdefault(ref, set()).update(units[unit] for unit in item.event.references if unit in units)
     return pros
 
 
@@ -359,7 +364,7 @@ def _total_pieces(counted: Iterable[Counted]) -> int | None:
     return max(named or whole, default=None)
 
 
-def _units_of(event: Event, units: Sequence[str], pros: Mapping[Ref, set[str]], total_pieces: int | None) -> Sequence[str]:
+def _units_of(event: Event, units: Mapping[Ref, str], pros: Mapping[Ref, set[str]], total_pieces: int | None) -> Sequence[str]:
     """The units that the event speaks of; [""] = the whole consignment."""
     if not units:
         pieces = event.pieces
@@ -367,13 +372,13 @@ def _units_of(event: Event, units: Sequence[str], pros: Mapping[Ref, set[str]], 
             return [f"pieces:{event.event_id[:12]}"]
         return [""]
     if len(units) == 1:
-        return units
-    named = [unit_key(ref) for ref in event.references if ref.kind in ("container", "uld", "rail_car")]
-    mine = [unit for unit in named if unit in units]
+        return tuple(units.values())
+    named = [ref for ref in event.references if ref.kind in ("container", "uld", "rail_car")]
+    mine = [units[ref] for ref in named if ref in units]
     if mine:
         return mine
     if named:
-        return named[:1]
+        return [unit_key(named[0])]
     trucks = [ref for ref in event.references if ref.kind == "pro_number"]
     if trucks:
         carried = sorted(set().union(*(pros.get(ref, set()) for ref in trucks)))
@@ -381,9 +386,10 @@ def _units_of(event: Event, units: Sequence[str], pros: Mapping[Ref, set[str]], 
     return [""]
 
 
-def _tell(event: Event, shared: bool, milestone: str, unit: str, leg: str, kind: str, registers: Registers) -> Told:
+def _tell(event: Event, shared: bool, milestone: str, unit: str, leg: str, registers: Registers) -> Told:
     place = event.place
     locode = _locode(place, registers)
+    kind = registers.kind(event.sender)
     return Told(
         milestone=milestone,
         unit=unit,
@@ -437,23 +443,28 @@ def _decide(told: Iterable[Told]) -> dict[tuple[str, str, str], Slot]:
     by_slot: dict[tuple[str, str, str], dict[str, list[Told]]] = {}
     for word in told:
         by_slot.setdefault((word.milestone, word.leg, word.unit), {}).setdefault(word.classifier, []).append(word)
-    slots: dict[tuple[str, str, str], Slot] = {}
-    for key, words in by_slot.items():
-        slots[key] = Slot(
-            actual=max(words.get("actual", ()), key=_actual_rank, default=None),
-            estimate=max(words.get("estimated", ()), key=newest_first, default=None),
-            planned=max(words.get("planned", ()), key=newest_first, default=None),
+    return {
+        key: Slot(
+            _greatest(words.get("actual"), _actual_rank),
+            _greatest(words.get("estimated"), newest_first),
+            _greatest(words.get("planned"), newest_first),
         )
-    return slots
+        for key, words in by_slot.items()
+    }
 
 
-def newest_first(word: Told) -> tuple[datetime, datetime, str]:
-    """Orders statements by when their sender said them."""
-    return (word.asserted_at, word.received_at, word.event_id)
+def _greatest(words: Sequence[Told] | None, rank: Callable[[Told], Any]) -> Told | None:
+    if words is None or len(words) == 1:
+        return words[0] if words else None
+    return max(words, key=rank)
+
+
+newest_first = attrgetter("asserted_at", "received_at", "event_id")
+"""Orders statements by when their sender said them."""
 
 
 def _actual_rank(word: Told) -> tuple[int, datetime, datetime, str]:
-    return (-word.weight, *newest_first(word))
+    return (-word.weight, word.asserted_at, word.received_at, word.event_id)
 
 
 def _milestones(
@@ -468,13 +479,18 @@ def _milestones(
     if required_by is not None:
         planned.setdefault("delivered", required_by)
     legs = sorted({leg for _, leg, _ in slots if leg})[:LEGS]
-    keys = {(milestone, leg) for milestone, leg, _ in slots if not leg or leg in legs}
-    keys |= {(milestone, "") for milestone in planned}
+    grouped: dict[tuple[str, str], dict[str, Slot]] = {(milestone, ""): {} for milestone in planned}
+    for (milestone, leg, unit), slot in slots.items():
+        if not leg or leg in legs:
+            grouped.setdefault((milestone, leg), {})[unit] = slot
     states: dict[tuple[str, str], MilestoneState] = {}
-    for milestone, leg in sorted(keys, key=lambda key: (ORDER[key[0]], key[1])):
-        mine = {unit: slot for (m, at, unit), slot in slots.items() if m == milestone and at == leg}
-        whole = mine.get("", Slot())
-        each = [_over(mine.get(unit, Slot()), whole) for unit in units] if units else [whole]
+    for key in sorted(grouped, key=_place_in_order):
+        (milestone, leg), mine = key, grouped[key]
+        if not mine:
+            states[key] = MilestoneState(milestone=milestone, planned=planned[milestone], units_total=len(units) or 1)
+            continue
+        whole = mine.get("")
+        each = [_over(mine.get(unit), whole) for unit in units] if units else [whole or _NOTHING]
         actuals = [slot.actual for slot in each if slot.actual]
         done, total = len(actuals), len(each)
         if not units and not actuals:
@@ -487,7 +503,7 @@ def _milestones(
         words = [word.occurred_at for slot in each if (word := (None if complete else slot.actual) or slot.estimate)]
         estimated = max(words) if any(slot.estimate for slot in each) else None
         told_plan = max((slot.planned.occurred_at for slot in each if slot.planned), default=None)
-        states[(milestone, leg)] = MilestoneState(
+        states[key] = MilestoneState(
             milestone=milestone,
             leg=leg,
             planned=(planned.get(milestone) if not leg else None) or told_plan,
@@ -500,8 +516,14 @@ def _milestones(
     return states
 
 
-def _over(own: Slot, whole: Slot) -> Slot:
+def _place_in_order(key: tuple[str, str]) -> tuple[int, str]:
+    return (ORDER[key[0]], key[1])
+
+
+def _over(own: Slot | None, whole: Slot | None) -> Slot:
     """What stands for a unit: the stronger teller's actual (of equals its own), the newer estimate."""
+    if own is None or whole is None:
+        return own or whole or _NOTHING
     actuals = [word for word in (own.actual, whole.actual) if word]
     estimates = [word for word in (own.estimate, whole.estimate) if word]
     return Slot(
@@ -529,24 +551,33 @@ def _left_off_route(off: OffRoute, told: Iterable[Told]) -> datetime | None:
 def _unit_states(
     units: Sequence[str], slots: Mapping[tuple[str, str, str], Slot], registration: Registration
 ) -> tuple[UnitState, ...]:
+    best: dict[str, Told] = {}
+    for (milestone, _, unit), slot in slots.items():
+        word = slot.actual
+        if word is not None and milestone in IMPLYING and (unit not in best or _progress(word) > _progress(best[unit])):
+            best[unit] = word
+    packed: dict[str, dict[int, int]] = {}
+    for packing in registration.declaration.packing:
+        lines = packed.setdefault(unit_key(packing.unit), {})
+        lines[packing.line] = lines.get(packing.line, 0) + packing.quantity
     states = []
     for unit in units:
-        words = [slot.actual for (m, _, of), slot in slots.items() if of in (unit, "") and slot.actual and m in IMPLYING]
-        last = max(words, key=lambda word: (ORDER[word.milestone], word.occurred_at, word.event_id), default=None)
-        packed: dict[int, int] = {}
-        for packing in registration.declaration.packing:
-            if unit_key(packing.unit) == unit:
-                packed[packing.line] = packed.get(packing.line, 0) + packing.quantity
+        words = [best[of] for of in (unit, "") if of in best]
+        last = max(words, key=_progress, default=None)
         states.append(
             UnitState(
                 unit=unit,
                 milestone=last.milestone if last else None,
                 at=last.occurred_at if last else None,
                 place=last.place if last else None,
-                quantities=packed,
+                quantities=packed.get(unit, {}),
             )
         )
     return tuple(states)
+
+
+def _progress(word: Told) -> tuple[int, datetime, str]:
+    return (ORDER[word.milestone], word.occurred_at, word.event_id)
 
 
 def _holds(counted: Iterable[Counted]) -> tuple[HoldInterval, ...]:

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from operator import attrgetter
 from typing import Protocol
 
+import msgspec
 from stdnum import iso6346
 
 from schemas.words import DOCUMENT_KINDS, LINKING_KINDS
@@ -31,6 +33,8 @@ CLAIMS_PER_SENDER = 3
 
 _EARLY = ("booked", "received", "departed")
 _MIDDLE = ("transship_arrived", "transship_departed", "arrived", "discharged", "customs_released", "available")
+by_time = attrgetter("occurred_at", "event_id")
+_DOCUMENT_SPAN = timedelta(days=DOCUMENT_DAYS)
 _LEAST_TRANSIT_DAYS = {"sea": (10, 14), "air": (1, 2)}  # to arrived..available, to gate_out and later
 
 
@@ -98,8 +102,7 @@ class Neighbourhood(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Counted:
+class Counted(msgspec.Struct, frozen=True, gc=False):
     """An event that counts, and whether its unit or document is shared with another consignment."""
 
     event: Event
@@ -142,19 +145,18 @@ def has_direct_standing(event: Event, declared: Declared, registers: Registers) 
         return True
     if kind not in ("terminal", "customs"):
         return False
-    sender = registers.senders[event.sender]
     place = event.place
-    own = [registers.facilities[code] for code in sender.facilities if code in registers.facilities]
+    facilities = registers.senders[event.sender].facilities
     if place is None:  # it speaks of where it is: that must be on the route
         route = declared.registration.declaration.route
         ends = {route.origin, route.port_of_discharge, *route.via} - {None}
-        return route.terminal in sender.facilities or any(facility.unlocode in ends for facility in own)
+        return route.terminal in facilities or any(f.unlocode in ends for f in registers.own_facilities(event.sender))
     if place.facility is not None:
-        return place.facility in sender.facilities
+        return place.facility in facilities
     return any(
         (place.unlocode is not None and place.unlocode == facility.unlocode)
         or (place.iata is not None and place.iata == facility.iata)
-        for facility in own
+        for facility in registers.own_facilities(event.sender)
     )
 
 
@@ -184,6 +186,13 @@ class _Linking:
         self._events: dict[Ref, tuple[Event, ...]] = {}
         self._windows: dict[Ref, Window] = {}
         self._neighbours: dict[Ref, tuple[Declared, ...]] = {}
+        self._withdrawn: dict[str, bool] = {}
+
+    def is_withdrawn(self, event: Event) -> bool:
+        known = self._withdrawn.get(event.event_id)
+        if known is None:
+            known = self._withdrawn[event.event_id] = is_retracted(event, self.world, self.registers)
+        return known
 
     def events(self, ref: Ref) -> tuple[Event, ...]:
         """The events of a reference that nobody withdrew."""
@@ -193,7 +202,7 @@ class _Linking:
                 e
                 for e in self.world.events(ref)
                 if not (e.retracts and e.milestone is None and e.hold is None)  # says only "that one was wrong"
-                and not is_retracted(e, self.world, self.registers)
+                and not self.is_withdrawn(e)
             )
             self._events[ref] = found
         return found
@@ -213,7 +222,7 @@ class _Linking:
             for event in self.events(ref)
             if is_empty(event) and any(has_direct_standing(event, declared, self.registers) for declared in declarers)
         ]
-        return sorted(found, key=lambda event: (event.occurred_at, event.event_id))
+        return sorted(found, key=by_time)
 
     def opening(self, declared: Declared, empties: Sequence[Event]) -> datetime:
         anchor, back, _ = declared.anchor
@@ -261,18 +270,19 @@ class _Linking:
         empties = self.empties(ref)
         return any(self.shares(other, empties) for other in self.neighbours(ref))
 
-    def matches(self, event: Event, known: frozenset[Ref] | set[Ref]) -> Ref | None:
+    def matches(self, event: Event, known: frozenset[Ref]) -> Ref | None:
         """The strongest reference by which the event is this consignment's, given the references known so far."""
-        named = [ref for ref in event.references if ref.kind in LINKING_KINDS]
+        named = event.references
         mine = [ref for ref in named if ref in known]
+        if not mine:
+            return None
         for ref in mine:
             if ref.kind == "consignment":
                 return ref
-        units = [ref for ref in named if ref.kind in PHYSICAL_KINDS]
-        anchor = self.own.anchor[0]
         for ref in mine:
-            if ref.kind not in DOCUMENT_KINDS or abs(event.occurred_at - anchor) > timedelta(days=DOCUMENT_DAYS):
+            if ref.kind not in DOCUMENT_KINDS or abs(event.occurred_at - self.own.anchor[0]) > _DOCUMENT_SPAN:
                 continue
+            units = [other for other in named if other.kind in PHYSICAL_KINDS]
             if units and not any(unit in known for unit in units) and self.is_anothers(ref, units):
                 continue
             return ref
@@ -282,27 +292,35 @@ class _Linking:
         for ref in mine:
             if ref.kind in WINDOWED_KINDS and ref.kind != "voyage" and self.window(ref).holds(event):
                 return ref
-        if all(ref.kind == "voyage" for ref in named):
+        if all(ref.kind == "voyage" for ref in named if ref.kind in LINKING_KINDS):
             for ref in mine:
                 if self.window(ref).holds(event):
                     return ref
         return None
+
+    def matched(self, events: Iterable[Event], known: frozenset[Ref]) -> list[tuple[Event, Ref]]:
+        """Those events that are this consignment's, and by which reference."""
+        return [(event, ref) for event in events if (ref := self.matches(event, known)) is not None]
 
     def is_anothers(self, document: Ref, units: Iterable[Ref]) -> bool:
         """Whether one of these units is declared by a neighbour on the same document: then what is said of it is not ours."""
         return any(unit in other.references for other in self.neighbours(document) for unit in units)
 
     def candidates(self, references: Iterable[Ref]) -> dict[str, Event]:
-        return {event.event_id: event for ref in sorted(references) for event in self.events(ref)}
+        return {event.event_id: event for ref in references for event in self.events(ref)}
 
     def learn(self, events: Iterable[Event]) -> dict[Ref, str]:
         """One hop: units and voyages in counting events that carry a declared document. References and their teachers."""
         own = self.own
         unlinked = frozenset(own.registration.unlinked)
         learned: dict[Ref, str] = {}
-        for event in sorted(events, key=lambda e: (e.occurred_at, e.event_id)):
-            if not any(ref in own.documents for ref in event.references):
-                continue
+        teachers = [
+            event
+            for event in events
+            if any(ref.kind in WINDOWED_KINDS and ref not in own.references for ref in event.references)
+            and any(ref in own.documents for ref in event.references)
+        ]
+        for event in sorted(teachers, key=by_time):
             for ref in event.references:
                 if ref.kind not in WINDOWED_KINDS or ref in own.references or ref in learned or ref in unlinked:
                     continue
@@ -324,37 +342,34 @@ def link(own: Declared, world: Neighbourhood, registers: Registers) -> Linked:
     linking = _Linking(own, world, registers)
     declared = own.references
     first = linking.candidates(declared)
-
-    def direct(events: dict[str, Event], known: frozenset[Ref] | set[Ref]) -> list[Event]:
-        return [
-            event
-            for event in events.values()
-            if has_direct_standing(event, own, registers) and linking.matches(event, known) is not None
-        ]
-
-    direct_first = direct(first, declared)
-    learned_first = linking.learn(direct_first)
-    reached = declared | learned_first.keys()
-    speaking = direct(first | linking.candidates(learned_first), reached) if learned_first else direct_first
+    matched = linking.matched(first.values(), declared)
+    speaking = [event for event, _ in matched if has_direct_standing(event, own, registers)]
+    learned = linking.learn(speaking)
+    if learned:
+        wider = linking.matched((first | linking.candidates(learned)).values(), declared | learned.keys())
+        speaking = [event for event, _ in wider if has_direct_standing(event, own, registers)]
     named = (event.transport.next_carrier for event in speaking if event.transport and event.sender in own.parties)
     next_carriers = {code for name in named if name and (code := registers.carrier(name))}
 
     def stands(event: Event) -> bool:
         return event.sender in next_carriers or has_direct_standing(event, own, registers)
 
-    learned = linking.learn(e for e in first.values() if stands(e) and linking.matches(e, declared) is not None)
+    learned = linking.learn(event for event, _ in matched if stands(event))
     known = declared | learned.keys()
-    events = first | linking.candidates(learned) if learned else first
-    matched = [(event, ref) for event in events.values() if (ref := linking.matches(event, known)) is not None]
-    counting = [(event, ref) for event, ref in matched if stands(event)]
+    if learned:
+        matched = linking.matched((first | linking.candidates(learned)).values(), known)
+    counting: list[tuple[Event, Ref]] = []
+    claiming: list[tuple[Event, Ref]] = []
+    for pair in matched:
+        (counting if stands(pair[0]) else claiming).append(pair)
     counting = _without_afterlife(counting)
     shared = frozenset(ref for ref in known if linking.is_shared(ref))
-    claims = _newest_claims([(event, ref) for event, ref in matched if not stands(event)])
+    claims = _newest_claims(claiming)
     warnings = ("no plan and no required_by: windows are guessed from the registration",) if own.anchor[2] else ()
     return Linked(
         counted=tuple(
-            Counted(event, any(named in shared for named in event.references))
-            for event, _ in sorted(counting, key=lambda pair: (pair[0].occurred_at, pair[0].event_id))
+            Counted(event, bool(shared) and any(ref in shared for ref in event.references))
+            for event in sorted([event for event, _ in counting], key=by_time)
         ),
         claims=claims,
         learned=learned,

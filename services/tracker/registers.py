@@ -21,6 +21,14 @@ class Registers:
         known = self.senders.get(sender)
         return known.kind if known else "unknown"
 
+    def own_facilities(self, sender: str) -> tuple[Facility, ...]:
+        """The registered facilities of a registered sender."""
+        found = self._own_facilities.get(sender)
+        if found is None:
+            codes = self.senders[sender].facilities
+            found = self._own_facilities[sender] = tuple(self.facilities[code] for code in codes if code in self.facilities)
+        return found
+
     def zone(self, facility: str | None) -> str:
         """The facility's IANA zone; UTC where we do not know it."""
         known = self.facilities.get(facility or "")
@@ -29,6 +37,10 @@ class Registers:
     def carrier(self, name: str) -> str | None:
         """The registered sender that a message calls `name` (its code, SCAC or IATA designator)."""
         return name if name in self.senders else self._by_alias.get(name)
+
+    @cached_property
+    def _own_facilities(self) -> dict[str, tuple[Facility, ...]]:
+        return {}
 
     @cached_property
     def _by_alias(self) -> dict[str, str]:
