@@ -48,12 +48,13 @@ class Subscription(Contract):
 
 
 class AlertCandidate(Contract):
-    """A change that matched a subscription."""
+    """A change that matched a subscription. `away`: it is older than news, and was still open when the worker caught up."""
 
     subscription: str
     change_id: str
     consignment: str
     at: UtcTime | None = None
+    away: bool = False
 
 
 class Notification(Contract):

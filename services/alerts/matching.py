@@ -1,0 +1,203 @@
+"""Which subscribers a change concerns, and whether it is still news. Pure: no Kafka, no clock.
+
+Match alone judges age (docs/decisions/0010): a change is news if the tracker found it live and it was appended within six
+hours. An older live exception waits until all that was there at the worker's start is read; what is open then is told as
+"while we were away". So a replay, a refold or a rebuild sends nothing, and an outage of ours hides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from schemas.alerts_v1 import AlertCandidate, Subscription
+from schemas.journey_change_v1 import Change, ExceptionChanged, HandedOver, MilestoneReached
+from schemas.words import SEVERITIES
+
+NEWS_FOR = timedelta(hours=6)
+_OPENING = ("exception_opened", "exception_changed")
+_SELECTIVE = ("consignments", "references", "facilities", "terminals", "carriers", "categories")
+"""Filters by which the book is indexed, the most selective first."""
+
+Alertable = MilestoneReached | HandedOver | ExceptionChanged
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A record of journey.changes: what it says, where it stands, and when the broker took it."""
+
+    change: Change
+    partition: int
+    offset: int
+    appended_at: datetime
+
+
+def why_not(subscription: Subscription, change: Alertable, now: datetime) -> str | None:
+    """Why this subscriber is not concerned, in words; None if it is."""
+    if subscription.state != "active":
+        return f"the subscription is {subscription.state}"
+    if subscription.expires_at is not None and now >= subscription.expires_at:
+        return f"the subscription expired at {subscription.expires_at:%Y-%m-%d %H:%M} UTC"
+    filters = subscription.filters
+    for name in _SELECTIVE:
+        wanted = getattr(filters, name)
+        if wanted and not _values(change, name) & set(wanted):
+            return f"{name}: it wants {', '.join(wanted)}"
+    if filters.tiers and change.tier not in filters.tiers:
+        return f"tiers: it wants {', '.join(map(str, filters.tiers))}"
+    if isinstance(change, ExceptionChanged):
+        if (filters.exceptions or filters.milestones) and change.exception.kind not in filters.exceptions:
+            return f"exceptions: it does not want {change.exception.kind}"
+        if SEVERITIES.index(change.exception.severity) < SEVERITIES.index(filters.minimum_severity):
+            return f"minimum_severity: it wants {filters.minimum_severity} or worse"
+    elif (filters.exceptions or filters.milestones) and change.milestone not in filters.milestones:
+        return f"milestones: it does not want {change.milestone}"
+    return None
+
+
+def _values(change: Alertable, name: str) -> set[str]:
+    """What a change offers to a filter. A feed's change offers its sender as the carrier."""
+    sender = change.consignment.removeprefix("feed:") if change.consignment.startswith("feed:") else None
+    offered: Mapping[str, Iterable[str | None]] = {
+        "consignments": (change.consignment,),
+        "references": change.references,
+        "facilities": (change.facility,),
+        "terminals": (change.terminal,),
+        "carriers": (change.carrier, sender),
+        "categories": change.categories,
+    }
+    return {value for value in offered[name] if value}
+
+
+class Book:
+    """All subscriptions, each found by the most selective of its filters, so that a change looks at few of them."""
+
+    def __init__(self, subscriptions: Iterable[Subscription] = ()) -> None:
+        self._kept: dict[str, Subscription] = {}
+        self._index: dict[tuple[str, str], set[str]] = {}
+        for subscription in subscriptions:
+            self.put(subscription)
+
+    def put(self, subscription: Subscription) -> None:
+        """Takes a new or changed subscription in."""
+        self.remove(subscription.subscription)
+        self._kept[subscription.subscription] = subscription
+        for key in _index_keys(subscription):
+            self._index.setdefault(key, set()).add(subscription.subscription)
+
+    def remove(self, name: str) -> None:
+        old = self._kept.pop(name, None)
+        for key in _index_keys(old) if old else ():
+            names = self._index[key]
+            names.discard(name)
+            if not names:
+                del self._index[key]
+
+    def concerned(self, change: Alertable, now: datetime) -> Iterator[Subscription]:
+        """Who is concerned, by the subscription's id."""
+        keys = [("", ""), *((name, value) for name in _SELECTIVE for value in _values(change, name))]
+        for name in sorted({name for key in keys for name in self._index.get(key, ())}):
+            subscription = self._kept[name]
+            if why_not(subscription, change, now) is None:
+                yield subscription
+
+
+def _index_keys(subscription: Subscription) -> list[tuple[str, str]]:
+    for name in _SELECTIVE:
+        if wanted := getattr(subscription.filters, name):
+            return [(name, value) for value in wanted]
+    return [("", "")]
+
+
+Key = tuple[str, str]
+"""(consignment, key of the exception)."""
+
+
+@dataclass
+class Step:
+    """What a record gives. The shell writes both before it commits the record's offset; done again, it gives the same."""
+
+    candidates: list[AlertCandidate] = field(default_factory=list)
+    waiting: dict[Key, Told | None] = field(default_factory=dict)
+    """Changes of the table of waiting exceptions: None removes."""
+
+
+class Match:
+    """One worker's match. `waiting` is its table, restored by the shell before the first record."""
+
+    def __init__(self, book: Book, ends: Mapping[int, int], waiting: Mapping[Key, Told] | None = None) -> None:
+        """`ends`: partition -> the offset that came next when the worker started, of all partitions it owns."""
+        self._book = book
+        self._unread = {partition: end for partition, end in ends.items() if end > 0}
+        self.waiting: dict[Key, Told] = dict(waiting or {})
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that was there at the start is read."""
+        return not self._unread
+
+    def begin(self, positions: Mapping[int, int], now: datetime) -> Step:
+        """Where reading starts: partitions that have nothing unread count as read."""
+        for partition, position in positions.items():
+            self._read_up_to(partition, position)
+        step = Step()
+        self._tell_waiting(step, now)
+        return self._keep(step)
+
+    def take(self, told: Told, now: datetime) -> Step:
+        """One record. `now`: the worker's time, which only says how old the record is."""
+        step = Step()
+        change = told.change
+        if isinstance(change, MilestoneReached | HandedOver | ExceptionChanged):
+            self._judge(step, told, change, now)
+        self._read_up_to(told.partition, told.offset + 1)
+        self._tell_waiting(step, now)
+        return self._keep(step)
+
+    def _judge(self, step: Step, told: Told, change: Alertable, now: datetime) -> None:
+        news = change.cause == "live" and now - told.appended_at <= NEWS_FOR
+        if isinstance(change, ExceptionChanged):
+            key = (change.consignment, change.exception.key)
+            opening = change.change in _OPENING
+            if opening and change.cause == "live" and not news:
+                step.waiting[key] = told
+                return
+            if key in self.waiting and (news or not opening):
+                step.waiting[key] = None  # told now, or over
+        if news:
+            step.candidates += self._candidates(change, now)
+
+    def _tell_waiting(self, step: Step, now: datetime) -> None:
+        if not self.caught_up:
+            return
+        table = {**self.waiting, **step.waiting}
+        for key, told in sorted(table.items()):
+            if told is not None:
+                assert isinstance(told.change, ExceptionChanged)
+                step.candidates += self._candidates(told.change, now, away=True)
+                step.waiting[key] = None
+
+    def _candidates(self, change: Alertable, now: datetime, away: bool = False) -> list[AlertCandidate]:
+        return [
+            AlertCandidate(
+                subscription=subscription.subscription,
+                change_id=change.change_id,
+                consignment=change.consignment,
+                at=change.at,
+                away=away,
+            )
+            for subscription in self._book.concerned(change, now)
+        ]
+
+    def _read_up_to(self, partition: int, position: int) -> None:
+        if position >= self._unread.get(partition, position + 1):
+            del self._unread[partition]
+
+    def _keep(self, step: Step) -> Step:
+        for key, told in step.waiting.items():
+            if told is None:
+                self.waiting.pop(key, None)
+            else:
+                self.waiting[key] = told
+        return step
