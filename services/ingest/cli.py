@@ -6,11 +6,12 @@ through the door with a key, like anyone's.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -24,6 +25,7 @@ from schemas.words import Classifier, FacilityKind, Milestone, PartyRole, Refere
 if TYPE_CHECKING:  # `lovla read` needs no Kafka and no HTTP client; the verbs that do import them when they run
     from schemas.registers_v1 import Account, Sender
     from services.ingest.registers import Entry, Registers
+    from services.ingest.replay import Report
     from services.ingest.settings import IngestSettings
 
 P = ParamSpec("P")
@@ -646,6 +648,89 @@ def retry(
     show([{"sender": sender, "retried": retried}], ("sender", "retried"), as_json)
 
 
+@told
+def replay(
+    sender: Annotated[list[str] | None, typer.Option(help="Only records of this sender; several.")] = None,
+    since: Annotated[str | None, typer.Option(help="Received at or after: RFC 3339, or a date (UTC).")] = None,
+    until: Annotated[str | None, typer.Option(help="Received before.")] = None,
+    receipt: Annotated[list[str] | None, typer.Option(help="Only this request; several.")] = None,
+    standard: Annotated[str | None, typer.Option(help="Only what is of this standard: x12.315, or all of x12.")] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Only records that became dead letters.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read raw messages again by today's readers. What they read otherwise becomes revisions; nobody is alerted."""
+    from services.ingest.registers import Registers
+    from services.ingest.replay import Selection, moment
+    from services.ingest.replay import replay as run
+    from services.runtime.receipts import NotAReceipt, Sealer
+
+    settings = _settings()
+    sealer = Sealer(settings.secret_key.get_secret_value().encode())
+    try:
+        positions = frozenset(sealer.open(text) for text in receipt) if receipt else None
+        times = [None if text is None else moment(text) for text in (since, until)]
+    except NotAReceipt as error:
+        raise Stop(f"{error} is no receipt of this deployment.") from error
+    except ValueError as error:
+        raise Stop(f"{error}; write times as 2020-04-11T09:40:00-07:00 or 2020-04-11.") from error
+    registers = Registers(settings)
+    registers.start()
+    try:
+        with _progress() as progress:
+            selection = Selection(frozenset(sender or ()), times[0], times[1], positions, standard, dead)
+            report = run(settings, registers, selection, dry_run=dry_run, progress=progress)
+    finally:
+        registers.stop()
+    _show_replay(report, dry_run, as_json)
+
+
+def _show_replay(report: Report, dry_run: bool, as_json: bool) -> None:
+    from services.ingest.rereading import KINDS
+
+    order = list(KINDS)
+    ordered = sorted(report.fields.items(), key=lambda one: (order.index(one[0][0]), -one[1]))
+    rows = [
+        {"what": kind, "field": name, "count": count, "examples": report.examples[kind, name]}
+        for (kind, name), count in ordered
+    ]
+    if as_json:
+        counts = dict(report.counts)
+        show([*rows, {"records": report.records, "same": report.same, "counts": counts, "written": report.written}], (), True)
+    else:
+        shown = [
+            {
+                "what": kind,
+                "field": name,
+                "count": f"{count:,}",
+                "means": KINDS[kind],
+                "example": report.examples[kind, name][0],
+            }
+            for (kind, name), count in ordered
+        ]
+        if shown:
+            show(shown, ("what", "field", "count", "means", "example"), False)
+        outcome = (
+            f"{report.to_write:,} would be written; nothing was." if dry_run else f"{report.written:,} records were written."
+        )
+        typer.echo(f"{report.records:,} raw records read again, {report.same:,} statements as they stand. {outcome}")
+    if report.counts["fault"]:
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr if that is a terminal: what is being done, how much of it, how long it will take."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("", total=None)
+        yield lambda doing, done, total: bars.update(bar, description=doing, completed=done, total=total)
+
+
 @receipts.command("show")
 @told
 def receipts_show(
@@ -678,6 +763,7 @@ def register(app: typer.Typer) -> None:
         (appoint, "appoint"),
         (receive, "receive"),
         (retry, "retry"),
+        (replay, "replay"),
     ):
         app.command(name)(verb)
     for group, name in ((carriers, "carriers"), (facilities, "facilities"), (load, "load"), (receipts, "receipts")):

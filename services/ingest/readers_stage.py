@@ -172,7 +172,7 @@ def read(record: Record, meta: RawMessage, registers: RegistersPort) -> Iterator
         found = read_message(meta, content, received_at, registers.known(), record.partition, record.offset)
         problems = list(found.problems)
         for event in found.events:
-            output = _event_output(event, trace)
+            output = event_output(event, trace)
             if _fits(output, SHIPMENT_EVENTS):
                 yield output
             else:
@@ -209,7 +209,7 @@ def _too_large(output: Output, topic: Topic, where: str, content: bytes) -> Prob
     return Problem("too_large", where, f"{len(output.value or b'')} bytes once read; {topic.name} takes {most}", content)
 
 
-def _event_output(event: ShipmentEvent, trace: str | None) -> Output:
+def event_output(event: ShipmentEvent, trace: str | None) -> Output:
     headers = wire.headers(
         ShipmentEvent,
         id=event.event_id,

@@ -40,12 +40,11 @@ def again(record: RawRecord) -> RawMessage:
     return record.meta.model_copy(update={"received_at": record.meta.received_at or record.at})
 
 
+def unread(letters: Iterable[DeadLetter]) -> Sequence[Position]:
+    """Where the raw records stand that the readers could not read whole, each once, in the order of the letters."""
+    return list(dict.fromkeys(Position(letter.partition, letter.offset) for letter in letters if letter.stage == "readers"))
+
+
 def put_aside(letters: Iterable[DeadLetter], sender: str) -> Sequence[Position]:
-    """Where the raw records of a sender stand that the readers put aside, each once, in the order of the letters."""
-    return list(
-        dict.fromkeys(
-            Position(letter.partition, letter.offset)
-            for letter in letters
-            if letter.sender == sender and letter.stage == "readers" and letter.retryable
-        )
-    )
+    """Those of a sender that were put aside after a fault of ours."""
+    return unread(letter for letter in letters if letter.sender == sender and letter.retryable)
