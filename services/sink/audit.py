@@ -1,150 +1,624 @@
-"""The auditor: re-reads what Kafka holds, read committed, and compares it with ClickHouse. It trusts no counter of the sink's.
+"""The auditor: re-reads what Kafka holds, read committed, and compares. It trusts no counter and no position of the sink's.
 
-Log tables: the offsets of each partition against the rows, as sets. journeys: the newest version of each key. What Kafka no
-longer keeps (dead letters after 400 days) and what came after the reading began is not compared.
+Four checks, each of every partition:
+- *rows*: a log table holds exactly the records of its topic, as sets of offsets, each with its record's time;
+- *newest*: the state tables hold the newest version of each key of the compacted topics;
+- *outcomes*: every raw record became events, commands or dead letters, each said once, and nothing came from nowhere;
+- *receipts* (where some are given): each opens to one raw record, of the bytes that were sent.
+
+What is wrong has one of three names. **gap**: a record has no row (or the log itself lost records). **duplicate**: something is
+there twice. **unaccounted**: a raw record became nothing, or something is there that nobody can have written.
+
+It works on a live system. Positions are captured first, in the order in which the flow runs backwards from what is judged: the
+end of raw.messages; then, once the readers are past it, the ends of all topics as everyone sees them (high watermarks: also of
+transactions still open, which are waited for). What lies before those positions must arrive in ClickHouse within `patience_s`;
+what comes after them is not judged. Rows that are ahead of what was read are held against the topic's end of that later moment.
 """
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import threading
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs import names without exporting them
+    AdminClient,
+    OffsetSpec,
+)
 
-from schemas.topics import JOURNEYS
-from services.runtime import kafka, metrics
+from schemas.shipment_event_v1 import CONTROL_KEY
+from schemas.topics import FACILITIES, JOURNEYS, RAW_MESSAGES, SENDERS, TOPICS
+from services.runtime import kafka
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.clock import Clock
+from services.runtime.receipts import NotAReceipt, Position, Sealer
 from services.runtime.settings import Settings
-from services.runtime.sources import Record, to_record
-from services.sink.rows import LOG_TABLES, state_row
+from services.runtime.sources import to_record
+from services.sink.ledger import OUTCOMES, TICK_KEY, AuditFailed, Ledger, outcome
+from services.sink.rows import LOG_TABLES, STATE_COLUMNS, STATE_TOPICS, StateRow, state_row
 
 EXAMPLES = 10
-BETWEEN_S = 0.5
+WINDOW = 200_000
+"""Records of a partition that are compared at once: memory stays bounded whatever the topic holds."""
 
-AUDITED: tuple[str, ...] = (*LOG_TABLES, JOURNEYS.name)
+READ_AT_ONCE = 5_000
+BETWEEN_S = 0.5
+STALLED_S = 60.0
+"""Nothing at all for so long: the broker is away. (An orphaned transaction holds up committed readers for 10 s.)"""
+
+READERS = "ingest.readers"  # the group whose committed positions say which raw records are dealt with
+
+AUDITED: tuple[str, ...] = (*LOG_TABLES, *STATE_TOPICS)
+
+Wrong = Literal["unaccounted", "duplicate", "gap"]
+What = Literal["rows", "newest", "outcomes", "receipts"]
+Place = tuple[str, int]
+"""(topic, partition)"""
+
+_EVER = frozenset(topic.name for topic in TOPICS if topic.kept == "ever")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One partition: what Kafka has (records; keys of journeys) and how many rows; of what differs, all counts, ten examples.
+class Example:
+    """One thing that is wrong. `offset` -1: it has none."""
 
-    missing: no row (journeys: not in its newest version). double: more than one row. strange: a row without a record.
-    """
-
+    wrong: Wrong
     topic: str
     partition: int
-    table: str
-    records: int
-    rows: int
-    missing: tuple[str, ...] = ()
-    double: tuple[str, ...] = ()
-    strange: tuple[str, ...] = ()
-    missing_count: int = 0
-    double_count: int = 0
-    strange_count: int = 0
+    offset: int
+    text: str
+
+
+@dataclass(slots=True)
+class Finding:
+    """What one check of one partition found: `records` looked at, `rows` held against them, all counts, a few examples."""
+
+    check: What
+    topic: str
+    partition: int
+    records: int = 0
+    rows: int = 0
+    unaccounted: int = 0
+    duplicate: int = 0
+    gap: int = 0
+    examples: list[Example] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
-        return not (self.missing_count or self.double_count or self.strange_count)
+        return not (self.unaccounted or self.duplicate or self.gap)
+
+    def tell(self, wrong: Wrong, offsets: Collection[int], text: str) -> None:
+        """Count, and keep the first as examples."""
+        match wrong:
+            case "unaccounted":
+                self.unaccounted += len(offsets)
+            case "duplicate":
+                self.duplicate += len(offsets)
+            case "gap":
+                self.gap += len(offsets)
+        room = EXAMPLES - sum(1 for example in self.examples if example.wrong == wrong)
+        self.examples += [Example(wrong, self.topic, self.partition, offset, text) for offset in heapq.nsmallest(room, offsets)]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A receipt as a sender holds it, and the SHA-256 of what was sent, if the sender kept it."""
+
+    receipt: str
+    sha256: str | None = None
+
+
+Progress = Callable[[int, int], None]
+"""(records read, records in all)"""
 
 
 def audit(
-    settings: Settings, clickhouse: ClickHouse, clock: Clock, topics: Sequence[str] = AUDITED, patience_s: float = 0.0
+    settings: Settings,
+    clickhouse: ClickHouse,
+    clock: Clock,
+    topics: Sequence[str] = AUDITED,
+    patience_s: float = 0.0,
+    receipts: Sequence[Given] = (),
+    progress: Progress = lambda read, total: None,
 ) -> list[Finding]:
-    """Compare everything. Rows still on their way are waited for, `patience_s` in all; nothing mends double ones."""
-    findings = []
-    until = clock.monotonic() + patience_s
-    nobody = threading.Event()
-    consumer = Consumer(kafka.consumer_config(settings, "lovla-audit", "lovla-audit") | {"enable.partition.eof": True})
-    try:
-        for topic in topics:
-            for partition in kafka.partitions(consumer, topic):
-                expected = _newest(consumer, topic, partition) if topic == JOURNEYS.name else None
-                offsets = _offsets(consumer, topic, partition) if expected is None else set()
-                while True:
-                    finding = (
-                        _compare_log(clickhouse, topic, partition, offsets)
-                        if expected is None
-                        else _compare_journeys(clickhouse, topic, partition, expected)
-                    )
-                    if finding.clean or finding.double_count or clock.monotonic() >= until:
-                        break
-                    nobody.wait(BETWEEN_S)
-                findings.append(finding)
-    finally:
-        consumer.close()
-    for table in {finding.table for finding in findings}:
-        mine = [finding for finding in findings if finding.table == table]
-        metrics.gauge("lovla_sink_audit_missing_rows", table=table).set(sum(finding.missing_count for finding in mine))
-        metrics.gauge("lovla_sink_audit_double_rows", table=table).set(sum(finding.double_count for finding in mine))
-    return findings
+    """Compare everything of `topics` (outcomes: if raw.messages and all that it becomes are among them).
+
+    Raises AuditFailed, KafkaException, TopicMissing, ClickHouseError.
+    """
+    return _Audit(settings, clickhouse, clock, topics, patience_s, receipts, progress).run()
 
 
-def _records(consumer: Consumer, topic: str, partition: int) -> Iterator[Record]:
-    """Every record that a reader of committed records sees, up to the end it meets."""
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-    while True:
-        message = consumer.poll(kafka.REQUEST_TIMEOUT_S)
-        if message is None:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"no record and no end of {topic}[{partition}]"))
-        error = message.error()
-        if error is None:
-            yield to_record(message, with_headers=False)
-        elif error.code() == KafkaError._PARTITION_EOF:
+class _Audit:
+    """One run."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clickhouse: ClickHouse,
+        clock: Clock,
+        topics: Sequence[str],
+        patience_s: float,
+        receipts: Sequence[Given],
+        progress: Progress,
+    ) -> None:
+        self._settings = settings
+        self._clickhouse = clickhouse
+        self._clock = clock
+        self._topics = topics
+        self._patience_s = patience_s
+        self._until = clock.monotonic() + patience_s
+        self._receipts = receipts
+        self._progress = progress
+        self._read, self._total = 0, 0
+        self._positions = Positions(settings)
+        self._sealer = Sealer(settings.secret_key.get_secret_value().encode())
+        self._consumer = _consumer(settings)
+        self._ledger: Ledger | None = None
+        self._ends: Mapping[Place, int] = {}
+        self._lows: Mapping[Place, int] = {}
+
+    def run(self) -> list[Finding]:
+        try:
+            partitions = {topic: kafka.partitions(self._consumer, topic) for topic in self._topics}
+            places = [(topic, number) for topic, numbers in partitions.items() for number in numbers]
+            traced = {RAW_MESSAGES.name, *OUTCOMES} <= set(self._topics)
+            readers = self._await_readers([place for place in places if place[0] == RAW_MESSAGES.name]) if traced else {}
+            self._ends = self._positions.ends(places) | {place: end for place, (_, end) in readers.items()}
+            self._lows = self._positions.lows(places)
+            self._until = self._clock.monotonic() + self._patience_s
+            self._total = sum(self._ends[place] - self._lows[place] for place in places)
+            if traced:
+                self._ledger = Ledger({number: end for (_, number), (_, end) in readers.items()})
+            wanted, findings = self._opened()
+            for topic in self._topics:
+                if topic in LOG_TABLES:
+                    findings += self._rows(topic, partitions[topic], wanted)
+                else:
+                    findings += self._newest(topic, partitions[topic])
+            if self._ledger is not None:
+                findings += self._outcomes(self._ledger, readers)
+                _answer(findings, self._ledger, wanted)
+            return sorted(findings, key=lambda f: (("receipts", "outcomes", "rows", "newest").index(f.check),))
+        finally:
+            self._consumer.close()
+
+    # -- positions ------------------------------------------------------------------------------------------------------
+
+    def _await_readers(self, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:
+        """Of each raw partition where the readers stand, and the end that it had at first."""
+        ends = self._positions.ends(places)
+        while True:
+            stand = self._positions.committed(READERS, places)
+            if all(stand[place] >= ends[place] for place in places) or self._clock.monotonic() >= self._until:
+                return {place: (stand[place], ends[place]) for place in places}
+            _pause()
+
+    # -- reading --------------------------------------------------------------------------------------------------------
+
+    def _records(self, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[_Read]:
+        for read in committed_records(self._consumer, self._clock, topic, starts, ends):
+            self._read += 1
+            if self._read % READ_AT_ONCE == 0:
+                self._progress(min(self._read, self._total), self._total)
+            yield read
+
+    # -- rows -----------------------------------------------------------------------------------------------------------
+
+    def _rows(self, topic: str, numbers: Sequence[int], wanted: dict[Position, _Wanted]) -> list[Finding]:
+        findings = {number: Finding("rows", topic, number) for number in numbers}
+        lows = {number: self._lows[topic, number] for number in numbers}
+        ends = {number: self._ends[topic, number] for number in numbers}
+        windows = {number: Window(lows[number]) for number in numbers}
+        for number, low in lows.items():
+            if low > 0 and topic in _EVER:
+                findings[number].tell("gap", range(low), "the log no longer holds this record, and is kept for ever")
+        for read in self._records(topic, lows, ends):
+            self._note(topic, read, wanted)
+            window = windows[read.partition]
+            window.add(read.offset, read.timestamp_ms)
+            if len(window.offsets) >= WINDOW:
+                self._compare(findings[read.partition], window, read.offset + 1)
+                windows[read.partition] = Window(read.offset + 1)
+        for number, window in windows.items():
+            self._compare(findings[number], window, ends[number])
+            self._beyond(findings[number], ends[number])
+        return list(findings.values())
+
+    def _note(self, topic: str, read: _Read, wanted: dict[Position, _Wanted]) -> None:
+        """What the record says for the books."""
+        if self._ledger is None:
             return
-        else:
-            raise KafkaException(error)
+        if topic == RAW_MESSAGES.name:
+            self._ledger.raw(read.partition, read.offset, read.key == TICK_KEY)
+            asked = wanted.get(Position(read.partition, read.offset))
+            if asked is not None and asked.sha256 is not None:
+                asked.same = hashlib.sha256(read.value or b"").hexdigest() == asked.sha256
+        elif topic in OUTCOMES:
+            said = outcome(to_record(read.message, with_headers=read.key == CONTROL_KEY))
+            if said is not None:
+                self._ledger.became(said)
+
+    def _compare(self, finding: Finding, window: Window, end: int) -> None:
+        finding.records += len(window.offsets)
+        expected = set(window.offsets)
+        if finding.topic == RAW_MESSAGES.name and len(expected) != end - window.start:
+            holes = set(range(window.start, end)) - expected
+            finding.tell("gap", holes, "the log itself has no record here, and nothing but records is ever written to it")
+        while True:
+            found, times = self._found(finding.topic, finding.partition, window.start, end)
+            counts = Counter(found)
+            missing = expected - counts.keys()
+            if not missing or self._clock.monotonic() >= self._until:
+                break
+            _pause()
+        table = LOG_TABLES[finding.topic].table
+        finding.rows += len(found)
+        finding.tell("gap", missing, f"a record that has no row in {table}")
+        finding.tell("duplicate", [o for o, times in counts.items() if times > 1], f"a record that has several rows in {table}")
+        finding.tell("unaccounted", counts.keys() - expected, f"a row of {table} at an offset that holds no record")
+        if len(found) == len(expected) and not missing and times != sum(window.times_ms):
+            self._compare_times(finding, window, end)
+
+    def _found(self, topic: str, partition: int, start: int, end: int) -> tuple[list[int], int]:
+        rows = self._clickhouse.query(
+            "SELECT groupArray(k_offset) AS offsets, sum(toUnixTimestamp64Milli(k_time)) AS times "  # noqa: S608 - our table
+            f"FROM {LOG_TABLES[topic].table} WHERE k_topic = {{topic:String}} AND k_partition = {{partition:UInt32}} "
+            "AND k_offset >= {start:UInt64} AND k_offset < {end:UInt64}",
+            {"topic": topic, "partition": partition, "start": start, "end": end},
+        )[0]
+        return rows["offsets"], rows["times"]
+
+    def _compare_times(self, finding: Finding, window: Window, end: int) -> None:
+        """The offsets are the same, the times are not: rows of other records, as when a log lost its end and grew anew."""
+        table = LOG_TABLES[finding.topic].table
+        rows = self._clickhouse.query(
+            f"SELECT k_offset, toUnixTimestamp64Milli(k_time) AS ms FROM {table} WHERE k_topic = {{topic:String}} "  # noqa: S608
+            "AND k_partition = {partition:UInt32} AND k_offset >= {start:UInt64} AND k_offset < {end:UInt64}",
+            {"topic": finding.topic, "partition": finding.partition, "start": window.start, "end": end},
+        )
+        times = dict(zip(window.offsets, window.times_ms, strict=True))
+        others = [row["k_offset"] for row in rows if times.get(row["k_offset"]) != row["ms"]]
+        finding.tell("unaccounted", others, f"a row of {table} whose time is not the time of the record at its offset")
+
+    def _beyond(self, finding: Finding, end: int) -> None:
+        """Rows past what was read must lie before the topic's end of this later moment: a row is written after its record."""
+        table = LOG_TABLES[finding.topic].table
+        rows = self._clickhouse.query(
+            f"SELECT groupUniqArray(k_offset) AS offsets FROM {table} WHERE k_topic = {{topic:String}} "  # noqa: S608 - our table
+            "AND k_partition = {partition:UInt32} AND k_offset >= {end:UInt64}",
+            {"topic": finding.topic, "partition": finding.partition, "end": end},
+        )[0]["offsets"]
+        if rows:
+            place = (finding.topic, finding.partition)
+            now = self._positions.ends([place])[place]
+            beyond = [offset for offset in rows if offset >= now]
+            finding.tell("unaccounted", beyond, f"a row of {table} past the end of the topic")
+
+    # -- newest ---------------------------------------------------------------------------------------------------------
+
+    def _newest(self, topic: str, numbers: Sequence[int]) -> list[Finding]:
+        findings = {number: Finding("newest", topic, number) for number in numbers}
+        state = States()
+        ends = {number: self._ends[topic, number] for number in numbers}
+        self._follow(topic, state, {number: self._lows[topic, number] for number in numbers}, ends)
+        while True:
+            rows = self._states(topic)
+            behind = [key for key, newest in state.newest.items() if newest.missing(rows.get(key))]
+            if not behind or self._clock.monotonic() >= self._until:
+                break
+            _pause()
+        for newest in state.newest.values():
+            findings[newest.partition].records += 1
+        for key in sorted(behind):
+            newest = state.newest[key]
+            findings[newest.partition].tell("gap", [newest.offset], f"{key[1]}: its newest version is not in {key[0]}")
+        if self._ahead(state, rows):
+            now = self._positions.ends([(topic, number) for number in numbers])
+            self._follow(topic, state, ends, {number: now[topic, number] for number in numbers})
+        for key in self._ahead(state, rows):
+            known = state.newest.get(key)
+            finding = findings[known.partition if known else min(numbers)]
+            finding.tell(
+                "unaccounted", [known.offset if known else -1], f"{key[1]}: {key[0]} has a version that was never written"
+            )
+        for finding in findings.values():
+            finding.rows = finding.records - finding.gap
+        return list(findings.values())
+
+    def _follow(self, topic: str, state: States, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
+        for read in self._records(topic, starts, ends):
+            record = to_record(read.message, with_headers=False)
+            row = state_row(record)
+            if row is None:
+                state.gone.add((record.key or b"").decode("utf-8", "replace"))
+            elif row.table in STATE_KEYS:
+                state.put(row, read)
+
+    def _ahead(self, state: States, rows: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
+        """Rows with a version newer than any that was read: either written since, or never. A journey that is gone from the
+        topic has its last version in journey.changes."""
+        ahead = []
+        for key, version in rows.items():
+            known = state.newest.get(key)
+            if key[1] in state.gone or (known is None and key[0] != "journeys"):
+                continue  # deleted, and the record that said so is compacted away
+            if known is None or version > known.version:
+                ahead.append(key)
+        if any(key not in state.newest for key in ahead):
+            closed = self._clickhouse.query("SELECT DISTINCT consignment FROM journey_changes WHERE kind = 'closed'")
+            state.gone.update(row["consignment"] for row in closed)
+        return sorted(key for key in ahead if key[1] not in state.gone)
+
+    def _states(self, topic: str) -> dict[tuple[str, str], int]:
+        found = {}
+        for table in STATE_TABLES[topic]:
+            key = STATE_KEYS[table]
+            for row in self._clickhouse.query(f"SELECT {key} AS key, version FROM {table} FINAL"):  # noqa: S608 - our table
+                found[table, row["key"]] = row["version"]
+        return found
+
+    # -- outcomes and receipts ------------------------------------------------------------------------------------------
+
+    def _outcomes(self, ledger: Ledger, readers: Mapping[Place, tuple[int, int]]) -> list[Finding]:
+        findings = {}
+        for place, (stand, _) in readers.items():
+            finding = Finding("outcomes", *place, records=ledger.messages(place[1]))
+            lost = list(ledger.without_outcome(place[1]))
+            finding.rows = finding.records - len(lost)
+            finding.tell("unaccounted", [o for o in lost if o < stand], "became no event, command or dead letter")
+            unread = [o for o in lost if o >= stand]
+            finding.tell("unaccounted", unread, f"was not read in {self._patience_s:.0f} s: the readers stand at {stand}")
+            nothing = [offset for offset in ledger.without_record(place[1]) if offset >= self._lows[place]]
+            finding.tell("unaccounted", nothing, "something says it came from here, and there is no message")
+            findings[place[1]] = finding
+        now = self._positions.ends(list(readers))
+        for number, offset in ledger.beyond.items():
+            if offset >= now[RAW_MESSAGES.name, number]:
+                findings[number].tell("unaccounted", [offset], "something says it came from here, past the end of the log")
+        return [*findings.values(), *self._doubles(ledger)]
+
+    def _doubles(self, ledger: Ledger) -> list[Finding]:
+        """What was said twice, with its places; read again only if there is any."""
+        findings = {topic: Finding("outcomes", topic, 0) for topic in OUTCOMES}
+        if ledger.nowhere:
+            findings[OUTCOMES[0]].unaccounted += ledger.nowhere
+            text = f"{ledger.nowhere} events, commands or dead letters that name no raw record"
+            findings[OUTCOMES[0]].examples.append(Example("unaccounted", OUTCOMES[0], 0, -1, text))
+        twice = ledger.said_twice()
+        seen: set[int] = set()
+        for topic in OUTCOMES if twice else ():
+            numbers = [number for name, number in self._ends if name == topic]
+            starts = {number: self._lows[topic, number] for number in numbers}
+            for read in self._records(topic, starts, {number: self._ends[topic, number] for number in numbers}):
+                said = outcome(to_record(read.message, with_headers=read.key == CONTROL_KEY))
+                if said is None or said.identity not in twice:
+                    continue
+                if said.identity in seen:
+                    finding = findings[topic]
+                    finding.duplicate += 1
+                    if len(finding.examples) < EXAMPLES:
+                        text = f"the same as another, of the raw record {said.partition}:{said.offset}"
+                        finding.examples.append(Example("duplicate", topic, read.partition, read.offset, text))
+                seen.add(said.identity)
+        return [finding for finding in findings.values() if not finding.clean]
+
+    def _opened(self) -> tuple[dict[Position, _Wanted], list[Finding]]:
+        """The places that the receipts name; and what is wrong with those that name none, or one that another names too."""
+        wanted: dict[Position, _Wanted] = {}
+        if not self._receipts:
+            return wanted, []
+        finding = Finding("receipts", RAW_MESSAGES.name, -1, records=len(self._receipts))
+        for given in self._receipts:
+            try:
+                position = self._sealer.open(given.receipt)
+            except NotAReceipt:
+                finding.tell("unaccounted", [-1], f"{given.receipt[:60]} is no receipt under this LOVLA_SECRET_KEY")
+                continue
+            if position in wanted:
+                finding.duplicate += 1
+                if len(finding.examples) < EXAMPLES:
+                    text = "two answers gave the receipt of this one record"
+                    finding.examples.append(Example("duplicate", RAW_MESSAGES.name, *_pair(position), text))
+            wanted[position] = _Wanted(given.sha256)
+        return wanted, [finding]
 
 
-def _offsets(consumer: Consumer, topic: str, partition: int) -> set[int]:
-    return {record.offset for record in _records(consumer, topic, partition)}
+@dataclass(slots=True)
+class _Wanted:
+    """What a receipt promises. `same`: the record there has these bytes."""
+
+    sha256: str | None
+    same: bool = True
 
 
-def _newest(consumer: Consumer, topic: str, partition: int) -> dict[str, int]:
-    """The newest version of each consignment that is not a tombstone's."""
-    versions: dict[str, int] = {}
-    for record in _records(consumer, topic, partition):
-        state = state_row(record)
-        if state is not None and state.table == "journeys":
-            consignment, version = state.values[:2]
-            assert isinstance(consignment, str) and isinstance(version, int)
-            versions[consignment] = max(versions.get(consignment, 0), version)
-    return versions
+def _pair(position: Position) -> tuple[int, int]:
+    return position.partition, position.offset
 
 
-def _compare_log(clickhouse: ClickHouse, topic: str, partition: int, offsets: set[int]) -> Finding:
-    table = LOG_TABLES[topic].table
-    oldest, newest = min(offsets, default=1), max(offsets, default=0)
-    found = clickhouse.query(
-        f"SELECT groupArray(k_offset) AS offsets FROM {table} "  # noqa: S608 - our own table's name
-        "WHERE k_topic = {topic:String} AND k_partition = {partition:UInt32} "
-        "AND k_offset BETWEEN {oldest:UInt64} AND {newest:UInt64}",
-        {"topic": topic, "partition": partition, "oldest": oldest, "newest": newest},
-    )[0]["offsets"]
-    counts = Counter(found)
-    missing = sorted(offsets - counts.keys())
-    double = sorted(offset for offset, times in counts.items() if times > 1)
-    strange = sorted(counts.keys() - offsets)
-    return Finding(
-        topic,
-        partition,
-        table,
-        len(offsets),
-        len(found),
-        tuple(map(str, missing[:EXAMPLES])),
-        tuple(map(str, double[:EXAMPLES])),
-        tuple(map(str, strange[:EXAMPLES])),
-        len(missing),
-        len(double),
-        len(strange),
-    )
+def _answer(findings: Sequence[Finding], ledger: Ledger, wanted: Mapping[Position, _Wanted]) -> None:
+    """Whether each receipt's record is there."""
+    for finding in findings:
+        if finding.check != "receipts":
+            continue
+        for position, asked in wanted.items():
+            there = ledger.has(*_pair(position))
+            finding.rows += there
+            if there and asked.same:
+                continue
+            finding.unaccounted += 1
+            if len(finding.examples) < EXAMPLES:
+                text = "the record of this receipt has other bytes than were sent" if there else "a receipt without its record"
+                finding.examples.append(Example("unaccounted", RAW_MESSAGES.name, *_pair(position), text))
 
 
-def _compare_journeys(clickhouse: ClickHouse, topic: str, partition: int, versions: dict[str, int]) -> Finding:
-    """ClickHouse may be ahead (the topic was read first), and knows closed journeys that the topic has forgotten."""
-    found = {row["consignment"]: row["version"] for row in clickhouse.query("SELECT consignment, version FROM journeys FINAL")}
-    behind = sorted(consignment for consignment, version in versions.items() if found.get(consignment, 0) < version)
-    return Finding(topic, partition, "journeys", len(versions), len(found), tuple(behind[:EXAMPLES]), missing_count=len(behind))
+STATE_TABLES: Mapping[str, tuple[str, ...]] = {
+    JOURNEYS.name: ("journeys", "feeds", "clocks"),
+    SENDERS.name: ("senders",),
+    FACILITIES.name: ("facilities",),
+}
+"""The tables of newest states that a compacted topic fills."""
+
+STATE_KEYS: Mapping[str, str] = {table: columns[0] for table, columns in STATE_COLUMNS.items() if columns[1] == "version"}
+"""The key column of each of them."""
+
+
+class Window:
+    """Records of one partition from `start` on that are not compared yet."""
+
+    __slots__ = ("offsets", "start", "times_ms")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.offsets = array("Q")
+        self.times_ms = array("q")
+
+    def add(self, offset: int, timestamp_ms: int) -> None:
+        self.offsets.append(offset)
+        self.times_ms.append(max(timestamp_ms, 0))
+
+
+class Newest(NamedTuple):
+    """The newest version of a key, and the record that says it."""
+
+    version: int
+    deleted: bool
+    partition: int
+    offset: int
+
+    def missing(self, row: int | None) -> bool:
+        """Whether the table's version is older. A deleted key has no row."""
+        return not self.deleted if row is None else row < self.version
+
+
+class States:
+    """Of each (table, key) the newest version that a topic holds; and the keys that it says are gone."""
+
+    def __init__(self) -> None:
+        self.newest: dict[tuple[str, str], Newest] = {}
+        self.gone: set[str] = set()
+
+    def put(self, row: StateRow, read: _Read) -> None:
+        """A row that must be there, unless a newer one is."""
+        key, version = row.values[:2]
+        deleted = "deleted" in STATE_COLUMNS[row.table] and bool(row.values[STATE_COLUMNS[row.table].index("deleted")])
+        assert isinstance(version, int)
+        named = (row.table, key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key))
+        known = self.newest.get(named)
+        if known is None or version >= known.version:
+            self.newest[named] = Newest(version, deleted, read.partition, read.offset)
+
+
+# -- Kafka ----------------------------------------------------------------------------------------------------------------
+
+
+class Positions:
+    """Where topics begin and end, and where groups stand; one request each."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._admin: AdminClient = kafka.admin(settings)
+
+    def ends(self, places: Sequence[Place]) -> dict[Place, int]:
+        """High watermarks: the end of everything written, committed or not."""
+        return self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]  # untyped in the library
+
+    def lows(self, places: Sequence[Place]) -> dict[Place, int]:
+        """The oldest offsets that are still there."""
+        return self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]  # untyped in the library
+
+    def _offsets(self, places: Sequence[Place], which: OffsetSpec) -> dict[Place, int]:
+        if not places:
+            return {}
+        found = self._admin.list_offsets(
+            {TopicPartition(*place): which for place in places},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=kafka.REQUEST_TIMEOUT_S,
+        )
+        return {(part.topic, part.partition): future.result().offset for part, future in found.items()}
+
+    def committed(self, group: str, places: Sequence[Place]) -> dict[Place, int]:
+        """What the group has committed; 0 where it has not. (A transaction's offsets count once it is committed.)"""
+        asked = [TopicPartition(*place) for place in places]
+        request = [ConsumerGroupTopicPartitions(group, asked)]
+        found = self._admin.list_consumer_group_offsets(request, request_timeout=kafka.REQUEST_TIMEOUT_S)
+        parts = found[group].result().topic_partitions or []
+        return dict.fromkeys(places, 0) | {(part.topic, part.partition): max(part.offset, 0) for part in parts}
+
+
+class _Read:
+    """One record; its parts are asked for only where needed, since most are only counted."""
+
+    __slots__ = ("message", "offset", "partition")
+
+    def __init__(self, message: Message, partition: int, offset: int) -> None:
+        self.message, self.partition, self.offset = message, partition, offset
+
+    @property
+    def timestamp_ms(self) -> int:
+        return self.message.timestamp()[1]
+
+    @property
+    def key(self) -> bytes | None:
+        return self.message.key()
+
+    @property
+    def value(self) -> bytes | None:
+        return self.message.value()
+
+
+def committed_records(
+    consumer: Consumer, clock: Clock, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]
+) -> Iterator[_Read]:
+    """Every committed record of `topic` from `starts` to before `ends`, the partitions side by side, each in order.
+
+    Transactions that are open before an end are waited for. Raises KafkaException, AuditFailed.
+    """
+    left = {number for number, end in ends.items() if starts[number] < end}
+    if not left:
+        return
+    consumer.assign([TopicPartition(topic, number, starts[number] or OFFSET_BEGINNING) for number in sorted(left)])
+    quiet_since = clock.monotonic()
+    while left:
+        messages = consumer.consume(READ_AT_ONCE, 0.2)
+        for message in messages:
+            number, offset = message.partition(), message.offset()
+            assert number is not None and offset is not None
+            error = message.error()
+            if error is None:
+                if offset < ends[number]:
+                    yield _Read(message, number, offset)
+                offset += 1
+            elif error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+            # an end-of-partition tells the next offset to be read, past markers and aborted records
+            if offset >= ends[number] and number in left:
+                left.discard(number)
+                consumer.incremental_unassign([TopicPartition(topic, number)])
+        now = clock.monotonic()
+        if messages:
+            quiet_since = now
+        elif now - quiet_since > STALLED_S:
+            raise AuditFailed(f"Kafka gave nothing of {topic} for {STALLED_S:.0f} s before the end that it had; is it up?")
+
+
+def _consumer(settings: Settings) -> Consumer:
+    config = kafka.consumer_config(settings, "lovla-audit", "lovla-audit")
+    return Consumer(config | {"enable.partition.eof": True, "fetch.wait.max.ms": 10})
+
+
+def _pause() -> None:
+    threading.Event().wait(BETWEEN_S)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from schemas.base import rfc3339
 from services.runtime.clickhouse import ClickHouseError
 from services.runtime.kafka import TopicMissing
+from services.runtime.runbooks import Runbook, page
 from services.runtime.settings import Settings, SettingsError
 from services.sink import migrate
+from services.sink.ledger import AuditFailed
+
+if TYPE_CHECKING:
+    from services.sink.audit import Finding, Given, Wrong
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
 Answer = TypeVar("Answer")
@@ -70,38 +78,96 @@ def apply(as_json: Json = False) -> None:
 
 
 def audit(
-    within_s: Annotated[float, typer.Option("--within", min=0, help="Seconds to wait for rows on their way.")] = 30.0,
+    within_s: Annotated[float, typer.Option("--within", min=0, help="Seconds to wait for what is on its way.")] = 30.0,
+    receipts: Annotated[
+        Path | None,
+        typer.Option("--receipts", help="Receipts given, one a line: RECEIPT [SHA-256 of what was sent]; - is stdin."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Is every record of Kafka one row in ClickHouse? Exit code 1 if one is missing, double or strange."""
+    """Is every receipt one raw record, every raw record its events or dead letters, every record one row?
+
+    Works on a live system. Exit code 1 if anything is unaccounted, a duplicate, or a gap; then the runbook is named.
+    """
     from services.runtime.clickhouse import connect
     from services.runtime.clock import SystemClock
-    from services.sink.audit import Finding
     from services.sink.audit import audit as compare
+
+    given = _receipts(receipts)
+    bar = Progress(*Progress.get_default_columns(), console=Console(stderr=True), transient=True)
 
     def everything() -> list[Finding]:
         settings = Settings.load()
         client = connect(settings, "reader")
         try:
-            return compare(settings, client, SystemClock(), patience_s=within_s)
+            with bar:
+                task = bar.add_task("reading Kafka", total=None)
+                return compare(
+                    settings,
+                    client,
+                    SystemClock(),
+                    patience_s=within_s,
+                    receipts=given,
+                    progress=lambda read, total: bar.update(task, completed=read, total=total),
+                )
         finally:
             client.close()
 
+    bar.disable = not bar.console.is_terminal
     findings = _try(everything)
     if as_json:
         for finding in findings:
-            typer.echo(json.dumps({**asdict(finding), "clean": finding.clean}))
+            runbooks = [page(RUNBOOK_OF[wrong]) for wrong in RUNBOOK_OF if getattr(finding, wrong)]
+            typer.echo(json.dumps({**asdict(finding), "clean": finding.clean, "runbooks": runbooks}))
     else:
-        table = Table("topic", "partition", "records", "rows", "missing", "double", "strange", box=None, pad_edge=False)
-        for finding in findings:
-            counts = (finding.records, finding.rows, finding.missing_count, finding.double_count, finding.strange_count)
-            style = None if finding.clean else "red"
-            table.add_row(finding.topic, str(finding.partition), *(f"{number:,}" for number in counts), style=style)
-        Console().print(table)
-        wrong = [finding for finding in findings if not finding.clean]
-        typer.echo("Every record is one row." if not wrong else f"{len(wrong)} of {len(findings)} partitions differ.")
+        _print_audit(findings)
     if not all(finding.clean for finding in findings):
         raise typer.Exit(1)
+
+
+RUNBOOK_OF: dict[Wrong, Runbook] = {
+    "unaccounted": "audit-unaccounted",
+    "duplicate": "audit-duplicate",
+    "gap": "audit-gap",
+}
+
+
+def _receipts(file: Path | None) -> list[Given]:
+    """Receipts as senders keep them. An unreadable file is a sentence, not a traceback."""
+    from services.sink.audit import Given
+
+    if file is None:
+        return []
+    try:
+        lines = (sys.stdin if str(file) == "-" else file.open(encoding="utf-8")).read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        typer.echo(f"{file}: cannot be read as text ({error}); one receipt a line is expected", err=True)
+        raise typer.Exit(1) from None
+    words = [line.split() for line in lines if line.strip()]
+    return [Given(line[0], line[1].lower() if len(line) > 1 else None) for line in words]
+
+
+def _print_audit(findings: list[Finding]) -> None:
+    """A line a check and partition; what is wrong, exactly; the runbooks."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)  # a pipe has no width: room enough that nothing is cut
+    table = Table("check", "topic", "partition", "records", "accounted", *RUNBOOK_OF, box=None, pad_edge=False)
+    for finding in findings:
+        counts = (finding.records, finding.rows, finding.unaccounted, finding.duplicate, finding.gap)
+        partition = "" if finding.partition < 0 else str(finding.partition)
+        style = None if finding.clean else "red"
+        table.add_row(finding.check, finding.topic, partition, *(f"{count:,}" for count in counts), style=style)
+    console.print(table)
+    for finding in findings:
+        for example in finding.examples:
+            typer.echo(f"{example.wrong}: ({example.topic}, {example.partition}, {example.offset}): {example.text}")
+    wrong = {name: sum(getattr(finding, name) for finding in findings) for name in RUNBOOK_OF}
+    if not any(wrong.values()):
+        typer.echo("Clean: nothing unaccounted, no duplicate, no gap.")
+    for name, count in wrong.items():
+        if count:
+            typer.echo(f"{count:,} {name}: see {page(RUNBOOK_OF[name])}")
 
 
 def _try(act: Callable[[], Answer]) -> Answer:
@@ -114,6 +180,6 @@ def _try(act: Callable[[], Answer]) -> Answer:
         typer.echo(f"{error}; is the stack up? `lovla status` tells, `lovla up` starts it", err=True)
     except KafkaException as error:
         typer.echo(f"Kafka does not answer ({error.args[0].str()}); is the stack up? See `lovla status`", err=True)
-    except (migrate.MigrationError, TopicMissing) as error:
+    except (migrate.MigrationError, TopicMissing, AuditFailed) as error:
         typer.echo(str(error), err=True)
     raise typer.Exit(1)
