@@ -13,6 +13,9 @@ from schemas.words import Cause, ItemCategory, Milestone, Mode, PartyRole
 Locode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}[A-Z2-9]{3}$")]
 Hours = Annotated[float, Field(gt=0, le=8_784, description="hours, at most a year")]
 
+QUANTITY_MOST = 10_000_000_000
+"""More than anyone ships; thousands of such lines still sum to what 64 bits hold."""
+
 
 class Item(Contract):
     """One line of goods; `line` is the buyer's own number, unique within the consignment."""
@@ -20,7 +23,7 @@ class Item(Contract):
     line: int = Field(ge=1, le=10_000)
     category: ItemCategory
     description: ShortText | None = None
-    quantity: int = Field(ge=1, le=10_000_000_000, description="in `unit`")
+    quantity: int = Field(ge=1, le=QUANTITY_MOST, description="in `unit`")
     unit: Literal["each", "box", "case", "pallet", "pair", "litre"] = "each"
     lot: str | None = Field(None, max_length=20)
     expires_on: str | None = Field(None, pattern=r"^\d{4}-\d{2}-\d{2}$")
@@ -29,9 +32,9 @@ class Item(Contract):
 class Packing(Contract):
     """Item line -> the unit (container, ULD) that holds `quantity` of it."""
 
-    line: int = Field(ge=1)
+    line: int = Field(ge=1, le=10_000)
     unit: Reference
-    quantity: int = Field(ge=0)
+    quantity: int = Field(ge=0, le=QUANTITY_MOST)
 
 
 class Leg(Contract):
@@ -127,10 +130,10 @@ class AppointParty(_Command):
 class ReceiptLine(Contract):
     """The dock's count of one item line."""
 
-    line: int = Field(ge=1)
-    good: int = Field(ge=0)
-    short: int = Field(0, ge=0)
-    damaged: int = Field(0, ge=0)
+    line: int = Field(ge=1, le=10_000)
+    good: int = Field(ge=0, le=QUANTITY_MOST)
+    short: int = Field(0, ge=0, le=QUANTITY_MOST)
+    damaged: int = Field(0, ge=0, le=QUANTITY_MOST)
 
 
 class ReceiveGoods(_Command):

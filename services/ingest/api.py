@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -31,6 +31,8 @@ from services.ingest.door import Accepted, Door, Said
 from services.ingest.outcomes import Outcomes
 from services.ingest.problems import MEDIA_TYPE, Place, Problem
 from services.ingest.raw_log import Away, RawLog
+from services.ingest.readers import Unreadable, decode_body
+from services.ingest.readers.strict_json import parse_json
 from services.ingest.receipts import Position, Sealer
 from services.ingest.records import RawRecords
 from services.ingest.registers import Registers
@@ -100,7 +102,11 @@ def _if_match(request: Request, *, required: bool) -> int | None:
 class RetryBody(BaseModel):
     """The raw records to bring back."""
 
-    positions: list[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]] = Field(max_length=RETRIES_MAX)
+    model_config = ConfigDict(extra="forbid")
+
+    positions: list[tuple[Annotated[int, Field(ge=0, lt=2**31)], Annotated[int, Field(ge=0, lt=2**63)]]] = Field(
+        max_length=RETRIES_MAX
+    )
 
 
 class Addresses:
@@ -229,7 +235,10 @@ class Addresses:
         with Held(self._door.budget, caller.sender.code) as held:
             said = await self._said(request, held, "action", JSON_TYPES)
         try:
-            asked = RetryBody.model_validate_json(said.content)
+            asked = RetryBody.model_validate(parse_json(decode_body(said.content, said.content_encoding)))
+        except Unreadable as error:
+            errors = [Place(where=error.where, code=error.code, text=error.text)]
+            raise Problem("invalid", "This is no JSON that can be taken.", errors=errors) from error
         except ValidationError as error:
             wrong = error.errors()[0]
             where = "".join(f"/{part}" for part in wrong["loc"])

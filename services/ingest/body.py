@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Literal
 
 from services.ingest.limits import MIB
 from services.ingest.problems import Problem
@@ -78,7 +79,7 @@ def _too_large(most_bytes: int) -> Problem:
     return Problem("too-large", f"A body may hold at most {most_bytes} bytes; send several requests.")
 
 
-def content_encoding(header: str | None) -> str:
+def content_encoding(header: str | None) -> Literal["identity", "gzip"]:
     """`identity` or `gzip`; raises Problem 415 for anything else."""
     encoding = (header or "identity").strip().lower()
     if encoding in ("", "identity"):

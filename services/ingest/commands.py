@@ -175,9 +175,24 @@ def _refusal(meta: RawMessage, consignment: str | None, where: str) -> Place | N
     return _place(where, ("consignment",), "not_yours", text)
 
 
+def buyer_of(consignment: str) -> str:
+    """Whose consignment it is: the buyer's code and a hyphen begin the id (a buyer's code has no hyphen of its own)."""
+    return consignment.partition("-")[0]
+
+
 def owns(sender: str, consignment: str) -> bool:
-    """Whether the id is one of this buyer's: its code and a hyphen begin it (a buyer's code has no hyphen of its own)."""
-    return consignment.partition("-")[0] == sender
+    """Whether the id is one of this buyer's."""
+    return buyer_of(consignment) == sender
+
+
+def order_key(rows: Sequence[Row], sender: str) -> str:
+    """The key of a raw record of commands: the buyer whose consignments it names, so that whatever is asked of a
+    consignment, by whomever, stands in one partition and is read in the order in which it was accepted.
+
+    Of several buyers' consignments in one request (only an operator can) the first decides; for the others' the order
+    against requests of other senders holds only once this one's receipt says that it was read.
+    """
+    return next((buyer_of(row.command.consignment) for row in rows if row.command is not None), sender)
 
 
 def _build(meta: RawMessage, fields: Mapping[str, Any], common: Mapping[str, Any]) -> Command:

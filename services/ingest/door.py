@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -25,7 +25,7 @@ from schemas.raw_message_v1 import RawKind, RawMessage
 from schemas.registers_v1 import Account, Secret, Sender
 from services.ingest.auth import Callbacks, Caller
 from services.ingest.body import Budget
-from services.ingest.commands import Row, command_id, read_commands
+from services.ingest.commands import Row, command_id, order_key, read_commands
 from services.ingest.limits import KIB, Limits, Rates
 from services.ingest.problems import Place, Problem
 from services.ingest.raw_log import Appended, Away
@@ -82,7 +82,7 @@ class Said:
     kind: RawKind
     content: bytes
     content_type: str
-    content_encoding: str
+    content_encoding: Literal["identity", "gzip"]
     standard: str | None = None
     consignment: str | None = None
     if_match: int | None = None
@@ -152,7 +152,7 @@ class Door:
         if not keep_unreadable and not read.events:
             raise Problem("invalid", "Nothing in this body can be taken.", errors=read.places())
         self._count_events(caller, len(read.verdicts))
-        appended = await self._append(meta, said)
+        appended = await self._append(meta, said, meta.sender)
         at = meta.received_at or appended.at
         return Accepted(self.sealer.seal(appended.position), at, read.said(), said_warnings(read.warnings))
 
@@ -168,7 +168,7 @@ class Door:
                 raise Problem("no-scope", problems[0]["text"], errors=problems)
             raise Problem("invalid", "Nothing in this body can be taken.", errors=problems)
         self._count_events(caller, len(rows))
-        appended = await self._append(meta, said)
+        appended = await self._append(meta, said, order_key(rows, meta.sender))
         verdicts = [row_verdict(row, appended.position, index) for index, row in enumerate(rows)]
         return Accepted(self.sealer.seal(appended.position), meta.received_at or appended.at, verdicts)
 
@@ -219,10 +219,14 @@ class Door:
                 raise Problem("invalid", f"Not all of these are records of {sender}; nothing was brought back.")
             # a record and its copies of earlier retries have the same meta once it says when they were first received; equal
             # bytes alone prove nothing: every cancellation's body is empty
-            found = {again(record): record.content for record in ours}
-            await self.log.append(sender.encode(), UNPARK, raw_headers(unparking(sender, recorded_by)))
-            for meta, content in found.items():
-                await self.log.append(sender.encode(), content, raw_headers(meta))
+            found = {again(record): (position, record.content) for position, record in zip(positions, ours, strict=True)}
+            end = raw_headers(unparking(sender, recorded_by))
+            unparked = {(await self.log.append(sender.encode(), UNPARK, end)).position.partition}
+            for partition in sorted({position.partition for position, _ in found.values()} - unparked):
+                await self.log.append(sender.encode(), UNPARK, end, partition)
+            # each into the partition where it stood: behind an unparking, and in order with what is asked of its consignment
+            for meta, (position, content) in found.items():
+                await self.log.append(sender.encode(), content, raw_headers(meta), position.partition)
             return len(found)
         except Away as error:
             raise self.away(error) from error
@@ -261,12 +265,12 @@ class Door:
     def _count_events(self, caller: Caller, count: int) -> None:
         self.rates.events(caller.sender.code, max(1, count), "backfill" in caller.scopes, self.clock.monotonic())
 
-    async def _append(self, meta: RawMessage, said: Said) -> Appended:
+    async def _append(self, meta: RawMessage, said: Said, key: str) -> Appended:
         headers = raw_headers(meta)
         if said.traceparent is not None:
             headers.append(("traceparent", said.traceparent.encode("ascii", "ignore")))
         try:
-            return await self.log.append(meta.sender.encode(), said.content, headers)
+            return await self.log.append(key.encode(), said.content, headers)
         except Away as error:
             raise self.away(error) from error
 

@@ -17,7 +17,8 @@ from services.ingest.readers.model import LIMITS, Limits, Unreadable
 # The closing quote is optional so that each match consumes what it scanned: linear even on unbalanced quotes.
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-_INTEGER_DIGITS = 19  # 2**63 has 19
+_INTEGER_DIGITS = 19  # 2**63 has 19: longer ones need not be parsed to be refused
+_INTEGERS = range(-(2**63), 2**63)
 
 
 class _Refused:
@@ -99,7 +100,7 @@ def _float(text: str) -> float | _Refused:
 
 
 def _integer(text: str) -> int | _Refused:
-    if len(text.lstrip("-")) > _INTEGER_DIGITS:
+    if len(text.lstrip("-")) > _INTEGER_DIGITS or int(text) not in _INTEGERS:
         return _Refused("bad_number", f"{text[:40]} is beyond 64 bits")
     return int(text)
 

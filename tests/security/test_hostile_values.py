@@ -1,0 +1,185 @@
+"""Odd, deep and swollen JSON at every address that takes some; numbers that no table could hold; letters that deceive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.consignment_command_v1 import QUANTITY_MOST
+from schemas.raw_message_v1 import RawMessage
+from schemas.shipment_event_v1 import Warning_
+from schemas.topics import CONSIGNMENT_COMMANDS, SHIPMENT_EVENTS
+from services.ingest.commands import read_commands
+from services.ingest.readers_stage import HEADROOM_BYTES
+from services.ingest.reading import read_message
+from services.runtime import wire
+from tests.unit.ingest.fakes import NOW, FakeRegisters, House
+from tests.unit.ingest.test_api import DECLARATION, OWN_EVENT, problem, signed
+
+RECEIPT = {"occurred_at": "2020-04-12T00:00:00Z", "lines": [{"line": 1, "good": 5}]}
+LINK = {"command": "link", "reference": {"kind": "booking", "value": "BK1"}}
+ADDRESSES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
+    "events": ("POST", "/v1/events", OWN_EVENT),
+    "messages": ("POST", "/v1/messages", OWN_EVENT),
+    "register": ("POST", "/v1/consignments", DECLARATION),
+    "amend": ("PUT", "/v1/consignments/LACDHS-0001", DECLARATION),
+    "cancel": ("DELETE", "/v1/consignments/LACDHS-0001", {"reason": "late"}),
+    "dock_receipt": ("POST", "/v1/consignments/LACDHS-0001/dock-receipt", RECEIPT),
+    "act": ("POST", "/v1/consignments/LACDHS-0001/actions", LINK),
+    "retry": ("POST", "/v1/senders/MAEU/retry", {"positions": []}),
+}
+ODD = {
+    "NaN": b'{"x": NaN, ',
+    "Infinity": b'{"x": [-Infinity], ',
+    "1e999": b'{"x": 1e999, ',
+    "an integer past 64 bits": b'{"x": 9223372036854775808, ',
+    "a huge integer": b'{"x": ' + b"9" * 5_000 + b", ",
+    "a key twice": b'{"x": 1, "x": 2, ',
+    "a key twice, once escaped": b'{"x": 1, "\\u0078": 2, ',
+    "NUL": b'{"x": "\\u0000", ',
+    "a raw control character": b'{"x": "\x01", ',
+    "a lone surrogate": b'{"x": "\\ud800", ',
+    "Latin-1": b'{"x": "\xe9", ',
+    "overlong UTF-8": b'{"x": "\xc0\xaf", ',
+    "33 levels": b'{"x": ' + b"[" * 33 + b"]" * 33 + b", ",
+    "100,000 levels": b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b", ",
+    "100,000 levels left open": b"[" * 100_000,
+    "100,000 objects": b'{"x":' * 100_000,
+    "a comment": b"{/* x */ ",
+    "a trailing comma": b'{"x": [1,], ',
+    "two values": b"{} {",
+}
+OWN_WORDS = {"bad_number", "duplicate_key", "bad_character", "not_json", "not_utf8", "too_deep"}
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    made = House(tmp_path)
+    made.add("MAEU", "ocean_carrier", "push")
+    yield made
+    await made.http.aclose()
+
+
+@pytest.fixture
+def key(house: House) -> dict[str, str]:
+    return house.add("OPS", "operator", "operator", "push", "register") | {"Content-Type": "application/json", "If-Match": "*"}
+
+
+async def ask(house: House, address: str, key: dict[str, str], body: bytes) -> httpx.Response:
+    method, path, _ = ADDRESSES[address]
+    return await house.http.request(method, path, content=body, headers=key)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_what_each_address_takes_is_taken(house: House, key: dict[str, str], address: str) -> None:
+    body = json.dumps(ADDRESSES[address][2]).encode()
+    assert (await ask(house, address, key, body)).status_code in (200, 202)
+    assert (await ask(house, address, key, b"\xef\xbb\xbf" + body)).status_code in (200, 202), "a byte order mark is no harm"
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_odd_json_is_refused_everywhere(house: House, key: dict[str, str], address: str) -> None:
+    sound = json.dumps(ADDRESSES[address][2]).encode()
+    for odd, start in ODD.items():
+        is_beginning = start.endswith((b", ", b"{", b"{/* x */ "))
+        house.clock.advance(1)  # within the sender's rate
+        response = await ask(house, address, key, start + sound[1:] if is_beginning else start)
+        if address == "messages":  # bytes of any standard are kept, and what is wrong is said
+            (verdict,) = response.json()["verdicts"]
+            assert verdict["outcome"] == "rejected"
+            errors = verdict["problems"]
+        else:
+            errors = problem(response, 422, "invalid")["errors"]
+            assert house.log.records == []
+        assert errors[0]["code"] in OWN_WORDS, f"{odd}: refused, but for another reason"
+
+
+async def test_the_same_holds_for_what_a_publisher_signs(house: House) -> None:
+    path, names = house.add_callback("MAEU", "s3cret")
+    for odd in ODD.values():
+        response = await house.http.post(path, content=odd, headers=names | signed(odd, "s3cret"))
+        assert response.status_code == 204
+        receipt = await house.http.get(
+            f"/v1/receipts/{response.headers['lovla-receipt']}", headers=house.add("OPS", "operator", "operator")
+        )
+        assert [verdict["outcome"] for verdict in receipt.json()["verdicts"]] == ["rejected"]
+
+
+NUMBERS: Mapping[str, Callable[[int], dict[str, Any]]] = {
+    "a quantity": lambda n: {"items": [{"line": 1, "category": "gown", "quantity": n}]},
+    "a line": lambda n: {"items": [{"line": n, "category": "gown", "quantity": 1}]},
+    "a packed quantity": lambda n: {
+        "items": [{"line": 1, "category": "gown", "quantity": 1}],
+        "packing": [{"line": 1, "unit": {"kind": "container", "value": "MRSU4371639"}, "quantity": n}],
+    },
+    "a tier": lambda n: {"items": [], "tier": n},
+    "hours": lambda n: {"items": [], "silent_after_h": n},
+}
+
+
+@pytest.mark.parametrize("what", NUMBERS)
+async def test_numbers_that_no_table_can_hold_are_refused(house: House, key: dict[str, str], what: str) -> None:
+    for number in (-1, 2**32 * 10_000, 2**63 - 1, 2**63, 2**64):
+        body = DECLARATION | NUMBERS[what](number)
+        problem(await house.http.post("/v1/consignments", json=body, headers=key), 422, "invalid")
+
+
+async def test_a_dock_cannot_count_what_no_table_can_hold(house: House, key: dict[str, str]) -> None:
+    for field in ("line", "good", "short", "damaged"):
+        body = RECEIPT | {"lines": [{"line": 1, "good": 5} | {field: QUANTITY_MOST + 1}]}
+        problem(await house.http.post(ADDRESSES["dock_receipt"][1], json=body, headers=key), 422, "invalid")
+
+
+WIDE = "\N{FACE WITH MEDICAL MASK}"  # four bytes of UTF-8, and a pair of escapes in JSON
+
+
+def test_the_largest_command_that_can_be_declared_fits_its_topic() -> None:
+    """So the door need not know that a topic refuses large records: what the contract allows is never too large."""
+    unit = {"kind": "container", "value": "M" * 64}
+    declaration = {
+        "consignment": "LACDHS-" + "1" * 60,
+        "items": [
+            {
+                "line": line,
+                "category": "hand_sanitizer",
+                "quantity": QUANTITY_MOST,
+                "unit": "pallet",
+                "description": WIDE * 128,
+                "lot": WIDE * 20,
+                "expires_on": "2020-04-11",
+            }
+            for line in range(9_501, 10_001)
+        ],
+        "packing": [{"line": 10_000, "unit": unit, "quantity": QUANTITY_MOST}] * 1_000,
+        "references": [{"kind": "purchase_order", "value": "P" * 64}] * 64,
+        "note": WIDE * 500,
+    }
+    content = json.dumps([declaration]).encode()
+    meta = RawMessage(kind="registration", sender="LACDHS", scopes=("register",), sha256="ab" * 32, recorded_by=WIDE * 128)
+    (row,) = read_commands(meta, content, NOW)
+    assert row.command is not None, row.problems
+    assert len(wire.dump(row.command)) <= CONSIGNMENT_COMMANDS.max_message_bytes - HEADROOM_BYTES
+
+
+def test_the_largest_event_that_can_be_stated_fits_its_topic() -> None:
+    place = {"name": WIDE * 128, "role": WIDE * 128}
+    event = OWN_EVENT | {
+        "id": WIDE * 128,
+        "code": WIDE * 128,
+        "reason": WIDE * 500,
+        "place": place,
+        "origin": place,
+        "destination": place,
+        "transport": dict.fromkeys(("vessel", "voyage", "flight", "vehicle", "next_carrier"), WIDE * 128),
+        "references": [{"kind": "container", "value": f"MRSU43716{n:02}"} for n in range(32)],
+    }
+    meta = RawMessage(kind="message", sender="MAEU", sha256="ab" * 32, standard="lovla.1", recorded_by=WIDE * 128)
+    (stated,) = read_message(meta, json.dumps(event).encode(), NOW, FakeRegisters().known()).events
+    warning = Warning_(code="c" * 64, where=WIDE * 128, text=WIDE * 500)
+    most = wire.dump(stated.model_copy(update={"warnings": (warning,) * 64}))
+    assert len(most) <= SHIPMENT_EVENTS.max_message_bytes - HEADROOM_BYTES
