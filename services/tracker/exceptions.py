@@ -7,13 +7,17 @@ up to T, the pipeline's own time; one that falls into an outage of ours, or into
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cached_property, lru_cache
+from operator import attrgetter
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
 
 from services.tracker.clock import NEVER
 from services.tracker.journeys import DOCK, IMPLYING, ORDER, Derived, Told, origin_carriage, precedence, same_carriage
-from services.tracker.linking import Counted, Declared
+from services.tracker.linking import Counted, Declared, by_time
 from services.tracker.records import ExceptionState, Outage
 from services.tracker.registers import Registers
 
@@ -32,14 +36,14 @@ SILENT_H: Mapping[tuple[str, str], float] = {
     ("air", "on_the_road"): 4,
 }
 CONFLICT = timedelta(hours=12)
+_TOLERANCE = {group: timedelta(hours=h) for group, h in TOLERANCE_H.items()}
 MAJOR, CRITICAL = 4.0, 12.0  # times the tolerance
 _STEPS = ("minor", "major", "critical")
 _OUTLIVES_DELIVERY = frozenset({"short", "conflict"})
 _ROAD = frozenset({"gate_out", "arrived_consignee", "delivered"})
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, gc=False):
     """An exception as the function of sets gives it; `end` None: it is open."""
 
     key: str
@@ -107,27 +111,32 @@ class Timeline:
         return min(self.upcoming, default=None)
 
 
-@dataclass(frozen=True)
+_LATER: Mapping[str, tuple[str, ...]] = {
+    milestone: tuple(other for other in ORDER if other in IMPLYING and ORDER[other] > ORDER[milestone]) for milestone in ORDER
+}
+"""Milestone -> those that imply it."""
+
+
 class Case:
-    """What every finder looks at."""
+    """What every finder looks at. What several of them need is worked out once."""
 
-    own: Declared
-    derived: Derived
-    counted: Sequence[Counted]
-    registers: Registers
-    time: Timeline
-    ends: datetime | None
-    """Delivery or cancellation: nothing but `short` and `conflict` outlives it."""
-
-    @property
-    def mode(self) -> str:
-        return "air" if self.own.registration.declaration.route.mode == "air" else "sea"
+    def __init__(
+        self, own: Declared, derived: Derived, counted: Sequence[Counted], registers: Registers, time: Timeline
+    ) -> None:
+        self.own, self.derived, self.counted, self.registers, self.time = own, derived, counted, registers, time
+        self.actuals = {m: state.actual for (m, leg), state in derived.milestones.items() if state.actual and not leg}
+        cancelled = own.registration.cancelled_at
+        self.ends = min((at for at in (self.actuals.get("delivered"), cancelled) if at), default=None)
+        """Delivery or cancellation: nothing but `short` and `conflict` outlives it."""
+        self.mode = "air" if own.registration.declaration.route.mode == "air" else "sea"
+        self._expectations: dict[str, list[_Expectation]] = {}
 
     def tolerance(self, milestone: str) -> timedelta:
         group = "road" if milestone in _ROAD else "customs" if milestone == "customs_released" else self.mode
-        hours = self.own.registration.declaration.tolerance_h.get(group, TOLERANCE_H[group])
-        return timedelta(hours=hours)
+        hours = self.own.registration.declaration.tolerance_h.get(group)
+        return _TOLERANCE[group] if hours is None else timedelta(hours=hours)
 
+    @cached_property
     def planned(self) -> list[tuple[str, datetime]]:
         """Watched milestones and their declared plans, in the order of a journey."""
         declaration = self.own.registration.declaration
@@ -138,13 +147,26 @@ class Case:
 
     def reached(self, milestone: str) -> datetime | None:
         """When the milestone was reached: its actual; where nobody told, the first later one's."""
-        own = self.derived.actual(milestone)
-        return own if own is not None else self.passed(milestone)
+        return self.actuals.get(milestone) or self.passed(milestone)
 
     def passed(self, milestone: str) -> datetime | None:
         """When the first later milestone was reached."""
-        later = [at for other in IMPLYING if ORDER[other] > ORDER[milestone] and (at := self.derived.actual(other)) is not None]
-        return min(later, default=None)
+        actuals = self.actuals
+        return min([actuals[other] for other in _LATER[milestone] if other in actuals], default=None)
+
+    def expectations(self, milestone: str) -> list[_Expectation]:
+        found = self._expectations.get(milestone)
+        if found is None:
+            found = self._expectations[milestone] = estimates_over_time(self._estimates.get(milestone, ()))
+        return found
+
+    @cached_property
+    def _estimates(self) -> dict[str, list[Told]]:
+        words: dict[str, list[Told]] = {}
+        for word in self.derived.told:
+            if word.classifier == "estimated" and not word.leg:
+                words.setdefault(word.milestone, []).append(word)
+        return words
 
     def severity(self, reference: datetime, unit: timedelta, until: datetime | None) -> str:
         """By the time since `reference` in units of the tolerance: grows as T passes the steps."""
@@ -170,13 +192,19 @@ class Case:
 
     def when(self, moment: datetime) -> str:
         """A time as the hospital's clock shows it."""
-        facility = self.own.registration.declaration.route.place_of_delivery
-        zone = self.registers.zone(facility)
+        return _shown(moment, self._zone)
+
+    @cached_property
+    def _zone(self) -> tzinfo:
         try:
-            local = moment.astimezone(ZoneInfo(zone))
+            return ZoneInfo(self.registers.zone(self.own.registration.declaration.route.place_of_delivery))
         except (ZoneInfoNotFoundError, ValueError):
-            local = moment.astimezone(UTC)
-        return local.strftime("%d %b %H:%M %Z")
+            return UTC
+
+
+@lru_cache(maxsize=50_000)  # the same plans and times are shown at every touch of a journey
+def _shown(moment: datetime, zone: tzinfo) -> str:
+    return moment.astimezone(zone).strftime("%d %b %H:%M %Z")
 
 
 _DONE = {
@@ -221,20 +249,21 @@ def find(
     outages: Sequence[Outage],
 ) -> tuple[tuple[Found, ...], datetime | None]:
     """All exceptions of a consignment at T = `now`, and the next moment at which T alone can change the answer."""
-    time = Timeline(now, outages)
-    ends = min((at for at in (derived.actual("delivered"), own.registration.cancelled_at) if at), default=None)
-    case = Case(own, derived, counted, registers, time, ends)
+    case = Case(own, derived, counted, registers, Timeline(now, outages))
     found: list[Found] = []
     for finder in FINDERS:
         for one in finder(case):
-            bounded = _within_life(one, ends)
+            bounded = _within_life(one, case.ends)
             if bounded is not None:
-                found.append(replace(bounded, start=bounded.start.astimezone(UTC), end=_utc(bounded.end)))
-    return tuple(sorted(found, key=lambda one: one.key)), time.next_deadline()
+                found.append(_in_utc(bounded))
+    return tuple(sorted(found, key=attrgetter("key"))), case.time.next_deadline()
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.astimezone(UTC) if moment else None
+def _in_utc(found: Found) -> Found:
+    start, end = found.start, found.end
+    if start.tzinfo is UTC and (end is None or end.tzinfo is UTC):
+        return found
+    return msgspec.structs.replace(found, start=start.astimezone(UTC), end=end.astimezone(UTC) if end else None)
 
 
 def _within_life(found: Found, ends: datetime | None) -> Found | None:
@@ -242,11 +271,12 @@ def _within_life(found: Found, ends: datetime | None) -> Found | None:
         return found
     if found.start >= ends:
         return None
-    return replace(found, end=min(found.end, ends) if found.end else ends)
+    if found.end is not None and found.end <= ends:
+        return found
+    return msgspec.structs.replace(found, end=ends)
 
 
-@dataclass(frozen=True, slots=True)
-class _Expectation:
+class _Expectation(msgspec.Struct, frozen=True, gc=False):
     """What was expected of a milestone from `since` on (None: from the beginning), by whose estimate."""
 
     since: datetime | None
@@ -254,38 +284,35 @@ class _Expectation:
     word: Told | None
 
 
-def estimates_over_time(case: Case, milestone: str) -> list[_Expectation]:
-    """The consignment-level estimate as it was known over time.
+def estimates_over_time(words: Iterable[Told]) -> list[_Expectation]:
+    """The consignment-level estimate of a milestone as it was known over time, from the words of its estimates.
 
     In order of receipt; of one unit the newest said counts; of several units the latest. A word about the whole consignment
     replaces the older ones about its units.
     """
-    words = [
-        word for word in case.derived.told if word.milestone == milestone and word.classifier == "estimated" and not word.leg
-    ]
     in_effect: dict[str, Told] = {}
     found: list[_Expectation] = []
-    for word in sorted(words, key=lambda w: (w.received_at, w.asserted_at, w.event_id)):
+    for word in sorted(words, key=attrgetter("received_at", "asserted_at", "event_id")):
         older = in_effect.get(word.unit)
         if older is not None and (older.asserted_at, older.event_id) > (word.asserted_at, word.event_id):
             continue
         if not word.unit:
             in_effect = {unit: kept for unit, kept in in_effect.items() if kept.asserted_at > word.asserted_at}
         in_effect[word.unit] = word
-        latest = max(in_effect.values(), key=lambda w: (w.occurred_at, w.event_id))
+        latest = word if len(in_effect) == 1 else max(in_effect.values(), key=by_time)
         found.append(_Expectation(word.received_at, latest.occurred_at, latest))
     return found
 
 
 def overdue(case: Case) -> Iterator[Found]:
     """Planned, expected by now, and nobody says that it happened."""
-    for milestone, plan in case.planned():
+    for milestone, plan in case.planned:
         tolerance = case.tolerance(milestone)
         reached = case.reached(milestone)
         course = [_Expectation(None, plan, None)]
         course += [
             _Expectation(e.since, max(plan, e.value), e.word)
-            for e in estimates_over_time(case, milestone)
+            for e in case.expectations(milestone)
             if reached is None or (e.since is not None and e.since < reached)
         ]
         episode: tuple[datetime, datetime | None, _Expectation] | None = None
@@ -324,12 +351,12 @@ def overdue(case: Case) -> Iterator[Found]:
 
 def will_be_late(case: Case) -> Iterator[Found]:
     """The newest estimate is past the plan by more than the tolerance."""
-    for milestone, plan in case.planned():
+    for milestone, plan in case.planned:
         tolerance = case.tolerance(milestone)
         reached = case.reached(milestone)
         run: list[_Expectation] = []
         end: datetime | None = None
-        for expectation in estimates_over_time(case, milestone):
+        for expectation in case.expectations(milestone):
             assert expectation.since is not None
             if reached is not None and expectation.since >= reached:
                 break
@@ -365,8 +392,8 @@ def will_be_late(case: Case) -> Iterator[Found]:
 
 def late(case: Case) -> Iterator[Found]:
     """Reached, but past the plan by more than the tolerance; over once the next milestone is reached."""
-    for milestone, plan in case.planned():
-        actual = case.derived.actual(milestone)
+    for milestone, plan in case.planned:
+        actual = case.actuals.get(milestone)
         tolerance = case.tolerance(milestone)
         if actual is None or actual <= plan + tolerance:
             continue
@@ -377,7 +404,7 @@ def late(case: Case) -> Iterator[Found]:
         start = plan + tolerance
         if end is not None and end <= start:
             continue
-        last = max(words, key=lambda word: (word.occurred_at, word.event_id))
+        last = max(words, key=by_time)
         yield Found(
             key=f"late:{milestone}",
             kind="late",
@@ -416,7 +443,7 @@ def dwell(case: Case) -> Iterator[Found]:
         bases = [word for m in ("discharged", "available") if (word := derived.unit_actual(m, unit)) is not None]
         if not bases:
             continue
-        base = min(bases, key=lambda word: (word.occurred_at, word.event_id))
+        base = min(bases, key=by_time)
         outs = [word.occurred_at for m in _ROAD if (word := derived.unit_actual(m, unit)) is not None]
         if not derived.units:
             outs += [at for m in _ROAD if (at := derived.actual(m)) is not None]
@@ -451,6 +478,7 @@ def dwell(case: Case) -> Iterator[Found]:
 
 
 _PHASES = ("before", "under_way", "at_port", "on_the_road", "over")
+_NEVER_SILENT = frozenset({"before", "over"})
 _PHASE_OF = {
     **dict.fromkeys(("departed", "transship_arrived", "transship_departed"), 1),
     **dict.fromkeys(("arrived", "discharged", "available"), 2),
@@ -464,16 +492,15 @@ def silent(case: Case) -> Iterator[Found]:
     derived = case.derived
     override = case.own.registration.declaration.silent_after_h
     phases: dict[str, int] = dict.fromkeys(derived.units or ("",), 0)
-    heard = sorted(
-        [(event.received_at, event.event_id) for event in derived.news]
-        + [(event.first_received_at, "") for event in derived.news if event.first_received_at]
-        + [(r.received_at, r.command_id) for r in case.own.registration.receipts]
-    )
+    heard = [(event.received_at, event.event_id) for event in derived.news]
+    heard += [(event.first_received_at, "") for event in derived.news if event.first_received_at]
+    heard += [(receipt.received_at, receipt.command_id) for receipt in case.own.registration.receipts]
+    heard.sort()
     moves: dict[str, list[Told]] = {}
     for word in derived.told:
         if word.classifier == "actual" and word.milestone in _PHASE_OF:
             moves.setdefault(word.event_id, []).append(word)
-    complete_parts = _parts_complete(case)
+    complete_parts = _parts_complete(case) if derived.total_pieces else {}
     found: tuple[datetime, datetime | None, datetime, str, str] | None = None
     last_leg: Told | None = None
     for n, (at, event_id) in enumerate(heard):
@@ -490,6 +517,8 @@ def silent(case: Case) -> Iterator[Found]:
                 if unit in phases:
                     phases[unit] = max(phases[unit], phase)
         phase_name = _PHASES[min(phases.values())]
+        if phase_name in _NEVER_SILENT:
+            continue
         if phase_name == "under_way" and last_leg is not None and last_leg.milestone == "transship_arrived":
             phase_name = "at_port"  # it stands at the transshipment port
         limit_h = SILENT_H.get((case.mode, phase_name))
@@ -543,6 +572,8 @@ def _parts_complete(case: Case) -> dict[tuple[str, str], str]:
 
 def on_hold(case: Case) -> Iterator[Found]:
     """A hold is placed and not released."""
+    if not case.derived.holds:
+        return
     by_kind: dict[str, list[tuple[datetime, datetime | None, str, str, str]]] = {}
     known_at = {event.event_id: event.received_at for event in case.derived.news}
     for hold in case.derived.holds:
@@ -575,7 +606,7 @@ def on_hold(case: Case) -> Iterator[Found]:
 def rolled(case: Case) -> Iterator[Found]:
     """Booked on one sailing or flight, and the newest word names another."""
     registration = case.own.registration
-    left = _deciding(case, "departed") if case.derived.actual("departed") else []
+    left = _deciding(case, "departed") if "departed" in case.actuals else []
     left_known = max((word.received_at for word in left), default=None)
     statements = [
         (event, named)
@@ -698,6 +729,8 @@ def conflict(case: Case) -> Iterator[Found]:
             said[word.sender] = word
     disputes: dict[str, list[tuple[datetime, datetime | None, Told, Told]]] = {}
     for slot, said in by_slot.items():
+        if len(said) < 2:
+            continue
         words = sorted(said.values(), key=lambda word: word.sender)
         pairs = [
             (max(one.received_at, other.received_at), one, other)
