@@ -34,10 +34,12 @@ STEPS: Final = (
     ("gate_out", 432, PORT, "EQUIPMENT", "GTOT", "Z8"),
 )
 EVENTS_A_JOURNEY: Final = UNITS * len(STEPS)
+EVENTS_A_BATCH: Final = 100
 SPAN: Final = timedelta(hours=STEPS[-1][1])
 
-Form = Literal["dcsa", "x12", "lovla"]
-FORMS: tuple[Form, ...] = ("dcsa", "x12", "lovla")
+Single = Literal["dcsa", "x12", "lovla"]
+Form = Single | Literal["batch", "mixed"]
+FORMS: tuple[Single, ...] = ("dcsa", "x12", "lovla")
 
 SENDERS: tuple[Sender, ...] = (
     *(Sender(code=code, kind="ocean_carrier", name=code, scac=code) for code in CARRIERS),
@@ -189,14 +191,14 @@ def as_lovla(told: Telling) -> dict[str, object]:
     }
 
 
-def body(form: Form, told: Telling) -> tuple[bytes, str]:
+def body(form: Single, told: Telling) -> tuple[bytes, str]:
     """One statement as a request: its bytes and content type."""
     if form == "x12":
         return as_x12(told), "application/edi-x12"
     return (as_dcsa(told) if form == "dcsa" else json.dumps(as_lovla(told)).encode()), "application/json"
 
 
-def raw_message(form: Form, told: Telling) -> Raw:
+def raw_message(form: Single, told: Telling) -> Raw:
     """One statement as a raw record of its own."""
     content, content_type = body(form, told)
     return raw("message", told.sender, content, content_type, 1)
@@ -207,6 +209,23 @@ def raw_batch(told: Iterable[Telling]) -> Raw:
     several = list(told)
     content = json.dumps([as_lovla(one) for one in several], separators=(",", ":")).encode()
     return raw("message", several[0].sender, content, "application/json", len(several), "lovla.1")
+
+
+def raws(form: Form, told: Iterable[Telling]) -> Iterator[Raw]:
+    """Statements as raw records of one form, or a quarter of the journeys in each of the four (`mixed`)."""
+    waiting: dict[str, list[Telling]] = {}
+    for one in told:
+        wanted: str = form if form != "mixed" else (*FORMS, "batch")[one.number // len(CARRIERS) % 4]
+        single = next((known for known in FORMS if known == wanted), None)
+        if single is not None:
+            yield raw_message(single, one)
+            continue
+        several = waiting.setdefault(one.sender, [])
+        several.append(one)
+        if len(several) == EVENTS_A_BATCH:
+            yield raw_batch(several)
+            several.clear()
+    yield from (raw_batch(several) for several in waiting.values() if several)
 
 
 def raw_registrations(numbers: Iterable[int], base: datetime) -> Raw:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from benchmarks import readers
+from benchmarks import pipeline, readers
 from benchmarks.bench import Bench
 from benchmarks.harness import Result
 
@@ -20,5 +20,7 @@ class Measurement:
 
 
 MEASUREMENTS: Mapping[str, Measurement] = {
+    "tracker": Measurement("Tracker: events to journeys, exactly once", 4, pipeline.measure_tracker),
     "readers": Measurement("Readers: raw.messages to shipment.events, exactly once", 4, readers.measure),
+    "pipeline": Measurement("End to end: raw.messages to journeys", 2, pipeline.measure_pipeline),
 }

@@ -11,14 +11,13 @@ from itertools import islice
 from benchmarks import load
 from benchmarks.bench import Bench
 from benchmarks.harness import Meter, NotEqual, Result, interleaved
-from benchmarks.load import EVENTS_A_JOURNEY, FORMS, Raw
+from benchmarks.load import EVENTS_A_BATCH, EVENTS_A_JOURNEY, FORMS, Form, Raw
 from benchmarks.servers import Servers, now
 from benchmarks.timeline import rate
 from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, RAW_MESSAGES, SHIPMENT_EVENTS
 from services.ingest.records import READERS_GROUP
 
 GOAL_EVENTS_S = 20_000
-BATCH = 100
 OUTPUTS = (SHIPMENT_EVENTS.name, CONSIGNMENT_COMMANDS.name, DEAD_LETTERS.name)
 
 
@@ -43,7 +42,7 @@ def measure(bench: Bench) -> Result:
         "dcsa": "DCSA 2.2, one event a message",
         "x12": "X12 315, one event a message",
         "lovla": "lovla.1, one event a message",
-        "batch": f"lovla.1, {BATCH} events a message",
+        "batch": f"lovla.1, {EVENTS_A_BATCH} events a message",
         "mixed": "all four, a quarter of the events each",
     }
     for name, runs in found.items():
@@ -57,10 +56,10 @@ def measure(bench: Bench) -> Result:
     return result
 
 
-def _run(servers: Servers, form: str, events: int) -> Run:
+def _run(servers: Servers, form: Form, events: int) -> Run:
     servers.renew([RAW_MESSAGES.name, *OUTPUTS], [READERS_GROUP])
     servers.timed(OUTPUTS)
-    servers.fill(RAW_MESSAGES.name, _raws(form, events))
+    servers.fill((RAW_MESSAGES.name, record) for record in _raws(form, events))
     with servers.service("readers", ready=False), Meter(servers.pids) as meter:
         servers.quiet([SHIPMENT_EVENTS.name], for_s=2.0, within_s=60 + events / 500)
         while not servers.caught_up(READERS_GROUP, RAW_MESSAGES.name):
@@ -75,37 +74,6 @@ def _run(servers: Servers, form: str, events: int) -> Run:
     return Run(measured.per_s, cpu)
 
 
-def _raws(form: str, events: int) -> Iterator[Raw]:
+def _raws(form: Form, events: int) -> Iterator[Raw]:
     journeys = -(-events // EVENTS_A_JOURNEY)
-    told = list(islice(load.tellings(range(journeys), load.recent_base(now())), events))
-    if form == "batch":
-        yield from _batches(told)
-    elif form == "mixed":
-        quarter = len(told) // 4
-        parts = [iter(_singles(name, told[n * quarter : (n + 1) * quarter])) for n, name in enumerate(FORMS)]
-        batches = iter(list(_batches(told[3 * quarter :])))
-        for several in zip(*parts, strict=True):
-            yield from several
-            yield from islice(batches, 0 if _pause(several) else 1)
-        yield from batches
-    else:
-        yield from _singles(form, told)
-
-
-def _pause(several: tuple[Raw, ...]) -> bool:
-    """A batch comes once after so many single messages as it has events."""
-    return hash(several[0].value) % BATCH != 0
-
-
-def _singles(form: str, told: list[load.Telling]) -> Iterator[Raw]:
-    known = next(name for name in FORMS if name == form)
-    return (load.raw_message(known, one) for one in told)
-
-
-def _batches(told: list[load.Telling]) -> Iterator[Raw]:
-    by_sender: dict[str, list[load.Telling]] = {}
-    for one in told:
-        by_sender.setdefault(one.sender, []).append(one)
-    for several in by_sender.values():
-        for n in range(0, len(several), BATCH):
-            yield load.raw_batch(several[n : n + BATCH])
+    return load.raws(form, islice(load.tellings(range(journeys), load.recent_base(now())), events))

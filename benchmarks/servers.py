@@ -174,9 +174,11 @@ class Servers:
     def _forgotten(self, group: str) -> bool:
         """Deletes a group; false while it cannot be (it still has a member, or its coordinator is just starting)."""
         try:
-            self._admin.delete_consumer_groups([group])[group].result(30)
+            self._admin.delete_consumer_groups([group], request_timeout=5)[group].result(6)
         except KafkaException as error:
             return bool(error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)
+        except TimeoutError:
+            return False
         return True
 
     def delete(self, names: Iterable[str]) -> None:
@@ -203,24 +205,25 @@ class Servers:
         for future in self._admin.incremental_alter_configs(wanted).values():
             future.result(30)
 
-    def fill(self, topic: str, records: Iterable[Raw]) -> int:
-        """Writes records; how many there were."""
+    def fill(self, records: Iterable[tuple[str, Raw]]) -> None:
+        """Writes (topic, record) in this order; returns when the broker has all."""
         producer = kafka.producer(self.settings, "bench")
-        count = 0
-        for record in records:
+        for count, (topic, record) in enumerate(records):
             place = -1 if record.partition is None else record.partition
             while True:
                 try:
-                    producer.produce(topic, record.value, record.key, place, headers=list(record.headers) or None)
+                    producer.produce(topic, record.value, record.key, place, headers=list(record.headers))
                     break
                 except BufferError:
                     producer.poll(0.1)
-            count += 1
             if count % 1_000 == 0:
                 producer.poll(0)
         if left := producer.flush(120):
-            raise TimeoutError(f"{left} records for {topic} were not taken within 120 s")
-        return count
+            raise TimeoutError(f"{left} records were not taken within 120 s")
+
+    def forget(self, name: str) -> None:
+        """Removes what a service keeps in the state folder."""
+        shutil.rmtree(self.state_dir / name, ignore_errors=True)
 
     def ends(self, topic: str) -> dict[int, int]:
         """The high watermarks."""
@@ -280,7 +283,7 @@ class Servers:
             consumer.close()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Told:
     """A service's part with more in its environment."""
 
