@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from benchmarks import pipeline, readers
+from benchmarks import pipeline, readers, sink
 from benchmarks.bench import Bench
 from benchmarks.harness import Result
+from benchmarks.peers import compare
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +24,6 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "tracker": Measurement("Tracker: events to journeys, exactly once", 4, pipeline.measure_tracker),
     "readers": Measurement("Readers: raw.messages to shipment.events, exactly once", 4, readers.measure),
     "pipeline": Measurement("End to end: raw.messages to journeys", 2, pipeline.measure_pipeline),
+    "peers": Measurement("Our loop and its peers on one fold", 6, compare.measure),
+    "sink": Measurement("Sink: topics to ClickHouse", 2, sink.measure),
 }

@@ -182,14 +182,14 @@ class Servers:
         return True
 
     def delete(self, names: Iterable[str]) -> None:
-        for future in self._admin.delete_topics(list(names), operation_timeout=30).values():
+        gone = set(names)
+        for future in self._admin.delete_topics(sorted(gone), operation_timeout=30).values() if gone else ():
             try:
                 future.result(60)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                     raise
-        gone = set(names)
-        until(lambda: not gone & self._admin.list_topics(timeout=10).topics.keys(), "topics deleted", 60)
+        until(lambda: not gone & set(self.topics()), "topics deleted", 60)
 
     def timed(self, names: Iterable[str]) -> None:
         """The broker notes when it had each record of these topics."""
@@ -224,6 +224,10 @@ class Servers:
     def forget(self, name: str) -> None:
         """Removes what a service keeps in the state folder."""
         shutil.rmtree(self.state_dir / name, ignore_errors=True)
+
+    def topics(self) -> list[str]:
+        """All that the broker has."""
+        return sorted(self._admin.list_topics(timeout=10).topics)
 
     def ends(self, topic: str) -> dict[int, int]:
         """The high watermarks."""
