@@ -1,0 +1,93 @@
+"""`python -m tests.faults`: the campaign of faults; `python -m tests.faults soak`: the demo live, with random kills."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from deploy.local.errors import StackError
+from tests.faults.campaign import Report, campaign
+from tests.faults.scenarios import SCENARIOS, Pace
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+DEFAULT = Pace()
+NAMES = ", ".join(scenario.name for scenario in SCENARIOS)
+
+
+@app.callback(invoke_without_command=True)
+def run(
+    context: typer.Context,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same load, kills and moments.")] = 1,
+    events: Annotated[int, typer.Option(min=100, help="Pushed at least.")] = 200_000,
+    kills: Annotated[int, typer.Option(min=0)] = 50,
+    rate: Annotated[float, typer.Option(min=1, help="Events a second, mostly.")] = DEFAULT.rate,
+    flood: Annotated[float, typer.Option(min=1, help="Events a second during an outage and after it.")] = DEFAULT.flood,
+    away: Annotated[float, typer.Option(min=1, help="Seconds that Kafka and ClickHouse stay away.")] = DEFAULT.away_s,
+    only: Annotated[str, typer.Option(help=f"Scenarios with commas, of: {NAMES}.")] = "",
+    keep: Annotated[Path | None, typer.Option(help="State folder that stays; otherwise one that is removed.")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Faults with real processes, and what must hold afterwards. Exit code 1 if anything does not. About 40 minutes."""
+    if context.invoked_subcommand is not None:
+        return
+    wanted = {name.strip() for name in only.split(",") if name.strip()}
+    if unknown := wanted - {scenario.name for scenario in SCENARIOS}:
+        typer.echo(f"--only {', '.join(sorted(unknown))}: there is no such scenario; there are {NAMES}", err=True)
+        raise typer.Exit(1)
+    scenarios = [scenario for scenario in SCENARIOS if not wanted or scenario.name in wanted]
+    pace = replace(DEFAULT, events=events, kills=kills, rate=rate, flood=flood, away_s=away)
+    folder = keep or Path(tempfile.mkdtemp(prefix="lovla-faults-"))
+    console = Console(stderr=True, highlight=False)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            bar = progress.add_task("")
+
+            def note(what: str, text: str) -> None:
+                progress.update(bar, description=f"{what}: {text}")
+                if not console.is_terminal or " after " in text:
+                    console.print(f"{progress.tasks[0].elapsed or 0:7.1f} s  {what:>16}  {text}", markup=False, soft_wrap=True)
+
+            report = campaign(folder, scenarios, pace, seed, note)
+    except StackError as error:
+        typer.echo(f"faults: {error}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    if as_json:
+        sys.stdout.write(report.as_json() + "\n")
+    else:
+        tell(report)
+    if not report.good:
+        raise typer.Exit(1)
+
+
+def tell(report: Report) -> None:
+    """Two tables: what was done to it, and what was found."""
+    console = Console()
+    out = console if console.is_terminal else Console(width=200)
+    did = Table("scenario", "what was done", "must hold", "s", "seen", "", title=f"Faults (seed {report.seed})")
+    for one in report.outcomes:
+        mark = "[yellow]skipped[/]" if one.skipped else "[green]ok[/]" if one.good else "[red]wrong[/]"
+        did.add_row(one.name, one.does, one.must, f"{one.seconds:.0f}", one.seen, mark)
+    out.print(did)
+    found = Table("afterwards", "found", "", title=f"{report.events:,} events, {report.seconds:.0f} s")
+    for verdict in report.verdicts:
+        found.add_row(verdict.name, verdict.found, "[green]ok[/]" if verdict.good else "[red]wrong[/]")
+    out.print(found)
+    for words in report.ended:
+        out.print(f"ended by itself and was started again: {words}", markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    app()
