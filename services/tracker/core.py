@@ -672,15 +672,16 @@ class Tracker:
                 party=code,
                 sentence=f"{code} has sent nothing since {last:%d %b %H:%M} UTC; {spoken(limit)} is its limit.",
             )
-            if old is None or old.status != "open" or old.start != state.start:
+            if old is not None and old.status == "open" and old.start != state.start:
+                told.append(_over(old, last))  # heard between two silences, and nobody looked in between
+                old = None
+            if old is None or old.status != "open":
                 told.append(("exception_opened", state))
             elif old.severity != state.severity:
                 told.append(("exception_changed", state))
         elif old is not None and old.status == "open":
-            # heard again after the silence, or (an older event came late) it was never silent
-            over = last > old.start
-            state = msgspec.structs.replace(old, status="ended" if over else "withdrawn", end=last if over else None)
-            told.append(("exception_ended" if over else "exception_withdrawn", state))
+            told.append(_over(old, last))
+            state = told[0][1]
         version = max((before.version if before else 0) + 1, _milliseconds(now))
         cause = self._cause(set(), now, batch.time.load_end)
         feed = Feed(
@@ -720,6 +721,13 @@ def _tell_judgements(changes: ChangeList, judged: Sequence[tuple[Command, Judgem
             reason=judgement.reason,
             text=judgement.text,
         )
+
+
+def _over(silence: ExceptionState, heard: datetime) -> tuple[str, ExceptionState]:
+    """How a feed's silence is over: it was heard again, or (an older event came late) it never was silent."""
+    if heard > silence.start:
+        return "exception_ended", msgspec.structs.replace(silence, status="ended", end=heard)
+    return "exception_withdrawn", msgspec.structs.replace(silence, status="withdrawn")
 
 
 def _feed_same(before: Feed, after: Feed) -> bool:
