@@ -20,7 +20,7 @@ from services.runtime.clickhouse import ClickHouseError
 from services.runtime.kafka import TopicMissing
 from services.runtime.runbooks import Runbook, page
 from services.runtime.settings import Settings, SettingsError
-from services.sink import migrate
+from services.sink import migrate, rebuild_cli
 from services.sink.ledger import AuditFailed
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
     verbs.command("apply")(apply)
     app.add_typer(verbs, name="migrate")
     app.command("audit")(audit)
+    rebuild_cli.register(app)
 
 
 def status(as_json: Json = False) -> None:

@@ -23,7 +23,7 @@ views of the table are filled again for these offsets, because a repeat that Cli
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -146,8 +146,14 @@ class LogSink:
         topics: Sequence[str] = tuple(LOG_TABLES),
         failpoint: Failpoint = no_failpoint,
         clients: kafka.Clients = kafka.LIBRDKAFKA,
+        group: str = GROUP,
+        until: Mapping[tuple[str, int], int] | None = None,
     ) -> None:
+        """`until`: go no further than these offsets of these (topic, partition), all of `topics`, then return (a rebuild)."""
         self._clients = clients
+        self._group = group
+        self._until = until
+        self.reached: dict[tuple[str, int], int] = {}
         self._settings = settings
         self._clickhouse = clickhouse
         self._clock = clock
@@ -155,7 +161,7 @@ class LogSink:
         self._fail = failpoint
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._stop = threading.Event()
-        self._patience = Patience(GROUP, clock)
+        self._patience = Patience(group, clock)
 
     def healthy(self) -> str | None:
         """None, or what has been wrong for over a minute."""
@@ -166,6 +172,7 @@ class LogSink:
         while not stop.is_set():
             try:
                 self._session()
+                return  # asked to stop, or all of `until` is done
             except Stopping:
                 return
             except (Fenced, KafkaException) as error:
@@ -179,7 +186,7 @@ class LogSink:
         self._partitions.clear()
         topic_ids = self._clients.topic_ids(self._settings, self._topics)
         consumer = self._clients.consumer(
-            kafka.consumer_config(self._settings, "lovla-sink-logs", GROUP)
+            kafka.consumer_config(self._settings, "lovla-sink-logs", self._group)
             | kafka.group_config(self._settings)
             | {"enable.partition.eof": True}
         )
@@ -219,7 +226,7 @@ class LogSink:
         consumer.subscribe(self._topics, on_assign=assigned, on_revoke=revoked, on_lost=lost)
         measured = 0.0
         try:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and not self._complete():
                 self._take(consumer.consume(READ_AT_ONCE, POLL_S))
                 self._recover(consumer)
                 now = self._clock.monotonic()
@@ -257,9 +264,26 @@ class LogSink:
             if held is None:
                 continue  # revoked while it was on its way
             record = to_record(message, with_headers=topic == RAW_MESSAGES.name)
+            if self._until is not None and record.offset >= self._until[record.topic, record.partition]:
+                held.end_seen = True
+                continue
             state = closed_journey(record) if held.table.table == "journey_changes" else None
             held.end_seen, held.next_offset = False, record.offset + 1
             held.add(Waiting(record.offset, record.timestamp_ms, len(record.value or b""), held.table.row(record), state), now)
+
+    def _complete(self) -> bool:
+        """All that `until` names is in ClickHouse and committed."""
+        if self._until is None:
+            return False
+        ours = [(self._partitions.get(position), until) for position, until in self._until.items() if until]
+        return all(
+            held is not None
+            and held.recovering is None
+            and not held.waiting
+            and held.done is None
+            and (held.end_seen or held.next_offset >= until)
+            for held, until in ours
+        )
 
     # -- blocks -------------------------------------------------------------------------------------------------------
 
@@ -364,6 +388,7 @@ class LogSink:
 
     def _finish(self, held: Partition, rows: int, plan: Plan) -> None:
         held.drop(rows)
+        self.reached[held.table.topic, held.number] = plan.last + 1
         held.done, held.done_since = plan.last + 1, self._clock.monotonic()
 
     # -- commits and waiting --------------------------------------------------------------------------------------------
