@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix bench
+.PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix bench audit fuzz
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "; print "make TARGET [ARGS=...]\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,3 +59,9 @@ fix: setup ## Let ruff mend what it can, and format
 
 bench: setup ## Measure everything and write docs/benchmarks.md, some 25 minutes (ARGS="--quick", "--list", "--only readers")
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+audit: setup ## Is a package of the lock known to be vulnerable? Also writes build/sbom.cdx.json
+	@$(BIN)/python -m deploy.setup.audit
+
+fuzz: setup ## Damage messages at random, a million times, some hours (ARGS="--seed 7 --count 100000")
+	@$(BIN)/python -m tests.security.fuzz $(ARGS)

@@ -28,6 +28,7 @@ from services.ingest.auth import Callbacks, Caller, by_key
 from services.ingest.body import Held, content_encoding, media_type
 from services.ingest.connections import bounded
 from services.ingest.door import Accepted, Door, Said
+from services.ingest.legible import legible
 from services.ingest.outcomes import Outcomes
 from services.ingest.problems import MEDIA_TYPE, Place, Problem
 from services.ingest.raw_log import Away, RawLog
@@ -71,7 +72,7 @@ def _header_text(request: Request, name: str) -> str | None:
     if value is None:
         return None
     try:
-        return value.encode("latin-1").decode("utf-8")
+        return legible(value.encode("latin-1").decode("utf-8"))
     except UnicodeError as error:
         raise Problem("bad-header", f"{name} is not UTF-8.") from error
 

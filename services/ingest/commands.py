@@ -34,6 +34,7 @@ from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import RawPointer
 from schemas.words import LINKING_KINDS, MILESTONES, PartyRole, ReferenceKind
 from services.ingest.identifiers import normalise
+from services.ingest.legible import legible
 from services.ingest.problems import Place
 from services.ingest.readers import Unreadable, decode_body
 from services.ingest.readers.strict_json import parse_json
@@ -133,7 +134,7 @@ def _judge(meta: RawMessage, raw: _Raw, received_at: datetime, partition: int, o
         "raw": RawPointer(sha256=meta.sha256, partition=partition, offset=offset, position=raw.where),
     }
     try:
-        command = _build(meta, raw.fields, common)
+        command = _build(meta, _legible(raw.fields), common)
     except _Wrong as error:
         return Row(raw.where, consignment, None, (_place(raw.where, (error.field,), error.code, str(error)),))
     except ValidationError as error:
@@ -142,6 +143,15 @@ def _judge(meta: RawMessage, raw: _Raw, received_at: datetime, partition: int, o
             raw.where, consignment, None, tuple(_place(inside, e["loc"], e["type"], e["msg"]) for e in error.errors()[:20])
         )
     return Row(raw.where, consignment, command)
+
+
+def _legible(value: Any) -> Any:
+    """The same value with its texts as they are kept."""
+    if isinstance(value, str):
+        return legible(value)
+    if isinstance(value, Mapping):
+        return {name: _legible(member) for name, member in value.items()}
+    return [_legible(member) for member in value] if isinstance(value, list) else value
 
 
 class _Wrong(ValueError):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from schemas.consignment_command_v1 import QUANTITY_MOST
 from schemas.raw_message_v1 import RawMessage
@@ -183,3 +186,75 @@ def test_the_largest_event_that_can_be_stated_fits_its_topic() -> None:
     warning = Warning_(code="c" * 64, where=WIDE * 128, text=WIDE * 500)
     most = wire.dump(stated.model_copy(update={"warnings": (warning,) * 64}))
     assert len(most) <= SHIPMENT_EVENTS.max_message_bytes - HEADROOM_BYTES
+
+
+DECEIVING = {
+    "right-to-left override": "\u202e",
+    "isolate": "\u2066",
+    "zero width space": "\u200b",
+    "zero width joiner": "\u200d",
+    "byte order mark": "\ufeff",
+    "line separator": "\u2028",
+    "soft hyphen": "\u00ad",
+    "tag": "\U000e0041",
+}
+
+
+@pytest.mark.parametrize("mark", DECEIVING)
+async def test_marks_that_nobody_sees_are_no_part_of_an_id(house: House, key: dict[str, str], mark: str) -> None:
+    letter = DECEIVING[mark]
+    body = DECLARATION | {"consignment": f"LACDHS-00{letter}01"}
+    problem(await house.http.post("/v1/consignments", json=body, headers=key), 422, "invalid")
+    event = OWN_EVENT | {"references": [{"kind": "container", "value": f"MRSU{letter}4371639"}]}
+    verdict = (await house.http.post("/v1/messages", json=event, headers=key)).json()["verdicts"][0]
+    assert verdict["outcome"] == ("accepted" if letter.isspace() else "rejected"), (
+        "a reference that looks like another's is not that other's"
+    )
+
+
+@pytest.mark.parametrize("letter", ["\u0410", "\uff21", "\u0391", "\u00c5", "A\u030a"])
+async def test_letters_that_look_like_ascii_are_not_taken_for_it(house: House, key: dict[str, str], letter: str) -> None:
+    body = DECLARATION | {"consignment": f"L{letter}CDHS-0001"}
+    response = await house.http.post("/v1/consignments", json=body, headers=key)
+    assert response.status_code == 422, "Cyrillic, full width, Greek or composed: an id is ASCII"
+
+
+STRANGE = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=()), max_size=40)
+
+
+@given(name=STRANGE, mark=st.sampled_from(sorted(DECEIVING.values())))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_names_are_composed_and_steer_nothing(name: str, mark: str) -> None:
+    stated = OWN_EVENT | {
+        "place": {"name": name + mark + "e\u0301"},
+        "transport": {"vessel": mark + name},
+        "reason": name + "\u009b31m" + mark,
+    }
+    meta = RawMessage(kind="message", sender="MAEU", sha256="ab" * 32, standard="lovla.1")
+    read = read_message(meta, json.dumps(stated).encode(), NOW, FakeRegisters().known())
+    for event in read.events:
+        assert event.place is not None and event.transport is not None
+        for text in (event.place.name, event.transport.vessel, event.reason):
+            assert text is None or is_plain(text), ascii(text)
+    for problem_ in read.problems:
+        assert is_plain(problem_.text) and is_plain(problem_.where), ascii(problem_)
+
+
+def is_plain(text: str) -> bool:
+    """Nothing in it steers a terminal or the direction of writing, and it is composed."""
+    seen = all(unicodedata.category(letter) not in ("Cc", "Cs") for letter in text)
+    return seen and not set(text) & set("".join(DECEIVING.values())) and unicodedata.is_normalized("NFC", text)
+
+
+async def test_a_note_is_kept_composed_and_without_what_is_not_seen(house: House, key: dict[str, str]) -> None:
+    body = DECLARATION | {"note": "Jose\u0301 \u202egnik\u202c \u009bwaits"}
+    who = (b"Lovla-Recorded-By", "Jose\u0301\u200b".encode())
+    by = [who, *((name.encode(), value.encode()) for name, value in key.items())]
+    assert (await house.http.post("/v1/consignments", json=body, headers=by)).status_code == 202
+    meta = RawMessage.model_validate(house.kept()[0])
+    (row,) = read_commands(meta, house.kept()[1], NOW)
+    assert row.command is not None and row.command.command == "register"
+    assert (row.command.declaration.note, row.command.recorded_by) == ("José gnik waits", "José")
+    for steering in ("\x1b[31m", "\r", "\x00"):
+        response = await house.http.post("/v1/consignments", json=DECLARATION | {"note": f"a{steering}b"}, headers=key)
+        problem(response, 422, "invalid")

@@ -17,10 +17,10 @@ from typing import Final, Literal
 from schemas.shipment_event_v1 import Hold, Pieces, Place, Warning_
 from schemas.words import Classifier, HoldState, Milestone
 from services.ingest import identifiers
+from services.ingest.legible import shown
 from services.ingest.places import locode_of_airport, zone_of
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreadable, Verdict
-from services.ingest.readers.strict_json import shown
 from services.ingest.readers.times import nearest_month, nearest_year
 
 STANDARD: Final = "cargo_imp.fsu"

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ValidationError
 from schemas.shipment_event_v1 import Hold, Pieces, Place, RawPointer, Reference, Revision, ShipmentEvent, Transport, Warning_
 from schemas.words import LINKING_KINDS, Classifier, Milestone, Mode, ReferenceKind, Standard
 from services.ingest import identifiers
+from services.ingest.legible import legible, shown
 from services.ingest.places import Zone
 from services.ingest.readers.model import Context, Problem, Verdict
-from services.ingest.readers.strict_json import shown
 
 LINKING_MAX: Final = 8
 REFERENCES_MAX: Final = 32
@@ -189,8 +189,9 @@ class Draft:
             self.transport["scac"] = scac.upper()
 
     def short(self, text: str, where: str | None = None, most: int = 128) -> str:
-        """`text` as it may be shown: no control characters, not longer than `most`; warns if that changed it."""
-        kept = " ".join(shown(text[:most]).split()) if text.isprintable() is False else text[:most]
+        """`text` as it may be shown: composed, no character that steers, not longer than `most`; warns if it was cut."""
+        text = legible(text)
+        kept = text[:most] if text.isprintable() else " ".join(shown(text, most).split())
         if len(text) > most:
             self.warn("cut", f"longer than {most} characters; cut", where)
         return kept
@@ -209,7 +210,7 @@ class Draft:
             text = "names nothing that a consignment is found by (container, bill of lading, booking, air waybill ...)"
             raise Bad("no_linking_reference", self.position, text)
         content: dict[str, Any] = {
-            "source_id": self.source_id,
+            "source_id": self.source_id and self.short(self.source_id),
             "sender": self.context.sender,
             "standard": self.standard,
             "code": self.short(self.code) or "?",
@@ -221,11 +222,13 @@ class Draft:
             "updated_at": self.updated_at,
             "zone_assumed": self.zone_assumed,
             "references": references,
-            "place": self.place,
-            "origin": self.origin,
-            "destination": self.destination,
+            "place": self._legible(self.place),
+            "origin": self._legible(self.origin),
+            "destination": self._legible(self.destination),
             "mode": self.mode,
-            "transport": Transport(**self.transport) if self.transport else None,
+            "transport": Transport(**{name: self.short(text) for name, text in self.transport.items()})
+            if self.transport
+            else None,
             "empty": self.empty,
             "pieces": self.pieces,
             "hold": self.hold,
@@ -257,6 +260,12 @@ class Draft:
             first = error.errors(include_url=False, include_input=False)[0]
             field_name = ".".join(str(part) for part in first["loc"])
             raise Bad("bad_value", self.position, f"{field_name}: {first['msg']}") from error
+
+    def _legible(self, place: Place | None) -> Place | None:
+        if place is None:
+            return None
+        said = {"name": place.name, "role": place.role}
+        return place.model_copy(update={name: self.short(text) for name, text in said.items() if text})
 
     def _content_hash(self, content: dict[str, Any]) -> str:
         """Of what the sender said, without what is null: a new field in the contract changes no hash."""

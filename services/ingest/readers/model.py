@@ -10,8 +10,10 @@ from types import MappingProxyType
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import ShipmentEvent, Warning_
 from schemas.words import Cause
+from services.ingest.legible import shown
 
 MIB = 1024 * 1024
+TEXT_MOST = 500  # characters of a sentence about a message; schemas/dead_letter_v1.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +37,25 @@ class Unreadable(Exception):
     def __init__(self, code: str, where: str, text: str) -> None:
         super().__init__(f"{where}: {code}: {text}" if where else f"{code}: {text}")
         self.code = code
-        self.where = where[:128]
-        self.text = text[:500]
+        self.where = shown(where)
+        self.text = shown(text, TEXT_MOST)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One event, set or line that cannot be read; the others of the message are unharmed. `payload`: its own bytes."""
+    """One event, set or line that cannot be read; the others of the message are unharmed. `payload`: its own bytes.
+
+    `where` and `text` often quote the message: what in them could steer a terminal is marked here, once for all readers.
+    """
 
     code: str
     where: str
     text: str
     payload: bytes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where", shown(self.where))
+        object.__setattr__(self, "text", shown(self.text, TEXT_MOST))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import math
 import re
 from typing import Any
 
+from services.ingest.legible import shown
 from services.ingest.readers.model import LIMITS, Limits, Unreadable
 
 # The closing quote is optional so that each match consumes what it scanned: linear even on unbalanced quotes.
@@ -144,8 +145,3 @@ def _check_text(text: str, path: tuple[str | int, ...]) -> None:
     if found:
         what = "a lone surrogate" if found.group() >= "\ud800" else f"the control character U+{ord(found.group()):04X}"
         raise Unreadable("bad_character", _pointer(path), f"{what} is not allowed in a string")
-
-
-def shown(text: str) -> str:
-    """`text` safe to show: without control characters and lone surrogates, and short."""
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)[:128]

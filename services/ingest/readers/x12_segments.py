@@ -15,10 +15,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from schemas.shipment_event_v1 import Warning_
+from services.ingest.legible import shown
 from services.ingest.places import Zone
 from services.ingest.readers.draft import Bad, Draft, fixed_offset, sensible_year
 from services.ingest.readers.model import Unreadable
-from services.ingest.readers.strict_json import shown
 
 _ISA_LENGTH: Final = 106
 _ISA_ELEMENTS: Final = 16

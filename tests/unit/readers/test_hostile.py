@@ -115,10 +115,10 @@ def test_x12_sets_of_any_elements(segments: list[list[str]], kind: str) -> None:
     ],
 )
 def test_what_was_made_to_keep_us_busy_does_not(content: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     check(content.encode())
 
-    assert time.monotonic() - begin < 10
+    assert time.process_time() - begin < 10
 
 
 @pytest.mark.parametrize(
