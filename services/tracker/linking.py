@@ -170,10 +170,12 @@ class Window:
 
     def holds(self, event: Event) -> bool:
         at = event.occurred_at
-        if at < self.opens or at > self.closes or (self.cut is not None and at >= self.cut):
+        if at < self.opens or at > self.closes:
             return False
-        # the empty return of the journey before stands at our very opening and is not ours
-        return not (at == self.opens and event.milestone == "empty_returned")
+        # the empty return that parts two journeys stands at the very opening of the later one, and is the earlier one's
+        if event.milestone == "empty_returned":
+            return at != self.opens and (self.cut is None or at <= self.cut)
+        return self.cut is None or at < self.cut
 
 
 class _Linking:
