@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 
 from pydantic import BaseModel, ValidationError
 
@@ -32,6 +33,7 @@ def dump(model: BaseModel) -> bytes:
     return model.model_dump_json(exclude_none=True).encode()
 
 
+@cache  # a record a call, and few models
 def type_name(model: type[BaseModel]) -> str:
     """`lovla.shipment_event.v1` for schemas.shipment_event_v1.ShipmentEvent: the class in snake case, the module's version."""
     version = _VERSION.search(model.__module__)

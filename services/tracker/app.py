@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,7 +58,18 @@ from services.runtime.loop import (
 )
 from services.runtime.register import RegisterView
 from services.runtime.settings import Settings
-from services.tracker.core import EVENTS_KEPT, Fault, Outcome, Read, ReadCommand, ReadControl, ReadEvent, Refused, Tracker
+from services.tracker.core import (
+    EVENTS_KEPT,
+    Fault,
+    Outcome,
+    Read,
+    ReadCommand,
+    ReadControl,
+    ReadEvent,
+    Refused,
+    Tracker,
+    WrongLayout,
+)
 from services.tracker.event_store import DiskEventStore, Overlay, WritableEventStore
 from services.tracker.publishing import change_id
 from services.tracker.records import (
@@ -106,7 +118,7 @@ def decode(record: Record) -> Read | None:
     return ReadCommand(decode_command(record.value))
 
 
-def _decode_again(record: Record) -> Read | None:
+def decode_again(record: Record) -> Read | None:
     """As `decode`, of records that were decided on before: what was no record then became a dead letter then."""
     try:
         return decode(record)
@@ -144,7 +156,7 @@ class TrackerStage:
         outcome = self._tracker.process(reads)
         self._events = self._tracker.batch_events()
         self._positions = {r.partition: r.offset + 1 for r in batch if r.topic == SHIPMENT_EVENTS.name}
-        return outputs + self._outputs(outcome)
+        return outputs + self.outputs(outcome)
 
     def committed(self) -> None:
         self._tracker.committed()
@@ -161,19 +173,20 @@ class TrackerStage:
         self._tracker.aborted()
         self._events = None
 
-    def _outputs(self, outcome: Outcome) -> list[Output]:
-        outputs = [self._journey(journey) for journey in outcome.journeys]
+    def outputs(self, outcome: Outcome) -> list[Output]:
+        """What is written of an outcome."""
+        outputs = [self._journey(journey, outcome.encoded.get(journey.consignment)) for journey in outcome.journeys]
         outputs += [Output(JOURNEYS.name, key.encode(), None, self._shard) for key in outcome.closed]
         outputs += [_change(change) for change in outcome.changes]
         outputs += [_dead_letter(fault, self._shard) for fault in outcome.faults]
         outputs += [_refusal(refused, self._shard) for refused in outcome.refused]
-        for change in outcome.changes:
-            metrics.counter("lovla_tracker_changes_total", kind=change.change).inc()
+        for kind, many in Counter(change.change for change in outcome.changes).items():
+            metrics.counter("lovla_tracker_changes_total", kind=kind).inc(many)
         for refused in outcome.refused:
             metrics.counter("lovla_dead_letters_total", stage="tracker", reason=refused.reason).inc()
         return outputs
 
-    def _journey(self, record: Journey | Feed | Clock | Closed) -> Output:
+    def _journey(self, record: Journey | Feed | Clock | Closed, encoded: bytes | None) -> Output:
         if isinstance(record, Clock):
             at = max(record.ticks.values(), default=None)
         else:
@@ -181,7 +194,7 @@ class TrackerStage:
         headers = wire.headers(
             _KEPT[type(record)], id=f"{record.consignment}@{record.version}", source="tracker", time=at or _EPOCH
         )
-        return Output(JOURNEYS.name, record.consignment.encode(), encode(record), self._shard, headers)
+        return Output(JOURNEYS.name, record.consignment.encode(), encoded or encode(record), self._shard, headers)
 
     def _measure(self) -> None:
         state, now = self._tracker.state, self._tracker.time.now
@@ -313,7 +326,7 @@ def restore_tracker(
         end = committed.get((CONSIGNMENT_COMMANDS.name, 0), 0)
 
         def foreign(record: Record) -> None:
-            read = _decode_again(record)
+            read = decode_again(record)
             if isinstance(read, ReadCommand):
                 tracker.restore_registration(read.command)
 
@@ -348,7 +361,7 @@ def catch_up(
             continue
 
         def take(record: Record) -> None:
-            read = _decode_again(record)
+            read = decode_again(record)
             if isinstance(read, ReadEvent):
                 pending.append(read.event)
             if len(pending) >= CATCH_UP_EVENTS:
@@ -509,6 +522,6 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     try:
         run(settings, stop)
-    except (OwnershipLost, StageFailed, TopicMissing, KafkaException, TimeoutError) as error:
+    except (OwnershipLost, StageFailed, WrongLayout, TopicMissing, KafkaException, TimeoutError) as error:
         log.error("tracker.stopped", error=type(error).__name__, reason=str(error), pid=os.getpid())
         sys.exit(1)

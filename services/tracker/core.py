@@ -11,7 +11,7 @@ import hashlib
 import heapq
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ from services.tracker.event_store import EventStore, Overlay, linking_references
 from services.tracker.exceptions import Timeline, find, spoken
 from services.tracker.journeys import fold
 from services.tracker.linking import DOCUMENT_DAYS, LONGEST_DAYS, WINDOWED_KINDS, Declared, link
-from services.tracker.publishing import ChangeList, compose, difference, registration_of, tell_milestones
+from services.tracker.publishing import ChangeList, bounded, compose, difference, registration_of, tell_milestones
 from services.tracker.records import (
     Change,
     Clock,
@@ -60,8 +60,15 @@ FEED_SILENT_H = {
 }
 
 
+_NOBODY: frozenset[str] = frozenset()
+
+
 class TooManyFaults(RuntimeError):
     """Over 1 % of the consignments touched could not be computed: something is wrong with us, not with them."""
+
+
+class WrongLayout(RuntimeError):
+    """The journeys are laid out for another number of shards; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +114,14 @@ class Refused:
 
 @dataclass
 class Outcome:
-    """What a batch gives. `closed`: keys of journeys that get a tombstone."""
+    """What a batch gives. `closed`: keys of journeys that get a tombstone; `encoded`: the values of journeys, by key."""
 
     journeys: list[Journey | Feed | Clock | Closed] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    encoded: dict[str, bytes] = field(default_factory=dict)
 
 
 def shard_of(consignment: str, shards: int) -> int:
@@ -248,12 +256,16 @@ class _Batch:
         for ref in declared.references:
             self.added.setdefault(ref, set()).add(declared.consignment)
 
-    def declarers(self, ref: Ref) -> set[str]:
-        names = self.state.by_reference.get(ref, set()) | self.added.get(ref, set())
+    def declarers(self, ref: Ref) -> Set[str]:
+        known: Set[str] = self.state.by_reference.get(ref, _NOBODY)
+        if not self.declared:
+            return known
+        names = known | self.added.get(ref, _NOBODY)
         return {name for name in names if (own := self.registration(name)) is not None and ref in own.references}
 
     def declaring(self, ref: Ref) -> list[Declared]:
-        found = (self.registration(name) for name in sorted(self.declarers(ref)))
+        names = self.declarers(ref)
+        found = (self.registration(name) for name in (sorted(names) if len(names) > 1 else names))
         return [declared for declared in found if declared is not None]
 
     def retractors(self, event_id: str) -> list[Event]:
@@ -306,8 +318,9 @@ class Tracker:
     # -- restore ---------------------------------------------------------------------------------------------------
 
     def restore(self, record: Journey | Feed | Clock | Closed) -> None:
-        """Takes in one record of this shard's partition of journeys, newest per key."""
+        """Takes in one record of this shard's partition of journeys, newest per key. Raises WrongLayout."""
         if isinstance(record, Clock):
+            _check_layout(record, self.shards)
             self.time.restore(record)
             self._clock_version = record.version
         elif isinstance(record, Feed):
@@ -379,7 +392,7 @@ class Tracker:
         self._feeds(batch, heard, touched, outcome)
         if batch.time_changed:
             self._clock_version += 1
-            outcome.journeys.append(batch.time.record(self.shard, self._clock_version))
+            outcome.journeys.append(batch.time.record(self.shard, self._clock_version, self.shards))
         return outcome
 
     def committed(self) -> None:
@@ -401,6 +414,17 @@ class Tracker:
         self._again = set(batch.faulty)
         self._faulty = batch.faulty
 
+    def refold(self, names: Iterable[str], heard: Mapping[str, datetime]) -> Outcome:
+        """Computes these journeys, and the feeds of those `heard`, once more from what the state holds, with cause refold: what
+        comes out as it was says nothing. Then `committed` or `aborted`, as after `process`. Raises TooManyFaults."""
+        assert self._batch is None, "the batch before was neither committed nor aborted"
+        batch = self._batch = _Batch(self.state, self.store, self.time.copy())
+        outcome = Outcome()
+        touched = {name: {"refold"} for name in names}
+        self._compute(batch, touched, {}, outcome)
+        self._feeds(batch, dict(heard), {f"feed:{sender}": {"refold"} for sender in heard}, outcome)
+        return outcome
+
     def batch_events(self) -> Overlay:
         """What this batch changes in the store: events, and which of them nobody names."""
         assert self._batch is not None
@@ -418,27 +442,26 @@ class Tracker:
         self, batch: _Batch, event: Event, touched: dict[str, set[str]], heard: dict[str, datetime], outcome: Outcome
     ) -> None:
         heard[event.sender] = max(event.received_at, heard.get(event.sender, event.received_at))
-        if not any(self._followers(batch, ref) for ref in linking_references(event)) and not self._admits(
-            batch, event, outcome
-        ):
+        named = linking_references(event)
+        followers = self._followers(batch, named)
+        if not followers and not self._admits(batch, event, outcome):
             return
         changed, old = batch.events.put(event)
         if not changed:
             return
-        references = set(linking_references(event))
         if old is not None:
-            references.update(linking_references(old))
-        for target_id in {event.retracts, old.retracts if old else None} - {None}:
-            target = batch.events.get(str(target_id))
-            if target is not None:
-                references.update(linking_references(target))
-        for ref in references:
-            for consignment in self._followers(batch, ref):
-                if self._owns(consignment):
-                    touched.setdefault(consignment, set()).add(event.cause)
+            followers |= self._followers(batch, linking_references(old))
+        for target_id in (event.retracts, old.retracts if old else None):
+            if target_id and (target := batch.events.get(target_id)) is not None:
+                followers |= self._followers(batch, linking_references(target))
+        for consignment in followers:
+            if self._owns(consignment):
+                touched.setdefault(consignment, set()).add(event.cause)
 
-    def _followers(self, batch: _Batch, ref: Ref) -> set[str]:
-        return batch.declarers(ref) | self.state.by_learned.get(ref, set())
+    def _followers(self, batch: _Batch, refs: Iterable[Ref]) -> set[str]:
+        """Who declares one of these references, or learned it."""
+        learned = self.state.by_learned
+        return {name for ref in refs for names in (batch.declarers(ref), learned.get(ref, _NOBODY)) for name in names}
 
     def _admits(self, batch: _Batch, event: Event, outcome: Outcome) -> bool:
         """Whether an event that nobody names is kept: it may come before its registration, but not without bound."""
@@ -515,7 +538,7 @@ class Tracker:
         if "live" in causes:
             return "live"
         if causes:
-            return "backfill"
+            return "refold" if causes == {"refold"} else "backfill"
         return "backfill" if now is None or (load_end is not None and now <= load_end) else "live"
 
     def _compute(
@@ -578,8 +601,9 @@ class Tracker:
         composed = compose(own, linked, derived, differs.states, next_deadline)
         composed = self._with_life(composed, next_deadline, now)
         after = msgspec.structs.replace(composed, version=version, cause=cause, at=now)
-        if (size := len(encode(after))) > RECORD_BYTES_AT_MOST:
-            raise ValueError(f"the record has {size} bytes")
+        after, encoded = bounded(after)
+        if len(encoded) > RECORD_BYTES_AT_MOST:
+            raise ValueError(f"the record has {len(encoded)} bytes")
         changes = ChangeList(after, consignment, version, cause, now)
         _tell_judgements(changes, judged)
         tell_milestones(changes, before, after, derived)
@@ -599,6 +623,7 @@ class Tracker:
         if not same:
             batch.journeys[consignment] = after
             outcome.journeys.append(after)
+            outcome.encoded[consignment] = encoded
         outcome.changes.extend(changes.changes)
 
     def _bare(
@@ -647,9 +672,12 @@ class Tracker:
             code = key.removeprefix("feed:")
             before = self.state.feeds.get(key)
             last = max(at for at in (heard.get(code), before.last_event_at if before else None) if at is not None)
-            self._feed(batch, key, code, last, before, outcome)
+            cause = self._cause(touched.get(key, set()), batch.time.now, batch.time.load_end)
+            self._feed(batch, key, code, last, before, cause, outcome)
 
-    def _feed(self, batch: _Batch, key: str, code: str, last: datetime, before: Feed | None, outcome: Outcome) -> None:
+    def _feed(
+        self, batch: _Batch, key: str, code: str, last: datetime, before: Feed | None, cause: str, outcome: Outcome
+    ) -> None:
         kind = self.registers.kind(code)
         sender = self.registers.senders.get(code)
         limit_h = (sender.silent_after_h if sender else None) or FEED_SILENT_H.get(kind)
@@ -683,7 +711,6 @@ class Tracker:
             told.append(_over(old, last))
             state = told[0][1]
         version = max((before.version if before else 0) + 1, _milliseconds(now))
-        cause = self._cause(set(), now, batch.time.load_end)
         feed = Feed(
             consignment=key,
             sender=code,
@@ -704,6 +731,18 @@ class Tracker:
         batch.feeds[key] = feed
         outcome.journeys.append(feed)
         outcome.changes.extend(changes.changes)
+
+
+def _check_layout(clock: Clock, shards: int) -> None:
+    if clock.moving_to is not None:
+        raise WrongLayout(
+            f"a change to {clock.moving_to} shards is under way: finish it with `lovla refold --shards {clock.moving_to}`"
+        )
+    if clock.shards is not None and clock.shards != shards:
+        raise WrongLayout(
+            f"the journeys are laid out for {clock.shards} shards, LOVLA_SHARDS says {shards}: set it back, or change the "
+            f"layout with `lovla refold --shards {shards}`"
+        )
 
 
 def _milliseconds(now: datetime | None) -> int:

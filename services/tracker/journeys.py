@@ -342,7 +342,7 @@ def _universe(own: Declared, linked: Linked) -> dict[Ref, str]:
     """The units that are moved, and their keys in order: those packed, else containers and ULDs declared or learned."""
     packed = {packing.unit for packing in own.registration.declaration.packing}
     if not packed:
-        packed = {ref for ref in own.references | linked.learned.keys() if ref.kind in ("container", "uld")}
+        packed = {ref for ref in own.references.union(linked.learned) if ref.kind in ("container", "uld")}
     return {ref: unit_key(ref) for ref in sorted(packed, key=unit_key)}
 
 

@@ -348,7 +348,7 @@ def link(own: Declared, world: Neighbourhood, registers: Registers) -> Linked:
     speaking = [event for event, _ in matched if has_direct_standing(event, own, registers)]
     learned = linking.learn(speaking)
     if learned:
-        wider = linking.matched((first | linking.candidates(learned)).values(), declared | learned.keys())
+        wider = linking.matched((first | linking.candidates(learned)).values(), declared.union(learned))
         speaking = [event for event, _ in wider if has_direct_standing(event, own, registers)]
     named = (event.transport.next_carrier for event in speaking if event.transport and event.sender in own.parties)
     next_carriers = {code for name in named if name and (code := registers.carrier(name))}
@@ -357,7 +357,7 @@ def link(own: Declared, world: Neighbourhood, registers: Registers) -> Linked:
         return event.sender in next_carriers or has_direct_standing(event, own, registers)
 
     learned = linking.learn(event for event, _ in matched if stands(event))
-    known = declared | learned.keys()
+    known = declared.union(learned)
     if learned:
         matched = linking.matched((first | linking.candidates(learned)).values(), known)
     counting: list[tuple[Event, Ref]] = []

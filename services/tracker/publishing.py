@@ -103,7 +103,7 @@ def compose(
     next_deadline: datetime | None,
 ) -> Journey:
     """The record of a journey, without its version, cause and T (those are set when it is published)."""
-    journey = Journey(
+    return Journey(
         **{name: getattr(own.registration, name) for name in Registration.__struct_fields__},
         version=0,
         cause="live",
@@ -144,16 +144,17 @@ def compose(
         next_deadline=next_deadline,
         warnings=linked.warnings,
     )
-    return _bounded(journey)
 
 
-def _bounded(journey: Journey) -> Journey:
-    """Over the record's bound it drops the oldest statements that are not actuals, with a warning."""
-    if len(encode(journey)) <= RECORD_BYTES:
-        return journey
+def bounded(journey: Journey) -> tuple[Journey, bytes]:
+    """The journey and its record's value. Over the bound it drops the statements that are not actuals, with a warning."""
+    encoded = encode(journey)
+    if len(encoded) <= RECORD_BYTES:
+        return journey, encoded
     actuals = tuple(statement for statement in journey.statements if statement.classifier == "actual")
     warning = "the record was too large: plans and estimates are not shown"
-    return msgspec.structs.replace(journey, statements=actuals, warnings=(*journey.warnings, warning))
+    smaller = msgspec.structs.replace(journey, statements=actuals, warnings=(*journey.warnings, warning))
+    return smaller, encode(smaller)
 
 
 @dataclass
