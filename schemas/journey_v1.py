@@ -202,7 +202,10 @@ class Outage(Contract):
 
 
 class Clock(Contract):
-    """What shard k knows of time: the last tick of each (raw partition, topic, partition) pair, and our outages."""
+    """What shard k knows of time: the last tick of each (raw partition, topic, partition) pair, and our outages.
+
+    Without any tick: the shard is no more, since there are fewer.
+    """
 
     record: Literal["clock"] = "clock"
     consignment: str = Field(pattern=r"^clock:\d+$")
@@ -212,6 +215,8 @@ class Clock(Contract):
     parked: dict[str, UtcTime] = Field(default_factory=dict)
     unparked: dict[str, Outage] = Field(default_factory=dict, description="newest time each sender waited aside")
     load_end: UtcTime | None = Field(None, description="newest tick that ended a load")
+    shards: int | None = Field(None, ge=1, description="number of shards that the journeys are laid out for")
+    moving_to: int | None = Field(None, ge=1, description="that a change of shards under way makes of it: no tracker starts")
 
 
 class Closed(Contract):

@@ -62,6 +62,8 @@ def partitions(topic: Topic, shards: int) -> int:
 def _refuse_other_partitions(existing: dict[str, int], shards: int) -> None:
     for topic in TOPICS:
         found, wanted = existing.get(topic.name, 0), partitions(topic, shards)
+        if topic.sharded and topic.kept == "compacted" and found > wanted:
+            continue  # there were more shards once; what they had has moved, and a partition cannot be taken away
         if found and found != wanted:
             raise StackError(
                 f"topic {topic.name} has {found} partitions, {wanted} are wanted: "

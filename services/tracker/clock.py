@@ -94,7 +94,7 @@ class PipelineTime:
                 waiting.append(self.unparked[sender])
         return self.outages if not waiting else tuple(sorted((*self.outages, *waiting), key=lambda one: one.start))
 
-    def record(self, shard: int, version: int) -> Clock:
+    def record(self, shard: int, version: int, shards: int | None = None) -> Clock:
         return Clock(
             consignment=f"clock:{shard}",
             version=version,
@@ -103,6 +103,7 @@ class PipelineTime:
             parked=self.parked,
             unparked=self.unparked,
             load_end=self.load_end,
+            shards=shards,
         )
 
     def restore(self, clock: Clock) -> None:

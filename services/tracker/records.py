@@ -360,6 +360,8 @@ class Clock(Struct, frozen=True, tag_field="record", tag="clock"):
     parked: dict[str, datetime] = {}
     unparked: dict[str, Outage] = {}
     load_end: datetime | None = None
+    shards: int | None = None
+    moving_to: int | None = None
 
 
 class Closed(Struct, frozen=True, tag_field="record", tag="closed"):

@@ -1,3 +1,4 @@
--- The pipeline's own time: the least of the shards' clocks; null until they have spoken.
-SELECT if(count() = 0 OR countIf(t IS NULL) > 0, NULL, min(t)) AS as_of
+-- The pipeline's own time: the least of the shards' clocks; null until one has spoken. A clock without any tick is of a shard
+-- that is no more.
+SELECT min(t) AS as_of
 FROM clocks FINAL
