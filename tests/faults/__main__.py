@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +18,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from deploy.local.errors import StackError
-from tests.faults.campaign import Report, campaign
+from tests.faults import soak as soaks
+from tests.faults.campaign import Note, Report, campaign
+from tests.faults.field import Violation
 from tests.faults.scenarios import SCENARIOS, Pace
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -46,17 +51,8 @@ def run(
     scenarios = [scenario for scenario in SCENARIOS if not wanted or scenario.name in wanted]
     pace = replace(DEFAULT, events=events, kills=kills, rate=rate, flood=flood, away_s=away)
     folder = keep or Path(tempfile.mkdtemp(prefix="lovla-faults-"))
-    console = Console(stderr=True, highlight=False)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     try:
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            bar = progress.add_task("")
-
-            def note(what: str, text: str) -> None:
-                progress.update(bar, description=f"{what}: {text}")
-                if not console.is_terminal or " after " in text:
-                    console.print(f"{progress.tasks[0].elapsed or 0:7.1f} s  {what:>16}  {text}", markup=False, soft_wrap=True)
-
+        with _telling() as note:
             report = campaign(folder, scenarios, pace, seed, note)
     except StackError as error:
         typer.echo(f"faults: {error}", err=True)
@@ -64,6 +60,49 @@ def run(
     finally:
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
+    _end(report, as_json)
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.5)] = 60.0,
+    calm: Annotated[float, typer.Option(min=5, help="Seconds between two kills, on average.")] = 45.0,
+    size: Annotated[int, typer.Option(min=10, help="How many consignments the demo begins with.")] = 500,
+    seed: Annotated[int, typer.Option()] = 1,
+    keep: Annotated[Path | None, typer.Option(help="State folder that stays; otherwise one that is removed.")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """The demo, live for so long with random kills; then `lovla audit`, and the checks that need no truth."""
+    made = Path(tempfile.mkdtemp(prefix="lovla-soak-"))
+    try:
+        with _telling() as note:
+            report = soaks.soak(soaks.Soak(keep or made / "state", minutes, calm, size, seed), note)
+    except (Violation, RuntimeError) as error:
+        typer.echo(f"soak: {error}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    _end(report, as_json)
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[Note]:
+    """On a terminal what goes on now, above it what is done; into a pipe a line each."""
+    console = Console(stderr=True, highlight=False)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("")
+        began = time.monotonic()
+
+        def note(what: str, text: str) -> None:
+            progress.update(bar, description=f"{what}: {text}")
+            if not console.is_terminal or " after " in text:
+                console.print(f"{time.monotonic() - began:7.1f} s  {what:>16}  {text}", markup=False, soft_wrap=True)
+
+        yield note
+
+
+def _end(report: Report, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(report.as_json() + "\n")
     else:
@@ -76,17 +115,22 @@ def tell(report: Report) -> None:
     """Two tables: what was done to it, and what was found."""
     console = Console()
     out = console if console.is_terminal else Console(width=200)
-    did = Table("scenario", "what was done", "must hold", "s", "seen", "", title=f"Faults (seed {report.seed})")
-    for one in report.outcomes:
-        mark = "[yellow]skipped[/]" if one.skipped else "[green]ok[/]" if one.good else "[red]wrong[/]"
-        did.add_row(one.name, one.does, one.must, f"{one.seconds:.0f}", one.seen, mark)
-    out.print(did)
+    if report.outcomes:
+        out.print(_did(report))
     found = Table("afterwards", "found", "", title=f"{report.events:,} events, {report.seconds:.0f} s")
     for verdict in report.verdicts:
         found.add_row(verdict.name, verdict.found, "[green]ok[/]" if verdict.good else "[red]wrong[/]")
     out.print(found)
     for words in report.ended:
         out.print(f"ended by itself and was started again: {words}", markup=False, soft_wrap=True)
+
+
+def _did(report: Report) -> Table:
+    did = Table("scenario", "what was done", "must hold", "s", "seen", "", title=f"Faults (seed {report.seed})")
+    for one in report.outcomes:
+        mark = "[yellow]skipped[/]" if one.skipped else "[green]ok[/]" if one.good else "[red]wrong[/]"
+        did.add_row(one.name, one.does, one.must, f"{one.seconds:.0f}", one.seen, mark)
+    return did
 
 
 if __name__ == "__main__":

@@ -1,0 +1,35 @@
+"""The campaign's short form: every process killed once, one frozen, second members, ClickHouse's answers lost. `make faults` is
+the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.campaign import Report, campaign
+from tests.faults.scenarios import KILLED, SHORT, Pace
+
+SHORTLY = Pace(events=8_000, kills=len(KILLED), rate=120, zombie_s=11, slow_s=22)
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(480)]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+    """One short campaign; its progress is shown should a test fail."""
+    yield campaign(
+        tmp_path_factory.mktemp("faults") / "state", SHORT, SHORTLY, seed=1, note=lambda what, text: print(f"{what}: {text}")
+    )
+
+
+def test_the_stack_goes_on_through_every_fault(report: Report) -> None:
+    assert [f"{one.name}: {one.seen}" for one in report.outcomes if not one.good] == []
+    assert [one.name for one in report.outcomes] == [scenario.name for scenario in SHORT]
+
+
+def test_afterwards_all_of_it_is_there_once_and_true(report: Report) -> None:
+    assert [f"{one.name}: {one.found}" for one in report.verdicts if not one.good] == []
+    assert report.events >= SHORTLY.events
+    assert len(report.verdicts) >= 24
