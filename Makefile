@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix bench audit fuzz
+.PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix bench audit fuzz faults soak
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "; print "make TARGET [ARGS=...]\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,3 +65,9 @@ audit: setup ## Is a package of the lock known to be vulnerable? Also writes bui
 
 fuzz: setup ## Damage messages at random, a million times, some hours (ARGS="--seed 7 --count 100000")
 	@$(BIN)/python -m tests.security.fuzz $(ARGS)
+
+faults: setup ## Kill, freeze, starve and mislead every process under load, then look for harm; 40 minutes (ARGS="--only kills --kills 7")
+	@$(BIN)/python -m tests.faults $(ARGS)
+
+soak: setup ## The demo live for an hour with random kills, then `lovla audit` (ARGS="--minutes 5")
+	@$(BIN)/python -m tests.faults soak $(ARGS)
