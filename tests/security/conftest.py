@@ -10,8 +10,9 @@ import pytest
 
 from services.runtime.settings import Settings
 from tests.integration.ingest.conftest import Api, add_sender, api, eventually, folder, readers
+from tests.unit.ingest.conftest import house
 
-__all__ = ["api", "folder", "readers"]  # fixtures of the way in, for the tests of this folder
+__all__ = ["api", "folder", "house", "readers"]  # fixtures of the way in, for the tests of this folder
 
 
 @pytest.fixture(scope="module")
