@@ -263,3 +263,8 @@ def recent_base(now: datetime) -> datetime:
 def _uuid(told: Telling) -> str:
     name = hashlib.md5(f"{told.number}/{told.unit}/{told.step}".encode(), usedforsecurity=False).hexdigest()
     return f"{name[:8]}-{name[8:12]}-{name[12:16]}-{name[16:20]}-{name[20:]}"
+
+
+def moment(seconds: float) -> datetime:
+    """A moment from seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from benchmarks import pipeline, readers, sink
+from benchmarks import freshness, ingest, pipeline, readers, sink
 from benchmarks.bench import Bench
 from benchmarks.harness import Result
 from benchmarks.peers import compare
@@ -25,5 +25,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "readers": Measurement("Readers: raw.messages to shipment.events, exactly once", 4, readers.measure),
     "pipeline": Measurement("End to end: raw.messages to journeys", 2, pipeline.measure_pipeline),
     "peers": Measurement("Our loop and its peers on one fold", 6, compare.measure),
+    "ingest": Measurement("The door: HTTP to raw.messages", 4, ingest.measure),
+    "freshness": Measurement("Push to queryable: the whole pipeline, open loop", 2.5, freshness.measure),
     "sink": Measurement("Sink: topics to ClickHouse", 2, sink.measure),
 }

@@ -230,7 +230,15 @@ class Servers:
         return sorted(self._admin.list_topics(timeout=10).topics)
 
     def ends(self, topic: str) -> dict[int, int]:
-        """The high watermarks."""
+        """The high watermarks; asked again while a topic just made has no leader yet."""
+        for _ in range(50):
+            try:
+                return self._ends(topic)
+            except KafkaException:
+                time.sleep(0.1)
+        return self._ends(topic)
+
+    def _ends(self, topic: str) -> dict[int, int]:
         places = [TopicPartition(topic, n) for n in self._admin.list_topics(topic, timeout=10).topics[topic].partitions]
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # its stubs leave it so
         found = self._admin.list_offsets(dict.fromkeys(places, latest))

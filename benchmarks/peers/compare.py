@@ -96,7 +96,7 @@ def measure(bench: Bench) -> Result:
         result.add(f"{name}: peak memory", "MB", [run.rss_mb for run in found])
     result.notes += [
         f"{sizes['large']:,} events of {fold.EVENT_BYTES} bytes ({sizes['small']:,} for Faust), {PARTITIONS} partitions, one "
-        "output an event; state in memory with its changelog in Kafka (Quix: RocksDB and changelog; Bytewax: its SQLite snapshots).",
+        "output an event; state in memory and its changelog in Kafka (Quix: RocksDB and changelog; Bytewax: SQLite snapshots).",
         "Bytewax and Faust promise less (at least once): their figures are of an easier task.",
     ]
     return result

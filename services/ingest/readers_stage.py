@@ -38,7 +38,7 @@ from services.ingest.records import READERS_GROUP
 from services.ingest.registers import Registers
 from services.ingest.retrying import is_unparking
 from services.ingest.settings import IngestSettings
-from services.runtime import kafka, logs, metrics, wire
+from services.runtime import garbage, kafka, logs, metrics, wire
 from services.runtime.loop import GroupSource, Limits, Output, OwnershipLost, Record, StageFailed, TransactionalLoop
 from services.runtime.member import MemberId
 from services.runtime.register import RegisterView
@@ -299,6 +299,7 @@ def main() -> int:
         parked.start()
         loop.start(stop)
         log.info("readers.started", senders=len(registers.senders), facilities=len(registers.facilities))
+        garbage.relax()
         loop.run(stop)
         return 0
     except (OwnershipLost, StageFailed, KafkaException, kafka.TopicMissing, TimeoutError) as error:

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from services.runtime import clickhouse, logs, metrics
+from services.runtime import clickhouse, garbage, logs, metrics
 from services.runtime.clock import SystemClock
 from services.runtime.failpoints import Failpoints
 from services.runtime.settings import Settings, SettingsError
@@ -41,6 +41,7 @@ def main() -> int:
         for name, work in (("sink.logs", log_sink.run), ("sink.state", state_sink.run))
     ]
     page = metrics.serve(settings.metrics_port, lambda: log_sink.healthy() or state_sink.healthy())
+    garbage.relax()
     for worker in workers:
         worker.start()
     log.info("sink.started")
