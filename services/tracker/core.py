@@ -17,11 +17,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from schemas.words import DOCUMENT_KINDS
 from services.tracker.clock import Pair, PipelineTime
 from services.tracker.event_store import EventStore, Overlay, linking_references
 from services.tracker.exceptions import Timeline, find, spoken
-from services.tracker.journeys import fold
-from services.tracker.linking import DOCUMENT_DAYS, LONGEST_DAYS, WINDOWED_KINDS, Declared, link
+from services.tracker.journeys import Derived, Words, fold
+from services.tracker.linking import DOCUMENT_DAYS, LONGEST_DAYS, WINDOWED_KINDS, Declared, Linking
 from services.tracker.publishing import ChangeList, bounded, compose, difference, registration_of, tell_milestones
 from services.tracker.records import (
     Change,
@@ -46,6 +47,7 @@ CLOSE_AFTER = timedelta(days=400)
 TOO_LATE_FOR = timedelta(days=400)  # for as long again, what names a closed journey is told to be too late
 EVENTS_KEPT = timedelta(days=DOCUMENT_DAYS + max(LONGEST_DAYS.values()))  # no window can open on older ones that nobody names
 UNMATCHED_AT_MOST = 100_000
+WORKED_AT_MOST = 20_000  # journeys whose linking and fold are kept ready, some 15 kB each
 FAULTS_STOP_RATIO = 0.01
 FAULTS_STOP_LEAST = 20  # in a small batch 1 % is nobody
 RECORD_BYTES_AT_MOST = 900_000  # Kafka refuses a little more; one consignment must not stop the shard
@@ -69,6 +71,20 @@ class TooManyFaults(RuntimeError):
 
 class WrongLayout(RuntimeError):
     """The journeys are laid out for another number of shards; the text says what to do."""
+
+
+class NotEqual(AssertionError):
+    """A journey worked out from what was kept of it is not the one computed from all of its events (`verify`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What linking and fold gave for a consignment when it was last computed. Never changed; replaced after the commit."""
+
+    registers: Registers
+    linking: Linking
+    words: Words
+    derived: Derived
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +263,11 @@ class _Batch:
         self.popped: list[tuple[datetime, str]] = []
         self.time_changed = False
         self.faulty: set[str] = set()
+        self.fresh: dict[str, list[Event]] = {}
+        """Consignment -> events that are new to it: nothing of them was known before."""
+        self.stale: set[str] = set()
+        """Consignments of which more changed than that: registrations, revisions, retractions."""
+        self.worked: dict[str, Worked | None] = {}
 
     def registration(self, consignment: str) -> Declared | None:
         return self.declared.get(consignment) or self.state.declared.get(consignment)
@@ -303,7 +324,11 @@ class Tracker:
         shard: int = 0,
         shards: int = 1,
         unmatched_at_most: int = UNMATCHED_AT_MOST,
+        verify: bool = False,
     ) -> None:
+        """`verify`: whatever is worked out from what was kept is also computed from all events, and compared (tests)."""
+        self.verify = verify
+        self._worked: dict[str, Worked] = {}
         self.store = store
         self.unmatched_at_most = unmatched_at_most
         self.registers = registers
@@ -411,6 +436,12 @@ class Tracker:
             self.state.keep_closed(closed)
         for key in batch.forgotten:
             self.state.forget_closed(key)
+        for consignment, worked in batch.worked.items():
+            self._worked.pop(consignment, None)
+            if worked is not None:
+                self._worked[consignment] = worked
+        while len(self._worked) > WORKED_AT_MOST:
+            del self._worked[next(iter(self._worked))]  # the one computed longest ago
         self._again = set(batch.faulty)
         self._faulty = batch.faulty
 
@@ -421,6 +452,7 @@ class Tracker:
         batch = self._batch = _Batch(self.state, self.store, self.time.copy())
         outcome = Outcome()
         touched = {name: {"refold"} for name in names}
+        batch.stale.update(touched)
         self._compute(batch, touched, {}, outcome)
         self._feeds(batch, dict(heard), {f"feed:{sender}": {"refold"} for sender in heard}, outcome)
         return outcome
@@ -454,9 +486,14 @@ class Tracker:
         for target_id in (event.retracts, old.retracts if old else None):
             if target_id and (target := batch.events.get(target_id)) is not None:
                 followers |= self._followers(batch, linking_references(target))
+        is_plain = old is None and not event.retracts and not batch.retractors(event.event_id)
         for consignment in followers:
             if self._owns(consignment):
                 touched.setdefault(consignment, set()).add(event.cause)
+                if is_plain:
+                    batch.fresh.setdefault(consignment, []).append(event)
+                else:
+                    batch.stale.add(consignment)
 
     def _followers(self, batch: _Batch, refs: Iterable[Ref]) -> set[str]:
         """Who declares one of these references, or learned it."""
@@ -511,12 +548,13 @@ class Tracker:
         batch.declare(after)
         self._match(batch, after.references - (before.references if before else frozenset()))
         moved = after.references if before is None else after.references | before.references
-        for name in {command.consignment, *(n for ref in moved for n in batch.declarers(ref))}:
+        # whoever an event of a moved document concerns: it may be another's from now on
+        beside = (e for ref in moved if ref.kind in DOCUMENT_KINDS for e in batch.events.by_reference(ref))
+        concerned = {ref for event in beside for ref in linking_references(event)}.union(moved)
+        for name in self._followers(batch, concerned) | {command.consignment}:
             if self._owns(name):
                 touched.setdefault(name, set()).add(command.cause)
-        for ref in moved:
-            for name in self.state.by_learned.get(ref, set()):
-                touched.setdefault(name, set()).add(command.cause)
+                batch.stale.add(name)
 
     def _owns(self, consignment: str) -> bool:
         return self.shards == 1 or shard_of(consignment, self.shards) == self.shard
@@ -555,8 +593,11 @@ class Tracker:
             cause = self._cause(causes, batch.time.now, batch.time.load_end)
             try:
                 self._recompute(batch, world, consignment, cause, judged.get(consignment, []), outcome)
+            except NotEqual:
+                raise
             except Exception as error:  # a defect of ours in one consignment must not stop the others
                 batch.faulty.add(consignment)
+                batch.worked[consignment] = None
                 if consignment not in self._faulty:
                     outcome.faults.append(Fault(consignment, f"{type(error).__name__}: {error}"))
                 self._bare(batch, consignment, cause, judged.get(consignment, []), outcome)
@@ -584,10 +625,10 @@ class Tracker:
             _tell_judgements(changes, judged)
             outcome.changes.extend(changes.changes)
             return
-        linked = link(own, world, self.registers)
+        worked = self._work_out(batch, world, own)
+        linked, derived = worked.linking.linked, worked.derived
         if linked.learned:
             self._match(batch, linked.learned.keys() - set(learned_references(before) if before else ()))
-        derived = fold(own, linked, self.registers)
         outages = batch.time.outages_for(linked.standing)
         found, next_deadline = find(own, derived, linked.counted, self.registers, now, outages)
         amended = (
@@ -625,6 +666,27 @@ class Tracker:
             outcome.journeys.append(after)
             outcome.encoded[consignment] = encoded
         outcome.changes.extend(changes.changes)
+
+    def _work_out(self, batch: _Batch, world: _World, own: Declared) -> Worked:
+        """Linking and fold of a consignment: what was kept where nothing of it moved, with new events where they change
+        nothing else, and otherwise from all of its events. Raises NotEqual."""
+        name = own.consignment
+        kept, new = self._worked.get(name), batch.fresh.get(name)
+        if kept is not None and (name in batch.stale or kept.linking.own is not own or kept.registers is not self.registers):
+            kept = None
+        if kept is not None and not new:
+            worked = kept
+        else:
+            linking = kept.linking.with_more(new or (), world) if kept else None
+            linking = linking or Linking(own, world, self.registers)
+            words = kept.words.copy() if kept else Words()
+            worked = Worked(self.registers, linking, words, fold(own, linking.linked, self.registers, words))
+            batch.worked[name] = worked
+        if self.verify:
+            linked = Linking(own, world, self.registers).linked
+            if (linked, fold(own, linked, self.registers)) != (worked.linking.linked, worked.derived):
+                raise NotEqual(name)
+        return worked
 
     def _bare(
         self,

@@ -276,8 +276,27 @@ def _asserted(event: Event) -> datetime:
     return event.revision.at or event.received_at
 
 
-def fold(own: Declared, linked: Linked, registers: Registers) -> Derived:
-    """Everything that follows from a registration and the events that count for it."""
+class Words:
+    """What each event of a journey tells, as `fold` settled it; kept, it is not settled again while its `basis` holds."""
+
+    def __init__(self) -> None:
+        self._basis: object = None
+        self._told: dict[str, tuple[Counted, tuple[Told, ...], OffRoute | None]] = {}
+
+    def on(self, basis: object) -> dict[str, tuple[Counted, tuple[Told, ...], OffRoute | None]]:
+        """By event id, as of last time; nothing where what they depend on differs."""
+        if basis != self._basis:
+            self._basis, self._told = basis, {}
+        return self._told
+
+    def copy(self) -> Words:
+        other = Words()
+        other._basis, other._told = self._basis, dict(self._told)
+        return other
+
+
+def fold(own: Declared, linked: Linked, registers: Registers, words: Words | None = None) -> Derived:
+    """Everything that follows from a registration and the events that count for it. `words`: of the last time, if kept."""
     registration = own.registration
     declaration = registration.declaration
     universe = _universe(own, linked)
@@ -289,17 +308,21 @@ def fold(own: Declared, linked: Linked, registers: Registers) -> Derived:
     off_route: list[OffRoute] = []
     total_pieces = _total_pieces(linked.counted) if not units else None
     pros = _pro_units(linked.counted, universe) if len(units) > 1 else {}
+    settled = (words or Words()).on((declaration, registers, units, total_pieces, pros))
     for item in linked.counted:
         event = item.event
         if left and identity(event) in left and all(r.kind == "voyage" for r in event.references):
             continue
         news.append(event)
-        milestone, leg, off = settle(event, course)
-        if off:
-            off_route.append(OffRoute(event, leg))
-        if milestone is not None:
-            for unit in _units_of(event, universe, pros, total_pieces):
-                told.append(_tell(event, item.shared, milestone, unit, leg, registers))
+        known = settled.get(event.event_id)
+        if known is None or known[0].event is not event or known[0].shared != item.shared:
+            milestone, leg, off = settle(event, course)
+            of = _units_of(event, universe, pros, total_pieces) if milestone is not None else ()
+            tells = tuple(_tell(event, item.shared, milestone, unit, leg, registers) for unit in of if milestone)
+            known = settled[event.event_id] = (item, tells, OffRoute(event, leg) if off else None)
+        told.extend(known[1])
+        if known[2] is not None:
+            off_route.append(known[2])
     told.extend(_dock_words(registration))
     slots = _decide(told)
     milestones = _milestones(declaration.plan, declaration.required_by, units, slots, total_pieces)

@@ -7,6 +7,7 @@ the events of its references, and the registers. The order in which any of them 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -178,8 +179,13 @@ class Window:
         return self.cut is None or at < self.cut
 
 
-class _Linking:
-    """One consignment's linking; holds what is looked up more than once."""
+class Linking:
+    """One consignment's linking: what was looked up more than once, and `linked`, the outcome.
+
+    Standing and learning build on each other, so they are settled in a fixed number of passes: first those with standing of
+    their own (over declared, then learned references) name the next carriers; then all with standing teach references; then
+    all events over all references are judged.
+    """
 
     def __init__(self, own: Declared, world: Neighbourhood, registers: Registers) -> None:
         self.own = own
@@ -189,6 +195,74 @@ class _Linking:
         self._windows: dict[Ref, Window] = {}
         self._neighbours: dict[Ref, tuple[Declared, ...]] = {}
         self._withdrawn: dict[str, bool] = {}
+        self._settle()
+
+    def _settle(self) -> None:
+        declared = self.own.references
+        first = self.candidates(declared)
+        matched = self.matched(first.values(), declared)
+        speaking = [event for event, _ in matched if self.is_direct(event)]
+        learned = self.learn(speaking)
+        if learned:
+            wider = self.matched((first | self.candidates(learned)).values(), declared.union(learned))
+            speaking = [event for event, _ in wider if self.is_direct(event)]
+        named = (event.transport.next_carrier for event in speaking if event.transport and event.sender in self.own.parties)
+        self._next_carriers = frozenset(code for name in named if name and (code := self.registers.carrier(name)))
+        self._learned = self.learn(event for event, _ in matched if self.stands(event))
+        self._known = declared.union(self._learned)
+        if self._learned:
+            matched = self.matched((first | self.candidates(self._learned)).values(), self._known)
+        self._shared = frozenset(ref for ref in self._known if self.is_shared(ref))
+        self._matched = matched
+        self.linked = self._outcome()
+
+    def with_more(self, events: Iterable[Event], world: Neighbourhood) -> Linking | None:
+        """This linking with new events of its references, where that cannot change what was decided of the others; else None.
+
+        An empty unit moves windows, a next carrier gives standing, a document beside a new unit teaches: then all is to be
+        settled again. To be used only while registrations, registers, and revisions and retractions of its events are as
+        they were.
+        """
+        more: list[tuple[Event, Ref]] = []
+        after = copy(self)
+        after.world, after._events, after._withdrawn = world, {}, {}
+        after._windows, after._neighbours = dict(self._windows), dict(self._neighbours)
+        for event in events:
+            if event.retracted:
+                continue
+            if is_empty(event) or (event.transport and event.transport.next_carrier) or self.might_teach(event):
+                return None
+            if (ref := after.matches(event, self._known)) is not None:
+                more.append((event, ref))
+        if more:
+            after._matched = [*self._matched, *more]
+            after.linked = after._outcome()
+        return after
+
+    def _outcome(self) -> Linked:
+        counting: list[tuple[Event, Ref]] = []
+        claiming: list[tuple[Event, Ref]] = []
+        for pair in self._matched:
+            (counting if self.stands(pair[0]) else claiming).append(pair)
+        events = [event for event, _ in _without_afterlife(counting)]
+        shared = self._shared
+        return Linked(
+            counted=tuple(
+                Counted(event, bool(shared) and any(ref in shared for ref in event.references))
+                for event in sorted(events, key=by_time)
+            ),
+            claims=_newest_claims(claiming),
+            learned=self._learned,
+            standing=self.own.parties.union(self._next_carriers, (event.sender for event in events)),
+            shared=shared,
+            warnings=("no plan and no required_by: windows are guessed from the registration",) if self.own.anchor[2] else (),
+        )
+
+    def is_direct(self, event: Event) -> bool:
+        return has_direct_standing(event, self.own, self.registers)
+
+    def stands(self, event: Event) -> bool:
+        return event.sender in self._next_carriers or has_direct_standing(event, self.own, self.registers)
 
     def is_withdrawn(self, event: Event) -> bool:
         known = self._withdrawn.get(event.event_id)
@@ -311,18 +385,19 @@ class _Linking:
     def candidates(self, references: Iterable[Ref]) -> dict[str, Event]:
         return {event.event_id: event for ref in references for event in self.events(ref)}
 
+    def might_teach(self, event: Event) -> bool:
+        """Whether it names a declared document beside a unit or voyage that is not declared."""
+        own = self.own
+        return any(ref.kind in WINDOWED_KINDS and ref not in own.references for ref in event.references) and any(
+            ref in own.documents for ref in event.references
+        )
+
     def learn(self, events: Iterable[Event]) -> dict[Ref, str]:
         """One hop: units and voyages in counting events that carry a declared document. References and their teachers."""
         own = self.own
         unlinked = frozenset(own.registration.unlinked)
         learned: dict[Ref, str] = {}
-        teachers = [
-            event
-            for event in events
-            if any(ref.kind in WINDOWED_KINDS and ref not in own.references for ref in event.references)
-            and any(ref in own.documents for ref in event.references)
-        ]
-        for event in sorted(teachers, key=by_time):
+        for event in sorted(filter(self.might_teach, events), key=by_time):
             for ref in event.references:
                 if ref.kind not in WINDOWED_KINDS or ref in own.references or ref in learned or ref in unlinked:
                     continue
@@ -335,50 +410,8 @@ class _Linking:
 
 
 def link(own: Declared, world: Neighbourhood, registers: Registers) -> Linked:
-    """Decides which events count for `own`.
-
-    Standing and learning build on each other, so they are settled in a fixed number of passes: first those with standing of
-    their own (over declared, then learned references) name the next carriers; then all with standing teach references; then
-    all events over all references are judged.
-    """
-    linking = _Linking(own, world, registers)
-    declared = own.references
-    first = linking.candidates(declared)
-    matched = linking.matched(first.values(), declared)
-    speaking = [event for event, _ in matched if has_direct_standing(event, own, registers)]
-    learned = linking.learn(speaking)
-    if learned:
-        wider = linking.matched((first | linking.candidates(learned)).values(), declared.union(learned))
-        speaking = [event for event, _ in wider if has_direct_standing(event, own, registers)]
-    named = (event.transport.next_carrier for event in speaking if event.transport and event.sender in own.parties)
-    next_carriers = {code for name in named if name and (code := registers.carrier(name))}
-
-    def stands(event: Event) -> bool:
-        return event.sender in next_carriers or has_direct_standing(event, own, registers)
-
-    learned = linking.learn(event for event, _ in matched if stands(event))
-    known = declared.union(learned)
-    if learned:
-        matched = linking.matched((first | linking.candidates(learned)).values(), known)
-    counting: list[tuple[Event, Ref]] = []
-    claiming: list[tuple[Event, Ref]] = []
-    for pair in matched:
-        (counting if stands(pair[0]) else claiming).append(pair)
-    counting = _without_afterlife(counting)
-    shared = frozenset(ref for ref in known if linking.is_shared(ref))
-    claims = _newest_claims(claiming)
-    warnings = ("no plan and no required_by: windows are guessed from the registration",) if own.anchor[2] else ()
-    return Linked(
-        counted=tuple(
-            Counted(event, bool(shared) and any(ref in shared for ref in event.references))
-            for event in sorted([event for event, _ in counting], key=by_time)
-        ),
-        claims=claims,
-        learned=learned,
-        standing=own.parties | next_carriers | {event.sender for event, _ in counting},
-        shared=shared,
-        warnings=warnings,
-    )
+    """Decides which events count for `own`."""
+    return Linking(own, world, registers).linked
 
 
 def _without_afterlife(counting: list[tuple[Event, Ref]]) -> list[tuple[Event, Ref]]:
