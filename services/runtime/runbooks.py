@@ -8,6 +8,7 @@ Runbook = Literal[
     "audit-unaccounted",
     "audit-duplicate",
     "audit-gap",
+    "consumer-lag",
 ]
 RUNBOOKS: tuple[Runbook, ...] = get_args(Runbook)
 

@@ -50,26 +50,37 @@ from services.runtime.receipts import NotAReceipt, Position, Sealer
 from services.runtime.settings import Settings
 from services.runtime.sources import to_record
 from services.sink.ledger import OUTCOMES, TICK_KEY, AuditFailed, Ledger, outcome
-from services.sink.rows import LOG_TABLES, STATE_COLUMNS, STATE_TOPICS, StateRow, state_row
+from services.sink.rows import LOG_TABLES, STATE_COLUMNS, STATE_TOPICS, state_row
 
 EXAMPLES = 10
-WINDOW = 200_000
+WINDOW = 100_000
 """Records of a partition that are compared at once: memory stays bounded whatever the topic holds."""
 
 READ_AT_ONCE = 5_000
 BETWEEN_S = 0.5
+UNREADY_S = 20.0
 STALLED_S = 60.0
 """Nothing at all for so long: the broker is away. (An orphaned transaction holds up committed readers for 10 s.)"""
 
-READERS = "ingest.readers"  # the group whose committed positions say which raw records are dealt with
+READERS, SINK, SINK_STATE = "ingest.readers", "sink.logs", "sink.state"
+"""Groups whose committed positions say what is dealt with: what lies before them must be there at once."""
 
 AUDITED: tuple[str, ...] = (*LOG_TABLES, *STATE_TOPICS)
 
-Wrong = Literal["unaccounted", "duplicate", "gap"]
+Wrong = Literal["unaccounted", "duplicate", "gap", "waiting"]
 What = Literal["rows", "newest", "outcomes", "receipts"]
 Place = tuple[str, int]
 """(topic, partition)"""
 
+_NOT_YET = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+    }
+)
 _EVER = frozenset(topic.name for topic in TOPICS if topic.kept == "ever")
 
 
@@ -96,11 +107,13 @@ class Finding:
     unaccounted: int = 0
     duplicate: int = 0
     gap: int = 0
+    waiting: int = 0
     examples: list[Example] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
-        return not (self.unaccounted or self.duplicate or self.gap)
+        """Nothing is wrong, and nothing was still on its way when patience ended."""
+        return not (self.unaccounted or self.duplicate or self.gap or self.waiting)
 
     def tell(self, wrong: Wrong, offsets: Collection[int], text: str) -> None:
         """Count, and keep the first as examples."""
@@ -111,6 +124,8 @@ class Finding:
                 self.duplicate += len(offsets)
             case "gap":
                 self.gap += len(offsets)
+            case "waiting":
+                self.waiting += len(offsets)
         room = EXAMPLES - sum(1 for example in self.examples if example.wrong == wrong)
         self.examples += [Example(wrong, self.topic, self.partition, offset, text) for offset in heapq.nsmallest(room, offsets)]
 
@@ -165,7 +180,7 @@ class _Audit:
         self._receipts = receipts
         self._progress = progress
         self._read, self._total = 0, 0
-        self._positions = Positions(settings)
+        self._positions = Positions(settings, clock)
         self._sealer = Sealer(settings.secret_key.get_secret_value().encode())
         self._consumer = _consumer(settings)
         self._ledger: Ledger | None = None
@@ -184,18 +199,38 @@ class _Audit:
             self._total = sum(self._ends[place] - self._lows[place] for place in places)
             if traced:
                 self._ledger = Ledger({number: end for (_, number), (_, end) in readers.items()})
-            wanted, findings = self._opened()
-            for topic in self._topics:
-                if topic in LOG_TABLES:
-                    findings += self._rows(topic, partitions[topic], wanted)
-                else:
-                    findings += self._newest(topic, partitions[topic])
+            wanted, receipts = self._opened()
+            findings = {place: self._begin(place) for place in places}
+            windows = {place: Window(self._lows[place]) for place in places if place[0] in LOG_TABLES}
+            states = {topic: States() for topic in self._topics if topic not in LOG_TABLES}
+            for read in self._records(self._lows, self._ends):
+                place = read.place
+                if place not in windows:
+                    states[place[0]].read(read)
+                    continue
+                self._note(read, wanted)
+                windows[place].add(read.offset, read.timestamp_ms)
+                if len(windows[place].offsets) >= WINDOW:
+                    self._compare(findings[place], windows[place], read.offset + 1)
+                    windows[place] = Window(read.offset + 1)
+            for place, window in windows.items():
+                self._compare(findings[place], window, self._ends[place])
+                self._beyond(findings[place], self._ends[place])
+            for topic, state in states.items():
+                self._newest(topic, state, {place: findings[place] for place in places if place[0] == topic})
+            outcomes = []
             if self._ledger is not None:
-                findings += self._outcomes(self._ledger, readers)
-                _answer(findings, self._ledger, wanted)
-            return sorted(findings, key=lambda f: (("receipts", "outcomes", "rows", "newest").index(f.check),))
+                outcomes = self._outcomes(self._ledger, readers)
+                _answer(receipts, self._ledger, wanted)
+            return [*receipts, *outcomes, *findings.values()]
         finally:
             self._consumer.close()
+
+    def _begin(self, place: Place) -> Finding:
+        finding = Finding("rows" if place[0] in LOG_TABLES else "newest", *place)
+        if place[0] in _EVER and (low := self._lows[place]) > 0:
+            finding.tell("gap", range(low), "the log no longer holds this record, and is kept for ever")
+        return finding
 
     # -- positions ------------------------------------------------------------------------------------------------------
 
@@ -210,8 +245,8 @@ class _Audit:
 
     # -- reading --------------------------------------------------------------------------------------------------------
 
-    def _records(self, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[_Read]:
-        for read in committed_records(self._consumer, self._clock, topic, starts, ends):
+    def _records(self, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> Iterator[_Read]:
+        for read in committed_records(self._consumer, self._clock, starts, ends):
             self._read += 1
             if self._read % READ_AT_ONCE == 0:
                 self._progress(min(self._read, self._total), self._total)
@@ -219,33 +254,14 @@ class _Audit:
 
     # -- rows -----------------------------------------------------------------------------------------------------------
 
-    def _rows(self, topic: str, numbers: Sequence[int], wanted: dict[Position, _Wanted]) -> list[Finding]:
-        findings = {number: Finding("rows", topic, number) for number in numbers}
-        lows = {number: self._lows[topic, number] for number in numbers}
-        ends = {number: self._ends[topic, number] for number in numbers}
-        windows = {number: Window(lows[number]) for number in numbers}
-        for number, low in lows.items():
-            if low > 0 and topic in _EVER:
-                findings[number].tell("gap", range(low), "the log no longer holds this record, and is kept for ever")
-        for read in self._records(topic, lows, ends):
-            self._note(topic, read, wanted)
-            window = windows[read.partition]
-            window.add(read.offset, read.timestamp_ms)
-            if len(window.offsets) >= WINDOW:
-                self._compare(findings[read.partition], window, read.offset + 1)
-                windows[read.partition] = Window(read.offset + 1)
-        for number, window in windows.items():
-            self._compare(findings[number], window, ends[number])
-            self._beyond(findings[number], ends[number])
-        return list(findings.values())
-
-    def _note(self, topic: str, read: _Read, wanted: dict[Position, _Wanted]) -> None:
+    def _note(self, read: _Read, wanted: dict[Position, _Wanted]) -> None:
         """What the record says for the books."""
+        topic, partition = read.place
         if self._ledger is None:
             return
         if topic == RAW_MESSAGES.name:
-            self._ledger.raw(read.partition, read.offset, read.key == TICK_KEY)
-            asked = wanted.get(Position(read.partition, read.offset))
+            self._ledger.raw(partition, read.offset, read.key == TICK_KEY)
+            asked = wanted.get(Position(partition, read.offset))
             if asked is not None and asked.sha256 is not None:
                 asked.same = hashlib.sha256(read.value or b"").hexdigest() == asked.sha256
         elif topic in OUTCOMES:
@@ -259,16 +275,19 @@ class _Audit:
         if finding.topic == RAW_MESSAGES.name and len(expected) != end - window.start:
             holes = set(range(window.start, end)) - expected
             finding.tell("gap", holes, "the log itself has no record here, and nothing but records is ever written to it")
+        place = (finding.topic, finding.partition)
         while True:
-            found, times = self._found(finding.topic, finding.partition, window.start, end)
+            stands = self._positions.committed(SINK, [place])[place]  # before the rows are asked for
+            found, times = self._found(*place, window.start, end)
             counts = Counter(found)
             missing = expected - counts.keys()
-            if not missing or self._clock.monotonic() >= self._until:
+            if all(offset < stands for offset in missing) or self._clock.monotonic() >= self._until:
                 break
             _pause()
         table = LOG_TABLES[finding.topic].table
         finding.rows += len(found)
-        finding.tell("gap", missing, f"a record that has no row in {table}")
+        finding.tell("gap", [o for o in missing if o < stands], f"a record that has no row in {table}")
+        finding.tell("waiting", [o for o in missing if o >= stands], f"no row in {table} yet: the sink stands at {stands}")
         finding.tell("duplicate", [o for o, times in counts.items() if times > 1], f"a record that has several rows in {table}")
         finding.tell("unaccounted", counts.keys() - expected, f"a row of {table} at an offset that holds no record")
         if len(found) == len(expected) and not missing and times != sum(window.times_ms):
@@ -311,43 +330,28 @@ class _Audit:
 
     # -- newest ---------------------------------------------------------------------------------------------------------
 
-    def _newest(self, topic: str, numbers: Sequence[int]) -> list[Finding]:
-        findings = {number: Finding("newest", topic, number) for number in numbers}
-        state = States()
-        ends = {number: self._ends[topic, number] for number in numbers}
-        self._follow(topic, state, {number: self._lows[topic, number] for number in numbers}, ends)
+    def _newest(self, topic: str, state: States, findings: Mapping[Place, Finding]) -> None:
         while True:
+            stands = self._positions.committed(SINK_STATE, list(findings))  # before the rows are asked for
             rows = self._states(topic)
-            behind = [key for key, newest in state.newest.items() if newest.missing(rows.get(key))]
-            if not behind or self._clock.monotonic() >= self._until:
+            behind = [(key, newest) for key, newest in state.newest.items() if newest.missing(rows.get(key))]
+            if all(n.offset < stands[n.place] for _, n in behind) or self._clock.monotonic() >= self._until:
                 break
             _pause()
         for newest in state.newest.values():
-            findings[newest.partition].records += 1
-        for key in sorted(behind):
-            newest = state.newest[key]
-            findings[newest.partition].tell("gap", [newest.offset], f"{key[1]}: its newest version is not in {key[0]}")
+            findings[newest.place].records += 1
+        for (table, key), newest in sorted(behind):
+            wrong: Wrong = "gap" if newest.offset < stands[newest.place] else "waiting"
+            findings[newest.place].tell(wrong, [newest.offset], f"{key}: its newest version is not in {table}")
         if self._ahead(state, rows):
-            now = self._positions.ends([(topic, number) for number in numbers])
-            self._follow(topic, state, ends, {number: now[topic, number] for number in numbers})
-        for key in self._ahead(state, rows):
-            known = state.newest.get(key)
-            finding = findings[known.partition if known else min(numbers)]
-            finding.tell(
-                "unaccounted", [known.offset if known else -1], f"{key[1]}: {key[0]} has a version that was never written"
-            )
+            for read in self._records({place: self._ends[place] for place in findings}, self._positions.ends(list(findings))):
+                state.read(read)
+        for ahead in self._ahead(state, rows):
+            known = state.newest.get(ahead)
+            text = f"{ahead[1]}: {ahead[0]} has a version that was never written"
+            findings[known.place if known else min(findings)].tell("unaccounted", [known.offset if known else -1], text)
         for finding in findings.values():
-            finding.rows = finding.records - finding.gap
-        return list(findings.values())
-
-    def _follow(self, topic: str, state: States, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
-        for read in self._records(topic, starts, ends):
-            record = to_record(read.message, with_headers=False)
-            row = state_row(record)
-            if row is None:
-                state.gone.add((record.key or b"").decode("utf-8", "replace"))
-            elif row.table in STATE_KEYS:
-                state.put(row, read)
+            finding.rows = finding.records - finding.gap - finding.waiting
 
     def _ahead(self, state: States, rows: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
         """Rows with a version newer than any that was read: either written since, or never. A journey that is gone from the
@@ -379,10 +383,10 @@ class _Audit:
         for place, (stand, _) in readers.items():
             finding = Finding("outcomes", *place, records=ledger.messages(place[1]))
             lost = list(ledger.without_outcome(place[1]))
-            finding.rows = finding.records - len(lost)
+            finding.rows = finding.records - len(lost)  # what became something
             finding.tell("unaccounted", [o for o in lost if o < stand], "became no event, command or dead letter")
             unread = [o for o in lost if o >= stand]
-            finding.tell("unaccounted", unread, f"was not read in {self._patience_s:.0f} s: the readers stand at {stand}")
+            finding.tell("waiting", unread, f"not read yet: the readers stand at {stand}")
             nothing = [offset for offset in ledger.without_record(place[1]) if offset >= self._lows[place]]
             finding.tell("unaccounted", nothing, "something says it came from here, and there is no message")
             findings[place[1]] = finding
@@ -401,20 +405,19 @@ class _Audit:
             findings[OUTCOMES[0]].examples.append(Example("unaccounted", OUTCOMES[0], 0, -1, text))
         twice = ledger.said_twice()
         seen: set[int] = set()
-        for topic in OUTCOMES if twice else ():
-            numbers = [number for name, number in self._ends if name == topic]
-            starts = {number: self._lows[topic, number] for number in numbers}
-            for read in self._records(topic, starts, {number: self._ends[topic, number] for number in numbers}):
-                said = outcome(to_record(read.message, with_headers=read.key == CONTROL_KEY))
-                if said is None or said.identity not in twice:
-                    continue
-                if said.identity in seen:
-                    finding = findings[topic]
-                    finding.duplicate += 1
-                    if len(finding.examples) < EXAMPLES:
-                        text = f"the same as another, of the raw record {said.partition}:{said.offset}"
-                        finding.examples.append(Example("duplicate", topic, read.partition, read.offset, text))
-                seen.add(said.identity)
+        places = [place for place in self._ends if twice and place[0] in OUTCOMES]
+        starts, ends = ({place: known[place] for place in places} for known in (self._lows, self._ends))
+        for read in self._records(starts, ends):
+            said = outcome(to_record(read.message, with_headers=read.key == CONTROL_KEY))
+            if said is None or said.identity not in twice:
+                continue
+            if said.identity in seen:
+                finding = findings[read.place[0]]
+                finding.duplicate += 1
+                if len(finding.examples) < EXAMPLES:
+                    text = f"the same as another, of the raw record {said.partition}:{said.offset}"
+                    finding.examples.append(Example("duplicate", *read.place, read.offset, text))
+            seen.add(said.identity)
         return [finding for finding in findings.values() if not finding.clean]
 
     def _opened(self) -> tuple[dict[Position, _Wanted], list[Finding]]:
@@ -497,7 +500,7 @@ class Newest(NamedTuple):
 
     version: int
     deleted: bool
-    partition: int
+    place: Place
     offset: int
 
     def missing(self, row: int | None) -> bool:
@@ -512,15 +515,21 @@ class States:
         self.newest: dict[tuple[str, str], Newest] = {}
         self.gone: set[str] = set()
 
-    def put(self, row: StateRow, read: _Read) -> None:
-        """A row that must be there, unless a newer one is."""
+    def read(self, read: _Read) -> None:
+        """A record: a row that must be there, unless a newer one is, or the end of a key."""
+        record = to_record(read.message, with_headers=False)
+        row = state_row(record)
+        if row is None:
+            self.gone.add((record.key or b"").decode("utf-8", "replace"))
+        if row is None or row.table not in STATE_KEYS:
+            return
         key, version = row.values[:2]
         deleted = "deleted" in STATE_COLUMNS[row.table] and bool(row.values[STATE_COLUMNS[row.table].index("deleted")])
         assert isinstance(version, int)
         named = (row.table, key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key))
         known = self.newest.get(named)
         if known is None or version >= known.version:
-            self.newest[named] = Newest(version, deleted, read.partition, read.offset)
+            self.newest[named] = Newest(version, deleted, read.place, read.offset)
 
 
 # -- Kafka ----------------------------------------------------------------------------------------------------------------
@@ -529,8 +538,9 @@ class States:
 class Positions:
     """Where topics begin and end, and where groups stand; one request each."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
         self._admin: AdminClient = kafka.admin(settings)
+        self._clock = clock
 
     def ends(self, places: Sequence[Place]) -> dict[Place, int]:
         """High watermarks: the end of everything written, committed or not."""
@@ -543,29 +553,47 @@ class Positions:
     def _offsets(self, places: Sequence[Place], which: OffsetSpec) -> dict[Place, int]:
         if not places:
             return {}
-        found = self._admin.list_offsets(
-            {TopicPartition(*place): which for place in places},
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=kafka.REQUEST_TIMEOUT_S,
-        )
-        return {(part.topic, part.partition): future.result().offset for part, future in found.items()}
+
+        def ask() -> dict[Place, int]:
+            found = self._admin.list_offsets(
+                {TopicPartition(*place): which for place in places},
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                request_timeout=kafka.REQUEST_TIMEOUT_S,
+            )
+            return {(part.topic, part.partition): future.result().offset for part, future in found.items()}
+
+        return self._patiently(ask)
 
     def committed(self, group: str, places: Sequence[Place]) -> dict[Place, int]:
         """What the group has committed; 0 where it has not. (A transaction's offsets count once it is committed.)"""
-        asked = [TopicPartition(*place) for place in places]
-        request = [ConsumerGroupTopicPartitions(group, asked)]
-        found = self._admin.list_consumer_group_offsets(request, request_timeout=kafka.REQUEST_TIMEOUT_S)
-        parts = found[group].result().topic_partitions or []
-        return dict.fromkeys(places, 0) | {(part.topic, part.partition): max(part.offset, 0) for part in parts}
+
+        def ask() -> dict[Place, int]:
+            request = [ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])]
+            found = self._admin.list_consumer_group_offsets(request, request_timeout=kafka.REQUEST_TIMEOUT_S)
+            parts = found[group].result().topic_partitions or []
+            return dict.fromkeys(places, 0) | {(part.topic, part.partition): max(part.offset, 0) for part in parts}
+
+        return self._patiently(ask)
+
+    def _patiently(self, ask: Callable[[], dict[Place, int]]) -> dict[Place, int]:
+        """A broker that was just started answers at once that it is not ready."""
+        until = self._clock.monotonic() + UNREADY_S
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                if self._clock.monotonic() >= until or kafka.error_of(error).code() not in _NOT_YET:
+                    raise
+                _pause()
 
 
 class _Read:
     """One record; its parts are asked for only where needed, since most are only counted."""
 
-    __slots__ = ("message", "offset", "partition")
+    __slots__ = ("message", "offset", "place")
 
-    def __init__(self, message: Message, partition: int, offset: int) -> None:
-        self.message, self.partition, self.offset = message, partition, offset
+    def __init__(self, message: Message, place: Place, offset: int) -> None:
+        self.message, self.place, self.offset = message, place, offset
 
     @property
     def timestamp_ms(self) -> int:
@@ -581,38 +609,40 @@ class _Read:
 
 
 def committed_records(
-    consumer: Consumer, clock: Clock, topic: str, starts: Mapping[int, int], ends: Mapping[int, int]
+    consumer: Consumer, clock: Clock, starts: Mapping[Place, int], ends: Mapping[Place, int]
 ) -> Iterator[_Read]:
-    """Every committed record of `topic` from `starts` to before `ends`, the partitions side by side, each in order.
+    """Every committed record from `starts` to before `ends`, all partitions side by side, each in order.
 
     Transactions that are open before an end are waited for. Raises KafkaException, AuditFailed.
     """
-    left = {number for number, end in ends.items() if starts[number] < end}
+    left = {place for place, end in ends.items() if starts[place] < end}
     if not left:
         return
-    consumer.assign([TopicPartition(topic, number, starts[number] or OFFSET_BEGINNING) for number in sorted(left)])
+    consumer.assign([TopicPartition(*place, starts[place] or OFFSET_BEGINNING) for place in sorted(left)])
     quiet_since = clock.monotonic()
     while left:
-        messages = consumer.consume(READ_AT_ONCE, 0.2)
+        messages = consumer.consume(READ_AT_ONCE, 0.1)
         for message in messages:
-            number, offset = message.partition(), message.offset()
-            assert number is not None and offset is not None
+            topic, number, offset = message.topic(), message.partition(), message.offset()
+            assert topic is not None and number is not None and offset is not None
+            place = (topic, number)
             error = message.error()
             if error is None:
-                if offset < ends[number]:
-                    yield _Read(message, number, offset)
+                if offset < ends[place]:
+                    yield _Read(message, place, offset)
                 offset += 1
             elif error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
             # an end-of-partition tells the next offset to be read, past markers and aborted records
-            if offset >= ends[number] and number in left:
-                left.discard(number)
-                consumer.incremental_unassign([TopicPartition(topic, number)])
+            if offset >= ends[place] and place in left:
+                left.discard(place)
+                consumer.incremental_unassign([TopicPartition(*place)])
         now = clock.monotonic()
         if messages:
             quiet_since = now
         elif now - quiet_since > STALLED_S:
-            raise AuditFailed(f"Kafka gave nothing of {topic} for {STALLED_S:.0f} s before the end that it had; is it up?")
+            waiting = ", ".join(f"{topic}[{number}]" for topic, number in sorted(left)[:3])
+            raise AuditFailed(f"Kafka gave nothing for {STALLED_S:.0f} s before the ends that it named ({waiting}); is it up?")
 
 
 def _consumer(settings: Settings) -> Consumer:

@@ -88,7 +88,8 @@ def audit(
 ) -> None:
     """Is every receipt one raw record, every raw record its events or dead letters, every record one row?
 
-    Works on a live system. Exit code 1 if anything is unaccounted, a duplicate, or a gap; then the runbook is named.
+    Works on a live system. Exit code 1 if anything is unaccounted, a duplicate, a gap, or still waiting after --within; then
+    the runbook is named.
     """
     from services.runtime.clickhouse import connect
     from services.runtime.clock import SystemClock
@@ -130,6 +131,7 @@ RUNBOOK_OF: dict[Wrong, Runbook] = {
     "unaccounted": "audit-unaccounted",
     "duplicate": "audit-duplicate",
     "gap": "audit-gap",
+    "waiting": "consumer-lag",
 }
 
 
@@ -155,7 +157,7 @@ def _print_audit(findings: list[Finding]) -> None:
         console = Console(width=200)  # a pipe has no width: room enough that nothing is cut
     table = Table("check", "topic", "partition", "records", "accounted", *RUNBOOK_OF, box=None, pad_edge=False)
     for finding in findings:
-        counts = (finding.records, finding.rows, finding.unaccounted, finding.duplicate, finding.gap)
+        counts = (finding.records, finding.rows, *(getattr(finding, wrong) for wrong in RUNBOOK_OF))
         partition = "" if finding.partition < 0 else str(finding.partition)
         style = None if finding.clean else "red"
         table.add_row(finding.check, finding.topic, partition, *(f"{count:,}" for count in counts), style=style)
@@ -165,7 +167,7 @@ def _print_audit(findings: list[Finding]) -> None:
             typer.echo(f"{example.wrong}: ({example.topic}, {example.partition}, {example.offset}): {example.text}")
     wrong = {name: sum(getattr(finding, name) for finding in findings) for name in RUNBOOK_OF}
     if not any(wrong.values()):
-        typer.echo("Clean: nothing unaccounted, no duplicate, no gap.")
+        typer.echo("Clean: nothing unaccounted, no duplicate, no gap, nothing waiting.")
     for name, count in wrong.items():
         if count:
             typer.echo(f"{count:,} {name}: see {page(RUNBOOK_OF[name])}")

@@ -288,7 +288,7 @@ def test_the_audit_finds_what_is_missing_double_or_old(settings: Settings, reade
     write(producer, topics.JOURNEYS, consignment, wire.dump(journey(consignment, version=2)))
     producer.flush()
     found = audit(settings, reader, SystemClock(), [topics.CONSENT.name, topics.JOURNEYS.name])
-    assert sum(f.gap for f in found if f.topic == topics.CONSENT.name) == 1
+    assert sum(f.waiting for f in found if f.topic == topics.CONSENT.name) == 1
     assert [e.text for f in found for e in f.examples if e.topic == topics.JOURNEYS.name] == [
         f"{consignment}: its newest version is not in journeys"
     ]
