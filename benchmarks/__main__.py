@@ -75,6 +75,8 @@ def run(
             "versions": versions(),
         }
         err.print(_table(f"{MEASUREMENTS[name].title} ({took_s:.0f} s)", result))
+        for note in result.notes:
+            err.print(f"  {note}", highlight=False)
     if as_json:
         out.print_json(data=found)
     if not quick:

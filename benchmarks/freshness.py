@@ -17,7 +17,6 @@ from benchmarks.bench import Bench
 from benchmarks.client import Order
 from benchmarks.harness import Meter, NotEqual, Result, percentile, until
 from benchmarks.ingest import OPEN_RATES, credentials, push
-from benchmarks.load import Raw
 from benchmarks.servers import Servers, now
 from schemas.topics import RAW_MESSAGES
 from services.runtime.clickhouse import ClickHouse

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from benchmarks import freshness, ingest, pipeline, readers, sink
+from benchmarks import freshness, ingest, journeys, pipeline, readers, sink
 from benchmarks.bench import Bench
 from benchmarks.harness import Result
 from benchmarks.peers import compare
@@ -28,4 +28,5 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "ingest": Measurement("The door: HTTP to raw.messages", 4, ingest.measure),
     "freshness": Measurement("Push to queryable: the whole pipeline, open loop", 2.5, freshness.measure),
     "sink": Measurement("Sink: topics to ClickHouse", 2, sink.measure),
+    "journeys": Measurement("Many open journeys: memory, restart, deadlines", 10, journeys.measure),
 }

@@ -87,7 +87,7 @@ def _track(servers: Servers, stream: tracker.Stream, wanted: Tracker, shards: in
     events = list(_events(stream))
     commands = [(CONSIGNMENT_COMMANDS.name, Raw(b"", value, [], 1)) for _, value in stream.commands]
     with servers.service("tracker"), Meter(servers.pids) as meter:
-        servers.fill([*commands, *_ticks(tracker.START)])
+        servers.fill([*commands, *control_records(tracker.START)])
         servers.quiet([JOURNEYS.name], for_s=1.5, within_s=WITHIN_S)
         began = time.time()
         servers.fill(events)
@@ -111,11 +111,12 @@ def _events(stream: tracker.Stream) -> Iterator[tuple[str, Raw]]:
     for n, (at, value) in enumerate(stream.events, start=1):
         yield SHIPMENT_EVENTS.name, Raw(json.loads(value)["sender"].encode(), value, [], 1)
         if n % TICK_EVERY == 0:
-            yield from _ticks(at)
-    yield from _ticks(max(at for at, _ in stream.events) + timedelta(days=1))  # as `recomputed` has it
+            yield from control_records(at)
+    yield from control_records(max(at for at, _ in stream.events) + timedelta(days=1))  # as `recomputed` has it
 
 
-def _ticks(at: datetime) -> Iterator[tuple[str, Raw]]:
+def control_records(at: datetime) -> Iterator[tuple[str, Raw]]:
+    """What moves T to `at`: a tick for each pair, marked as the end of a load, so that the leap is no outage."""
     for raw in range(RAW_MESSAGES.partitions):
         value = dump(ControlRecord.model_validate({"control": "tick", "raw_partition": raw, "at": at, "load": True}))
         for topic in (SHIPMENT_EVENTS, CONSIGNMENT_COMMANDS):

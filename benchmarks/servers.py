@@ -273,13 +273,14 @@ class Servers:
             time.sleep(0.2)
         raise TimeoutError(f"{', '.join(names)} still grow after {within_s:.0f} s")
 
-    def read(self, topic: str) -> Iterator[Seen]:
-        """All committed records, in the order of each partition."""
+    def read(self, topic: str, since: float = 0.0) -> Iterator[Seen]:
+        """All committed records (from a moment on: seconds since the epoch), in the order of each partition."""
         consumer = Consumer(
             kafka.consumer_config(self.settings, "bench-reader", "bench-reader") | {"enable.partition.eof": True}
         )
         ends = self.ends(topic)
-        consumer.assign([TopicPartition(topic, n, 0) for n in ends])
+        places = [TopicPartition(topic, n, int(since * 1000)) for n in ends]
+        consumer.assign(consumer.offsets_for_times(places, timeout=30) if since else places)
         open_ones = set(ends)
         try:
             while open_ones:

@@ -50,8 +50,8 @@ def main() -> None:
                 table[name] = known
                 await out.send(key=key, value=output(name, known))
 
-    worker = faust.Worker(app, loglevel="WARNING")
-    worker.execute_from_commandline()
+    sys.argv[1:] = ["worker", "--loglevel", "warning", "--without-web"]
+    app.main()
 
 
 if __name__ == "__main__":
