@@ -324,11 +324,15 @@ class Tracker:
         shard: int = 0,
         shards: int = 1,
         unmatched_at_most: int = UNMATCHED_AT_MOST,
+        worked_at_most: int = WORKED_AT_MOST,
         verify: bool = False,
     ) -> None:
-        """`verify`: whatever is worked out from what was kept is also computed from all events, and compared (tests)."""
-        self.verify = verify
-        self._worked: dict[str, Worked] = {}
+        """`worked_at_most`: journeys whose linking and fold are kept ready. `verify`: whatever is worked out from what was
+        kept is also computed from all events, and compared (tests)."""
+        self.worked_at_most, self.verify = worked_at_most, verify
+        self.worked: dict[str, Worked] = {}
+        self.settlements = 0
+        """How many times a journey was linked from all of its events, rather than from what was kept of it."""
         self.store = store
         self.unmatched_at_most = unmatched_at_most
         self.registers = registers
@@ -437,11 +441,11 @@ class Tracker:
         for key in batch.forgotten:
             self.state.forget_closed(key)
         for consignment, worked in batch.worked.items():
-            self._worked.pop(consignment, None)
+            self.worked.pop(consignment, None)
             if worked is not None:
-                self._worked[consignment] = worked
-        while len(self._worked) > WORKED_AT_MOST:
-            del self._worked[next(iter(self._worked))]  # the one computed longest ago
+                self.worked[consignment] = worked
+        while len(self.worked) > self.worked_at_most:
+            del self.worked[next(iter(self.worked))]  # the one computed longest ago
         self._again = set(batch.faulty)
         self._faulty = batch.faulty
 
@@ -671,14 +675,16 @@ class Tracker:
         """Linking and fold of a consignment: what was kept where nothing of it moved, with new events where they change
         nothing else, and otherwise from all of its events. Raises NotEqual."""
         name = own.consignment
-        kept, new = self._worked.get(name), batch.fresh.get(name)
+        kept, new = self.worked.get(name), batch.fresh.get(name)
         if kept is not None and (name in batch.stale or kept.linking.own is not own or kept.registers is not self.registers):
             kept = None
         if kept is not None and not new:
             worked = kept
         else:
             linking = kept.linking.with_more(new or (), world) if kept else None
-            linking = linking or Linking(own, world, self.registers)
+            if linking is None:
+                linking = Linking(own, world, self.registers)
+                self.settlements += 1
             words = kept.words.copy() if kept else Words()
             worked = Worked(self.registers, linking, words, fold(own, linking.linked, self.registers, words))
             batch.worked[name] = worked

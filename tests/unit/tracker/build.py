@@ -170,9 +170,11 @@ def ticks(when: datetime, load: bool = False) -> list[Read]:
     return [ReadControl(control, EVENTS, 0), ReadControl(control, COMMANDS, 0)]
 
 
-def tracker(registers: Registers = REGISTERS, shard: int = 0, shards: int = 1) -> Tracker:
-    """A tracker on one raw partition and one partition of each topic."""
-    return Tracker(MemoryEventStore(), registers, [(0, EVENTS, 0), (0, COMMANDS, 0)], (COMMANDS, 0), shard=shard, shards=shards)
+def tracker(registers: Registers = REGISTERS, shard: int = 0, shards: int = 1, **options: Any) -> Tracker:
+    """A tracker on one raw partition and one partition of each topic; it checks each step against a full computation."""
+    pairs = [(0, EVENTS, 0), (0, COMMANDS, 0)]
+    options = {"verify": True, **options}
+    return Tracker(MemoryEventStore(), registers, pairs, (COMMANDS, 0), shard=shard, shards=shards, **options)
 
 
 def reads(*things: Event | Command) -> list[Read]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from schemas.consignment_command_v1 import ConsignmentDeclaration
 from services.tracker.clock import NEVER
 from services.tracker.core import ReadControl, Tracker
+from services.tracker.event_store import MemoryEventStore
 from services.tracker.exceptions import Timeline
 from services.tracker.records import Control, Journey, Outage, Place
 from tests.unit.tracker.build import (
@@ -111,7 +112,10 @@ def test_a_consignment_that_cannot_be_computed_keeps_its_registration_and_stops_
     subject = tracker()
     broken = register("LACDHS-9", tolerance_h={"sea": 0.0})  # the contract refuses it; a defect of ours might not
     outcome = subject.process(reads(broken, register("LACDHS-2"), event("departed", at(3), BOX, place="CNSHA")))
+    added = subject.batch_events()
     subject.committed()
+    assert isinstance(subject.store, MemoryEventStore)
+    added.write_to(subject.store, {})
     assert [fault.consignment for fault in outcome.faults] in ([], ["LACDHS-9"])
     late = subject.process(reads(event("arrived", at(19), BOX, place="USLAX")))
     subject.committed()
