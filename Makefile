@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix bench audit fuzz faults soak
+.PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix bench audit fuzz faults soak mutants
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "; print "make TARGET [ARGS=...]\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,10 +49,10 @@ imports: setup
 	@$(BIN)/lint-imports
 
 generated: setup
-	@$(BIN)/python -m schemas.export --check
+	@$(BIN)/python -m schemas.export --check && $(BIN)/python -m schemas.compatibility && $(BIN)/python -m services.ingest.openapi_export --check
 
-generate: setup ## Write JSON Schema and AsyncAPI from the contracts
-	@$(BIN)/python -m schemas.export
+generate: setup ## Write JSON Schema and AsyncAPI from the contracts, OpenAPI from the API
+	@$(BIN)/python -m schemas.export && $(BIN)/python -m services.ingest.openapi_export
 
 fix: setup ## Let ruff mend what it can, and format
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
@@ -71,3 +71,6 @@ faults: setup ## Kill, freeze, starve and mislead every process under load, then
 
 soak: setup ## The demo live for an hour with random kills, then `lovla audit` (ARGS="--minutes 5")
 	@$(BIN)/python -m tests.faults soak $(ARGS)
+
+mutants: setup ## Plant defects in the product; the simulation must find each (ARGS="--only name")
+	@$(BIN)/python -m tests.simulation.mutants $(ARGS)

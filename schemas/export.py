@@ -1,4 +1,6 @@
-"""Writes the contracts as JSON Schema: `python -m schemas.export` (`--check` compares and exits 1 on a difference)."""
+"""Writes the contracts as JSON Schema and the flow as AsyncAPI: `python -m schemas.export` (`--check` compares and exits 1 on
+a difference).
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,37 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
-from schemas.topics import TOPICS
+from schemas.raw_message_v1 import RawMessage
+from schemas.topics import TOPICS, Topic
 
 FOLDER = Path(__file__).parent / "generated"
+TABLE = "topics.json"
+ASYNCAPI = "asyncapi.json"
+
+FLOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "raw.messages.v1": (("ingest.api",), ("ingest.readers", "sink")),
+    "shipment.events.v1": (("ingest.readers",), ("tracker", "sink")),
+    "consignment.commands.v1": (("ingest.readers",), ("tracker", "sink")),
+    "dead.letters.v1": (("ingest.readers", "tracker"), ("sink",)),
+    "journeys.v1": (("tracker",), ("tracker", "sink")),
+    "journey.changes.v1": (("tracker",), ("alerts.worker", "sink", "ingest.api")),
+    "tracker.shards.v1": ((), ()),
+    "senders.v1": (("cli",), ("ingest.api", "ingest.readers", "tracker", "sink")),
+    "facilities.v1": (("cli",), ("ingest.api", "ingest.readers", "tracker", "sink")),
+    "accounts.v1": (("cli",), ("ingest.api",)),
+    "secrets.v1": (("cli",), ("ingest.api",)),
+    "readers.parked.v1": (("ingest.readers",), ("ingest.readers",)),
+    "subscriptions.v1": (("alerts.api",), ("alerts.worker", "alerts.sender")),
+    "alert.candidates.v1": (("alerts.worker",), ("alerts.worker",)),
+    "notifications.v1": (("alerts.worker",), ("alerts.sender", "sink")),
+    "deliveries.v1": (("alerts.sender",), ("alerts.sender", "sink")),
+    "consent.v1": (("alerts.api",), ("alerts.worker", "sink")),
+}
+"""Of each topic who writes and who reads (docs/architecture.md, "The flow"). Nothing is written to the topic of leases."""
 
 
 def schema_name(model: type[BaseModel]) -> str:
@@ -20,19 +47,23 @@ def schema_name(model: type[BaseModel]) -> str:
     return f"{snake}.{model.__module__.rsplit('_', 1)[1]}"
 
 
-def documents() -> dict[str, str]:
-    """File name -> text, one a record of the topic table, and the table itself."""
+def schema_file(model: type[BaseModel]) -> str:
+    """The file of its JSON Schema."""
+    return f"{schema_name(model)}.schema.json"
+
+
+def contracts() -> dict[str, str]:
+    """File name -> text, one a record of the topic table, and the table itself: what is released."""
     files: dict[str, str] = {}
     for topic in TOPICS:
         for model in topic.records:
-            name = schema_name(model)
             schema = model.model_json_schema(mode="serialization")
             named = {
                 "$schema": "https://json-schema.org/draft/2020-12/schema",
-                "$id": f"urn:lovla:schema:{name}",
+                "$id": f"urn:lovla:schema:{schema_name(model)}",
                 **schema,
             }
-            files[f"{name}.schema.json"] = json.dumps(named, indent=2, sort_keys=True) + "\n"
+            files[schema_file(model)] = json.dumps(named, indent=2, sort_keys=True) + "\n"
     table = [
         {
             "topic": topic.name,
@@ -44,8 +75,83 @@ def documents() -> dict[str, str]:
         }
         for topic in TOPICS
     ]
-    files["topics.json"] = json.dumps(table, indent=2) + "\n"
+    files[TABLE] = json.dumps(table, indent=2) + "\n"
     return files
+
+
+def documents() -> dict[str, str]:
+    """All that is generated: the contracts, and AsyncAPI on top of them."""
+    return contracts() | {ASYNCAPI: json.dumps(asyncapi(), indent=2) + "\n"}
+
+
+def asyncapi() -> dict[str, Any]:
+    """The whole flow as an AsyncAPI 3.0 document: a channel a topic, an operation a service and topic."""
+    models = {schema_name(model): model for topic in TOPICS for model in topic.records}
+    operations = {
+        f"{service}.{action}s.{topic.name}": {
+            "action": action,
+            "title": f"{service} {action}s {topic.name}",
+            "channel": {"$ref": f"#/channels/{topic.name}"},
+        }
+        for topic in TOPICS
+        for action, services in zip(("send", "receive"), FLOW[topic.name], strict=True)
+        for service in services
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "id": "urn:lovla:flow",
+        "info": {
+            "title": "LoVLA",
+            "version": "1.0.0",
+            "description": "Tracking of medical supplies: what runs over Kafka between the services. Services talk through "
+            "topics only. All readers read committed records; unknown fields are ignored by who reads.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {topic.name: _channel(topic) for topic in TOPICS},
+        "operations": operations,
+        "components": {"messages": {name: _message(name, model) for name, model in models.items()}},
+    }
+
+
+def _channel(topic: Topic) -> dict[str, Any]:
+    config = topic.config()
+    settings: dict[str, Any] = {
+        "cleanup.policy": [config["cleanup.policy"]],
+        "max.message.bytes": int(config["max.message.bytes"]),
+    }
+    if "retention.ms" in config:
+        settings["retention.ms"] = int(config["retention.ms"])
+    kafka: dict[str, Any] = {"topic": topic.name, "topicConfiguration": settings, "bindingVersion": "0.5.0"}
+    if not topic.sharded:
+        kafka["partitions"] = topic.partitions
+    return {
+        "address": topic.name,
+        "description": f"Keyed by {topic.key}." if topic.records else "Holds no records: its partitions are leases.",
+        "messages": {schema_name(model): {"$ref": f"#/components/messages/{schema_name(model)}"} for model in topic.records},
+        "bindings": {"kafka": kafka},
+    }
+
+
+def _message(name: str, model: type[BaseModel]) -> dict[str, Any]:
+    said = {"name": name, "title": model.__name__, "summary": (model.__doc__ or model.__name__).strip().splitlines()[0]}
+    schema = {
+        "schemaFormat": "application/schema+json;version=2020-12",
+        "schema": {"$ref": f"./{schema_file(model)}"},
+    }
+    if model is RawMessage:  # its fields travel as headers, and its value is whatever was sent
+        headers = {f"lovla-{field}": {"type": "string"} for field in model.model_fields}
+        return said | {
+            "contentType": "application/octet-stream",
+            "headers": {"type": "object", "properties": headers},
+            "payload": {"type": "string", "format": "binary"},
+        }
+    headers = {key: {"type": "string"} for key in ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_dataschema")}
+    return said | {
+        "contentType": "application/json",
+        "headers": {"type": "object", "properties": headers},
+        "payload": schema,
+    }
 
 
 def main() -> int:
