@@ -1,0 +1,435 @@
+"""What must hold, after each step and at the end. What the truth or the log alone can judge asks nothing of the product.
+
+Oracles: `unique` no change is told twice; `applied` per consignment the changes, applied in order, give the open exceptions of
+its record; `outage` no deadline fires inside an outage of ours or its grace; `time` T is a tick's time; `withdrawal` nothing is
+withdrawn without a reason; `state` what a shard holds is what it published; `recomputed` each of its journeys equals one
+computed from the log's sets alone; `accounted` every raw record has its events, commands or dead letters once; `rows` each log
+table is its topic; `single pass` one tracker that reads the final log in one go ends with the same journeys (so two shards
+equal one); `truth` statements, claims and learned references are what the story says; `process`, `progress` nobody ends by an
+error that is no loss of ownership, and all comes to rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from schemas.shipment_event_v1 import CONTROL_KEY
+from schemas.topics import (
+    CONSIGNMENT_COMMANDS,
+    DEAD_LETTERS,
+    JOURNEY_CHANGES,
+    JOURNEYS,
+    RAW_MESSAGES,
+    SHIPMENT_EVENTS,
+)
+from services.runtime.sources import Record
+from services.sink.rows import LOG_TABLES
+from services.tracker import app
+from services.tracker.clock import PipelineTime
+from services.tracker.core import Read, ReadCommand, ReadControl, ReadEvent, Tracker, shard_of
+from services.tracker.event_store import MemoryEventStore
+from services.tracker.exceptions import find
+from services.tracker.journeys import ORDER, fold
+from services.tracker.linking import Declared, link
+from services.tracker.publishing import compose
+from services.tracker.records import Change, Event, ExceptionState, Journey, Ref, Statement, decode_journey_record, encode
+from services.tracker.registrations import judge
+from tests.simulation.broker import DATA, Entry, Transaction
+from tests.simulation.story import Element, Fact
+from tests.simulation.world import SUNK, TRACKER_REGISTERS, Violated, World
+
+GRACE = timedelta(hours=1)
+DEADLINES = ("overdue", "dwell", "silent")
+CLAIMS_SHOWN = 3
+
+_change = msgspec.json.Decoder(Change).decode
+
+
+class _RawOf(msgspec.Struct):
+    partition: int
+    offset: int
+    position: str = ""
+
+
+class _Traced(msgspec.Struct):
+    raw: _RawOf
+
+
+class _Letter(msgspec.Struct):
+    stage: str
+    text: str = ""
+    raw_partition: int | None = None
+    raw_offset: int | None = None
+
+
+_traced = msgspec.json.Decoder(_Traced).decode
+_letter = msgspec.json.Decoder(_Letter).decode
+
+
+def _pairs() -> list[tuple[int, str, int]]:
+    return [
+        (raw, topic.name, partition)
+        for raw in range(RAW_MESSAGES.partitions)
+        for topic in (SHIPMENT_EVENTS, CONSIGNMENT_COMMANDS)
+        for partition in range(topic.partitions)
+    ]
+
+
+WITNESS = (CONSIGNMENT_COMMANDS.name, 0)
+
+
+@dataclass
+class _Sets:
+    """What the log says up to some offsets: the sets of which journeys are a function. Also linking's neighbourhood."""
+
+    events_store: MemoryEventStore = field(default_factory=MemoryEventStore)
+    declared: dict[str, Declared] = field(default_factory=dict)
+    by_reference: dict[Ref, set[str]] = field(default_factory=dict)
+    time: PipelineTime = field(default_factory=lambda: PipelineTime(_pairs(), WITNESS))
+    positions: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def take(self, read: Read | None) -> None:
+        if isinstance(read, ReadEvent):
+            self.events_store.write([read.event], {})
+        elif isinstance(read, ReadControl):
+            self.time.read(read.control, read.topic, read.partition)
+        elif isinstance(read, ReadCommand):
+            name = read.command.consignment
+            known = self.declared.get(name)
+            changed, _ = judge(read.command, known.registration if known else None)
+            if changed is not None:
+                self.declared[name] = Declared(changed)
+                for ref in self.declared[name].references:
+                    self.by_reference.setdefault(ref, set()).add(name)
+
+    def declaring(self, ref: Ref) -> Sequence[Declared]:
+        found = (self.declared[name] for name in sorted(self.by_reference.get(ref, ())))
+        return [declared for declared in found if ref in declared.references]
+
+    def events(self, ref: Ref) -> Iterable[Event]:
+        return self.events_store.by_reference(ref)
+
+    def retractors(self, event_id: str) -> Iterable[Event]:
+        return self.events_store.retractors(event_id)
+
+
+@dataclass
+class _Shard:
+    """What the oracles know of one shard."""
+
+    sets: _Sets = field(default_factory=_Sets)
+    records: dict[str, bytes] = field(default_factory=dict)  # the newest committed record of each key
+    unseen: bool = False  # it has committed something that was not looked at yet
+
+
+class Oracles:
+    """Told of every commit and every request; looks at a shard whenever it rests between two batches."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.shards = [_Shard() for _ in range(world.shards)]
+        self.told_ids: set[str] = set()
+        self.open: dict[str, dict[str, ExceptionState]] = {}
+        self.opened_at: dict[tuple[str, str], datetime] = {}
+        self.reasons: dict[str, list[tuple[datetime, datetime | None, str]]] = {}
+        world.broker.on_commit = self.on_commit
+
+    # -- the world's own words ---------------------------------------------------------------------------------------
+
+    def told(self, element: Element, now: datetime) -> None:
+        """Notes what could be a reason to withdraw: news of a time before the exception, an override, a retraction."""
+        fact = element.fact
+        first = (
+            not element.withdraws and element.version == 0 and len(fact.received.get(0, ())) == 1 and len(fact.received) == 1
+        )
+        if first and fact.classifier != "actual":
+            return
+        since = fact.occurred if first and not fact.empty else None
+        for consignment in fact.counts | fact.claimed if not fact.empty else frozenset(self.world.story.consignments):
+            self.reasons.setdefault(consignment, []).append((now, since, fact.milestone))
+
+    # -- each commit -------------------------------------------------------------------------------------------------
+
+    def on_commit(self, owner: str, transaction: Transaction) -> None:
+        if not owner.startswith("tracker-"):
+            return
+        shard = self.shards[int(owner.removeprefix("tracker-"))]
+        shard.unseen = True
+        for _, offsets in transaction.offsets.items():
+            for place, (offset, _) in offsets.items():
+                self._advance(shard, place, offset)
+        for place, first in transaction.unmarked.items():
+            if place[0] == JOURNEYS.name:
+                for entry in self._of(transaction, place, first):
+                    key = (entry.key or b"").decode()
+                    if entry.value is None:
+                        shard.records.pop(key, None)
+                    else:
+                        shard.records[key] = entry.value
+            elif place[0] == JOURNEY_CHANGES.name:
+                for entry in self._of(transaction, place, first):
+                    self._changed(_change(entry.value or b""))
+
+    def _of(self, transaction: Transaction, place: tuple[str, int], first: int) -> list[Entry]:
+        entries = self.world.broker.partitions[place].entries
+        found = []
+        for entry in reversed(entries):
+            if entry.offset < first:
+                break
+            if entry.transaction is transaction and entry.kind == DATA:
+                found.append(entry)
+        return found[::-1]
+
+    def _advance(self, shard: _Shard, place: tuple[str, int], end: int) -> None:
+        log = self.world.broker.partitions[place]
+        start = shard.sets.positions.get(place, 0)
+        for entry in log.committed(start):
+            if entry.offset >= end:
+                break
+            shard.sets.take(app.decode(_record(place, entry)))
+        shard.sets.positions[place] = end
+
+    def _changed(self, change: Change) -> None:
+        world = self.world
+        if change.change_id in self.told_ids:
+            raise Violated("unique", f"{change.change} of {change.consignment}@{change.version} was told twice")
+        self.told_ids.add(change.change_id)
+        if change.at is not None and change.at not in world.times:
+            raise Violated("time", f"{change.change} of {change.consignment} at {change.at}, which is no tick's time")
+        state = change.exception
+        if state is None:
+            return
+        open_ones = self.open.setdefault(change.consignment, {})
+        key = change.consignment, state.key
+        if change.change == "exception_opened":
+            if state.key in open_ones:
+                raise Violated("applied", f"{state.key} of {change.consignment} was opened twice")
+            open_ones[state.key] = state
+            assert change.at is not None, "an exception needs T"
+            self.opened_at[key] = change.at
+            if state.kind in DEADLINES:
+                self._outside_outages(change, state)
+        elif change.change == "exception_changed":
+            if state.status == "open" and state.key not in open_ones:
+                raise Violated("applied", f"{state.key} of {change.consignment} changed and was not open")
+            if state.status == "open":
+                open_ones[state.key] = state
+        elif change.change == "exception_ended":
+            if open_ones.pop(state.key, None) is None:
+                raise Violated("applied", f"{state.key} of {change.consignment} ended and was not open")
+        elif change.change == "exception_withdrawn":
+            open_ones.pop(state.key, None)
+            if key not in self.opened_at:
+                raise Violated("applied", f"{state.key} of {change.consignment} was withdrawn and never told")
+            self._has_reason(change, state)
+
+    def _outside_outages(self, change: Change, state: ExceptionState) -> None:
+        assert change.at is not None
+        for start, end in self.world.story.outages:
+            if start <= state.start < end + GRACE and change.at < end + GRACE:
+                raise Violated("outage", f"{state.key} of {change.consignment} fired at {change.at}: {state.start} is in {end}")
+
+    def _has_reason(self, change: Change, state: ExceptionState) -> None:
+        """Something came after it was told that is older than it, or that takes something back: of its milestone or a later."""
+        if change.consignment.startswith("feed:"):
+            return
+        opened = self.opened_at[change.consignment, state.key]
+        registered = [one for one in self.world.raw.values() if one.kind == "registration" and one.at >= opened]
+        least = ORDER[state.milestone] if state.kind in ("will_be_late", "overdue", "late") and state.milestone else -1
+        for came, occurred, milestone in self.reasons.get(change.consignment, ()):
+            news = came >= opened and (occurred is None or occurred <= max(state.start, opened))
+            if news and ORDER.get(milestone, 99) >= least:
+                return
+        if not registered:
+            raise Violated("withdrawal", f"{state.key} of {change.consignment} was withdrawn, and nothing was taken back")
+
+    # -- a shard at rest ---------------------------------------------------------------------------------------------
+
+    def at_rest(self, number: int, tracker: Tracker, is_owner: bool) -> None:
+        """Between two batches of a tracker: called by the world."""
+        shard = self.shards[number]
+        if not is_owner or not shard.unseen or tracker.time.ticks != shard.sets.time.ticks:
+            return
+        shard.unseen = False
+        self._state(shard, tracker)
+        for name, own in shard.sets.declared.items():
+            if shard_of(name, self.world.shards) == number:
+                self._recomputed(shard.sets, name, own, tracker.state.journey(name))
+
+    def _state(self, shard: _Shard, tracker: Tracker) -> None:
+        held = tracker.state.journeys.keys()
+        published = {key for key in shard.records if ":" not in key}
+        if held != published:
+            raise Violated("state", f"held are {sorted(held)}, published {sorted(published)}")
+        for name in held:
+            journey = tracker.state.journey(name)
+            if encode(journey) != shard.records[name]:
+                raise Violated("state", f"{name} is held otherwise than published: {_differences(journey, _read(shard, name))}")
+            told = {key: (s.start, s.severity) for key, s in self.open.get(name, {}).items()}
+            assert journey is not None
+            recorded = {s.key: (s.start, s.severity) for s in journey.exceptions if s.status == "open"}
+            if told != recorded:
+                raise Violated("applied", f"{name}: told and not ended are {told}, recorded {recorded}")
+
+    def _recomputed(self, sets: _Sets, name: str, own: Declared, journey: Journey | None) -> None:
+        linked = link(own, sets, TRACKER_REGISTERS)
+        derived = fold(own, linked, TRACKER_REGISTERS)
+        now = sets.time.now
+        outages = sets.time.outages_for(linked.standing)
+        found, _ = find(own, derived, linked.counted, TRACKER_REGISTERS, now, outages)
+        if journey is None:
+            raise Violated("recomputed", f"{name} has no journey")
+        composed = plain(compose(own, linked, derived, (), None))
+        if composed != plain(journey):
+            raise Violated("recomputed", f"{name}: {_differences(journey, composed)}")
+        held = {state.key: state for state in journey.exceptions}
+        expected = {one.key: one.state("open" if one.end is None else "ended") for one in found}
+        stale = {key for key, state in held.items() if state.status == "open"} - expected.keys()
+        if stale or any(_said(held.get(key)) != _said(state) for key, state in expected.items()):
+            raise Violated("recomputed", f"{name} at {now}: exceptions are {held}, should be {expected}")
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def at_end(self) -> None:
+        """The log is read, everybody rests."""
+        for number, shard in enumerate(self.shards):
+            if shard.unseen:
+                raise Violated("progress", f"nobody holds what shard {number} committed last")
+        self._accounted()
+        self._rows()
+        journeys = self._single_pass()
+        for name in self.world.story.consignments:
+            self._true(name, journeys.get(name))
+
+    def _accounted(self) -> None:
+        broker = self.world.broker
+        found: Counter[tuple[int, int]] = Counter()
+        seen: set[tuple[int, int, str]] = set()
+        for topic in (SHIPMENT_EVENTS.name, CONSIGNMENT_COMMANDS.name):
+            for _, entry in broker.committed(topic):
+                if entry.key == CONTROL_KEY:
+                    continue
+                raw = _traced(entry.value or b"").raw
+                said_at = raw.partition, raw.offset, raw.position
+                if said_at in seen:
+                    raise Violated("accounted", f"raw record {said_at} was read twice")
+                seen.add(said_at)
+                found[raw.partition, raw.offset] += 1
+        for _, entry in broker.committed(DEAD_LETTERS.name):
+            letter = _letter(entry.value or b"")
+            if letter.stage != "readers":
+                raise Violated("accounted", f"the {letter.stage} failed: {letter.text}")
+            found[letter.raw_partition or 0, letter.raw_offset or 0] += 1
+        for where, said in self.world.raw.items():
+            if said.tick is None and found[where] != said.rows:
+                raise Violated("accounted", f"raw record {where} ({said.kind} of {said.sender}) has {found[where]} outcomes")
+
+    def _rows(self) -> None:
+        for topic in SUNK:
+            table = LOG_TABLES[topic].table
+            rows = self.world.tables.rows.get(table, Counter())
+            double = [where for where, times in rows.items() if times > 1]
+            expected = {(topic, partition, entry.offset) for partition, entry in self.world.broker.committed(topic)}
+            if double or expected != rows.keys():
+                missing, strange = sorted(expected - rows.keys()), sorted(rows.keys() - expected)
+                raise Violated("rows", f"{table}: double {double[:5]}, missing {missing[:5]}, strange {strange[:5]}")
+
+    def _single_pass(self) -> dict[str, Journey]:
+        """One tracker, one batch, the final log."""
+        broker = self.world.broker
+        tracker = Tracker(MemoryEventStore(), TRACKER_REGISTERS, _pairs(), WITNESS)
+        reads: list[Read] = []
+        for topic in (CONSIGNMENT_COMMANDS.name, SHIPMENT_EVENTS.name):
+            for partition, entry in broker.committed(topic):
+                read = app.decode(_record((topic, partition), entry))
+                if read is not None:
+                    reads.append(read)
+        outcome = tracker.process(reads)
+        plainly = {one.consignment: one for one in outcome.journeys if isinstance(one, Journey)}
+        held = {name: _read(shard, name) for shard in self.shards for name in shard.records if ":" not in name}
+        if plainly.keys() != held.keys():
+            raise Violated("single pass", f"journeys are of {sorted(held)}, should be of {sorted(plainly)}")
+        for name, journey in held.items():
+            assert isinstance(journey, Journey)
+            other = plainly[name]
+            if plain(journey) != plain(other) or _open(journey) != _open(other):
+                raise Violated("single pass", f"{name}: {_differences(journey, other)}; {_open(journey)}, {_open(other)}")
+        return {name: journey for name, journey in held.items() if isinstance(journey, Journey)}
+
+    def _true(self, name: str, journey: Journey | None) -> None:
+        if journey is None:
+            raise Violated("truth", f"{name} has no journey")
+        facts = [fact for fact in self.world.story.facts if fact.stands and fact.hold is None]
+        mine = [fact for fact in facts if name in fact.counts]
+        estimates: dict[tuple[str, str], Fact] = {}
+        for fact in mine:
+            if fact.classifier == "estimated":
+                known = estimates.get((fact.sender, fact.milestone))
+                if known is None or _asserted(fact) > _asserted(known):
+                    estimates[fact.sender, fact.milestone] = fact
+        expected = [fact for fact in mine if fact.classifier == "actual"] + list(estimates.values())
+        left = list(journey.statements)
+        for fact in expected:
+            same = [one for one in left if _is(one, fact)]
+            if len(same) != 1:
+                raise Violated("truth", f"{name}: {len(same)} statements of {fact}; there are {journey.statements}")
+            left.remove(same[0])
+        if left:
+            raise Violated("truth", f"{name}: nobody said {left}")
+        claims = [fact for fact in facts if name in fact.claimed]
+        newest = sorted((fact.occurred for fact in claims), reverse=True)[:CLAIMS_SHOWN]
+        if sorted((claim.occurred_at for claim in journey.claims), reverse=True) != newest:
+            raise Violated("truth", f"{name}: claims shown are {journey.claims}, should be of {newest}")
+        learned = {ref.value for ref in journey.references if ref.how == "learned"}
+        boxes = {ref[1] for fact in mine for ref in fact.refs if ref[0] == "container"}
+        if not learned <= boxes:
+            raise Violated("truth", f"{name} learned {learned}, its boxes are {boxes}")
+
+
+def _asserted(fact: Fact) -> datetime:
+    return fact.said_at + fact.newest * timedelta(hours=1)
+
+
+def _is(statement: Statement, fact: Fact) -> bool:
+    """Whether it is this fact in its newest version, received when its first copy came."""
+    received = fact.received[fact.newest]
+    if (statement.sender, statement.milestone, statement.classifier) != (fact.sender, fact.milestone, fact.classifier):
+        return False
+    if fact.local:  # which of two zones was in the register when it was read cannot be told from outside
+        return statement.received_at in {at for copies in fact.received.values() for at in copies}
+    return statement.received_at == min(received) and statement.occurred_at == fact.versions[fact.newest]
+
+
+def plain(journey: Journey) -> Journey:
+    """The part that is a function of sets, without exceptions."""
+    return msgspec.structs.replace(journey, version=0, cause="", at=None, exceptions=(), next_deadline=None)
+
+
+def _open(journey: Journey) -> dict[str, ExceptionState]:
+    return {state.key: state for state in journey.exceptions if state.status == "open"}
+
+
+def _said(state: ExceptionState | None) -> object:
+    return state and (state.status, state.start, state.end, state.severity, state.late_h, state.units)
+
+
+def _read(shard: _Shard, name: str) -> Any:
+    return decode_journey_record(shard.records[name])
+
+
+def _differences(one: Any, other: Any) -> str:
+    if one is None or other is None:
+        return f"{one} against {other}"
+    names = [name for name in one.__struct_fields__ if getattr(one, name) != getattr(other, name)]
+    shown = [f"{name}: {getattr(one, name)} against {getattr(other, name)}" for name in names]
+    return "; ".join(line for line in shown if not line.startswith(("version", "cause", "at:")))[:1500]
+
+
+def _record(place: tuple[str, int], entry: Entry) -> Record:
+    return Record(*place, entry.offset, entry.timestamp_ms, entry.key, entry.value, entry.headers)

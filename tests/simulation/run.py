@@ -1,0 +1,50 @@
+"""Runs seeds: `python -m tests.simulation.run SEED` replays one and prints its trace."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.simulation.oracles import Oracles
+from tests.simulation.world import FAULTS_AT_LEAST, Violated, World
+
+STEPS_AT_LEAST = 200
+TAIL = 60
+
+
+def simulate(seed: int) -> World:
+    """One seed, to its end. Raises Violated; its `trace` is the world's."""
+    world = World(seed)
+    oracles = world.watch = Oracles(world)
+    try:
+        world.run()
+        oracles.at_end()
+        if world.step < STEPS_AT_LEAST or world.faults < FAULTS_AT_LEAST:
+            raise Violated("length", f"{world.step} steps and {world.faults} faults are too few to prove anything")
+    except Violated as violated:
+        violated.add_note(told(world))
+        raise
+    return world
+
+
+def told(world: World) -> str:
+    """The end of the trace, and how to see all of it."""
+    tail = "\n".join(world.trace[-TAIL:])
+    return f"{tail}\nseed {world.seed}; again, with the whole trace: python -m tests.simulation.run {world.seed}"
+
+
+def main() -> int:
+    seed = int(sys.argv[1])
+    world = World(seed)
+    oracles = world.watch = Oracles(world)
+    try:
+        world.run()
+        oracles.at_end()
+    except Violated as violated:
+        print("\n".join(world.trace), f"\n{violated}")
+        return 1
+    print("\n".join(world.trace), f"\nseed {seed}: {world.step} steps, {world.faults} faults, nothing found")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
