@@ -6,12 +6,11 @@ through the door with a key, like anyone's.
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -663,6 +662,7 @@ def replay(
     from services.ingest.registers import Registers
     from services.ingest.replay import Selection, moment
     from services.ingest.replay import replay as run
+    from services.runtime.progress import bar
     from services.runtime.receipts import NotAReceipt, Sealer
 
     settings = _settings()
@@ -677,7 +677,7 @@ def replay(
     registers = Registers(settings)
     registers.start()
     try:
-        with _progress() as progress:
+        with bar() as progress:
             selection = Selection(frozenset(sender or ()), times[0], times[1], positions, standard, dead)
             report = run(settings, registers, selection, dry_run=dry_run, progress=progress)
     finally:
@@ -716,19 +716,6 @@ def _show_replay(report: Report, dry_run: bool, as_json: bool) -> None:
         typer.echo(f"{report.records:,} raw records read again, {report.same:,} statements as they stand. {outcome}")
     if report.counts["fault"]:
         raise typer.Exit(1)
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr if that is a terminal: what is being done, how much of it, how long it will take."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task("", total=None)
-        yield lambda doing, done, total: bars.update(bar, description=doing, completed=done, total=total)
 
 
 @receipts.command("show")

@@ -30,6 +30,7 @@ from services.ingest.rereading import WRITTEN, Difference, Found, Kind, Outcome,
 from services.ingest.retrying import is_unparking, unread
 from services.runtime import kafka, wire
 from services.runtime.loop import Output, read_range
+from services.runtime.progress import Progress, silent
 from services.runtime.receipts import Position
 from services.runtime.settings import Settings
 from services.runtime.sources import Record
@@ -38,9 +39,6 @@ TRANSACTIONAL_ID = "readers-replay"
 BATCH_OUTPUTS = 5_000  # some 5 MB: a transaction of well under a second
 EXAMPLES = 5
 CALL_TIMEOUT_S = 10.0
-
-Progress = Callable[[str, int, int], None]
-"""(what is being done, records done, records in all)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,7 @@ class _Ranges:
 
 
 def replay(
-    settings: Settings, registers: RegistersPort, selection: Selection, *, dry_run: bool, progress: Progress = lambda *_: None
+    settings: Settings, registers: RegistersPort, selection: Selection, *, dry_run: bool, progress: Progress = silent
 ) -> Report:
     """Read the chosen raw records again and write what differs, unless `dry_run`. Raises KafkaException, TimeoutError.
 

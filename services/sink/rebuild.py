@@ -25,12 +25,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from services.runtime import clickhouse, kafka, logs
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.clock import SystemClock
 from services.runtime.failpoints import Failpoints
+from services.runtime.hold import Busy, GroupHold
+from services.runtime.progress import Progress, silent
 from services.runtime.restore import read_range
 from services.runtime.settings import Settings
 from services.runtime.sources import Record
@@ -65,8 +67,6 @@ KEYS: Mapping[str, str] = {
 
 log = logs.get("sink.rebuild")
 
-Progress = Callable[[str, int, int], None]
-"""(what is being done, rows done, rows in all)"""
 Position = tuple[str, int]
 
 
@@ -124,7 +124,7 @@ class Rebuilt:
 class Rebuild:
     """One rebuild: begun, or gone on with, by `run`."""
 
-    def __init__(self, settings: Settings, options: Options, progress: Progress = lambda *_: None) -> None:
+    def __init__(self, settings: Settings, options: Options, progress: Progress = silent) -> None:
         self._settings = settings
         self._beside = settings.model_copy(update={"clickhouse_database": BESIDE})
         self._options = options
@@ -264,22 +264,31 @@ class Rebuild:
     # -- the switch ---------------------------------------------------------------------------------------------------
 
     def _switch(self, pending: Sequence[str]) -> list[Compared]:
-        with (
-            _Hold(self._settings, log_sink.GROUP, list(LOG_TABLES), self._options.hold_s) as tables,
-            _Hold(self._settings, states.GROUP, list(STATE_TOPICS), self._options.hold_s) as newest,
-        ):
-            self._fail.reach("held")
-            until = self._committed(pending)
-            self._level(pending, until)
-            self._fail.reach("level")
-            carried = {} if self._options.drop_expired else self._carry(pending)
-            self._fail.reach("carried")
-            compared = [self._compare(name, until, carried.get(name, 0)) for name in pending if name != "undecodable_states"]
-            self._refuse_loss(compared)
-            self._fail.reach("verified")
-            for hold in (tables, newest):
-                hold.freeze()  # from here on nobody can take partitions from us, so no sink can write
-            self._exchange(pending)
+        try:
+            with (
+                GroupHold(self._settings, log_sink.GROUP, list(LOG_TABLES), self._options.hold_s) as tables,
+                GroupHold(self._settings, states.GROUP, list(STATE_TOPICS), self._options.hold_s) as newest,
+            ):
+                return self._switch_held(pending, (tables, newest))
+        except Busy as error:
+            raise RebuildError(
+                f"{error}: nothing was exchanged. Stop the sink (`lovla down --only sink`) and run this again: it goes on "
+                "where it stopped"
+            ) from None
+
+    def _switch_held(self, pending: Sequence[str], holds: Sequence[GroupHold]) -> list[Compared]:
+        self._fail.reach("held")
+        until = self._committed(pending)
+        self._level(pending, until)
+        self._fail.reach("level")
+        carried = {} if self._options.drop_expired else self._carry(pending)
+        self._fail.reach("carried")
+        compared = [self._compare(name, until, carried.get(name, 0)) for name in pending if name != "undecodable_states"]
+        self._refuse_loss(compared)
+        self._fail.reach("verified")
+        for hold in holds:
+            hold.freeze()  # from here on nobody can take partitions from us, so no sink can write
+        self._exchange(pending)
         return compared
 
     def _carry(self, pending: Sequence[str]) -> dict[str, int]:
@@ -441,57 +450,3 @@ class Rebuild:
 
 def _topic_of(table: str) -> str | None:
     return next((topic for topic, log_table in LOG_TABLES.items() if log_table.table == table), None)
-
-
-class _Hold:
-    """All partitions of a group, so that no other member has any. Taken once the others have left.
-
-    `freeze`: from then on we do not answer the broker's wish to rebalance, which it grants for minutes: nobody gets any.
-    """
-
-    def __init__(self, settings: Settings, group: str, topics: Sequence[str], within_s: float) -> None:
-        self._group = group
-        self._within_s = within_s
-        self._mine: set[Position] = set()
-        self._frozen = threading.Event()
-        self._consumer = Consumer(kafka.consumer_config(settings, "lovla-rebuild-hold", group) | kafka.group_config(settings))
-        self._all = {(topic, p) for topic in topics for p in kafka.partitions(self._consumer, topic)}
-        self._consumer.subscribe(list(topics), on_assign=self._given, on_revoke=self._taken, on_lost=self._taken)
-        self._keeper = threading.Thread(target=self._keep, name=f"hold-{group}", daemon=True)
-
-    def __enter__(self) -> _Hold:
-        until = time.monotonic() + self._within_s
-        while self._mine != self._all:
-            if time.monotonic() > until:
-                self._consumer.close()
-                raise RebuildError(
-                    f"a sink is at work (group {self._group}): stop it (`lovla down --only sink`) and run this again; "
-                    "it goes on where it stopped"
-                )
-            self._consumer.poll(0.2)
-        self._keeper.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._frozen.set()
-        self._keeper.join()
-        self._consumer.close()
-
-    def freeze(self) -> None:
-        """Raises RebuildError if a partition was taken from us meanwhile."""
-        self._frozen.set()
-        self._keeper.join()
-        if self._mine != self._all:
-            raise RebuildError("a sink began in the middle; nothing was exchanged. Stop it and run this again")
-
-    def _keep(self) -> None:
-        while not self._frozen.is_set():
-            self._consumer.poll(0.2)
-
-    def _given(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        consumer.incremental_assign(parts)
-        consumer.pause(parts)
-        self._mine |= {(part.topic, part.partition) for part in parts}
-
-    def _taken(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        self._mine -= {(part.topic, part.partition) for part in parts}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from confluent_kafka import KafkaException
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from services.runtime.clickhouse import ClickHouseError
 from services.runtime.kafka import TopicMissing
+from services.runtime.progress import bar
 from services.runtime.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def rebuild(
 
     try:
         settings = Settings.load()
-        with _alone(settings.state_dir), _bar() as progress, pausing(settings.state_dir, "sink") as pause:
+        with _alone(settings.state_dir), bar() as progress, pausing(settings.state_dir, "sink") as pause:
             run = Rebuild(settings, Options(drop_expired, accept_loss, keep_old), progress)
             if restart:
                 run.restart()
@@ -94,13 +94,3 @@ def _alone(state_dir: Path) -> Iterator[None]:
         except BlockingIOError:
             raise BlockingIOError(f"another rebuild is at work on {state_dir}: wait for it, or end it") from None
         yield
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Rows done and the time left, on stderr, if that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task("", total=None)
-        yield lambda doing, done, total: bars.update(task, description=doing, completed=done, total=total)
