@@ -30,7 +30,7 @@ from services.ingest.limits import KIB, Limits, Rates
 from services.ingest.problems import Place, Problem
 from services.ingest.raw_log import Appended, Away
 from services.ingest.readers import Registers as KnownRegisters
-from services.ingest.reading import read_message, said_warnings
+from services.ingest.reading import Read, read_message, said_warnings
 from services.ingest.records import RawRecord
 from services.ingest.retrying import UNPARK, again, unparking
 from services.ingest.ticker import Log, Ticker
@@ -73,6 +73,10 @@ class OutcomesPort(Protocol):
     """What became of commands."""
 
     def get(self, command_id: str) -> CommandJudged | None: ...
+    @property
+    def complete_since(self) -> datetime | None:
+        """From when on no outcome is missing; None while that is not known."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +203,15 @@ class Door:
         if meta.kind == "message":
             known = self.registers.known()
             judged = await self._aside(record.content, lambda: read_message(meta, record.content, at, known))
-            return answer | {"verdicts": judged.said()}
+            return answer | judged_answer(judged)
         rows = await self._aside(record.content, lambda: read_commands(meta, record.content, at))
+        since = self.outcomes.complete_since
+        in_view = not read or (since is not None and record.at >= since)
         return answer | {
             "verdicts": [
-                row_verdict(row, position, index, self.outcomes.get(command_id(position.partition, position.offset, index)))
+                row_verdict(
+                    row, position, index, self.outcomes.get(command_id(position.partition, position.offset, index)), in_view
+                )
                 for index, row in enumerate(rows)
             ]
         }
@@ -295,14 +303,24 @@ def _check_limits(problems: Sequence[Place]) -> None:
             raise Problem(_BREAKS_LIMITS[problem["code"]], problem["text"], errors=[problem])
 
 
-def row_verdict(row: Row, position: Position, index: int, outcome: CommandJudged | None = None) -> dict[str, Any]:
-    """What is said of one row of a command request."""
+def judged_answer(read: Read) -> dict[str, Any]:
+    """What is said of a message: a verdict for every event, and what is to be said of its envelope."""
+    return {"verdicts": read.said()} | ({"warnings": said_warnings(read.warnings)} if read.warnings else {})
+
+
+def row_verdict(
+    row: Row, position: Position, index: int, outcome: CommandJudged | None = None, in_view: bool = True
+) -> dict[str, Any]:
+    """What is said of one row of a command request. `in_view`: an outcome, were there one, would be known here."""
     verdict: dict[str, Any] = {"where": row.where, "consignment": row.consignment}
     if row.command is None:
         return verdict | {"outcome": "rejected", "problems": list(row.problems)}
     verdict["command_id"] = command_id(position.partition, position.offset, index)
-    if outcome is None:
+    if outcome is None and in_view:
         return verdict | {"outcome": "queued"}
+    if outcome is None:
+        text = "older than the outcomes that are remembered here; `lovla show` tells how the consignment stands"
+        return verdict | {"outcome": "out_of_view", "text": text}
     said = {"declared_version": outcome.declared_version, "reason": outcome.reason, "text": outcome.text}
     return (
         verdict

@@ -43,6 +43,7 @@ class ReceiptBody(BaseModel):
     sha256: str
     state: str
     verdicts: list[dict[str, Any]]
+    warnings: list[dict[str, str]] | None = None
 
 
 _TEXTS: Mapping[str, tuple[str, str]] = {

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import ShipmentEvent, Warning_
 from services.ingest.problems import Place
-from services.ingest.readers import Context, Problem, Registers, Unreadable, Verdict, decode_body, read
+from services.ingest.readers import WARNINGS_MAX, Context, Problem, Registers, Unreadable, Verdict, decode_body, read
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """What a raw message says. `verdicts` in its order; if nothing could be read, one problem about the whole of it.
-    `warnings` are about the envelope."""
+    `warnings` are about the envelope; the first event carries them too, so that they are stored and counted."""
 
     standard: str | None
     verdicts: Sequence[Verdict]
@@ -64,7 +64,18 @@ def read_message(
     except Unreadable as error:
         whole = Problem(error.code, error.where, error.text, content)
         return Read(meta.standard, [Verdict(error.where, problem=whole)])
-    return Read(reading.standard, reading.verdicts, reading.warnings)
+    return Read(reading.standard, _carrying(reading.verdicts, reading.warnings), reading.warnings)
+
+
+def _carrying(verdicts: Sequence[Verdict], warnings: Sequence[Warning_]) -> Sequence[Verdict]:
+    """The verdicts, the first event with these warnings besides its own. Its revision stays: it is not what the event says."""
+    first = next((index for index, verdict in enumerate(verdicts) if verdict.event is not None), None)
+    if first is None or not warnings:
+        return verdicts
+    event = verdicts[first].event
+    assert event is not None
+    carried = event.model_copy(update={"warnings": (*event.warnings, *warnings)[:WARNINGS_MAX]})
+    return [*verdicts[:first], replace(verdicts[first], event=carried), *verdicts[first + 1 :]]
 
 
 def _said(verdict: Verdict) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from typing import Final
 
 from services.ingest.readers import cargo_imp, dcsa, lovla, x12
 from services.ingest.readers.body import decode_body
+from services.ingest.readers.draft import WARNINGS_MAX
 from services.ingest.readers.json_items import Item, json_items
 from services.ingest.readers.model import LIMITS, Context, Limits, Problem, Reading, Registers, Unreadable, Verdict
 
 __all__ = [
     "LIMITS",
+    "WARNINGS_MAX",
     "Context",
     "Limits",
     "Problem",

@@ -73,6 +73,7 @@ class FakeRecords:
 @dataclass
 class FakeOutcomes:
     known: dict[str, CommandJudged] = field(default_factory=dict)
+    complete_since: datetime | None = datetime(1970, 1, 1, tzinfo=UTC)
 
     def get(self, command_id: str) -> CommandJudged | None:
         return self.known.get(command_id)
