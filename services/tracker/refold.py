@@ -52,10 +52,11 @@ from services.tracker.app import (
     restore_tracker,
 )
 from services.tracker.clock import Pair
-from services.tracker.core import Outcome, ReadCommand, ReadControl, ReadEvent, Tracker, shard_of
-from services.tracker.event_store import DiskEventStore
+from services.tracker.core import Outcome, Read, ReadCommand, ReadControl, Tracker, shard_of
+from services.tracker.event_store import DiskEventStore, WritableEventStore
 from services.tracker.linking import Declared
 from services.tracker.records import Clock, Closed, Event, Feed, Journey, decode_journey_record, encode
+from services.tracker.registers import Registers
 from services.tracker.registrations import judge
 
 SLICE = 500  # consignments a transaction: a third of a second of computing, some MB
@@ -159,7 +160,7 @@ class _Refold:
 
     def run(self, consignment: str | None, shards: int | None) -> Report:
         self._fail.reach("held")
-        old = _Published.read(self._settings)
+        old = Published.read(self._settings)
         before = old.shards or self._settings.shards
         after = shards or old.moving_to or before
         if old.moving_to not in (None, after):
@@ -176,14 +177,15 @@ class _Refold:
         self._fail.reach("fenced")
         if old.moving_to is None:
             self._level(before, layout.writers)
-            old = _Published.read(self._settings)
+            old = Published.read(self._settings)
         self._fail.reach("level")
         if layout.changes:
             _widen(self._settings, JOURNEYS.name, after)
             self._mark(old, layout)
         cut = self._committed(0)
         report = Report(shards=after)
-        tracker, heard = self._scratch(old, cut)
+        scratch = self._scratch(old, cut)
+        tracker, heard = scratch.tracker, scratch.heard
         wanted = [consignment] if consignment is not None else sorted(tracker.state.declared)
         closed = self._fold(tracker, wanted, {} if consignment is not None else heard, layout, report)
         self._fail.reach("refolded")
@@ -256,75 +258,26 @@ class _Refold:
 
     # -- from the topics ------------------------------------------------------------------------------------------------
 
-    def _scratch(self, old: _Published, cut: Mapping[Position, int]) -> tuple[Tracker, dict[str, datetime]]:
-        """One tracker that owns all and has read everything before `cut`; when each sender was last heard."""
+    def _scratch(self, old: Published, cut: Mapping[Position, int]) -> Scratch:
+        """Everything before `cut`, read."""
         self._folder.destroy()  # of a refold that was killed
-        store = self._store = DiskEventStore(Path(self._folder.folder))
-        tracker = Tracker(store, self._registers, PAIRS, WITNESS)
-        in_all = sum(cut.values())
+        self._store = DiskEventStore(Path(self._folder.folder))
+        scratch = Scratch(self._store, self._registers)
         done = 0
 
-        def count() -> None:
+        def read(record: Record) -> None:
             nonlocal done
             done += 1
             if done % 1_000 == 0:
-                self._progress("reading the topics", done, in_all)
+                self._progress("reading the topics", done, sum(cut.values()))
+            scratch.read(decode_again(record))
 
-        def command(record: Record) -> None:
-            count()
-            read = decode_again(record)
-            if isinstance(read, ReadControl):
-                tracker.time.read(read.control, read.topic, read.partition)
-            elif isinstance(read, ReadCommand):
-                known = tracker.state.declared.get(read.command.consignment)
-                changed, _ = judge(read.command, known.registration if known else None)
-                if changed is not None:
-                    tracker.state.declare(Declared(changed))
-
-        for partition in range(CONSIGNMENT_COMMANDS.partitions):
-            place = (CONSIGNMENT_COMMANDS.name, partition)
-            read_range(self._settings, *place, 0, cut[place], command)
-        for journey in old.journeys.values():
-            tracker.state.keep(journey, None)
-        for closed in old.closed.values():
-            tracker.state.keep_closed(closed)
-            tracker.state.forget(closed.consignment.removeprefix("closed:"))
-        for feed in old.feeds.values():
-            tracker.state.keep_feed(feed)
-        heard: dict[str, datetime] = {}
-        waiting: list[Event] = []
-
-        def keep(partition: int, position: int) -> None:
-            kept, unmatched = tracker.admit(waiting)
-            store.write(kept, {partition: position}, unmatched)
-            waiting.clear()
-
-        def event(record: Record) -> None:
-            count()
-            read = decode_again(record)
-            if isinstance(read, ReadControl):
-                tracker.time.read(read.control, read.topic, read.partition)
-            elif isinstance(read, ReadEvent):
-                waiting.append(read.event)
-                sender, at = read.event.sender, read.event.received_at
-                heard[sender] = max(at, heard.get(sender, at))
-            if len(waiting) >= EVENTS_AT_ONCE:
-                keep(record.partition, record.offset + 1)
-
-        for partition in range(SHIPMENT_EVENTS.partitions):
-            place = (SHIPMENT_EVENTS.name, partition)
-            read_range(self._settings, *place, 0, cut[place], event)
-            keep(partition, cut[place])
-        self._forget_what_was_closed(tracker, old)
-        return tracker, heard
-
-    def _forget_what_was_closed(self, tracker: Tracker, old: _Published) -> None:
-        """A consignment without a journey that would close at once was closed so long ago that even the note of it is gone."""
-        for name in sorted(tracker.state.declared.keys() - old.journeys.keys()):
-            outcome = tracker.refold([name], {})
-            tracker.aborted()
-            if name in outcome.closed:
-                tracker.state.forget(name)
+        for topic, partition in sorted(cut):  # commands come first: what is registered tells which events are named
+            read_range(self._settings, topic, partition, 0, cut[topic, partition], read)
+            if topic == CONSIGNMENT_COMMANDS.name:
+                scratch.stand_on(old)
+        scratch.finish()
+        return scratch
 
     # -- the journeys ---------------------------------------------------------------------------------------------------
 
@@ -355,7 +308,7 @@ class _Refold:
             self._progress("refolding", report.journeys, len(wanted))
         return closed
 
-    def _relocate(self, run: Tracker, old: _Published, closed: set[str], layout: _Layout, report: Report) -> None:
+    def _relocate(self, run: Tracker, old: Published, closed: set[str], layout: _Layout, report: Report) -> None:
         """Every record to the partition of its new shard, and away from where it was, in one transaction each slice."""
         assert self._store is not None
         stage = TrackerStage(run, self._store, 0, lambda: None)
@@ -378,7 +331,7 @@ class _Refold:
 
     # -- the change of layout ---------------------------------------------------------------------------------------------
 
-    def _mark(self, old: _Published, layout: _Layout) -> None:
+    def _mark(self, old: Published, layout: _Layout) -> None:
         for shard in range(layout.before):
             clock = old.clocks.get(shard, Clock(consignment=f"clock:{shard}", version=0))
             marked = msgspec.structs.replace(clock, version=clock.version + 1, shards=layout.before, moving_to=layout.after)
@@ -386,7 +339,7 @@ class _Refold:
             self._write(layout.writers[shard], [_clock_output(shard, marked)])
         self._fail.reach("marked")
 
-    def _move(self, run: Tracker, old: _Published, cut: Mapping[Position, int], layout: _Layout) -> None:
+    def _move(self, run: Tracker, old: Published, cut: Mapping[Position, int], layout: _Layout) -> None:
         """The one transaction by which the new layout counts."""
         outputs = []
         for shard in range(max(layout.before, layout.after)):
@@ -398,6 +351,66 @@ class _Refold:
             )
             outputs.append(_clock_output(shard, clock))
         self._write(layout.writers[0], outputs, {self._member(shard): _places(cut) for shard in range(layout.after)})
+
+
+class Scratch:
+    """One tracker that owns all, made from the topics' records alone, standing on the journeys as they were published."""
+
+    def __init__(
+        self,
+        store: WritableEventStore,
+        registers: Registers,
+        pairs: Iterable[Pair] = PAIRS,
+        witness: tuple[str, int] = WITNESS,
+    ) -> None:
+        self.tracker = Tracker(store, registers, pairs, witness)
+        self.heard: dict[str, datetime] = {}
+        self._store = store
+        self._waiting: list[Event] = []
+        self._old = Published()
+
+    def read(self, read: Read | None) -> None:
+        """Take in a record. All commands come before `stand_on`, all events after it."""
+        if isinstance(read, ReadControl):
+            self.tracker.time.read(read.control, read.topic, read.partition)
+        elif isinstance(read, ReadCommand):
+            known = self.tracker.state.declared.get(read.command.consignment)
+            changed, _ = judge(read.command, known.registration if known else None)
+            if changed is not None:
+                self.tracker.state.declare(Declared(changed))
+        elif read is not None:
+            self._waiting.append(read.event)
+            sender, at = read.event.sender, read.event.received_at
+            self.heard[sender] = max(at, self.heard.get(sender, at))
+            if len(self._waiting) >= EVENTS_AT_ONCE:
+                self._keep()
+
+    def stand_on(self, old: Published) -> None:
+        """What was published: the difference to it is told, and its versions are gone above."""
+        self._old = old
+        state = self.tracker.state
+        for journey in old.journeys.values():
+            state.keep(journey, None)
+        for closed in old.closed.values():
+            state.keep_closed(closed)
+            state.forget(closed.consignment.removeprefix("closed:"))
+        for feed in old.feeds.values():
+            state.keep_feed(feed)
+
+    def finish(self) -> None:
+        """All was read. A consignment without a journey that would close at once was closed so long ago that even the note of
+        it is gone: it is left closed."""
+        self._keep()
+        for name in sorted(self.tracker.state.declared.keys() - self._old.journeys.keys()):
+            outcome = self.tracker.refold([name], {})
+            self.tracker.aborted()
+            if name in outcome.closed:
+                self.tracker.state.forget(name)
+
+    def _keep(self) -> None:
+        kept, unmatched = self.tracker.admit(self._waiting)
+        self._store.write(kept, {}, unmatched)
+        self._waiting.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,7 +437,7 @@ def _clock_output(shard: int, clock: Clock) -> Output:
 
 
 @dataclass(slots=True)
-class _Published:
+class Published:
     """The journeys topic: of each key the copy of the greatest version, where it stands, and where older ones stand."""
 
     journeys: dict[str, Journey] = field(default_factory=dict)
@@ -435,7 +448,7 @@ class _Published:
     copies: dict[str, list[int]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, settings: Settings) -> _Published:
+    def read(cls, settings: Settings) -> Published:
         found = cls()
         client = kafka.consumer(settings, "lovla-refold", "lovla-refold")
         try:
@@ -455,10 +468,11 @@ class _Published:
 
             restore(settings, JOURNEYS.name, partition, take)
             for value in newest.values():
-                found._add(partition, value)
+                found.add(partition, value)
         return found
 
-    def _add(self, partition: int, value: bytes) -> None:
+    def add(self, partition: int, value: bytes) -> None:
+        """Take in the last record of a key in a partition."""
         record = decode_journey_record(value)
         key = record.consignment
         self.copies.setdefault(key, []).append(partition)
@@ -514,7 +528,8 @@ def _widen(settings: Settings, topic: str, partitions: int) -> None:
     finally:
         client.close()
     if now < partitions:
-        for future in kafka.admin(settings).create_partitions([NewPartitions(topic, partitions)]).values():
+        admin = kafka.admin(settings)  # held until the answers are in: a collected client ends its requests
+        for future in admin.create_partitions([NewPartitions(topic, partitions)]).values():
             future.result(CALL_TIMEOUT_S)
 
 

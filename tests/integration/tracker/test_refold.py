@@ -213,6 +213,7 @@ def test_a_tracker_at_work_is_not_disturbed(settings: Settings, run: Run) -> Non
 
 def test_the_number_of_shards_changes_and_changes_back_whatever_it_is_killed_at(settings: Settings, run: Run) -> None:
     prefix = processed(settings, run)
+    falsify(settings, 5)
     for step in ("level", "marked", "slice", "refolded", "relocated"):
         assert lovla(run, "--shards", "3", failpoint=step).returncode == 137, step
     refused = run.tracker()
