@@ -137,12 +137,16 @@ class ReceiptLine(Contract):
 
 
 class ReceiveGoods(_Command):
-    """The dock's receipt: the strongest word on what was delivered. `final`: nothing more is expected."""
+    """The dock's receipt: the strongest word on what was delivered. `final`: nothing more is expected.
+
+    Counts of several receipts are added up; `replaces`: all receipts before this one were wrong and do not count.
+    """
 
     command: Literal["receive"] = "receive"
     occurred_at: Time
     lines: tuple[ReceiptLine, ...] = Field(min_length=1, max_length=500)
     final: bool = True
+    replaces: bool = False
     unit: Reference | None = None
 
 

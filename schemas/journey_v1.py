@@ -113,7 +113,7 @@ class Claim(Contract):
 
 
 class DockReceipt(Contract):
-    """The dock's count, as accepted."""
+    """The dock's count, as accepted. `replaced`: a later one said that it was wrong; it does not count."""
 
     command_id: str
     sender: Code
@@ -123,6 +123,7 @@ class DockReceipt(Contract):
     final: bool
     unit: str = ""
     recorded_by: ShortText | None = None
+    replaced: bool = False
 
 
 class Delivered(Contract):

@@ -53,7 +53,7 @@ _OWN_FIELDS: Mapping[type[Any], frozenset[str]] = MappingProxyType(
         LinkReference: frozenset({"command", "reference"}),
         UnlinkReference: frozenset({"command", "reference"}),
         AppointParty: frozenset({"command", "role", "party"}),
-        ReceiveGoods: frozenset({"occurred_at", "lines", "final", "unit"}),
+        ReceiveGoods: frozenset({"occurred_at", "lines", "final", "replaces", "unit"}),
     }
 )
 

@@ -651,11 +651,12 @@ def rolled(case: Case) -> Iterator[Found]:
 def short(case: Case) -> Iterator[Found]:
     """The dock counted less than was declared, and expects no more."""
     registration = case.own.registration
-    finals = [receipt for receipt in registration.receipts if receipt.final]
+    counting = [receipt for receipt in registration.receipts if not receipt.replaced]
+    finals = [receipt for receipt in counting if receipt.final]
     if not finals:
         return
     items = {item.line: item for item in registration.declaration.items}
-    receipts = sorted(registration.receipts, key=lambda receipt: (receipt.received_at, receipt.command_id))
+    receipts = sorted(counting, key=lambda receipt: (receipt.received_at, receipt.command_id))
     good = dict.fromkeys(items, 0)
     start: datetime | None = None
     end: datetime | None = None

@@ -457,7 +457,7 @@ def _dock_words(registration: Registration) -> list[Told]:
             event=None,
         )
         for receipt in registration.receipts
-        if receipt.final
+        if receipt.final and not receipt.replaced
     ]
 
 
@@ -717,9 +717,14 @@ def _delivered(
     milestones: Mapping[tuple[str, str], MilestoneState],
     units: Sequence[str],
 ) -> tuple[Delivered, ...]:
-    """Per item line: the dock's count, else what was packed in the delivered units, else all of it once delivered."""
-    counted: dict[int, int] = {}
-    for receipt in registration.receipts:
+    """Per item line: the dock's count, else what was packed in the delivered units, else all of it once delivered.
+
+    A line that the dock's final receipts do not name did not come.
+    """
+    receipts = [receipt for receipt in registration.receipts if not receipt.replaced]
+    final = any(receipt.final for receipt in receipts)
+    counted = dict.fromkeys((item.line for item in registration.declaration.items), 0) if final else {}
+    for receipt in receipts:
         for line in receipt.lines:
             counted[line.line] = counted.get(line.line, 0) + line.good
     state = milestones.get(("delivered", ""))

@@ -6,7 +6,7 @@ the events of its references, and the registers. The order in which any of them 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -179,6 +179,23 @@ class Window:
         return self.cut is None or at < self.cut
 
 
+def doubts(own: Declared, registers: Registers) -> Iterator[str]:
+    """What looks like a slip in a registration. It is accepted all the same: registers may follow."""
+    if own.anchor[2]:
+        yield "no plan and no required_by: windows are guessed from the registration"
+    declaration = own.registration.declaration
+    for role in ("carrier", "trucker", "terminal"):
+        party = declaration.parties.get(role)
+        if party is not None and party not in registers.senders:
+            yield f"{role} {party} is not a registered sender: it cannot send anything (lovla carriers list)"
+    for what, code in (("terminal", declaration.route.terminal), ("place of delivery", declaration.route.place_of_delivery)):
+        if code is not None and code not in registers.facilities:
+            yield f"{what} {code} is not a registered facility (lovla facilities list)"
+    for ref in sorted(own.references):
+        if ref.kind == "container" and not iso6346.is_valid(ref.value):
+            yield f"container {ref.value} has a wrong check digit: only a message that has the same slip is found by it"
+
+
 class Linking:
     """One consignment's linking: what was looked up more than once, and `linked`, the outcome.
 
@@ -255,7 +272,7 @@ class Linking:
             learned=self._learned,
             standing=self.own.parties.union(self._next_carriers, (event.sender for event in events)),
             shared=shared,
-            warnings=("no plan and no required_by: windows are guessed from the registration",) if self.own.anchor[2] else (),
+            warnings=tuple(doubts(self.own, self.registers)),
         )
 
     def is_direct(self, event: Event) -> bool:

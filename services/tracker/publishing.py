@@ -7,7 +7,7 @@ exceptions, and none is told twice: a change's id is derived from (consignment, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,6 +20,7 @@ from services.tracker.linking import Declared, Linked
 from services.tracker.records import (
     Change,
     Claim,
+    Delivered,
     ExceptionState,
     Journey,
     JourneyReference,
@@ -142,8 +143,18 @@ def compose(
         events=len(linked.counted),
         last_event_at=max((event.received_at for event in derived.news), default=None),
         next_deadline=next_deadline,
-        warnings=linked.warnings,
+        warnings=(*linked.warnings, *_overcounted(own.registration, derived.delivered)),
     )
+
+
+def _overcounted(registration: Registration, delivered: Iterable[Delivered]) -> Iterator[str]:
+    declared = {item.line: item.quantity for item in registration.declaration.items}
+    for line in delivered:
+        if line.good > declared[line.line]:
+            yield (
+                f"line {line.line}: the dock's counts add up to {line.good:,} of {declared[line.line]:,} declared:"
+                " if one corrected another, send it again with `--replaces`"
+            )
 
 
 def bounded(journey: Journey) -> tuple[Journey, bytes]:

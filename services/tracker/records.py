@@ -187,6 +187,7 @@ class Command(Struct, frozen=True):
     occurred_at: datetime | None = None
     lines: tuple[ReceiptLine, ...] = ()
     final: bool = True
+    replaces: bool = False
     unit: Ref | None = None
 
 
@@ -278,6 +279,7 @@ class DockReceipt(Struct, frozen=True):
     final: bool
     unit: str = ""
     recorded_by: str | None = None
+    replaced: bool = False
 
 
 class Delivered(Struct, frozen=True):

@@ -42,6 +42,8 @@ def judge(command: Command, current: Registration | None) -> tuple[Registration 
         )
     if command.command == "receive" and _too_many(command, current):
         return current, _refused(current, "too_many", f"over {RECEIPTS} receipts or {RECEIPT_LINES} lines of them")
+    if command.command == "receive" and (strange := _lines_not_declared(command, current)):
+        return current, _refused(current, "no_such_line", f"line {strange} is not declared: see `lovla show`, or amend first")
     changed = _apply(command, current)
     return changed, Judgement(True, changed.declared_version)
 
@@ -86,6 +88,11 @@ def _too_many(command: Command, current: Registration) -> bool:
     return len(current.receipts) >= RECEIPTS or lines > RECEIPT_LINES
 
 
+def _lines_not_declared(command: Command, current: Registration) -> str:
+    declared = {item.line for item in current.declaration.items}
+    return ", ".join(str(line.line) for line in command.lines if line.line not in declared)
+
+
 def _apply(command: Command, current: Registration) -> Registration:
     replace = msgspec.structs.replace
     version = current.declared_version + 1
@@ -122,6 +129,9 @@ def _apply(command: Command, current: Registration) -> Registration:
             )
             if any(known.command_id == receipt.command_id for known in current.receipts):
                 return current
-            return replace(current, receipts=(*current.receipts, receipt))
+            before = current.receipts
+            if command.replaces:
+                before = tuple(replace(known, replaced=True) for known in before)
+            return replace(current, receipts=(*before, receipt))
         case other:
             raise ValueError(f"unknown command {other}")

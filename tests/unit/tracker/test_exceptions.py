@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.tracker.core import Tracker
-from services.tracker.records import Event, ExceptionState, Journey
+from services.tracker.records import Event, ExceptionState, Journey, ReceiptLine
 from tests.unit.tracker.build import (
     BILL,
     BOX,
@@ -12,6 +12,7 @@ from tests.unit.tracker.build import (
     Hold,
     Place,
     Ref,
+    Route,
     Transport,
     at,
     command,
@@ -293,3 +294,46 @@ def test_a_change_says_what_subscribers_choose_by() -> None:
     assert (reached.facility, reached.carrier, reached.terminal) == ("H-HARBOR", "MAEU", "LA-APMT")
     assert reached.categories == ("n95_respirator",)
     assert {BOX.value, BILL.value} <= set(reached.references)
+
+
+def test_counts_add_up_and_a_count_that_replaces_them_stands_alone() -> None:
+    subject = tracker()
+    tell(subject, register(), *on_time(), receipt(400, at(20, 6)), receipt(600, at(20, 8)))
+    assert journey(subject).delivered[0].good == 1000
+    assert journey(subject).warnings == ()
+    tell(subject, receipt(900, at(20, 10)), now=at(21))
+    assert journey(subject).delivered[0].good == 1900
+    assert "1,900 of 1,000 declared" in journey(subject).warnings[0]
+    tell(subject, receipt(900, at(20, 12), short=100, replaces=True), now=at(21, 1))
+    assert journey(subject).delivered[0].good == 900
+    assert journey(subject).warnings == ()
+    assert [one.kind for one in journey(subject).exceptions if one.status == "open"] == ["short"]
+    assert [one.replaced for one in journey(subject).receipts] == [True, True, True, False]
+    tell(subject, receipt(400, at(20, 6)))  # a repeat of a count that was replaced does not come back
+    assert journey(subject).delivered[0].good == 900
+
+
+def test_a_count_of_a_line_that_nobody_declared_is_refused() -> None:
+    subject = tracker()
+    tell(subject, register())
+    wrong = command("receive", sender="H-HARBOR", occurred_at=at(20), lines=(ReceiptLine(line=9, good=5),))
+    judged = [change for change in tell(subject, wrong).changes if change.change == "command_refused"]
+    assert [(change.reason, change.text) for change in judged] == [
+        ("no_such_line", "line 9 is not declared: see `lovla show`, or amend first")
+    ]
+    assert journey(subject).receipts == ()
+
+
+def test_slips_in_a_registration_are_told() -> None:
+    subject = tracker()
+    route = Route(mode="sea", origin="CNSHA", port_of_discharge="USLAX", terminal="LA-NOSUCH", place_of_delivery="H-NOWHERE")
+    slip = Ref("container", "MRSU4371638")
+    tell(
+        subject, register(refs=(slip,), route=route, parties={"carrier": "NOSUCH", "trucker": "HBRT", "consignee": "H-HARBOR"})
+    )
+    assert journey(subject).warnings == (
+        "carrier NOSUCH is not a registered sender: it cannot send anything (lovla carriers list)",
+        "terminal LA-NOSUCH is not a registered facility (lovla facilities list)",
+        "place of delivery H-NOWHERE is not a registered facility (lovla facilities list)",
+        "container MRSU4371638 has a wrong check digit: only a message that has the same slip is found by it",
+    )
