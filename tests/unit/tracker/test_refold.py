@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.tracker.core import Outcome, Read, Tracker
+from services.tracker.core import Outcome, Read, Tracker, WrongLayout
 from services.tracker.event_store import MemoryEventStore
-from services.tracker.records import Command, Event, Journey
+from services.tracker.records import Clock, Command, Event, Journey
 from services.tracker.refold import Published, Scratch, shard_of_key
 from tests.unit.tracker.build import (
     BOX,
@@ -115,6 +116,14 @@ def test_what_was_closed_long_ago_stays_closed() -> None:
     forgotten = scratch([delivered], commands, Published(), ticks(at(1500), load=True))
     outcome = refold(forgotten)
     assert (outcome.closed, [r for r in outcome.journeys if isinstance(r, Journey)]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "clock", [Clock(consignment="clock:0", version=1, shards=2), Clock(consignment="clock:0", version=1, shards=1, moving_to=2)]
+)
+def test_a_tracker_does_not_start_on_journeys_laid_out_for_another_number_of_shards(clock: Clock) -> None:
+    with pytest.raises(WrongLayout, match="lovla refold --shards"):
+        tracker().restore(clock)
 
 
 def test_a_note_of_a_closed_consignment_stays_with_its_shard() -> None:
