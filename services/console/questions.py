@@ -91,7 +91,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class FoundEvent:
-    """An event that names the reference. `owned`: some consignment has one of its references."""
+    """An event that names the reference. `owned`: some consignment has a reference by which the event links."""
 
     event_id: str
     sender: str
@@ -257,7 +257,7 @@ class Questions:
 
     def find_events(self, text: str, limit: int = NO_LIMIT) -> list[FoundEvent]:
         """Events that name the reference, owned or not."""
-        return self._ask("find_events", FoundEvent, values=spellings(text), limit=limit)
+        return self._ask("find_events", FoundEvent, linking=sorted(LINKING_KINDS), values=spellings(text), limit=limit)
 
     def inbound(self, until: datetime, hospital: str = "", item: str = "", limit: int = NO_LIMIT) -> list[Inbound]:
         """What is expected before `until`, by day; days gone by are those whose goods have not come."""

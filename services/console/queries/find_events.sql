@@ -1,23 +1,42 @@
--- Events that name the reference; of each its greatest revision. `owned`: some consignment has one of the event's references.
+-- Events that name the reference; of each its greatest revision. `owned`: some consignment has a reference that links the event
+-- (unmatched.sql has the same rule), be it this one or another that the event names.
 SELECT
     event_id,
-    any(sender) AS sender,
-    argMax(standard, revision) AS standard,
-    argMax(code, revision) AS code,
-    argMax(milestone, revision) AS milestone,
-    argMax(classifier, revision) AS classifier,
-    argMax(occurred_at, revision) AS occurred_at,
-    min(received_at) AS received_at,
-    any(named.1) AS kind,
-    any(named.2) AS value,
-    argMax(retracted, revision) AS retracted,
-    max(named IN (SELECT reference.kind, reference.value FROM journeys FINAL ARRAY JOIN references AS reference)) AS owned
+    sender,
+    newest.1 AS standard,
+    newest.2 AS code,
+    newest.3 AS milestone,
+    newest.4 AS classifier,
+    newest.5 AS occurred_at,
+    first_received AS received_at,
+    hits[1].1 AS kind,
+    hits[1].2 AS value,
+    newest.6 AS retracted,
+    arrayExists(
+        r -> (r.1, r.2) IN
+        (
+            SELECT reference.kind, reference.value FROM journeys FINAL ARRAY JOIN references AS reference
+            UNION DISTINCT SELECT 'consignment', consignment FROM journeys FINAL
+        ),
+        links
+    ) AS owned
 FROM
 (
-    SELECT *, (kind, value) AS named, (revision_at, revision_reader, revision_content) AS revision
-    FROM event_references FINAL
-    WHERE value IN {values:Array(String)}
+    SELECT
+        event_id,
+        any(sender) AS sender,
+        argMax(
+            (standard, code, milestone, classifier, occurred_at, retracted, references),
+            (revision_at, revision_reader, revision_content)
+        ) AS newest,
+        min(received_at) AS first_received,
+        arrayFilter(r -> has({values:Array(String)}, r.2), arrayDistinct(arrayFlatten(groupArray(references)))) AS hits,
+        arrayFilter(r -> has({linking:Array(String)}, r.1), newest.7) AS named,
+        arrayFilter(r -> r.1 != 'voyage', named) AS closer,
+        if(empty(closer), named, closer) AS links
+    FROM shipment_events
+    WHERE kind = 'event' AND event_id IN (SELECT event_id FROM event_references WHERE value IN {values:Array(String)})
+    GROUP BY event_id
 )
-GROUP BY event_id
 ORDER BY occurred_at DESC, event_id
 LIMIT {limit:UInt32}
