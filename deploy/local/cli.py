@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from deploy.local import jars
@@ -42,7 +42,7 @@ COLOURS = {
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of the local stack."""
-    for verb in (up, down, status, doctor, topics):
+    for verb in (up, down, status, doctor, topics, backup, restore):
         app.command()(verb)
 
 
@@ -140,6 +140,49 @@ def topics(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
             kept = f"{topic.kept} days" if topic.kept.isdigit() else topic.kept
             table.add_row(topic.name, str(topic.partitions), kept, topic.outcome)
         _console().print(table)
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", help="A new file, or a folder for one named by the time.")],
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Keep the state folder in one file, with checksums: topics, tables, settings, keys. The stack must be down."""
+    from deploy.local.backup import backup as keep
+    from services.runtime.clock import SystemClock
+
+    with _errors(), _bytes("keeping") as progress:
+        done = keep(_stack(state_dir), target, SystemClock().now(), progress)
+    if as_json:
+        _print_json({"file": str(done.path), "files": done.files, "bytes": done.size_bytes})
+    else:
+        typer.echo(f"{done.files:,} files, {done.size_bytes / 1024**2:,.0f} MB, are kept in {done.path}. It holds secrets.")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `lovla backup` wrote.")],
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a backup back into a new or empty state folder; then `lovla up`. Nothing is restored unless all is whole."""
+    from deploy.local.backup import restore as bring_back
+
+    with _errors(), _bytes("restoring") as progress:
+        done = bring_back(_stack(state_dir), file, progress)
+    if as_json:
+        _print_json({"state_dir": str(done.path), "files": done.files, "bytes": done.size_bytes})
+    else:
+        typer.echo(f"{done.files:,} files, {done.size_bytes / 1024**2:,.0f} MB, are back in {done.path}; `lovla up` starts it.")
+
+
+@contextlib.contextmanager
+def _bytes(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of bytes on stderr, on a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn(doing), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _stack(state_dir: Path) -> Stack:

@@ -208,6 +208,28 @@ class Stack:
             stopped.append(name)
         return stopped
 
+    # --- at rest
+
+    @contextlib.contextmanager
+    def at_rest(self, doing: str) -> Iterator[None]:
+        """While nothing of the stack runs, and nobody can start it.
+
+        Raises:
+            StackError: a part runs, the servers are somebody else's, or `up` or `down` is at work.
+        """
+        if self._given:
+            raise StackError(
+                f"{', '.join(self._given)} name servers that are not this stack's: `lovla {doing}` cannot speak for them; "
+                "unset them, or use their own means"
+            )
+        with self._locked(doing):
+            running = [name for name in self.names if self._alive(name)]
+            if running:
+                raise StackError(
+                    f"{', '.join(running)} of {self.state_dir} still run: `lovla down` first, then `lovla {doing}`"
+                )
+            yield
+
     # --- status
 
     def status(self) -> list[PartStatus]:
