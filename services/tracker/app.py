@@ -56,6 +56,7 @@ from services.runtime.loop import (
     read_range,
     restore,
 )
+from services.runtime.member import Slot
 from services.runtime.register import RegisterView
 from services.runtime.settings import Settings
 from services.tracker.core import (
@@ -437,8 +438,13 @@ def _own(
         health[0] = lambda: "the lease was lost" if lease.lost.is_set() else loop.healthy()
         threading.Thread(target=_stop_when_lost, args=(lease, stop), name="lease", daemon=True).start()
 
-    folder = DiskFolder(settings.state_dir / "tracker" / f"events-{shard}")
-    work(settings, shard, watch, folder, stop, started)
+    # a predecessor that hangs still holds its store; it can be thrown away, so the successor begins one beside it
+    slot = Slot(settings.state_dir / "tracker", f"events-{shard}")
+    beside = f".{slot.number}" if slot.number else ""
+    try:
+        work(settings, shard, watch, DiskFolder(settings.state_dir / "tracker" / f"events-{shard}{beside}"), stop, started)
+    finally:
+        slot.release()
     if lease.lost.is_set():
         raise OwnershipLost(f"tracker-{shard}: the lease went to another process")
 

@@ -248,3 +248,18 @@ def test_a_standby_takes_over_from_a_killed_owner(settings: Settings, run: Run) 
     at = send(run, list(events))
     until(caught_up(settings, prefix, at, CONSIGNMENTS), run, seconds=90)
     assert {name: plain(journey) for name, journey in published(settings, prefix).items()} == recomputed(settings, prefix)
+
+
+def test_a_standby_takes_over_from_an_owner_that_hangs_and_still_holds_the_local_store(settings: Settings, run: Run) -> None:
+    prefix = prefix_of_four_letters()
+    commands, events = story(prefix)
+    first = run.tracker()
+    at = send(run, list(commands))
+    until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
+    run.tracker()
+    first.send_signal(signal.SIGSTOP)  # for longer than the session and the transaction live, 10 s each
+    at = send(run, list(events))
+    until(caught_up(settings, prefix, at, CONSIGNMENTS), run, seconds=90)
+    first.send_signal(signal.SIGCONT)
+    assert first.wait(30) != 0, "it was counted out, and says so"
+    assert {name: plain(journey) for name, journey in published(settings, prefix).items()} == recomputed(settings, prefix)
