@@ -94,8 +94,13 @@ def content_encoding(header: str | None) -> Literal["identity", "gzip"]:
 
 
 def media_type(header: str | None, allowed: frozenset[str], default: str) -> str:
-    """The whole content type as sent if its media type is allowed; raises Problem 415 otherwise."""
+    """The whole content type as sent if its media type is allowed; raises Problem 415 otherwise.
+
+    A form's type is what curl says of any body when nobody told it: it says nothing, and no address takes a form.
+    """
     given = (header or default).strip()
+    if given.lower() == "application/x-www-form-urlencoded":
+        given = default
     if given.partition(";")[0].strip().lower() not in allowed:
         raise Problem(
             "unsupported-media-type", f"Content-Type {given[:60]} is not known here; known are {', '.join(sorted(allowed))}."

@@ -314,6 +314,12 @@ async def test_unknown_types_and_encodings_are_refused(house: House) -> None:
         problem(await house.http.post(path, content=b"x", headers=key | headers), 415, "unsupported-media-type")
 
 
+async def test_what_curl_says_of_any_body_says_nothing(house: House) -> None:
+    key = house.add("MAEU", "ocean_carrier", "push") | {"Content-Type": "application/x-www-form-urlencoded"}
+    for path, content in (("/v1/messages", b"ISA*no"), ("/v1/events", json.dumps(OWN_EVENT).encode())):
+        assert (await house.http.post(path, content=content, headers=key)).status_code == 202
+
+
 async def test_too_many_events_are_refused_as_a_whole(house: House) -> None:
     key = house.add("MAEU", "ocean_carrier", "push")
     many = [OWN_EVENT | {"occurred_at": f"2020-04-11T09:{n // 60 % 60:02}:{n % 60:02}Z"} for n in range(1001)]
