@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +27,7 @@ from tests.faults.field import Violation
 from tests.faults.scenarios import SCENARIOS, Pace
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+ALONE = "LOVLA_FAULTS_ALONE"
 DEFAULT = Pace()
 NAMES = ", ".join(scenario.name for scenario in SCENARIOS)
 
@@ -133,5 +137,20 @@ def _did(report: Report) -> Table:
     return did
 
 
+def alone() -> None:
+    """Go on in a mount namespace of our own, where that may be: its small file systems end with its last process."""
+    unshare = shutil.which("unshare")
+    if unshare is None or os.environ.get(ALONE):
+        return
+    wish = [unshare, "--mount", "--propagation", "private"]
+    if os.geteuid() != 0:
+        wish += ["--user", "--map-root-user"]
+    if subprocess.run([*wish, "true"], capture_output=True).returncode == 0:
+        os.environ[ALONE] = "1"
+        os.execv(unshare, [*wish, sys.executable, "-m", "tests.faults", *sys.argv[1:]])
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # all that was started is ended on the way out
+    alone()
     app()

@@ -254,7 +254,9 @@ class Field:
         self._stack.down()
 
     def _extra(self, name: str) -> dict[str, str]:
-        common = {"LOVLA_TICK_S": TICK_S, "PYTHONPATH": str(SKEW)}  # the latter only moves clocks that are told to
+        # the folder SKEW only moves clocks that are told to move
+        path = os.pathsep.join([str(SKEW), *filter(None, [os.environ.get("PYTHONPATH")])])
+        common = {"LOVLA_TICK_S": TICK_S, "PYTHONPATH": path}
         return common | ({"LOVLA_CLICKHOUSE_PORT": str(self.proxy.port)} if name.removesuffix(SECOND) in self.services else {})
 
     def _pidfile(self, name: str) -> Path:
@@ -325,18 +327,21 @@ class Field:
     def full(self, disk: str) -> Iterator[None]:
         """The file system of `disk` has not one byte left, as long as this lasts."""
         folder = self.state_dir / disk
-        used = os.statvfs(folder)
-        size = (used.f_blocks - used.f_bfree) * used.f_frsize
-        self._resize(folder, str(size))
         try:
+            for spare in (0, 1, 4, 16, 64, 256):  # what is written between the two looks must fit
+                used = os.statvfs(folder)
+                if self._resize(folder, str((used.f_blocks - used.f_bfree + spare) * used.f_frsize)):
+                    break
+            else:
+                raise Violation(f"the disk of {disk} cannot be made small: it is written to all the time")
             yield
         finally:
-            self._resize(folder, ROOMY)
+            if not self._resize(folder, ROOMY):
+                raise Violation(f"the disk of {disk} cannot be made large again")
 
-    def _resize(self, folder: Path, size: str) -> None:
+    def _resize(self, folder: Path, size: str) -> bool:
         done = subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise Violation(f"cannot make {folder.name}'s disk {size} bytes: {done.stderr.strip()}")
+        return done.returncode == 0
 
 
 ROOMY = "6g"  # tmpfs takes only what is used
