@@ -59,5 +59,7 @@ class Settings(BaseSettings):
             return cls(_env_file=file, state_dir=directory)
         except ValidationError as error:
             wrong = ", ".join(f"LOVLA_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-            hint = "run `lovla up` first" if not file.exists() else f"mend {file} or the environment"
-            raise SettingsError(f"settings are missing or wrong ({wrong}); {hint}") from None
+            if not file.exists():
+                found = f"there is no stack in {directory.absolute()}: run `lovla up`, or name its folder by LOVLA_STATE_DIR"
+                raise SettingsError(f"{found} ({wrong})") from None
+            raise SettingsError(f"settings are missing or wrong ({wrong}); mend {file} or the environment") from None

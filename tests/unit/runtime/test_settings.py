@@ -25,7 +25,7 @@ def test_the_file_is_read_and_the_environment_wins(tmp_path: Path, monkeypatch: 
 
 
 def test_without_a_stack_it_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"LOVLA_KAFKA.*lovla up"):
+    with pytest.raises(SettingsError, match=r"there is no stack in .*lovla up.*LOVLA_KAFKA"):
         Settings.load(tmp_path)
 
 
