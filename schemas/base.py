@@ -46,6 +46,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _no_control(text: str) -> str:
+    if text.isprintable():  # then there is neither
+        return text
     if _CONTROL.search(text):
         raise ValueError("control characters are not allowed")
     if _SURROGATE.search(text):

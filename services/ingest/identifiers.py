@@ -7,12 +7,14 @@ with a warning: real messages are full of it, and a typing error must not hide a
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from stdnum import imo as _imo
 from stdnum import iso6346 as _iso6346
 
 REFERENCE_MAX: Final = 64
+_REMEMBERED: Final = 50_000  # a box is named by a dozen messages, a ship by thousands; some 10 MB at most
 
 _CONTAINER = re.compile(r"[A-Z]{3}[UJZ][0-9]{7}")
 _RAIL_CAR = re.compile(r"[A-Z]{2,4}[0-9]{1,6}")
@@ -33,6 +35,7 @@ PLACEHOLDERS: Final[dict[str, frozenset[str]]] = {
 _KEEP_CASE = frozenset({"consignment", "gtin_lot"})
 
 
+@lru_cache(_REMEMBERED)
 def normalise(kind: str, value: str) -> str:
     """`value` as all parts of LoVLA write references of `kind`, so that declared and reported ones meet.
 
@@ -63,6 +66,7 @@ def is_container(value: str) -> bool:
     return _CONTAINER.fullmatch(value) is not None
 
 
+@lru_cache(_REMEMBERED)
 def container_check_holds(value: str) -> bool:
     """Whether the check digit of a value of a container's shape is right (ISO 6346)."""
     return bool(_iso6346.calc_check_digit(value[:10]) == value[10])
@@ -93,6 +97,7 @@ def air_waybill_check_holds(value: str) -> bool:
     return int(value[4:11]) % 7 == int(value[11])
 
 
+@lru_cache(_REMEMBERED)
 def imo_check_holds(value: str) -> bool:
     """Whether `value` is seven digits whose last one is right."""
     return len(value) == 7 and value.isascii() and bool(_imo.is_valid(value))

@@ -18,7 +18,8 @@ _UNSEEN = re.compile(f"[\x80-\x9f{_INVISIBLE}]")
 
 def shown(text: str, most: int = 128) -> str:
     """`text` with a mark where something steered, at most `most` characters: for what we say about it."""
-    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text[:most])
+    cut = text[:most]
+    return cut if cut.isascii() and cut.isprintable() else _STEERING.sub("\N{REPLACEMENT CHARACTER}", cut)
 
 
 def legible(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from schemas.shipment_event_v1 import Hold, Pieces, Place, RawPointer, Reference, Revision, ShipmentEvent, Transport, Warning_
+from schemas.shipment_event_v1 import Hold, Pieces, Place, ShipmentEvent, Warning_
 from schemas.words import LINKING_KINDS, Classifier, Milestone, Mode, ReferenceKind, Standard
 from services.ingest import identifiers
 from services.ingest.legible import legible, shown
@@ -203,10 +203,14 @@ class Draft:
         return fixed_offset(local.replace(tzinfo=zone.info))
 
     def finish(self, event_id: str) -> ShipmentEvent:
-        """The event; raises Bad (`outside_time_fence`, `no_linking_reference`, `too_long`)."""
+        """The event; raises Bad (`outside_time_fence`, `no_linking_reference`, `too_long`).
+
+        Its parts are handed over as plain values: the contract validates all of them in one call, which is several times
+        cheaper than a call a part.
+        """
         occurred_at = self._fenced()
         references = self._bounded()
-        if not any(reference.kind in LINKING_KINDS for reference in references) and self.retracts is None:
+        if not any(kind in LINKING_KINDS for kind, _ in references) and self.retracts is None:
             text = "names nothing that a consignment is found by (container, bill of lading, booking, air waybill ...)"
             raise Bad("no_linking_reference", self.position, text)
         content: dict[str, Any] = {
@@ -226,9 +230,7 @@ class Draft:
             "origin": self._legible(self.origin),
             "destination": self._legible(self.destination),
             "mode": self.mode,
-            "transport": Transport(**{name: self.short(text) for name, text in self.transport.items()})
-            if self.transport
-            else None,
+            "transport": {name: self.short(text) for name, text in self.transport.items()} or None,
             "empty": self.empty,
             "pieces": self.pieces,
             "hold": self.hold,
@@ -237,25 +239,27 @@ class Draft:
             "reason": self.short(self.reason, most=500) if self.reason else None,
             "recorded_by": self.context.recorded_by,
         }
-        revision = Revision(
-            at=self.updated_at or self.created_at, reader=self.reader_version, content=self._content_hash(content)
-        )
+        content |= {
+            "event_id": event_id,
+            "revision": {
+                "at": self.updated_at or self.created_at,
+                "reader": self.reader_version,
+                "content": self._content_hash(content),
+            },
+            "references": tuple([{"kind": kind, "value": value} for kind, value in references]),
+            "reader_version": self.reader_version,
+            "received_at": self.context.received_at,
+            "cause": self.context.cause,
+            "warnings": tuple(self.warnings),
+            "raw": {
+                "sha256": self.context.raw_sha256,
+                "partition": self.context.raw_partition,
+                "offset": self.context.raw_offset,
+                "position": shown(self.position),
+            },
+        }
         try:
-            return ShipmentEvent(
-                event_id=event_id,
-                revision=revision,
-                reader_version=self.reader_version,
-                received_at=self.context.received_at,
-                cause=self.context.cause,
-                warnings=tuple(self.warnings),
-                raw=RawPointer(
-                    sha256=self.context.raw_sha256,
-                    partition=self.context.raw_partition,
-                    offset=self.context.raw_offset,
-                    position=shown(self.position),
-                ),
-                **content,
-            )
+            return ShipmentEvent.model_validate(content)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             field_name = ".".join(str(part) for part in first["loc"])
@@ -264,8 +268,9 @@ class Draft:
     def _legible(self, place: Place | None) -> Place | None:
         if place is None:
             return None
-        said = {"name": place.name, "role": place.role}
-        return place.model_copy(update={name: self.short(text) for name, text in said.items() if text})
+        said = {name: self.short(text) for name, text in (("name", place.name), ("role", place.role)) if text}
+        same = all(getattr(place, name) == text for name, text in said.items())
+        return place if same else place.model_copy(update=said)
 
     def _content_hash(self, content: dict[str, Any]) -> str:
         """Of what the sender said, without what is null: a new field in the contract changes no hash."""
@@ -275,7 +280,6 @@ class Draft:
             # A copy received at another time is the same content.
             if value is not None and not (self.at_receipt and key == "occurred_at")
         }
-        said["references"] = [(reference.kind, reference.value) for reference in content["references"]]
         return digest(said)[:16]
 
     def _fenced(self) -> datetime:
@@ -293,8 +297,8 @@ class Draft:
             raise Bad("outside_time_fence", self.position, text)
         return self.occurred_at
 
-    def _bounded(self) -> tuple[Reference, ...]:
-        kept: list[Reference] = []
+    def _bounded(self) -> list[tuple[ReferenceKind, str]]:
+        kept: list[tuple[ReferenceKind, str]] = []
         linking = 0
         for kind, value in self.references:
             links = kind in LINKING_KINDS
@@ -302,8 +306,8 @@ class Draft:
                 self.warn("too_many_references", f"more than {LINKING_MAX} linking references; {kind} {value} is left out")
                 continue
             linking += links
-            kept.append(Reference(kind=kind, value=value))
-        return tuple(kept)
+            kept.append((kind, value))
+        return kept
 
 
 def fixed_offset(moment: datetime) -> datetime:

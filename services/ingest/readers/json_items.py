@@ -88,12 +88,13 @@ class Node:
             value = self.fields.get(key)
             if value is None:
                 continue
-            if isinstance(value, int) and not isinstance(value, bool):
-                return str(value)
-            if not isinstance(value, str):
+            if isinstance(value, str):
+                if text := value.strip():
+                    return text
+                continue
+            if not isinstance(value, int) or isinstance(value, bool):
                 raise Bad("bad_type", self.at(key), "text is expected here")
-            if value.strip():
-                return value.strip()
+            return str(value)
         return None
 
     def required(self, *keys: str) -> str:

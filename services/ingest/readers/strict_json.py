@@ -46,12 +46,16 @@ def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:
         raise Unreadable("empty", "", "there is nothing to read")
     if text.count(",") + text.count("[") + text.count("{") > limits.values:
         raise Unreadable("too_many_values", "", f"more than {limits.values} values; send several messages")
-    _check_depth(text, limits.depth)
+    if text.count("[") + text.count("{") > limits.depth:  # fewer brackets cannot nest deeper
+        _check_depth(text, limits.depth)
+    hooks = _Hooks()
     try:
-        value = _DECODER.decode(text)
+        value = hooks.decoder.decode(text)
     except json.JSONDecodeError as error:
         raise Unreadable("not_json", f"line {error.lineno} column {error.colno}", f"not JSON: {error.msg}") from error
-    _check_values(value)
+    # plain ASCII without escapes and DEL cannot hold a forbidden character: raw ones the decoder itself refuses
+    if hooks.refused or not text.isascii() or "\\" in text or "\x7f" in text:
+        _check_values(value)
     return value
 
 
@@ -82,35 +86,43 @@ def _check_depth(text: str, most: int) -> None:
             depth -= 1
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) == len(pairs):
-        return value
-    seen: set[str] = set()
-    repeated = _Repeated(value)
-    for key, _ in pairs:
-        if key in seen:
-            repeated.key = key
-        seen.add(key)
-    return repeated
+class _Hooks:
+    """What one parse does at objects and numbers, and whether it met anything to refuse: most bodies need no walk."""
 
+    def __init__(self) -> None:
+        self.refused = False
+        self.decoder = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_float=self._float, parse_int=self._integer, parse_constant=self._constant
+        )
 
-def _float(text: str) -> float | _Refused:
-    number = float(text)
-    return number if math.isfinite(number) else _Refused("bad_number", f"{text[:40]} is beyond what a number can hold")
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) == len(pairs):
+            return value
+        self.refused = True
+        seen: set[str] = set()
+        repeated = _Repeated(value)
+        for key, _ in pairs:
+            if key in seen:
+                repeated.key = key
+            seen.add(key)
+        return repeated
 
+    def _float(self, text: str) -> float | _Refused:
+        number = float(text)
+        return number if math.isfinite(number) else self._refuse(f"{text[:40]} is beyond what a number can hold")
 
-def _integer(text: str) -> int | _Refused:
-    if len(text.lstrip("-")) > _INTEGER_DIGITS or int(text) not in _INTEGERS:
-        return _Refused("bad_number", f"{text[:40]} is beyond 64 bits")
-    return int(text)
+    def _integer(self, text: str) -> int | _Refused:
+        if len(text.lstrip("-")) > _INTEGER_DIGITS or int(text) not in _INTEGERS:
+            return self._refuse(f"{text[:40]} is beyond 64 bits")
+        return int(text)
 
+    def _constant(self, text: str) -> _Refused:
+        return self._refuse(f"{text} is no JSON number")
 
-def _constant(text: str) -> _Refused:
-    return _Refused("bad_number", f"{text} is no JSON number")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_integer, parse_constant=_constant)
+    def _refuse(self, text: str) -> _Refused:
+        self.refused = True
+        return _Refused("bad_number", text)
 
 
 def _check_values(value: Any, path: tuple[str | int, ...] = ()) -> None:
