@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -52,7 +53,7 @@ def run(
     for name in chosen:
         began = time.monotonic()
         tell = partial(_tell, err, name)
-        bench = Bench(QUICK if quick else FULL, folder / "work", folder / "peers", tell)
+        bench = Bench(QUICK if quick else FULL, folder / f"work-{os.getpid()}", folder / "peers", tell)
         before = machine()
         try:
             result = MEASUREMENTS[name].run(bench)

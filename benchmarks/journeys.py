@@ -116,10 +116,10 @@ def _mark(bench: Bench, servers: Servers, base: datetime, numbers: range, n: int
     records = _Records(base)
     with servers.service("tracker"):
         servers.fill(records.commands(numbers, due_numbers, plan_due))
-        until(lambda: servers.caught_up(GROUP, CONSIGNMENT_COMMANDS.name), "the registrations", 60 + len(numbers) / 500)
+        until(lambda: servers.caught_up(GROUP, CONSIGNMENT_COMMANDS.name), "the registrations", 120 + len(numbers) / 100)
         began = time.time()
         servers.fill(records.events(numbers))
-        within_s = 60 + len(numbers) * EVENTS_A_JOURNEY / 1_000
+        within_s = 120 + len(numbers) * EVENTS_A_JOURNEY / 500
         until(lambda: servers.caught_up(GROUP, SHIPMENT_EVENTS.name), "the events", within_s, every_s=0.3)
         events_s = len(numbers) * EVENTS_A_JOURNEY / (time.time() - began)
     disk = _bytes_of(servers.state_dir / "tracker")

@@ -50,7 +50,7 @@ def main() -> None:
                 table[name] = known
                 await out.send(key=key, value=output(name, known))
 
-    sys.argv[1:] = ["worker", "--loglevel", "warning", "--without-web"]
+    sys.argv[1:] = ["worker", "--loglevel", "warn", "--without-web"]
     app.main()
 
 
