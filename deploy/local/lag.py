@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs import names without exporting them
     AdminClient,
     OffsetSpec,
@@ -14,10 +24,19 @@ from deploy.local.errors import StackError
 
 TIMEOUT_S = 5
 
+COUNTED = 200
+"""Up to so many offsets are read to see what they hold; of more, a few markers make no difference."""
+
+Place = tuple[str, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """`behind`: records of the topic's committed end that the group has not committed; control records count too."""
+    """`behind`: committed records that the group has not dealt with.
+
+    Offsets that only mark the end of a transaction are no records, and a group never commits past the last of them: of short
+    distances the records are counted, so that 0 is 0. Of long ones (over 200 a partition) the markers are in the figure.
+    """
 
     group: str
     topic: str
@@ -47,9 +66,55 @@ def lags(bootstrap: str) -> list[Lag]:
         ends = {(place.topic, place.partition): future.result().offset for place, future in found.items()}
     except KafkaException as error:
         raise StackError(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}; see `lovla status`") from error
-    behind: dict[tuple[str, str], int] = {}
-    for group, places in committed.items():
-        for place in places:
-            rest = max(0, ends[place.topic, place.partition] - max(0, place.offset))
-            behind[group, place.topic] = behind.get((group, place.topic), 0) + rest
+    stands = {
+        (group, (place.topic, place.partition)): max(0, place.offset) for group, places in committed.items() for place in places
+    }
+    near: dict[Place, int] = {}
+    for (_, place), begin in stands.items():
+        if 0 < ends[place] - begin <= COUNTED:
+            near[place] = min(begin, near.get(place, begin))
+    records = _records(bootstrap, near, ends)
+    behind: Counter[tuple[str, str]] = Counter()
+    for (group, place), begin in stands.items():
+        distance = max(0, ends[place] - begin)
+        if 0 < distance <= COUNTED and place in records:
+            distance = sum(1 for offset in records[place] if offset >= begin)
+        behind[group, place[0]] += distance
     return [Lag(group, topic, count) for (group, topic), count in sorted(behind.items())]
+
+
+def _records(bootstrap: str, begins: Mapping[Place, int], ends: Mapping[Place, int]) -> dict[Place, list[int]]:
+    """The offsets that hold committed records, from `begins` to `ends`; without the places that did not answer in time."""
+    found: dict[Place, list[int]] = {place: [] for place in begins}
+    waiting = set(begins)
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "lovla-lag",  # the client wants one; nothing is ever committed under it
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "fetch.message.max.bytes": 65_536,
+            "fetch.wait.max.ms": 10,
+            "log_level": 0,
+        }
+    )
+    until = time.monotonic() + TIMEOUT_S
+    try:
+        consumer.assign([TopicPartition(topic, number, begin) for (topic, number), begin in begins.items()])
+        while waiting and time.monotonic() < until:
+            for message in consumer.consume(COUNTED, 0.1):
+                topic, number, offset = message.topic(), message.partition(), message.offset()
+                assert topic is not None and number is not None and offset is not None
+                error = message.error()
+                if error is None:
+                    if offset < ends[topic, number]:
+                        found[topic, number].append(offset)
+                    offset += 1
+                elif error.code() != KafkaError._PARTITION_EOF:
+                    continue  # a leader that is just moving: what does not answer keeps its distance
+                if offset >= ends[topic, number]:
+                    waiting.discard((topic, number))
+    finally:
+        consumer.close()
+    return {place: offsets for place, offsets in found.items() if place not in waiting}

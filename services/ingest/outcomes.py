@@ -66,7 +66,7 @@ class Outcomes:
         if value is None or b'"command_id"' not in value:  # most changes are no outcomes: not worth parsing
             return
         try:
-            outcome = CommandJudged.model_validate_json(value)
+            outcome = CommandJudged.model_validate_json(value, extra="ignore")
         except ValidationError:
             return
         self._known[outcome.command_id] = outcome, at

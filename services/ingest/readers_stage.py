@@ -223,7 +223,7 @@ def event_output(event: ShipmentEvent, trace: str | None) -> Output:
 def pass_on(record: Record) -> Iterator[Output]:
     """A tick, for every partition of events and commands; nothing if its writer's clock is not the broker's."""
     at = _at(record)
-    tick = Tick.model_validate_json(record.value or b"")
+    tick = Tick.model_validate_json(record.value or b"", extra="ignore")
     if abs(tick.at - at) > MAX_CLOCK_DIFFERENCE:
         log.warning("readers.tick_off", said=tick.at.isoformat(), broker=at.isoformat(), partition=record.partition)
         return

@@ -118,7 +118,7 @@ def read_letters(settings: Settings) -> list[DeadLetter]:
 
     def keep(record: Record) -> None:
         if record.value is not None:
-            letters.append(DeadLetter.model_validate_json(record.value))
+            letters.append(DeadLetter.model_validate_json(record.value, extra="ignore"))
 
     restore(settings, DEAD_LETTERS.name, 0, keep)
     return letters

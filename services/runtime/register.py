@@ -140,7 +140,7 @@ class RegisterView(Generic[M]):
         if value is None:
             return None
         try:
-            return self._model.model_validate_json(value)
+            return self._model.model_validate_json(value, extra="ignore")  # of a newer writer
         except ValidationError as error:
             wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)][:5]
             log.error("register.unreadable", topic=self._topic, key=key, offset=message.offset(), wrong=wrong)
