@@ -43,7 +43,7 @@ class Poller:
         while not self.stop.wait(POLL_S):
             began = time.time()
             rows = self.database.query(
-                "SELECT consignment, max(version) AS version FROM journeys WHERE events > 0 AND version > {since:UInt64} "
+                "SELECT consignment, max(version) AS newest FROM journeys WHERE events > 0 AND version > {since:UInt64} "
                 "GROUP BY consignment",
                 {"since": max(0, newest - BACK_MS)},
             )
@@ -51,7 +51,7 @@ class Poller:
             self.polls.append(at - began)
             for row in rows:
                 self.seen.setdefault(row["consignment"], at)
-                newest = max(newest, row["version"])
+                newest = max(newest, row["newest"])
 
 
 def measure(bench: Bench) -> Result:
@@ -91,7 +91,7 @@ def _one(servers: Servers, result: Result, rate: int, seconds: float) -> None:
             answered = push(servers, order)
             wanted = [_journey_of(n) for n in range(requests)]
             try:
-                until(lambda: poller.seen.keys() >= set(wanted), "all requests visible", 60 + seconds)
+                until(lambda: poller.seen.keys() >= set(wanted), "all requests visible", 120 + 10 * seconds)
             finally:
                 poller.stop.set()
                 thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import BEGIN, END, LATEST, PAGE
@@ -11,24 +12,24 @@ from benchmarks.measurements import MEASUREMENTS
 __all__ = ["PAGE", "goal", "read", "render", "write"]
 
 
-def read() -> dict[str, Any]:
+def read(latest: Path = LATEST) -> dict[str, Any]:
     """What was measured last, by part; {} if nothing was."""
     try:
-        found = json.loads(LATEST.read_text(encoding="utf-8"))
+        found = json.loads(latest.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     assert isinstance(found, dict)
     return found
 
 
-def write(parts: dict[str, Any]) -> None:
+def write(parts: dict[str, Any], latest: Path = LATEST, file: Path = PAGE) -> None:
     """The JSON, and the page's middle."""
-    LATEST.parent.mkdir(parents=True, exist_ok=True)
-    LATEST.write_text(json.dumps(parts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    text = PAGE.read_text(encoding="utf-8")
+    latest.parent.mkdir(parents=True, exist_ok=True)
+    latest.write_text(json.dumps(parts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = file.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{render(parts)}{END}{after}", encoding="utf-8")
+    file.write_text(f"{before}{BEGIN}\n{render(parts)}{END}{after}", encoding="utf-8")
 
 
 def render(parts: dict[str, Any]) -> str:
