@@ -109,6 +109,9 @@ class Readers:
 
     def committed(self) -> None:
         self._fuse, self._parked = self._new_fuse, self._new_parked
+        parked = {sender for sender in self._kept() if self._parked.get(sender, True)}
+        parked |= {sender for sender, waits in self._parked.items() if waits}
+        metrics.gauge("lovla_parked", stage="readers").set(len(parked))
 
     def aborted(self) -> None:
         self._new_fuse, self._new_parked = self._fuse, self._parked

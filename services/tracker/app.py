@@ -200,9 +200,11 @@ class TrackerStage:
     def _measure(self) -> None:
         state, now = self._tracker.state, self._tracker.time.now
         metrics.gauge("lovla_tracker_journeys", state="held").set(len(state.journeys))
+        metrics.gauge("lovla_parked", stage="tracker").set(self._tracker.parked)
         if now is not None:
-            # a figure for people, so the machine's own clock serves
-            metrics.gauge("lovla_tracker_time_age_seconds", shard=str(self._shard)).set(time.time() - now.timestamp())
+            # a figure for people, so the machine's own clock serves; told when asked, for it grows when nothing comes any more
+            stands = now.timestamp()
+            metrics.gauge("lovla_tracker_time_age_seconds", shard=str(self._shard)).set_function(lambda: time.time() - stands)
 
 
 def _change(change: Change) -> Output:

@@ -344,6 +344,11 @@ class Tracker:
         self._faulty: set[str] = set()
         self._clock_version = 0
 
+    @property
+    def parked(self) -> int:
+        """How many consignments wait after a fault of ours."""
+        return len(self._faulty)
+
     # -- restore ---------------------------------------------------------------------------------------------------
 
     def restore(self, record: Journey | Feed | Clock | Closed) -> None:
