@@ -4,8 +4,8 @@ What it keeps, as the broker does: a transaction's records are in the log at onc
 what lies past the first open transaction (the last stable offset); the end of a transaction is decided at once and told to the
 partitions later, if the simulation so wishes; a transactional id has one living epoch, and older ones are fenced; offsets sent
 in a transaction count with it, and nobody is told committed offsets while some are pending; a member that was put out of its
-group can commit nothing; compaction leaves holes. `tests/contract/test_model_broker.py` runs the same scenario against the
-real broker.
+group can commit nothing; compaction leaves holes. `tests/integration/runtime/test_model_broker.py` runs one scenario against
+this and against the real broker.
 """
 
 from __future__ import annotations

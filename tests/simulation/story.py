@@ -340,8 +340,9 @@ class _Teller:
             after = end + timedelta(seconds=30)
             moments += [(start, "load"), (end, "plain"), (after, "plain")]
             moments += [(end + timedelta(minutes=chance.choice([20, 50])), "load"), (end + timedelta(minutes=61), "load")]
-        for n in range(10):
-            at = START + (last - START) * ((n + chance.random()) / 10)
+        rounds = chance.choice([4, 6, 10])
+        for n in range(rounds):
+            at = START + (last - START) * ((n + chance.random()) / rounds)
             moments.append((at, "load"))
         moments += [(START, "load"), (last + 1 * HOUR, "load"), (last + 2 * DAY, "load")]
         ours = [(start, end) for start, end in outages]

@@ -207,7 +207,7 @@ class World:
         self.tables = Tables()
         self.disks: dict[str, DiskModel] = {}
         self.trackers: dict[Process, Tracker] = {}
-        self.trace: list[str] = []
+        self._notes: list[tuple[int, datetime, str]] = []
         self.step = 0
         self.faults = 0
         self.calm = False
@@ -238,7 +238,12 @@ class World:
         self.note(f"FAULT {what}")
 
     def note(self, text: str) -> None:
-        self.trace.append(f"{self.step:5d} {self.now:%m-%d %H:%M:%S} {text}")
+        self._notes.append((self.step, self.now, text))
+
+    @property
+    def trace(self) -> list[str]:
+        """What happened, a line a step; the world's time is that of the log."""
+        return [f"{step:5d} {now:%m-%d %H:%M:%S} {text}" for step, now, text in self._notes]
 
     def faults_of(self, process: Process) -> Faults:
         kinds = ("refused", "unknown_done", "unknown_not_done", "broken_done", "broken_not_done", "hung")
@@ -447,7 +452,7 @@ class World:
                 if process is not None:
                     process.asleep_until = 0
         rounds = still = 0
-        while still < 12:
+        while still < 8:
             rounds += 1
             before = self.broker.version
             for holder in self.broker.holders.values():
