@@ -67,8 +67,10 @@ def block_length(
     """
     rows = total_bytes = 0
     first_month = None
+    last_ms = -1  # rows of one moment, and most have their neighbour's, are of one month
     for timestamp_ms, size in waiting:
-        this_month = month(timestamp_ms)
+        this_month = first_month if timestamp_ms == last_ms else month(timestamp_ms)
+        last_ms = timestamp_ms
         if rows and (this_month != first_month or rows >= max_rows or total_bytes + size > max_bytes):
             break
         first_month = this_month
