@@ -27,7 +27,7 @@ class Line:
     """One TCP connection, byte by byte."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
 
     @classmethod
     def to(cls, api: Api) -> Line:
@@ -36,15 +36,15 @@ class Line:
     def send(self, data: bytes) -> bool:
         """Whether the other side still takes it."""
         try:
-            self._socket.sendall(data)
+            self.socket.sendall(data)
         except OSError:
             return False
         return True
 
     def answer(self, patience_s: float = 20) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of the next answer; status 0 if the connection ended without one."""
-        self._socket.settimeout(patience_s)
-        with contextlib.suppress(ConnectionError), self._socket.makefile("rb") as file:
+        self.socket.settimeout(patience_s)
+        with contextlib.suppress(ConnectionError), self.socket.makefile("rb") as file:
             line = file.readline()
             if not line:
                 return 0, {}, b""
@@ -62,9 +62,9 @@ class Line:
 
     def ended(self, within_s: float = 20) -> bool:
         """Whether the other side ends the connection in time; what it says before is thrown away."""
-        self._socket.settimeout(within_s)
+        self.socket.settimeout(within_s)
         try:
-            while self._socket.recv(65536):
+            while self.socket.recv(65536):
                 pass
         except TimeoutError:
             return False
@@ -73,7 +73,7 @@ class Line:
         return True
 
     def close(self) -> None:
-        self._socket.close()
+        self.socket.close()
 
 
 def head(method: str, path: str, headers: dict[str, str]) -> bytes:

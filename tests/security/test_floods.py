@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import select
 import statistics
 import threading
 import time
@@ -90,6 +91,7 @@ def test_a_senders_flood_is_refused_and_anothers_requests_are_answered(
     api: Api, senders: tuple[dict[str, str], dict[str, str]], flood: list[Flood]
 ) -> None:
     quiet, _ = latencies(api, senders[1], 40)
+    began = time.monotonic()
     for one in flood:
         one.start()
     eventually(lambda: sum(one.answers[429] for one in flood) > 50)
@@ -97,23 +99,21 @@ def test_a_senders_flood_is_refused_and_anothers_requests_are_answered(
     assert answers == {202: 60}, "not one of the quiet sender's requests is refused"
     # generous, since sender, flood and door share the same cores here: what it must not be is a queue behind the flood
     assert statistics.median(busy) < 20 * statistics.median(quiet) + 0.5
-    taken, refused = (sum(one.answers[status] for one in flood) for status in (202, 429))
-    assert refused > taken, "most of the flood is refused"
+    taken = sum(one.answers[202] for one in flood)
+    assert taken <= 50 * (time.monotonic() - began) + 100 + len(flood), "what is taken of the flood is its rate and one burst"
 
 
 def test_a_senders_slow_bodies_take_its_own_share_and_no_more(settings: Settings, api: Api) -> None:
     greedy, other = known(settings, api, "FLOODC"), known(settings, api, "FLOODD")
     big = head("POST", "/v1/messages", greedy | {"Content-Length": str(5 * MIB)}) + b"x" * (5 * MIB - 1)
-    slow = [Line.to(api) for _ in range(SHARE_BYTES // (5 * MIB))]
+    slow = [Line.to(api) for _ in range(SHARE_BYTES // (5 * MIB) + 1)]
     try:
         for line in slow:
             line.send(big)
-        last = Line.to(api)
-        last.send(big)
-        status, headers, _ = last.answer()
-        assert status == 429
-        assert int(headers["retry-after"]) >= 1
-        last.close()
+        # they are read side by side: whichever comes to the end of the share first is refused
+        told, _, _ = select.select([line.socket for line in slow], [], [], 20)
+        answers = [line.answer() for line in slow if line.socket in told]
+        assert [(status, int(headers["retry-after"]) >= 1) for status, headers, _ in answers] == [(429, True)]
         assert post(api, other) == 202
     finally:
         for line in slow:

@@ -176,10 +176,10 @@ def test_a_sender_that_never_fetches_its_answers_is_ended(api: Api, pushes: dict
     before, line = rss(api), Line.to(api)
     ask = head("GET", "/openapi.json", {}) * 50
     until = time.monotonic() + SLACK_S + BODY_S
-    line._socket.settimeout(0.5)
+    line.socket.settimeout(0.5)
     while True:
         try:
-            line._socket.sendall(ask)
+            line.socket.sendall(ask)
         except TimeoutError:  # the door reads no further while its answers wait
             pass
         except OSError:
