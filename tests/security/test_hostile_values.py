@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -258,3 +260,17 @@ async def test_a_note_is_kept_composed_and_without_what_is_not_seen(house: House
     for steering in ("\x1b[31m", "\r", "\x00"):
         response = await house.http.post("/v1/consignments", json=DECLARATION | {"note": f"a{steering}b"}, headers=key)
         problem(response, 422, "invalid")
+
+
+async def test_the_ratio_is_twenty_to_one_and_gzip_is_undone_once(house: House, key: dict[str, str]) -> None:
+    headers = key | {"Content-Encoding": "gzip", "Content-Type": "application/octet-stream"}
+    noise, blanks = random.Random(1).randbytes(100_000), b" " * 1_000_000
+    for times, status in ((1, 202), (3, 413)):  # 1.1 MB of some 100 kB: 11 to 1; 3.1 MB: 31 to 1
+        body = gzip.compress(noise + blanks * times)
+        assert (await house.http.post("/v1/messages", content=body, headers=headers)).status_code == status
+    twice = gzip.compress(gzip.compress(json.dumps(OWN_EVENT).encode()))
+    (verdict,) = (await house.http.post("/v1/messages", content=twice, headers=headers)).json()["verdicts"]
+    assert verdict["outcome"] == "rejected"
+    bomb = gzip.compress(gzip.compress(b"\0" * 50_000_000))  # a bomb in a parcel: the parcel alone is opened
+    (verdict,) = (await house.http.post("/v1/messages", content=bomb, headers=headers)).json()["verdicts"]
+    assert verdict["outcome"] == "rejected"
