@@ -18,8 +18,10 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 
 from deploy.local import jars
+from deploy.local.diagnosis import conditions, look
 from deploy.local.errors import StackError
 from deploy.local.stack import NAMES, PORT_SETTINGS, PartStatus, Stack
+from services.runtime.runbooks import page
 from services.runtime.settings import SettingsError
 
 StateDir = Annotated[
@@ -87,12 +89,14 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
 
             with contextlib.suppress(StackError):  # a broker just restarted: lag is a courtesy here
                 lags = measure(stack.kafka())
+        wrong = conditions(look(stack, parts, lags))
         if as_json:
             _print_json(
                 {
                     "state_dir": str(stack.state_dir),
                     "parts": [asdict(part) for part in parts],
                     "lags": [asdict(lag) for lag in lags],
+                    "conditions": [asdict(condition) | {"page": page(condition.runbook)} for condition in wrong],
                 }
             )
         else:
@@ -102,6 +106,8 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
                 for lag in lags:
                     table.add_row(lag.group, lag.topic, f"{lag.behind:,}")
                 _console().print(table)
+            for condition in wrong:
+                typer.echo(f"{condition.what}: see {page(condition.runbook)}")
         if any(part.state != "running" for part in parts):
             raise typer.Exit(1)
 

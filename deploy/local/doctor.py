@@ -14,10 +14,12 @@ from typing import Literal
 import psutil
 
 from deploy.local import environment, jars
+from deploy.local.diagnosis import conditions, look
 from deploy.local.errors import StackError
 from deploy.local.kafka import java
 from deploy.local.process import Running, listener, port_taken
 from deploy.local.stack import LEAST_FREE_BYTES, Stack
+from services.runtime.runbooks import page
 
 ROOMY_BYTES = 5 * 1024**3
 LEAST_MEMORY_BYTES = 3 * 1024**3
@@ -45,6 +47,8 @@ def examine(stack: Stack) -> Iterator[Finding]:
     if holder is not None:
         yield Finding("warning", "lock", f"pid {holder} is at work on this stack", "wait for it")
     yield from _parts(stack)
+    for condition in conditions(look(stack, stack.status())):
+        yield Finding("wrong", "runbook", condition.what, f"see {page(condition.runbook)}")
 
 
 def _python() -> Finding:

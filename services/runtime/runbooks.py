@@ -5,10 +5,26 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Runbook = Literal[
-    "audit-unaccounted",
+    "api-down",
     "audit-duplicate",
     "audit-gap",
+    "audit-unaccounted",
+    "clickhouse-down",
     "consumer-lag",
+    "dead-letters",
+    "disk-full",
+    "event-store-corrupt",
+    "kafka-down",
+    "readers-down",
+    "readers-fuse",
+    "schema-mismatch",
+    "sender-parked",
+    "sink-down",
+    "sink-torn-block",
+    "state-folder-lost",
+    "time-stands-still",
+    "tracker-down",
+    "tracker-faults",
 ]
 RUNBOOKS: tuple[Runbook, ...] = get_args(Runbook)
 
