@@ -8,6 +8,7 @@ what makes sense for the consignment is judged by the tracker.
 from __future__ import annotations
 
 import csv
+import difflib
 import hashlib
 import io
 import re
@@ -281,7 +282,8 @@ COLUMNS: tuple[str, ...] = (
     *_REFERENCE_COLUMNS,
 )
 """What a CSV may hold. Several values (`via`, `ref_...`, `packed_in`) are set apart by `;`; `packed_in` holds containers or
-ULDs that hold this line's goods, each with its quantity: `MRSU4371639=1200;TCLU1234568=800` (one alone may leave it out)."""
+ULDs that hold this line's goods, each with its quantity: `MRSU4371639=1200;TCLU1234568=800` (one alone may leave it out);
+`rail_car:TTX123456` where the kind must be said. docs/registering.md explains them."""
 
 _CONTAINER = re.compile(r"[A-Z]{3}[UJZ]\d{7}")
 
@@ -296,8 +298,8 @@ def _csv_rows(body: bytes) -> Sequence[_Raw]:
         header = [name.strip().lower() for name in reader.fieldnames or ()]
         unknown = [name for name in header if name not in COLUMNS]
         if unknown or "consignment" not in header:
-            what = f"unknown column {unknown[0]!r}" if unknown else "the column consignment is missing"
-            raise Unreadable("bad_header", "row 1", f"{what}; known are {', '.join(COLUMNS)}"[:500])
+            what = _strange_column(unknown[0]) if unknown else "the column consignment is missing"
+            raise Unreadable("bad_header", "row 1", f"{what}; docs/registering.md lists the columns")
         reader.fieldnames = header
         groups: dict[str, list[tuple[int, dict[str, str]]]] = {}
         for record in reader:
@@ -311,6 +313,11 @@ def _csv_rows(body: bytes) -> Sequence[_Raw]:
     except csv.Error as error:
         raise Unreadable("not_csv", f"row {reader.line_num}", str(error)) from error
     return [_declare(rows) for rows in groups.values()]
+
+
+def _strange_column(name: str) -> str:
+    near = difflib.get_close_matches(name, COLUMNS, 1, 0.6) or [one for one in COLUMNS if one.endswith(f"_{name}")][:1]
+    return f"unknown column {name[:60]!r}" + (f", perhaps {near[0]}" if near else "")
 
 
 def _declare(rows: Sequence[tuple[int, Mapping[str, str]]]) -> _Raw:
@@ -359,12 +366,14 @@ def _several(cell: str) -> list[str]:
 def _packing(item: Mapping[str, str], cell: str, cells: Mapping[str, str]) -> Iterable[dict[str, Any]]:
     for part in _several(cell):
         unit, _, quantity = part.partition("=")
-        kind = "container" if _CONTAINER.fullmatch(normalise("container", unit)) else "uld"
-        yield {
-            "line": item["line"],
-            "unit": {"kind": kind, "value": unit.strip()},
-            "quantity": quantity.strip() or cells.get("quantity", ""),
-        }
+        named, colon, value = unit.partition(":")
+        if not colon:
+            value = unit
+            named = "container" if _CONTAINER.fullmatch(normalise("container", unit)) else "uld"
+        count = quantity.strip() or cells.get("quantity", "")
+        if not quantity.strip() and not count.isdecimal():
+            continue  # the line's own quantity is wrong, and is told as such
+        yield {"line": item["line"], "unit": {"kind": named.strip().lower(), "value": value.strip()}, "quantity": count}
 
 
 def _column(parts: Sequence[str]) -> str:

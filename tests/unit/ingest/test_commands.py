@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from schemas.words import Scope
 from services.ingest.commands import COLUMNS, ROWS_MAX, Row, command_id, owns, read_commands
 
 NOW = datetime(2020, 3, 20, 16, tzinfo=UTC)
+DOCS = Path(__file__).parents[3] / "docs"
 DECLARATION: dict[str, Any] = {
     "consignment": "LACDHS-0001",
     "items": [{"line": 1, "category": "n95_respirator", "quantity": 240000}],
@@ -216,5 +219,32 @@ def test_a_table_that_cannot_be_read_says_where(text: bytes, code: str) -> None:
     assert only(read("registration", text, content_type="text/csv")).problems[0]["code"] == code
 
 
-def test_every_column_is_known_once() -> None:
+def test_every_column_is_known_once_and_explained() -> None:
     assert len(set(COLUMNS)) == len(COLUMNS)
+    explained = set(re.findall(r"`([a-z_]+)`", (DOCS / "registering.md").read_text()))
+    assert [name for name in COLUMNS if name not in explained] == []
+
+
+def test_the_table_of_the_documentation_can_be_read() -> None:
+    rows = read("registration", (DOCS / "examples" / "consignments.csv").read_bytes(), content_type="text/csv")
+    assert [row.problems for row in rows] == [(), ()]
+    assert [row.consignment for row in rows] == ["LACDHS-0002", "LACDHS-0003"]
+
+
+def test_a_strange_column_is_answered_with_the_one_that_may_be_meant() -> None:
+    row = only(read("registration", b"consignment,container\nLACDHS-1,MRSU4371639\n", content_type="text/csv"))
+    assert row.problems[0]["text"] == "unknown column 'container', perhaps ref_container; docs/registering.md lists the columns"
+
+
+def test_packed_in_may_name_the_kind_of_unit() -> None:
+    text = b"consignment,category,quantity,packed_in\nLACDHS-1,gown,9,container:MRSU4371639;rail_car:TTX123456=3\n"
+    command = only(read("registration", text, content_type="text/csv")).command
+    assert isinstance(command, RegisterConsignment)
+    assert [(one.unit.kind, one.quantity) for one in command.declaration.packing] == [("container", 9), ("rail_car", 3)]
+
+
+def test_a_wrong_quantity_is_told_once() -> None:
+    text = b"consignment,category,quantity,packed_in\nLACDHS-1,gown,many,MRSU4371639\n"
+    assert [one["where"] for one in only(read("registration", text, content_type="text/csv")).problems] == [
+        "row 2, column quantity"
+    ]
