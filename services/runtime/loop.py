@@ -126,6 +126,21 @@ def _not_fatal(error: KafkaError) -> bool:
     return not error.fatal()
 
 
+def _served(call: Callable[[], object]) -> None:
+    """A call that runs our callbacks. Raises KafkaException for a client's fatal error.
+
+    The client (2.16) sets that error as an exception and goes on calling back; what is called then fails with SystemError, of
+    which the error is only the cause. Seen with a fenced producer that still had records on their way: every tracker that was
+    frozen and replaced.
+    """
+    try:
+        call()
+    except SystemError as error:
+        if isinstance(error.__cause__, KafkaException):
+            raise error.__cause__ from None
+        raise
+
+
 def _about(topic: str, key: bytes | None, error: KafkaError) -> str:
     return f"an output for {topic} with key {key!r:.100} did not get through: {error.name()}: {error.str()}"
 
@@ -294,7 +309,7 @@ class TransactionalLoop:
             self._fail.reach("begun")
             self._produce(outputs)
             if self._fail.armed("produced"):
-                self._producing.flush()  # so that the crash finds them in the log
+                _served(self._producing.flush)  # so that the crash finds them in the log
             self._fail.reach("produced")
             offsets, member = as_offsets(reached), self._source.metadata
             self._persist(
@@ -345,9 +360,9 @@ class TransactionalLoop:
                             producer.list_topics(output.topic, CALL_TIMEOUT_S)
                     raise
                 except BufferError:
-                    producer.poll(0.1)  # room comes as records are acknowledged, or time out after 10 s
+                    _served(lambda: producer.poll(0.1))  # room comes as records are acknowledged, or time out after 10 s
             if n % 1_000 == 999:
-                producer.poll(0)
+                _served(lambda: producer.poll(0))
 
     def _bounded(self, call: Callable[[], T]) -> Callable[[], T]:
         """The call, given up with Hung if it does not come back (see bounded.py)."""
@@ -390,8 +405,8 @@ class TransactionalLoop:
 
     def _abort(self) -> bool:
         """Whether the transaction is aborted. Flushed first: an abort right behind a produce can end in a fatal state error."""
-        self._producing.flush(2 * CALL_TIMEOUT_S)
         try:
+            _served(lambda: self._producing.flush(2 * CALL_TIMEOUT_S))
             self._persist(self._bounded(lambda: self._producing.abort_transaction(CALL_TIMEOUT_S)), patience_s=PATIENCE_S)
             return True
         except Hung:

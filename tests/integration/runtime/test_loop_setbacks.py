@@ -105,14 +105,16 @@ def test_a_missing_topic_is_named_and_waited_for(bench: Bench) -> None:
     bench.check(ids)
 
 
-def test_an_owner_that_was_replaced_while_it_worked_is_fenced_and_its_work_does_not_count(bench: Bench) -> None:
-    """The zombie wakes in the middle of a batch that its successor has done meanwhile."""
+@pytest.mark.parametrize("outputs", [0, 3_000])
+def test_an_owner_that_was_replaced_while_it_worked_is_fenced_and_its_work_does_not_count(bench: Bench, outputs: int) -> None:
+    """The zombie wakes in the middle of a batch that its successor has done meanwhile. (With many records on their way the
+    client tells of the fencing in another manner.)"""
     asleep, wake = threading.Event(), threading.Event()
 
     def sleep(_batch: Sequence[Record]) -> Sequence[Output]:
         asleep.set()
         assert wake.wait(60)
-        return ()
+        return [Output(bench.out, b"k%d" % n, b"x" * 500) for n in range(outputs)]
 
     ids = bench.send(100)
     zombie = Interrupted(bench.job(), sleep)
