@@ -206,7 +206,10 @@ class LogSink:
                     table, topic_ids[known.topic], known.partition, recovering=plan
                 )
                 start = known.offset if known.offset >= 0 else OFFSET_BEGINNING
-                member.incremental_assign([TopicPartition(known.topic, known.partition, start)])
+                position = TopicPartition(known.topic, known.partition, start)
+                member.incremental_assign([position])
+                # one that was paused when it was taken away comes back paused; whoever waits pauses it again
+                member.resume([position])
             self._patience.succeeded()
             log.info("sink.assigned", partitions=[f"{p.topic}[{p.partition}]" for p in given])
 

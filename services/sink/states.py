@@ -30,7 +30,10 @@ log = logs.get("sink.states")
 class StateSink:
     """One member of the group. `run` returns when `stop` is set."""
 
-    def __init__(self, settings: Settings, clickhouse: ClickHouse, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, clickhouse: ClickHouse, clock: Clock, clients: kafka.Clients = kafka.LIBRDKAFKA
+    ) -> None:
+        self._clients = clients
         self._settings = settings
         self._clickhouse = clickhouse
         self._clock = clock
@@ -53,10 +56,10 @@ class StateSink:
                 stop.wait(pause_s)
 
     def _session(self) -> None:
-        consumer = Consumer(
+        consumer = self._clients.consumer(
             kafka.consumer_config(self._settings, "lovla-sink-state", GROUP) | kafka.group_config(self._settings)
         )
-        consumer.subscribe(list(STATE_TOPICS), on_assign=lambda *_: self._patience.succeeded())
+        consumer.subscribe(list(STATE_TOPICS), on_assign=self._assigned)
         self._arrived.clear()
         try:
             while not self._stop.is_set():
@@ -66,6 +69,11 @@ class StateSink:
                     self._write(consumer, messages)
         finally:
             consumer.close()
+
+    def _assigned(self, consumer: Consumer, given: list[TopicPartition]) -> None:
+        consumer.incremental_assign(given)
+        consumer.resume(given)  # one that was paused when it was taken away comes back paused
+        self._patience.succeeded()
 
     def _write(self, consumer: Consumer, messages: list[Message]) -> None:
         positions: dict[tuple[str, int], int] = {}
@@ -87,16 +95,18 @@ class StateSink:
                 states.append(state)
         if not positions:
             return
+        held_up = False
         while True:
             try:
                 rows = insert_states(self._clickhouse, states)
                 break
             except ClickHouseError as error:
+                held_up = True
                 pause_s = self._patience.failed(str(error))
                 log.warning("sink.insert_failed", attempt=self._patience.attempts, text=str(error))
                 if not self._wait(consumer, pause_s):
                     return  # stopping: not committed, so it is read again
-        if self._patience.attempts:
+        if held_up:
             consumer.resume(consumer.assignment())
         self._patience.succeeded()
         for table, count in rows.items():

@@ -340,7 +340,10 @@ class _Teller:
             after = end + timedelta(seconds=30)
             moments += [(start, "load"), (end, "plain"), (after, "plain")]
             moments += [(end + timedelta(minutes=chance.choice([20, 50])), "load"), (end + timedelta(minutes=61), "load")]
-        rounds = chance.choice([4, 6, 10])
+        estimates = [one.at for one in self.said if any(e.fact.classifier == "estimated" for e in one.elements)]
+        for at in chance.sample(estimates, min(len(estimates), 2)):  # so that it is told before the next word
+            moments.append((at + timedelta(hours=chance.uniform(0, 20)), "load"))
+        rounds = chance.choice([3, 4, 8])
         for n in range(rounds):
             at = START + (last - START) * ((n + chance.random()) / rounds)
             moments.append((at, "load"))

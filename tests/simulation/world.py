@@ -467,7 +467,7 @@ class World:
                     self._go(role, process)
                     busy = busy or process.ended or process.idle_since != self.broker.version
             if not busy:
-                self.broker.machine += 0.5
+                self.broker.machine += 2.0  # long enough for a dead member to be missed
             self.tables.land_late()
             still = 0 if busy or self.broker.version != before else still + 1
         self.note("at rest")
