@@ -6,6 +6,7 @@ Tables show local times: of the hospital where there is one, else UTC, or of `--
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from rich.table import Table
+    from rich.console import RenderableType
 
-    from services.console.questions import Questions
+    from services.console.questions import Questions, RawPointer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,8 +37,14 @@ Item = Annotated[str, typer.Option("--item", help="Item category, for example n9
 Days = Annotated[int, typer.Option("--days", min=1, max=400, help="The window, in days.")]
 Carrier = Annotated[str, typer.Option("--carrier", help="The sender's code.")]
 
-PIPED_WIDTH = 240
-"""Columns when nobody's terminal says how wide it is: lines are not folded for a reader that is a program."""
+PIPED_WIDTH = 100_000
+"""Columns where neither a terminal nor COLUMNS says how many: a row is a line, for whoever reads lines."""
+
+JUDGED_WITHIN = timedelta(seconds=60)
+"""Ticks come every 5 s: a pipeline whose time is older than this is behind or stands still."""
+
+BEGIN_LEAST = 6
+"""Characters of an id's beginning that `--raw` asks for."""
 
 UNPACKED_MOST_BYTES = 20 * 1024 * 1024
 """What ingest allows after decompression."""
@@ -107,24 +114,35 @@ def _questions() -> Iterator[Questions]:
 
 def _now(questions: Questions) -> tuple[datetime, str]:
     """The pipeline's time, and a line about it."""
+    from services.console.render import span
     from services.runtime.clock import SystemClock
 
-    moment = questions.as_of()
+    moment, clock = questions.as_of(), SystemClock().now()
     if moment is None:
-        return SystemClock().now(), "the pipeline has no time yet; this machine's clock is taken"
+        return clock, "the pipeline has no time yet; this machine's clock is taken"
+    behind = max(clock, questions.heard() or clock) - moment
+    if behind > JUDGED_WITHIN:
+        typer.echo(
+            f"lovla: this is what was known {span(behind.total_seconds() / 3600)} ago:"
+            " the tracker is behind or stopped; see `lovla status`.",
+            err=True,
+        )
     return moment, f"as of {moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _print(table: Table, *notes: str) -> None:
+def _print(what: RenderableType, *notes: str) -> None:
+    """To a terminal, or to a pipe: then without blanks at the ends of lines."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console()
     if not console.is_terminal:
-        console = Console(width=PIPED_WIDTH)
-    console.print(table)
-    for note in notes:
-        console.print(Text(note, style="dim"))
+        console = Console(width=shutil.get_terminal_size((PIPED_WIDTH, 24)).columns)
+    with console.capture() as captured:
+        console.print(what)
+        for note in notes:
+            console.print(Text(note, style="dim"))
+    typer.echo("\n".join(line.rstrip(" ") for line in captured.get().rstrip("\n").split("\n")))
 
 
 def _lines(rows: Sequence[object]) -> None:
@@ -134,11 +152,11 @@ def _lines(rows: Sequence[object]) -> None:
         typer.echo(as_json(row))
 
 
-def _cut(rows: list[R], limit: int) -> tuple[list[R], str]:
+def _cut(questions: Questions, rows: list[R], limit: int) -> tuple[list[R], str]:
     """Questions are asked for one line more than wanted, to know whether there are more."""
     if len(rows) <= limit:
         return rows, f"{len(rows)} {'line' if len(rows) == 1 else 'lines'}"
-    return rows[:limit], f"the first {limit} lines; there are more, see --limit"
+    return rows[:limit], f"the first {limit:,} of {questions.total():,} lines (--limit)"
 
 
 @_told
@@ -157,7 +175,11 @@ def delayed(
     zone: Zone = None,
     as_json: AsJson = False,
 ) -> None:
-    """What is late or will be, worst first: by severity, then by hours over the limit."""
+    """What is late or will be, the worst first: by severity, then by hours.
+
+    The hours are counted from the plan (late, overdue, will_be_late), from the end of the free or allowed time (dwell, silent),
+    or from when a hold was placed (on_hold); other kinds have none.
+    """
     from services.console import render
     from services.console.questions import DELAY_KINDS, DelayedFilter
 
@@ -169,25 +191,35 @@ def delayed(
     local = render.zone_of(zone)
     with _questions() as questions:
         now, as_of = _now(questions)
-        rows, note = _cut(questions.delayed(wanted, now, limit + 1), limit)
+        rows, note = _cut(questions, questions.delayed(wanted, now, limit + 1), limit)
     if as_json:
         _lines(rows)
     elif not rows:
         what = "No such exception is open" if everything or exception else "No such consignment is late, or is going to be"
         typer.echo(f"{what}; {as_of}.")
     else:
-        _print(render.delayed(rows, local), f"{note}; {as_of}; times in {zone or 'each hospital’s own zone'}")
+        shown = {kind for row in rows for kind in (row.exception, *row.also)}
+        hours = "late by: after the plan; dwell, silent: over the limit; on_hold: since it was placed"
+        notes = (f"{note}; {as_of}; times in {zone or 'each hospital’s own zone'}", hours, *render.legend(shown))
+        _print(render.delayed(rows, local, now), *notes)
 
 
 @_told
 def show(
     consignment: Annotated[str, typer.Argument(help="The consignment's id, for example LACDHS-0001.")] = "",
-    raw: Annotated[str | None, typer.Option("--raw", help="Print the bytes behind this event id, and nothing else.")] = None,
+    raw: Annotated[
+        str | None,
+        typer.Option(
+            "--raw",
+            help="Print the bytes that came, and nothing else: of an event, a receipt or a dead letter (its id or the beginning"
+            " of it), or of PARTITION/OFFSET.",
+        ),
+    ] = None,
     zone: Zone = None,
     as_json: AsJson = False,
 ) -> None:
     """All that is known of one consignment, down to the bytes that somebody sent."""
-    from rich.console import Console
+    from rich.console import Group
     from rich.text import Text
 
     from services.console import render
@@ -205,43 +237,65 @@ def show(
             hint = f"did you mean {', '.join(near)}?" if near else "`lovla find` looks through all references"
             raise Stop(f"no consignment {consignment} is known; {hint}")
         places = questions.facilities()
+        now, _ = _now(questions)
+    journey = render.judged(journey, now)
     if as_json:
         typer.echo(journey.model_dump_json(exclude_none=True))
         return
     hospital = places.get(journey.declaration.route.place_of_delivery or "")
     local = local or render.known_zone(hospital.zone if hospital else "UTC")
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPED_WIDTH)
-    for line in render.journey_heading(journey, places, local):
-        console.print(Text(line))
+    parts: list[RenderableType] = [Text(line) for line in render.journey_heading(journey, places, local, now)]
     for table in render.journey_tables(journey, local):
-        console.print()
-        console.print(table)
+        parts += [Text(), table]
+    _print(Group(*parts), "", "`lovla show --raw EVENT` prints the bytes that came; the beginning of its id is enough.")
 
 
-def _print_raw(questions: Questions, event_id: str, as_json: bool) -> None:
+def _print_raw(questions: Questions, wanted: str, as_json: bool) -> None:
     import base64
     import json
 
-    found = questions.raw_of_event(event_id)
+    pointer = _pointer(questions, wanted)
+    if pointer.offset < 0:
+        raise Stop(f"{wanted} did not come in a message of its own: there are no bytes behind it")
+    found = questions.raw_bytes(pointer.partition, pointer.offset)
     if found is None:
-        raise Stop(f"no event {event_id} is known; `lovla show CONSIGNMENT` lists event ids")
-    if not found.sha256:
-        raise Stop(f"the raw message at {found.partition}/{found.offset} has not come yet; try again in some seconds")
+        place = f"{pointer.partition}/{pointer.offset}"
+        raise Stop(f"there is no raw message at {place}; if it is new, it has not come yet: try again in some seconds")
     payload = found.payload.encode() if isinstance(found.payload, str) else found.payload
     if found.content_encoding == "gzip":
         payload = _unpacked(payload)
-    where = f"raw.messages.v1 {found.partition}/{found.offset}"
     if as_json:
-        names = ("sender", "standard", "code", "position", "partition", "offset", "sha256", "content_type")
-        said = {name: getattr(found, name) for name in names}
+        names = ("standard", "code", "position", "partition", "offset")
+        said = {"sender": found.sender} | {name: getattr(pointer, name) for name in names}
+        said |= {"sha256": found.sha256, "content_type": found.content_type}
         typer.echo(json.dumps({**said, "payload_base64": base64.b64encode(payload).decode()}))
         return
-    about = f"{found.sender} {found.standard} {found.code}, at {found.position} of {where}, sha256 {found.sha256}"
-    typer.echo(about, err=True)
+    what = " ".join(part for part in (found.sender, pointer.standard, pointer.code) if part)
+    where = f"raw.messages.v1 {pointer.partition}/{pointer.offset}" + (f" @{pointer.position}" if pointer.position else "")
+    typer.echo(f"{what}, at {where}, sha256 {found.sha256}", err=True)
     sys.stdout.buffer.write(payload)
     sys.stdout.buffer.flush()
+
+
+def _pointer(questions: Questions, wanted: str) -> RawPointer:
+    """Of PARTITION/OFFSET, an id, or the beginning of one. Raises Stop."""
+    from services.console.questions import RawPointer
+
+    partition, slash, offset = wanted.partition("/")
+    if slash and partition.isdecimal() and offset.isdecimal():
+        return RawPointer("", "", "", "", int(partition), int(offset))
+    found = questions.raw_pointer(wanted)
+    if found is not None:
+        return found
+    ids = questions.raw_ids(wanted) if len(wanted) >= BEGIN_LEAST else []
+    if len(ids) > 1:
+        raise Stop(f"several ids begin with {wanted}: {', '.join(ids)}; give more of it")
+    found = questions.raw_pointer(ids[0]) if ids else None
+    if found is None:
+        raise Stop(
+            f"no event, receipt or dead letter {wanted} is known; `lovla show CONSIGNMENT` and `lovla dead-letters` list them"
+        )
+    return found
 
 
 def _unpacked(payload: bytes) -> bytes:
@@ -272,19 +326,20 @@ def find(
 
     local = render.zone_of(zone) or ZoneInfo("UTC")
     with _questions() as questions:
-        rows, note = _cut(questions.find(reference, limit + 1), limit)
-        events = [event for event in questions.find_events(reference, limit + 1) if not event.owned]
-        lost, lost_note = _cut(events, limit)
+        rows, note = _cut(questions, questions.find(reference, limit + 1), limit)
+        # where a consignment has the reference, its events stand in `show`; else all are told, whoever has them
+        events, events_note = _cut(questions, questions.find_events(reference, not rows, limit + 1), limit)
+        now, _ = _now(questions)
     if as_json:
-        _lines([*rows, *lost])
+        _lines([*rows, *events])
         return
-    if not rows and not lost:
+    if not rows and not events:
         typer.echo(f"Nothing is known under {reference}.")
     if rows:
-        _print(render.found(rows), note)
-    if lost:
-        title = f"Events that no consignment owns (times in {local.key})"
-        _print(render.found_events(title, lost, local), lost_note)
+        _print(render.found(rows, now), note, *render.legend(kind for row in rows for kind in row.wrong))
+    if events:
+        what = "Events that name it" if any(event.owned for event in events) else "Events that no consignment owns"
+        _print(render.found_events(f"{what} (times in {local.key})", events, local), events_note)
 
 
 @_told
@@ -294,13 +349,16 @@ def inbound(hospital: Hospital = "", item: Item = "", days: Days = 14, limit: Li
 
     with _questions() as questions:
         now, as_of = _now(questions)
-        rows, note = _cut(questions.inbound(now + timedelta(days=days), hospital, item, limit + 1), limit)
+        rows, note = _cut(questions, questions.inbound(now, now + timedelta(days=days), hospital, item, limit + 1), limit)
     if as_json:
         _lines(rows)
     elif not rows:
         typer.echo(f"Nothing is expected within {days} days. {as_of}")
     else:
-        _print(render.inbound(rows), f"{note}; {as_of}; days gone by: expected then, and not yet there")
+        _print(
+            render.inbound(rows),
+            f"{note}; {as_of}; day: of the hospital's zone; each quantity stands once, by how sure its day is",
+        )
 
 
 @_told
@@ -315,7 +373,7 @@ def dwell(
 
     with _questions() as questions:
         now, as_of = _now(questions)
-        rows, note = _cut(questions.dwell(now, now - timedelta(days=days), terminal, limit + 1), limit)
+        rows, note = _cut(questions, questions.dwell(now, now - timedelta(days=days), terminal, limit + 1), limit)
     if as_json:
         _lines(rows)
     elif not rows:
@@ -325,8 +383,21 @@ def dwell(
 
 
 @_told
-def feeds(carrier: Carrier = "", days: Days = 7, limit: Limit = 100, zone: Zone = None, as_json: AsJson = False) -> None:
-    """How each sender's feed does: last event, events an hour, lateness, repeats, unmapped, claims, dead letters."""
+def feeds(
+    carrier: Carrier = "",
+    days: Days = 7,
+    everyone: Annotated[
+        bool, typer.Option("--all", help="Buyers, hospitals and operators too, of whom no events are expected.")
+    ] = False,
+    limit: Limit = 100,
+    zone: Zone = None,
+    as_json: AsJson = False,
+) -> None:
+    """How each sender's feed does: last event, events an hour, delay, repeats, unmapped, warnings, dead letters, claims.
+
+    A repeat: the same event came again. Unmapped: its code is in no map; it is kept and moves nothing. A claim: its sender
+    has no standing for the consignment; it moves nothing.
+    """
     from zoneinfo import ZoneInfo
 
     from services.console import render
@@ -334,14 +405,14 @@ def feeds(carrier: Carrier = "", days: Days = 7, limit: Limit = 100, zone: Zone 
     local = render.zone_of(zone) or ZoneInfo("UTC")
     with _questions() as questions:
         now, as_of = _now(questions)
-        rows, note = _cut(questions.feeds(now, now - timedelta(days=days), carrier, limit + 1), limit)
+        rows, note = _cut(questions, questions.feeds(now, now - timedelta(days=days), carrier, everyone, limit + 1), limit)
     if as_json:
         _lines(rows)
     elif not rows:
         nobody = f"No sender {carrier} is known" if carrier else "No sender is known yet"
         typer.echo(f"{nobody}; `lovla carriers add` adds one.")
     else:
-        _print(render.feeds(rows, local), f"{note}; of the last {days} days; {as_of}; times in {local.key}")
+        _print(render.feeds(rows, local, days), f"{note}; {as_of}; times in {local.key}; claims: in journeys as they are now")
 
 
 @_told
@@ -354,11 +425,11 @@ def unmatched(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone: Z
     local = render.zone_of(zone) or ZoneInfo("UTC")
     with _questions() as questions:
         now, as_of = _now(questions)
-        rows, note = _cut(questions.unmatched(now - timedelta(days=days), carrier, limit + 1), limit)
+        rows, note = _cut(questions, questions.unmatched(now - timedelta(days=days), carrier, limit + 1), limit)
     if as_json:
         _lines(rows)
     elif not rows:
-        typer.echo(f"Every event of the last {days} days belongs to a consignment. {as_of}")
+        typer.echo(f"Every event of the last {days} days names a reference by which a consignment has it. {as_of}")
     else:
         _print(render.unmatched(rows, local), f"{note}; of the last {days} days; {as_of}; times in {local.key}")
 
@@ -378,10 +449,13 @@ def dead_letters(
 
     local = render.zone_of(zone) or ZoneInfo("UTC")
     with _questions() as questions:
-        rows, note = _cut(questions.dead_letters(carrier, reason, limit + 1), limit)
+        rows, note = _cut(questions, questions.dead_letters(carrier, reason, limit + 1), limit)
     if as_json:
         _lines(rows)
     elif not rows:
         typer.echo("No dead letters.")
     else:
-        _print(render.letters(rows, local), f"{note}; times in {local.key}; raw: partition/offset in raw.messages.v1")
+        _print(
+            render.letters(rows, local),
+            f"{note}; times in {local.key}; `lovla show --raw P/O` prints what came, with the P/O of column raw",
+        )

@@ -34,7 +34,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Delayed:
-    """A consignment and the worst that is wrong with it; `also`: the kinds of the rest. `goods`: (category, quantity, unit)."""
+    """A consignment and the worst that is wrong with it; `also`: the kinds of the rest. `goods`: (category, quantity, unit).
+
+    `hours_late`: after the plan (late, overdue, will_be_late), over the limit (dwell, silent), since it was placed (on_hold),
+    or None. `expected_passed`: the expected time is gone by, so it is no expectation any more.
+    """
 
     consignment: str
     facility: str
@@ -44,7 +48,7 @@ class Delayed:
     exception: str
     severity: str
     since: datetime
-    hours_late: float
+    hours_late: float | None
     also: list[str]
     stage: str
     place: str
@@ -54,13 +58,17 @@ class Delayed:
     voyage: str
     expected_delivery: datetime | None
     expected_basis: str
+    expected_passed: bool
     tier: int
     goods: list[tuple[str, int, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class RawBytes:
-    """An event's bytes and where they lie: raw.messages.v1 `partition`, `offset`; `payload` as sent (perhaps gzip)."""
+class RawPointer:
+    """Where the bytes behind an event, a command or a dead letter lie: raw.messages.v1 `partition`, `offset`, and place in it.
+
+    `code`: the sender's code, the command, or the reason. A letter about none has offset -1.
+    """
 
     sender: str
     standard: str
@@ -68,6 +76,13 @@ class RawBytes:
     position: str
     partition: int
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class RawBytes:
+    """A record of raw.messages.v1; `payload` as sent (perhaps gzip)."""
+
+    sender: str
     sha256: str
     content_type: str
     content_encoding: str
@@ -83,6 +98,7 @@ class Found:
     milestone: str
     facility: str
     expected_delivery: datetime | None
+    expected_basis: str
     wrong: list[str]
     by_kind: str
     by_value: str
@@ -109,7 +125,10 @@ class FoundEvent:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """Goods expected on a local day, in `unit`s, by how sure the day is; `in_trouble`: of consignments with open exceptions."""
+    """Goods expected on a local day, in `unit`s, by how sure the day is; `in_trouble`: of consignments with open exceptions.
+
+    `passed`: they were expected by now, and nobody says that they came or when they will.
+    """
 
     day: date
     category: str
@@ -119,6 +138,7 @@ class Inbound:
     by_slip: int
     by_plan: int
     by_wish: int
+    passed: int
     in_trouble: int
     consignments: int
 
@@ -140,7 +160,7 @@ class Dwell:
 
 @dataclass(frozen=True, slots=True)
 class FeedHealth:
-    """How a sender's feed does in the window."""
+    """How a sender's feed does in the window; `events_per_h` of 24 hours, `lateness_h` the median, `claims` of all time."""
 
     sender: str
     name: str
@@ -151,6 +171,7 @@ class FeedHealth:
     events: int
     repeats: int
     unmapped: int
+    warned: int
     claims: int
     dead_letters: int
     silent_since: datetime | None
@@ -214,11 +235,24 @@ class Questions:
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
+        self._last: tuple[str, dict[str, object]] = ("", {})
 
     def as_of(self) -> datetime | None:
         """The pipeline's time T; None until it has one."""
         moment: datetime | None = self._clickhouse.query(sql("as_of"))[0]["as_of"]
         return moment
+
+    def heard(self) -> datetime | None:
+        """When the newest event or tick was appended; None before the first."""
+        moment: datetime = self._clickhouse.query(sql("heard"))[0]["heard"]
+        return moment if moment.timestamp() else None
+
+    def total(self) -> int:
+        """How many rows the last question has without its limit."""
+        name, params = self._last
+        counting = f"SELECT count() AS lines FROM ({sql(name)})"  # noqa: S608  the text of our own file, nobody's words
+        lines: int = self._clickhouse.query(counting, params | {"limit": NO_LIMIT})[0]["lines"]
+        return lines
 
     def facilities(self) -> dict[str, Place]:
         """By code."""
@@ -240,36 +274,51 @@ class Questions:
     def show(self, consignment: str) -> Journey | None:
         """All that is known of it."""
         rows = self._clickhouse.query(sql("show"), {"consignment": consignment})
-        return Journey.model_validate_json(rows[0]["record"]) if rows else None
+        return Journey.model_validate_json(rows[0]["record"], extra="ignore") if rows else None
 
     def similar(self, text: str) -> list[str]:
         """Ids of consignments that hold the text."""
         return [row["consignment"] for row in self._clickhouse.query(sql("similar"), {"text": text})]
 
-    def raw_of_event(self, event_id: str) -> RawBytes | None:
-        """The bytes behind an event; an empty sha256 if the raw record is not there (yet)."""
-        rows = self._ask("raw_of_event", RawBytes, event_id=event_id)
+    def raw_pointer(self, id_: str) -> RawPointer | None:
+        """Where the bytes behind an event, a command or a dead letter lie."""
+        rows = self._ask("raw_pointer", RawPointer, id=id_)
+        return rows[0] if rows else None
+
+    def raw_ids(self, begin: str, limit: int = 5) -> list[str]:
+        """Ids of events, commands and dead letters that begin so."""
+        return [row["id"] for row in self._clickhouse.query(sql("raw_ids"), {"begin": begin, "limit": limit})]
+
+    def raw_bytes(self, partition: int, offset: int) -> RawBytes | None:
+        """A record of raw.messages; None if it is not there (yet)."""
+        rows = self._ask("raw_bytes", RawBytes, partition=partition, offset=offset)
         return rows[0] if rows else None
 
     def find(self, text: str, limit: int = NO_LIMIT) -> list[Found]:
         """Consignments by id or reference; only letters and digits count."""
         return self._ask("find", Found, text=letters_and_digits(text), limit=limit)
 
-    def find_events(self, text: str, limit: int = NO_LIMIT) -> list[FoundEvent]:
-        """Events that name the reference, owned or not."""
-        return self._ask("find_events", FoundEvent, linking=sorted(LINKING_KINDS), values=spellings(text), limit=limit)
+    def find_events(self, text: str, owned: bool = True, limit: int = NO_LIMIT) -> list[FoundEvent]:
+        """Events that name the reference; not `owned`: those only that no consignment owns."""
+        return self._ask(
+            "find_events", FoundEvent, linking=sorted(LINKING_KINDS), values=spellings(text), all=int(owned), limit=limit
+        )
 
-    def inbound(self, until: datetime, hospital: str = "", item: str = "", limit: int = NO_LIMIT) -> list[Inbound]:
-        """What is expected before `until`, by day; days gone by are those whose goods have not come."""
-        return self._ask("inbound", Inbound, until=until, hospital=hospital, item=item, limit=limit)
+    def inbound(
+        self, now: datetime, until: datetime, hospital: str = "", item: str = "", limit: int = NO_LIMIT
+    ) -> list[Inbound]:
+        """What is expected before `until`, by day; on days before `now` what was expected then and has not come."""
+        return self._ask("inbound", Inbound, now=now, until=until, hospital=hospital, item=item, limit=limit)
 
     def dwell(self, now: datetime, since: datetime, terminal: str = "", limit: int = NO_LIMIT) -> list[Dwell]:
         """The terminal with the oldest unit first."""
         return self._ask("dwell", Dwell, now=now, since=since, terminal=terminal, limit=limit)
 
-    def feeds(self, now: datetime, since: datetime, sender: str = "", limit: int = NO_LIMIT) -> list[FeedHealth]:
-        """Silent feeds first."""
-        return self._ask("feeds", FeedHealth, now=now, since=since, sender=sender, limit=limit)
+    def feeds(
+        self, now: datetime, since: datetime, sender: str = "", everyone: bool = True, limit: int = NO_LIMIT
+    ) -> list[FeedHealth]:
+        """Silent feeds first. Not `everyone`: without those of whom no events are expected, and who sent none."""
+        return self._ask("feeds", FeedHealth, now=now, since=since, sender=sender, all=int(everyone), limit=limit)
 
     def unmatched(self, since: datetime, sender: str = "", limit: int = NO_LIMIT) -> list[Unmatched]:
         """The newest first."""
@@ -281,6 +330,7 @@ class Questions:
 
     def _ask(self, name: str, row: type[R], **params: object) -> list[R]:
         """The rows of queries/NAME.sql; its columns must be the row's fields."""
+        self._last = name, params
         found = self._clickhouse.query(sql(name), params)
         names = [field.name for field in fields(row)]  # type: ignore[arg-type]  # R is one of the dataclasses above
         return [row(**{name: line[name] for name in names}) for line in found]

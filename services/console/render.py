@@ -1,16 +1,20 @@
 """Answers as tables for people and as JSON for machines. Pure: values in, text and tables out.
 
-Every cell that holds a sender's text goes in as `Text`, never as markup.
+Every cell that holds a sender's text goes in as `Text`, never as markup. A table that does not fit the width without breaking
+ids and words is told as cards (`Sheet`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -35,9 +39,28 @@ BASIS: Mapping[str, str] = {
     "estimate": "estimated",
     "plan_and_slip": "plan + delay so far",
     "plan": "planned",
-    "required_by": "only wished",
+    "required_by": "required then, not planned",
     "unknown": "unknown",
 }
+
+MEANING: Mapping[str, str] = {
+    "late": "it happened, later than planned",
+    "will_be_late": "the newest estimate is past the plan",
+    "overdue": "it should have happened by now, and nobody says that it did",
+    "dwell": "it stands at the terminal for longer than is free",
+    "silent": "nobody has told anything for too long",
+    "on_hold": "customs or another hold it",
+    "rolled": "it was moved to another sailing or flight",
+    "short": "the dock counted less than was declared",
+    "misrouted": "it arrived where its route does not lead",
+    "conflict": "two senders contradict each other on when or where",
+}
+
+LONG_LEAST, LONG_WORD = 20, 46
+"""Columns that a column of long text has at least; and at least its longest word, up to so long."""
+
+BRIEF = 12
+"""Characters of an id of 32 that tables show: enough to tell it from all others (`show --raw` takes the beginning of an id)."""
 
 
 # -- values -------------------------------------------------------------------------------------------------------------
@@ -89,87 +112,165 @@ def visible(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def table(title: str, *columns: str) -> Table:
-    """An empty table; a column named with `>` in front holds numbers and stands to the right."""
-    made = Table(title=Text(title) if title else None, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        made.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
-    return made
+def brief(id_: str) -> str:
+    """The beginning of an event's or command's id."""
+    return id_[:BRIEF] if re.fullmatch(r"[0-9a-f]{32}", id_) else id_
 
 
-def add(made: Table, *cells: object, style: str | None = None) -> None:
+def legend(kinds: Iterable[str]) -> list[str]:
+    """A line that says what these kinds of exceptions mean; none without any."""
+    named = set(kinds)
+    meanings = [f"{kind}: {meaning}" for kind, meaning in MEANING.items() if kind in named]
+    return ["; ".join(meanings)] if meanings else []
+
+
+@dataclass
+class Sheet:
+    """Rows under names. Rendered as a table where it fits the width, else each row as a card of some lines.
+
+    A column named with `>` in front holds numbers and stands to the right; with `~`, long text that may be folded between
+    words; all others are never folded. A column without anything in it is left out.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[Text, ...]] = field(default_factory=list)
+    styles: list[str] = field(default_factory=list)
+
+    @property
+    def row_count(self) -> int:
+        return len(self.rows)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        used = [n for n in range(len(self.columns)) if any(row[n].plain for row in self.rows)]
+        widest = {n: max(line.cell_len for text in self._texts(n) for line in text.split(allow_blank=True)) for n in used}
+        widths = {n: self._least(n, widest[n]) for n in used}
+        spare = options.max_width - sum(widths.values()) - 2 * (len(used) - 1)
+        if spare < 0:
+            yield from self._cards(used)
+            return
+        for n in reversed(used):  # what is said at length stands last
+            more = min(spare, widest[n] - widths[n])
+            widths[n], spare = widths[n] + more, spare - more
+        yield self._table(widths)
+
+    def _texts(self, n: int) -> list[Text]:
+        return [Text(self.columns[n].lstrip(">~")), *(row[n] for row in self.rows)]
+
+    def _least(self, n: int, widest: int) -> int:
+        """Columns that this one needs so that nothing in it breaks."""
+        if not self.columns[n].startswith("~"):
+            return widest
+        word = max(len(word) for text in self._texts(n) for word in (text.plain.split() or [""]))
+        return min(widest, max(LONG_LEAST, min(word, LONG_WORD)))
+
+    def _table(self, widths: Mapping[int, int]) -> Table:
+        made = Table(title=Text(self.title) if self.title else None, title_justify="left", box=None, pad_edge=False)
+        made.header_style = "bold"
+        for n, width in widths.items():
+            name = self.columns[n]
+            justify: JustifyMethod = "right" if name.startswith(">") else "left"
+            made.add_column(Text(name.lstrip(">~")), justify=justify, width=width, overflow="fold")
+        for row, style in zip(self.rows, self.styles, strict=True):
+            made.add_row(*(row[n] for n in widths), style=style)
+        return made
+
+    def _cards(self, used: Sequence[int]) -> Iterator[RenderableType]:
+        """The first named cell, and beside it those without a name; then the short ones; long texts on lines of their own."""
+        if self.title:
+            yield Text(self.title, style="italic")
+        first = next((n for n in used if self.columns[n]), used[0])
+        for row, style in zip(self.rows, self.styles, strict=True):
+            yield Text(" ").join([text for n in used if n <= first and (text := row[n]).plain] or [Text("-")])
+            short: list[Text] = []
+            long: list[Text] = []
+            for n in used:
+                if n > first and row[n].plain:
+                    name = self.columns[n].lstrip(">~").replace("\n", " ")
+                    cell = Text.assemble((f"{name}: " if name else "", "dim"), row[n])
+                    (long if self.columns[n].startswith("~") else short).append(cell)
+            for text in ([Text("; ").join(short)] if short else []) + long:
+                yield Padding(text, (0, 0, 0, 2), style=style)
+
+
+def table(title: str, *columns: str) -> Sheet:
+    """An empty sheet."""
+    return Sheet(title, columns)
+
+
+def add(made: Sheet, *cells: object, style: str = "") -> None:
     """A row whose cells are text and nothing else."""
     texts = (cell if isinstance(cell, Text) else Text(visible("" if cell is None else str(cell))) for cell in cells)
-    made.add_row(*texts, style=style)
+    made.rows.append(tuple(texts))
+    made.styles.append(style)
 
 
 # -- answers ------------------------------------------------------------------------------------------------------------
 
 
-def delayed(rows: Sequence[Delayed], zone: ZoneInfo | None) -> Table:
+def expected(moment: datetime | None, basis: str, now: datetime, zone: ZoneInfo) -> str:
+    """When it will be at the hospital, and how we know. A plan that is past is no expectation."""
+    if moment is None:
+        return "unknown"
+    said = f"{when(moment, zone)} ({BASIS.get(basis, basis)})"
+    return f"was {said}, no word since" if moment < now and basis != "actual" else said
+
+
+def delayed(rows: Sequence[Delayed], zone: ZoneInfo | None, now: datetime) -> Sheet:
     """`zone` None: each in its hospital's own."""
     made = table(
         "",
         "consignment",
-        "hospital",
-        "what is wrong",
+        "severity",
+        ">late by",
         "since",
-        ">late",
         "where",
-        "expected at hospital",
+        "~expected at hospital",
+        "~hospital",
         ">tier",
-        "goods",
+        "~goods",
+        "~what is wrong",
     )
     for row in rows:
         local = zone or known_zone(row.zone)
         more = f" (also: {', '.join(row.also)})" if row.also else ""
-        where = " ".join(part for part in (row.stage, row.place or row.terminal) if part)
+        place = "" if row.stage == "registered" else row.place or row.terminal
+        style = SEVERITY_STYLE.get(row.severity, "")
         add(
             made,
             row.consignment,
-            row.hospital,
-            Text(visible(row.sentence + more), style=SEVERITY_STYLE.get(row.severity, "")),
-            when(row.since, local),
+            Text(row.severity, style=style),
             span(row.hours_late),
-            where,
-            f"{when(row.expected_delivery, local)} ({BASIS.get(row.expected_basis, row.expected_basis)})"
-            if row.expected_delivery
-            else "unknown",
+            when(row.since, local),
+            " ".join(part for part in (row.stage, place) if part),
+            expected(row.expected_delivery, row.expected_basis, now, local),
+            row.hospital,
             row.tier,
             goods(row.goods),
+            Text(visible(row.sentence + more), style=style),
         )
     return made
 
 
-def found(rows: Sequence[Found]) -> Table:
-    made = table("Consignments", "consignment", "found by", "stage", "milestone", "for", "expected (UTC)", "wrong")
+def found(rows: Sequence[Found], now: datetime) -> Sheet:
+    made = table("Consignments", "consignment", "found by", "stage", "milestone", "for", "~expected (UTC)", "~wrong")
     for row in rows:
         by = f"{row.by_kind} {row.by_value}" + ("" if row.how == "declared" else f" ({row.how})")
-        expected = when(row.expected_delivery, ZoneInfo("UTC"))
-        add(made, row.consignment, by, row.stage, row.milestone, row.facility, expected, ", ".join(row.wrong))
+        coming = expected(row.expected_delivery, row.expected_basis, now, ZoneInfo("UTC"))
+        add(made, row.consignment, by, row.stage, row.milestone, row.facility, coming, ", ".join(row.wrong))
     return made
 
 
-def found_events(title: str, rows: Sequence[FoundEvent], zone: ZoneInfo) -> Table:
+def found_events(title: str, rows: Sequence[FoundEvent], zone: ZoneInfo) -> Sheet:
     made = table(title, "occurred", "sender", "code", "milestone", "classifier", "reference", "event", "")
     for row in rows:
-        note = "retracted" if row.retracted else ""
-        reference = f"{row.kind} {row.value}"
-        add(
-            made,
-            when(row.occurred_at, zone),
-            row.sender,
-            row.code,
-            row.milestone,
-            row.classifier,
-            reference,
-            row.event_id,
-            note,
-        )
+        note = "retracted" if row.retracted else "known to a consignment by another reference" if row.owned else ""
+        occurred, reference = when(row.occurred_at, zone), f"{row.kind} {row.value}"
+        add(made, occurred, row.sender, row.code, row.milestone, row.classifier, reference, brief(row.event_id), note)
     return made
 
 
-def inbound(rows: Sequence[Inbound]) -> Table:
+def inbound(rows: Sequence[Inbound]) -> Sheet:
     made = table(
         "",
         "day",
@@ -179,21 +280,22 @@ def inbound(rows: Sequence[Inbound]) -> Table:
         ">estimated",
         ">plan + delay",
         ">planned",
-        ">only wished",
-        ">of these in trouble",
+        ">required then,\nnot planned",
+        ">day is past,\nno word since",
+        ">of these\nin trouble",
         ">consignments",
     )
     last = None
     for row in rows:
         day = f"{row.day:%a %d %b %Y}" if row.day != last else ""
         last = row.day
-        sure = (row.by_estimate, row.by_slip, row.by_plan, row.by_wish, row.in_trouble)
+        sure = (row.by_estimate, row.by_slip, row.by_plan, row.by_wish, row.passed, row.in_trouble)
         numbers = [count(number) if number else "" for number in sure]
         add(made, day, row.category, count(row.quantity), row.unit, *numbers, row.consignments)
     return made
 
 
-def dwell(rows: Sequence[Dwell]) -> Table:
+def dwell(rows: Sequence[Dwell]) -> Sheet:
     made = table(
         "",
         "terminal",
@@ -212,24 +314,27 @@ def dwell(rows: Sequence[Dwell]) -> Table:
     return made
 
 
-def feeds(rows: Sequence[FeedHealth], zone: ZoneInfo) -> Table:
+def feeds(rows: Sequence[FeedHealth], zone: ZoneInfo, days: int) -> Sheet:
+    """`days`: the window of all that is counted, but for events/h (24 hours) and claims (of all journeys)."""
+    window = f"\nin {days} d"
     made = table(
         "",
         "sender",
-        "name",
+        "~name",
         "kind",
         "last event",
-        ">events/h",
-        ">reported after",
-        ">events",
-        ">repeats",
-        ">unmapped",
+        ">events/h\nin 24 h",
+        f">median delay\nof report{window.replace(chr(10), ' ')}",
+        f">events{window}",
+        f">repeats{window}",
+        f">unmapped{window}",
+        f">with warnings{window}",
+        f">dead letters{window}",
         ">claims",
-        ">dead letters",
         "silent since",
     )
     for row in rows:
-        numbers = (row.events, row.repeats, row.unmapped, row.claims, row.dead_letters)
+        numbers = (row.events, row.repeats, row.unmapped, row.warned, row.dead_letters, row.claims)
         add(
             made,
             row.sender,
@@ -240,54 +345,80 @@ def feeds(rows: Sequence[FeedHealth], zone: ZoneInfo) -> Table:
             span(row.lateness_h),
             *(count(number) if number else "" for number in numbers),
             when(row.silent_since, zone),
-            style="red" if row.silent_since else None,
+            style="red" if row.silent_since else "",
         )
     return made
 
 
-def unmatched(rows: Sequence[Unmatched], zone: ZoneInfo) -> Table:
-    made = table("", "sender", "reference", "", ">events", "codes", "first", "last", "an event")
+def unmatched(rows: Sequence[Unmatched], zone: ZoneInfo) -> Sheet:
+    made = table("", "sender", "reference", "", ">events", "~codes", "first heard", "last heard", "an event")
     for row in rows:
         codes = ", ".join(sorted(row.codes))
         first, last = when(row.first_at, zone), when(row.last_at, zone)
-        add(made, row.sender, row.kind, row.value, row.events, codes, first, last, row.example)
+        add(made, row.sender, row.kind, row.value, row.events, codes, first, last, brief(row.example))
     return made
 
 
-def letters(rows: Sequence[Letter], zone: ZoneInfo) -> Table:
-    made = table("", "received", "sender", "stage", "reason", "where", "what", "standard", "raw", "retry")
+def letters(rows: Sequence[Letter], zone: ZoneInfo) -> Sheet:
+    made = table("", "received", "sender", "stage", "reason", "standard", "raw", "retry", "~where", "~what")
     for row in rows:
         raw = f"{row.raw_partition}/{row.raw_offset}" if row.raw_offset >= 0 else ""
         again = "yes" if row.retryable else ""
         received = when(row.received_at, zone)
-        add(made, received, row.sender, row.stage, row.reason, row.place, row.text, row.standard, raw, again)
+        add(made, received, row.sender, row.stage, row.reason, row.standard, raw, again, row.place, row.text)
     return made
 
 
 # -- one journey ----------------------------------------------------------------------------------------------------------
 
 
-def journey_heading(journey: Journey, places: Mapping[str, Place], zone: ZoneInfo) -> list[str]:
+def judged(journey: Journey, now: datetime) -> Journey:
+    """The journey with the hours of each exception as of `now`: what is still going on has none in the record."""
+    states = tuple(state.model_copy(update={"late_h": hours_late(state, journey, now)}) for state in journey.exceptions)
+    return journey.model_copy(update={"exceptions": states})
+
+
+def hours_late(state: ExceptionState, journey: Journey, now: datetime) -> float | None:
+    """Hours after the plan (late, overdue, will_be_late), over the limit (dwell, silent), since placed (on_hold), or None.
+
+    The rule of queries/delayed.sql.
+    """
+    end = now if state.status == "open" else state.end
+    if state.kind in ("late", "will_be_late"):
+        return state.late_h
+    if end is None or state.kind not in ("overdue", "dwell", "silent", "on_hold"):
+        return None
+    base = state.start
+    if state.kind == "overdue":
+        plans = [said.planned for said in journey.milestones if said.milestone == state.milestone and not said.leg]
+        required = journey.declaration.required_by if state.milestone == "delivered" else None
+        base = next((plan for plan in (*plans, required) if plan), state.start)
+    return round(max((end - base).total_seconds() / 3600, 0.0), 1)
+
+
+def journey_heading(journey: Journey, places: Mapping[str, Place], zone: ZoneInfo, now: datetime) -> list[str]:
     """Who, what, where to, and by when, in a few lines."""
+    seen = any(said.classifier == "actual" and said.place for said in journey.statements)
     declared = journey.declaration
     route = declared.route
     hospital = _place(route.place_of_delivery, places)
     ends = [end for end in (route.origin, *route.via, route.port_of_discharge, hospital) if end]
     lines = [
         f"{journey.consignment}: {journey.stage.replace('_', ' ')}"
-        + (f", last seen at {journey.place}" if journey.place else "")
+        + (f", last seen at {journey.place}" if journey.place and seen else "")
         + f"; tier {declared.tier}, buyer {journey.buyer}",
         f"route: {' > '.join(ends) or 'not declared'} by {journey.mode}"
         + (f", {journey.vessel} {journey.voyage or ''}".rstrip() if journey.vessel else "")
         + (f", carrier {journey.carrier}" if journey.carrier else "")
         + (f", terminal {_place(journey.terminal, places)}" if journey.terminal else ""),
-        f"expected at hospital: {when(journey.expected_delivery, zone) or 'unknown'}"
-        + (f" ({BASIS[journey.expected_basis]})" if journey.expected_delivery else "")
+        f"expected at hospital: {expected(journey.expected_delivery, journey.expected_basis, now, zone)}"
         + (f"; required by {when(declared.required_by, zone)}" if declared.required_by else ""),
-        f"as known at {when(journey.at, zone) or 'the start'} (version {journey.version}); times in {zone.key}",
+        f"last changed {when(journey.at, zone) or 'before there was a time'}; times in {zone.key}",
     ]
-    if declared.parties:
-        lines.insert(2, "parties: " + ", ".join(f"{role} {code}" for role, code in sorted(declared.parties.items())))
+    parties = [f"{role} {code}" for role, code in sorted(declared.parties.items())]
+    parties += [f"{role} {code} (appointed)" for role, code in journey.appointed if declared.parties.get(role) != code]
+    if parties:
+        lines.insert(2, "parties: " + ", ".join(parties))
     if declared.note:
         lines.append(f"note: {declared.note}")
     return [visible(line) for line in lines]
@@ -299,7 +430,7 @@ def _place(code: str | None, places: Mapping[str, Place]) -> str:
     return f"{places[code].name} ({code})" if code in places else code
 
 
-def journey_tables(journey: Journey, zone: ZoneInfo) -> list[Table]:
+def journey_tables(journey: Journey, zone: ZoneInfo) -> list[Sheet]:
     """Everything that is known, the wrong things first; empty parts are left out."""
     parts = [
         _exceptions(journey.exceptions, zone),
@@ -316,25 +447,29 @@ def journey_tables(journey: Journey, zone: ZoneInfo) -> list[Table]:
     return [part for part in parts if part.row_count]
 
 
-def _exceptions(states: Sequence[ExceptionState], zone: ZoneInfo) -> Table:
-    made = table("What is wrong", "what", "status", "severity", "since", "until", "late", "concerns", "because of events")
+def _exceptions(states: Sequence[ExceptionState], zone: ZoneInfo) -> Sheet:
+    made = table(
+        "What is wrong", "kind", "status", "severity", ">late by", "since", "until", "concerns", "~because of events", "~what"
+    )
     order = {"open": 0, "ended": 1, "withdrawn": 2}
     for state in sorted(states, key=lambda state: (order[state.status], state.start)):
+        style = SEVERITY_STYLE[state.severity] if state.status == "open" else "dim"
         add(
             made,
-            Text(visible(state.sentence), style=SEVERITY_STYLE[state.severity] if state.status == "open" else "dim"),
+            state.kind,
             state.status,
-            state.severity,
+            Text(state.severity, style=style),
+            span(state.late_h),
             when(state.start, zone),
             when(state.end, zone),
-            span(state.late_h),
             state.party,
-            " ".join(state.evidence[:3]),
+            " ".join(map(brief, state.evidence[:3])),
+            Text(visible(state.sentence), style=style),
         )
     return made
 
 
-def _milestones(states: Sequence[MilestoneState], zone: ZoneInfo) -> Table:
+def _milestones(states: Sequence[MilestoneState], zone: ZoneInfo) -> Sheet:
     made = table("Journey", "milestone", "planned", "estimated", "actual", "by", "units")
     for state in states:
         name = f"{state.milestone} {state.leg}".rstrip()
@@ -344,8 +479,8 @@ def _milestones(states: Sequence[MilestoneState], zone: ZoneInfo) -> Table:
     return made
 
 
-def _units(journey: Journey, zone: ZoneInfo) -> Table:
-    made = table("Units", "unit", "last milestone", "at", "place", "holds", "planned, estimated or actual of its own")
+def _units(journey: Journey, zone: ZoneInfo) -> Sheet:
+    made = table("Units", "unit", "last milestone", "at", "place", "~holds", "~planned, estimated or actual of its own")
     for unit in journey.units:
         holds = ", ".join(f"line {line}: {quantity:,}" for line, quantity in sorted(unit.quantities.items()))
         own = [
@@ -357,7 +492,7 @@ def _units(journey: Journey, zone: ZoneInfo) -> Table:
     return made
 
 
-def _goods(journey: Journey) -> Table:
+def _goods(journey: Journey) -> Sheet:
     made = table("Goods", "line", "category", ">quantity", "unit", "lot", ">delivered", "on whose word")
     delivered = {line.line: line for line in journey.delivered}
     for item in journey.declaration.items:
@@ -367,25 +502,25 @@ def _goods(journey: Journey) -> Table:
     return made
 
 
-def _holds(journey: Journey, zone: ZoneInfo) -> Table:
+def _holds(journey: Journey, zone: ZoneInfo) -> Sheet:
     made = table("Holds", "kind", "unit", "placed", "released", "by", "event")
     for hold in journey.holds:
         released = when(hold.released_at, zone) or "not yet"
-        add(made, hold.kind, hold.unit, when(hold.placed_at, zone), released, hold.sender, hold.event_id)
+        add(made, hold.kind, hold.unit, when(hold.placed_at, zone), released, hold.sender, brief(hold.event_id))
     return made
 
 
-def _references(journey: Journey) -> Table:
-    made = table("References", "kind", "value", "how we know it", "shared")
+def _references(journey: Journey) -> Sheet:
+    made = table("References", "kind", "value", "~how we know it", "shared")
     for reference in journey.references:
-        how = f"learned from event {reference.teacher}" if reference.how == "learned" else reference.how
+        how = f"learned from event {brief(reference.teacher or '')}" if reference.how == "learned" else reference.how
         add(made, reference.kind, reference.value, how, "yes" if reference.shared else "")
     return made
 
 
-def _statements(journey: Journey, zone: ZoneInfo) -> Table:
+def _statements(journey: Journey, zone: ZoneInfo) -> Sheet:
     made = table(
-        "Who said what (> the journey follows it; raw: partition/offset @place in raw.messages.v1)",
+        "Who said what (> the journey follows it; raw: the message it came in, @ the place there)",
         "",
         "milestone",
         "unit",
@@ -399,7 +534,9 @@ def _statements(journey: Journey, zone: ZoneInfo) -> Table:
         "raw",
     )
     for said in journey.statements:
-        raw = f"{said.raw.partition}/{said.raw.offset} @{said.raw.position}" if said.raw else ""
+        raw = f"{said.raw.partition}/{said.raw.offset}" if said.raw else ""
+        if said.raw and said.raw.position:
+            raw += f" @{said.raw.position}"
         sender = f"{said.sender} ({said.recorded_by})" if said.recorded_by else said.sender
         add(
             made,
@@ -412,13 +549,13 @@ def _statements(journey: Journey, zone: ZoneInfo) -> Table:
             sender,
             said.code,
             said.place,
-            said.event_id,
+            brief(said.event_id),
             raw,
         )
     return made
 
 
-def _claims(journey: Journey, zone: ZoneInfo) -> Table:
+def _claims(journey: Journey, zone: ZoneInfo) -> Sheet:
     made = table(
         "Claims (by senders without standing here: shown, they move nothing)",
         "occurred",
@@ -430,23 +567,23 @@ def _claims(journey: Journey, zone: ZoneInfo) -> Table:
     )
     for claim in journey.claims:
         by = f"{claim.reference.kind} {claim.reference.value}" if claim.reference else ""
-        add(made, when(claim.occurred_at, zone), claim.sender, claim.code, claim.milestone, by, claim.event_id)
+        add(made, when(claim.occurred_at, zone), claim.sender, claim.code, claim.milestone, by, brief(claim.event_id))
     return made
 
 
-def _receipts(journey: Journey, zone: ZoneInfo) -> Table:
-    made = table("Dock receipts", "at", "by", "counted", "final")
+def _receipts(journey: Journey, zone: ZoneInfo) -> Sheet:
+    made = table("Dock receipts", "at", "by", "final", "receipt", "~counted")
     for receipt in journey.receipts:
         counted = "; ".join(
             f"line {line.line}: {line.good:,} good, {line.short:,} short, {line.damaged:,} damaged" for line in receipt.lines
         )
         by = f"{receipt.sender} ({receipt.recorded_by})" if receipt.recorded_by else receipt.sender
-        add(made, when(receipt.occurred_at, zone), by, counted, "yes" if receipt.final else "no")
+        add(made, when(receipt.occurred_at, zone), by, "yes" if receipt.final else "no", brief(receipt.command_id), counted)
     return made
 
 
-def _warnings(journey: Journey) -> Table:
-    made = table("Warnings", "")
+def _warnings(journey: Journey) -> Sheet:
+    made = table("Warnings", "~")
     for warning in journey.warnings:
         add(made, warning)
     return made

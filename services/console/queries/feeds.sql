@@ -1,5 +1,6 @@
 -- How each sender's feed does. Lateness: hours from what happened to our hearing of it (actuals of the window).
--- A repeat is a record of an event that was already there in the same revision.
+-- A repeat is a record of an event that was already there in the same revision. `warned`: events that were read with warnings.
+-- Buyers, consignees and operators send no events as a rule: they are listed if they did, if they are asked for, or with {all}.
 WITH {now:DateTime64(3, 'UTC')} AS now, {since:DateTime64(3, 'UTC')} AS since
 SELECT
     everyone.name_of AS sender,
@@ -11,6 +12,7 @@ SELECT
     events.events AS events,
     events.records - events.copies AS repeats,
     events.unmapped AS unmapped,
+    events.warned AS warned,
     claimed.events_claimed AS claims,
     letters.letters AS dead_letters,
     feeds.silent_since AS silent_since
@@ -33,6 +35,7 @@ LEFT JOIN
         count() AS records,
         uniqExact(event_id, revision_at, revision_reader, revision_content) AS copies,
         uniqExactIf(event_id, NOT mapped) AS unmapped,
+        uniqExactIf(event_id, notEmpty(warnings)) AS warned,
         countIf(classifier = 'actual') AS actuals,
         quantileExactIf(0.5)(dateDiff('second', occurred_at, received_at), classifier = 'actual') / 3600 AS lateness_h
     FROM shipment_events
@@ -53,6 +56,8 @@ LEFT JOIN
     WHERE kind = 'letter' AND received_at >= since
     GROUP BY sender
 ) AS letters ON letters.sender = everyone.name_of
-WHERE {sender:String} = '' OR everyone.name_of = {sender:String}
+WHERE if({sender:String} != '',
+    everyone.name_of = {sender:String},
+    {all:Bool} OR kind NOT IN ('buyer', 'consignee', 'operator') OR last_event_at IS NOT NULL OR letters.letters > 0)
 ORDER BY isNull(silent_since), silent_since, last_event_at DESC NULLS LAST, sender
 LIMIT {limit:UInt32}

@@ -6,6 +6,7 @@ SELECT
     milestone,
     facility,
     expected_delivery,
+    expected_basis,
     open_kinds AS wrong,
     if(notEmpty(hits), hits[1].kind, 'consignment') AS by_kind,
     if(notEmpty(hits), hits[1].value, consignment) AS by_value,

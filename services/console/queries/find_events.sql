@@ -12,14 +12,14 @@ SELECT
     hits[1].1 AS kind,
     hits[1].2 AS value,
     newest.6 AS retracted,
-    arrayExists(
+    toBool(arrayExists(
         r -> (r.1, r.2) IN
         (
             SELECT reference.kind, reference.value FROM journeys FINAL ARRAY JOIN references AS reference
             UNION DISTINCT SELECT 'consignment', consignment FROM journeys FINAL
         ),
         links
-    ) AS owned
+    )) AS owned
 FROM
 (
     SELECT
@@ -38,5 +38,6 @@ FROM
     WHERE kind = 'event' AND event_id IN (SELECT event_id FROM event_references WHERE value IN {values:Array(String)})
     GROUP BY event_id
 )
+WHERE {all:Bool} OR NOT owned
 ORDER BY occurred_at DESC, event_id
 LIMIT {limit:UInt32}

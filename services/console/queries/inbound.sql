@@ -1,20 +1,23 @@
 -- What is on its way to the hospitals: goods not yet delivered, by item category, unit and local day of expected arrival.
 -- How sure the day is: a sender's estimate, the plan moved by how late it is now, the plan, or only the wish (required_by).
+-- What was expected before {now} and has not come is none of these: `passed`.
 SELECT
     toDate(formatDateTime(expected_delivery, '%F', if(places.zone = '', 'UTC', places.zone))) AS day,
     category,
     unit,
     sum(left) AS quantity,
-    sumIf(left, expected_basis = 'estimate') AS by_estimate,
-    sumIf(left, expected_basis = 'plan_and_slip') AS by_slip,
-    sumIf(left, expected_basis = 'plan') AS by_plan,
-    sumIf(left, expected_basis NOT IN ('estimate', 'plan_and_slip', 'plan')) AS by_wish,
+    sumIf(left, NOT is_past AND expected_basis = 'estimate') AS by_estimate,
+    sumIf(left, NOT is_past AND expected_basis = 'plan_and_slip') AS by_slip,
+    sumIf(left, NOT is_past AND expected_basis = 'plan') AS by_plan,
+    sumIf(left, NOT is_past AND expected_basis NOT IN ('estimate', 'plan_and_slip', 'plan')) AS by_wish,
+    sumIf(left, is_past) AS passed,
     sumIf(left, notEmpty(open_kinds)) AS in_trouble,
     uniqExact(consignment) AS consignments
 FROM
 (
     SELECT
         *,
+        expected_delivery < {now:DateTime64(3, 'UTC')} AS is_past,
         item.category AS category,
         item.unit AS unit,
         item.quantity - least(

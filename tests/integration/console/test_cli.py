@@ -12,11 +12,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from schemas.dead_letter_v1 import EXAMPLES as LETTERS
+from schemas.journey_v1 import Clock
 from schemas.raw_message_v1 import RawMessage
 from schemas.registers_v1 import Facility
 from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import ShipmentEvent
 from services.console import cli
+from services.console.questions import Questions
 from services.runtime.clickhouse import connect
 from services.runtime.settings import Settings
 from services.sink import migrate
@@ -31,6 +34,7 @@ def told(console_settings: Settings) -> dict[str, str]:
     """The environment of a user whose stack is up."""
     return {
         "LOVLA_KAFKA": "127.0.0.1:1",
+        "COLUMNS": "300",
         "LOVLA_CLICKHOUSE_HOST": console_settings.clickhouse_host,
         "LOVLA_CLICKHOUSE_PORT": str(console_settings.clickhouse_port),
         "LOVLA_CLICKHOUSE_READER_PASSWORD": console_settings.clickhouse_reader_password.get_secret_value(),
@@ -92,7 +96,10 @@ def test_nothing_is_said_kindly(shared: Books, told: dict[str, str]) -> None:
         (("inbound", "--hospital", "NOWHERE"), "Nothing is expected"),
         (("dwell", "--terminal", "NOWHERE"), "No unit has been discharged"),
         (("feeds", "--carrier", "NOBODY"), "No sender NOBODY"),
-        (("unmatched", "--carrier", "NOBODY"), "Every event"),
+        (
+            ("unmatched", "--carrier", "NOBODY"),
+            "Every event of the last 30 days names a reference by which a consignment has it",
+        ),
         (("dead-letters", "--carrier", "NOBODY"), "No dead letters"),
         (("find", "NOTHING-LIKE-IT"), "Nothing is known"),
     ):
@@ -134,6 +141,60 @@ def test_show_raw_prints_the_bytes_and_nothing_else(shared: Books, told: dict[st
     unknown = lovla(told, "show", "--raw", "00" * 16)
     assert unknown.exit_code == 1
     assert "no event" in unknown.output
+
+
+def test_show_raw_takes_the_beginning_of_an_id_and_a_place_in_the_topic(shared: Books, told: dict[str, str]) -> None:
+    offset = uuid.uuid4().int % 10**9 + 10**6
+    example = LETTERS[0]
+    letter = example.model_copy(update={"letter_id": uuid.uuid4().hex, "raw_partition": 2, "raw_offset": offset})
+    shared.write(letter, letter.model_copy(update={"letter_id": letter.letter_id[:31] + "x", "raw_offset": offset}))
+    shared.write_raw(RawMessage(kind="message", sender="MAEU", sha256="ab" * 32), b"not JSON", offset=offset, partition=2)
+    assert lovla(told, "show", "--raw", f"2/{offset}").stdout_bytes == b"not JSON"
+    assert lovla(told, "show", "--raw", letter.letter_id).stdout_bytes == b"not JSON"
+    several = lovla(told, "show", "--raw", letter.letter_id[:12])
+    assert several.exit_code == 1
+    assert "several ids begin with" in several.output
+    assert lovla(told, "show", "--raw", letter.letter_id[:5]).exit_code == 1, "too little of it"
+
+
+def test_a_limited_table_says_of_how_many(shared: Books, told: dict[str, str]) -> None:
+    late_consignment(shared)
+    late_consignment(shared)
+    answer = lovla(told, "delayed", "--carrier", "ZZTOP", "--limit", "1")
+    total = len(lovla(told, "delayed", "--carrier", "ZZTOP", "--limit", "1000", "--json").stdout.splitlines())
+    assert f"the first 1 of {total} lines" in answer.stdout
+    assert "late: it happened, later than planned" in answer.stdout
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_no_line_is_wider_than_asked_and_no_id_is_broken(shared: Books, told: dict[str, str], columns: str) -> None:
+    consignment = late_consignment(shared)
+    for words in (("delayed", "--carrier", "ZZTOP", "--limit", "1000"), ("show", consignment), ("feeds",)):
+        answer = lovla(told | {"COLUMNS": columns}, *words)
+        lines = answer.stdout.splitlines()
+        assert max(map(len, lines)) <= int(columns), words
+        assert all(line == line.rstrip() for line in lines), "no blanks at the ends"
+    assert consignment in lovla(told | {"COLUMNS": columns}, "delayed", "--carrier", "ZZTOP", "--limit", "1000").stdout
+
+
+def test_a_tracker_that_stands_still_is_told(books: Books, capsys: pytest.CaptureFixture[str]) -> None:
+    questions = Questions(books.client)
+    now = datetime.now(UTC)
+
+    def told_when_judged(ago: timedelta, version: int) -> str:
+        books.write(Clock(consignment="clock:0", version=version, ticks={"0/shipment.events.v1/0": now - ago}))
+        moment, as_of = cli._now(questions)
+        assert abs(moment - (now - ago)) < timedelta(seconds=1)
+        assert as_of == f"as of {moment:%Y-%m-%d %H:%M} UTC"
+        return capsys.readouterr().err
+
+    assert told_when_judged(timedelta(seconds=10), 1) == ""
+    said = told_when_judged(timedelta(minutes=26), 2)
+    assert "known 26 min ago: the tracker is behind or stopped; see `lovla status`" in said
+    assert len(said.splitlines()) == 1
+    assert told_when_judged(timedelta(0), 3) == ""
+    books.write(EVENTS[0], at=now + timedelta(hours=2))
+    assert "known 2 h ago" in told_when_judged(timedelta(0), 4), "by the broker's clock, whatever this machine's says"
 
 
 def test_find_by_a_purchase_order(shared: Books, told: dict[str, str]) -> None:

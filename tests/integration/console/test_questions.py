@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from schemas.consignment_command_v1 import EXAMPLES as COMMANDS
+from schemas.consignment_command_v1 import ReceiveGoods
 from schemas.dead_letter_v1 import EXAMPLES as LETTERS
 from schemas.journey_v1 import Clock, Feed, Journey
 from schemas.raw_message_v1 import RawMessage
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import Reference, ShipmentEvent
-from services.console.questions import DelayedFilter, Questions
+from services.console.questions import DelayedFilter, Questions, RawPointer
+from services.console.render import judged
 from services.runtime.clickhouse import connect
 from services.runtime.settings import Settings
 from tests.integration.console.conftest import Books
@@ -23,6 +26,7 @@ from tests.unit.sink.examples import UNIT, exception, journey, statement
 NOW = datetime(2020, 4, 12, 12, tzinfo=UTC)
 HARBOR = Facility(code="H-HARBOR", kind="hospital", name="Harbor-UCLA Medical Center", zone="America/Los_Angeles")
 TERMINAL = Facility(code="LA-APMT", kind="terminal", name="APM Terminals Pier 400", zone="America/Los_Angeles")
+WARNING = {"code": "zone_assumed", "where": "/0", "text": "UTC is assumed"}
 MAERSK = Sender(code="MAEU", kind="ocean_carrier", name="Maersk")
 
 
@@ -52,8 +56,9 @@ def test_delayed_lists_the_worst_first_one_line_a_consignment(books: Books) -> N
     rows = Questions(books.client).delayed(DelayedFilter(), NOW)
     assert [row.consignment for row in rows] == ["LACDHS-TWO", "LACDHS-MINOR"]
     worst = rows[0]
-    assert (worst.exception, worst.severity, worst.hours_late, worst.sentence) == ("overdue", "critical", 12.0, "Overdue.")
+    assert (worst.exception, worst.severity, worst.hours_late, worst.sentence) == ("overdue", "critical", 44.3, "Overdue.")
     assert worst.also == ["late"]
+    assert worst.expected_passed is False
     assert worst.hospital == "Harbor-UCLA Medical Center"
     assert worst.zone == "America/Los_Angeles"
     assert worst.since == datetime(2020, 4, 12, tzinfo=UTC)
@@ -118,10 +123,28 @@ def test_the_raw_bytes_behind_an_event_are_those_that_came(books: Books) -> None
     said = event()
     books.write(said)
     books.write_raw(RawMessage(kind="message", sender="MAEU", sha256="ab" * 32), body, offset=17)
-    found = Questions(books.client).raw_of_event(said.event_id)
+    questions = Questions(books.client)
+    assert questions.raw_pointer(said.event_id) == RawPointer("MAEU", said.standard, said.code, "/0", 1, 17)
+    found = questions.raw_bytes(1, 17)
     assert found is not None
-    assert (found.payload, found.partition, found.offset, found.position) == (body, 1, 17, "/0")
-    assert Questions(books.client).raw_of_event("00" * 16) is None
+    assert (found.payload, found.sha256) == (body, "ab" * 32)
+    assert questions.raw_bytes(1, 18) is None
+    assert questions.raw_pointer("00" * 16) is None
+
+
+def test_receipts_and_dead_letters_lead_to_their_bytes_too(books: Books) -> None:
+    command = next(one for one in COMMANDS if isinstance(one, ReceiveGoods))
+    letter = LETTERS[0]
+    books.write(command, letter)
+    questions = Questions(books.client)
+    receipt = questions.raw_pointer(command.command_id)
+    assert receipt is not None
+    assert (receipt.code, receipt.partition, receipt.offset) == ("receive", command.raw.partition, command.raw.offset)
+    pointed = questions.raw_pointer(letter.letter_id)
+    assert pointed is not None
+    assert (pointed.code, pointed.partition, pointed.offset) == (letter.reason, letter.raw_partition, letter.raw_offset)
+    assert questions.raw_ids(command.command_id[:8]) == [command.command_id]
+    assert questions.raw_ids("%") == []
 
 
 @pytest.mark.parametrize("typed", ["MRSU4371639", "mrsu 437163-9", "LACDHS-0001", "lacdhs 0001", "PO-77"])
@@ -154,12 +177,90 @@ def test_inbound_counts_goods_by_local_day_and_how_sure_it_is(books: Books) -> N
         journey("LACDHS-4", stage="delivered"),
         journey("LACDHS-5", expected_delivery="2020-06-17T20:00:00Z"),
     )
-    rows = Questions(books.client).inbound(until=NOW + timedelta(days=14))
+    rows = Questions(books.client).inbound(NOW, until=NOW + timedelta(days=14))
     assert [(str(r.day), r.category, r.quantity, r.by_estimate, r.by_slip, r.by_wish, r.in_trouble) for r in rows] == [
         ("2020-04-15", "n95_respirator", 480_000, 240_000, 240_000, 0, 240_000),
         ("2020-04-17", "n95_respirator", 40_000, 0, 0, 40_000, 40_000),
     ]
-    assert Questions(books.client).inbound(until=NOW + timedelta(days=14), hospital="nowhere") == []
+    assert Questions(books.client).inbound(NOW, until=NOW + timedelta(days=14), hospital="nowhere") == []
+
+
+def test_what_was_expected_and_did_not_come_is_no_expectation(books: Books) -> None:
+    books.write(
+        journey("LACDHS-PAST", expected_delivery="2020-04-11T20:00:00Z", expected_basis="plan"),
+        journey("LACDHS-TODAY", expected_delivery="2020-04-12T20:00:00Z", expected_basis="plan"),
+    )
+    questions = Questions(books.client)
+    assert [(str(row.day), row.by_plan, row.passed) for row in questions.inbound(NOW, NOW + timedelta(days=1))] == [
+        ("2020-04-11", 0, 240_000),
+        ("2020-04-12", 240_000, 0),
+    ]
+    assert {row.consignment: row.expected_passed for row in questions.delayed(DelayedFilter(), NOW)} == {
+        "LACDHS-PAST": True,
+        "LACDHS-TODAY": False,
+    }
+
+
+DAY_AFTER = datetime(2020, 4, 13, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("kind", "milestone", "late_h", "now", "hours"),
+    [
+        ("late", "discharged", 18.0, DAY_AFTER, 18.0),
+        ("will_be_late", "gate_out", 5.5, DAY_AFTER, 5.5),
+        ("overdue", "gate_out", None, DAY_AFTER, 18.0),  # planned was the 12th at 18:00
+        ("overdue", "delivered", None, datetime(2020, 4, 16, 2, tzinfo=UTC), 7.0),  # no plan: required by the 15th at 19:00
+        ("overdue", "booked", None, DAY_AFTER, 48.0),  # no plan is known any more: since it opened
+        ("dwell", None, None, DAY_AFTER, 48.0),
+        ("silent", None, None, DAY_AFTER, 48.0),
+        ("on_hold", None, None, DAY_AFTER, 48.0),
+        ("rolled", "departed", None, DAY_AFTER, None),
+        ("short", None, None, DAY_AFTER, None),
+        ("misrouted", None, None, DAY_AFTER, None),
+        ("conflict", "discharged", None, DAY_AFTER, None),
+    ],
+)
+def test_hours_mean_the_same_in_delayed_and_in_show(
+    books: Books, kind: str, milestone: str | None, late_h: float | None, now: datetime, hours: float | None
+) -> None:
+    books.write(journey(exceptions=[exception(kind, milestone=milestone, late_h=late_h)]))
+    questions = Questions(books.client)
+    (row,) = questions.delayed(DelayedFilter(kinds=(kind,)), now)
+    shown = questions.show("LACDHS-0001")
+    assert shown is not None
+    assert row.hours_late == hours
+    assert [state.late_h for state in judged(shown, now).exceptions] == [hours]
+
+
+def test_a_limited_answer_knows_how_many_there_are(books: Books) -> None:
+    books.write(*(journey(f"LACDHS-{n}", expected_delivery=f"2020-04-1{n}T20:00:00Z") for n in range(3, 8)))
+    questions = Questions(books.client)
+    assert len(questions.delayed(DelayedFilter(), NOW, limit=2)) == 2
+    assert questions.total() == 5
+    assert len(questions.inbound(NOW, NOW + timedelta(days=14), limit=2)) == 2
+    assert questions.total() == 5
+
+
+def test_the_newest_append_tells_how_far_the_pipeline_is_behind(books: Books) -> None:
+    questions = Questions(books.client)
+    assert questions.heard() is None
+    books.write(event(), at=NOW)
+    assert questions.heard() == NOW
+
+
+def test_senders_of_whom_no_events_are_expected_are_left_out_unless_asked_for(books: Books) -> None:
+    books.write(
+        MAERSK, Sender(code="H-HARBOR", kind="consignee", name="Harbor"), Sender(code="LACDHS", kind="buyer", name="LA")
+    )
+    questions = Questions(books.client)
+    assert [row.sender for row in questions.feeds(NOW, NOW, everyone=False)] == ["MAEU"]
+    assert [row.sender for row in questions.feeds(NOW, NOW, "LACDHS", everyone=False)] == ["LACDHS"]
+    assert [row.sender for row in questions.feeds(NOW, NOW)] == ["H-HARBOR", "LACDHS", "MAEU"]
+    books.write(
+        event(sender="LACDHS", received_at=NOW), LETTERS[0].model_copy(update={"sender": "H-HARBOR", "received_at": NOW})
+    )
+    assert len(questions.feeds(NOW, NOW - timedelta(days=1), everyone=False)) == 3
 
 
 def test_dwell_measures_what_left_and_what_still_stands(books: Books) -> None:
@@ -187,7 +288,7 @@ def test_feeds_tell_lateness_repeats_claims_and_silence(books: Books) -> None:
         MAERSK,
         first,
         first,
-        event(occurred_at=NOW - 7 * hour, received_at=NOW - hour, mapped=False, milestone=None),
+        event(occurred_at=NOW - 7 * hour, received_at=NOW - hour, mapped=False, milestone=None, warnings=[WARNING]),
         event(occurred_at=NOW - 200 * hour, received_at=NOW - 199 * hour),
         event(sender="HBRT", occurred_at=NOW, received_at=NOW),
         letter,
@@ -220,6 +321,7 @@ def test_feeds_tell_lateness_repeats_claims_and_silence(books: Books) -> None:
     assert (maersk.name, maersk.kind) == ("Maersk", "ocean_carrier")
     assert maersk.last_event_at == NOW - hour
     assert (maersk.events, maersk.repeats, maersk.unmapped, maersk.dead_letters, maersk.claims) == (2, 1, 1, 1, 0)
+    assert maersk.warned == 1
     assert maersk.events_per_h == pytest.approx(0.1)
     assert maersk.lateness_h == 2.0
     assert maersk.silent_since == datetime(2020, 4, 11, 12, tzinfo=UTC)
@@ -326,10 +428,13 @@ def test_the_reader_may_ask_everything_and_write_nothing(console_settings: Setti
     questions.delayed(DelayedFilter(), NOW)
     questions.show("LACDHS-0001")
     questions.similar("x")
-    questions.raw_of_event("00" * 16)
+    questions.heard()
+    questions.raw_pointer("00" * 16)
+    questions.raw_ids("000000")
+    questions.raw_bytes(0, 0)
     questions.find("X")
     questions.find_events("X")
-    questions.inbound(NOW)
+    questions.inbound(NOW, NOW)
     questions.dwell(NOW, NOW)
     questions.feeds(NOW, NOW)
     questions.unmatched(NOW)

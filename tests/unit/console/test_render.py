@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from rich.console import Console
-from rich.table import Table
 
+from schemas.words import EXCEPTION_KINDS
 from services.console import render
 from services.console.questions import Unmatched, letters_and_digits, spellings, sql
-from tests.unit.sink.examples import exception, journey
+from tests.unit.sink.examples import exception, journey, statement
 
 LA = ZoneInfo("America/Los_Angeles")
 AT = datetime(2020, 4, 12, 3, tzinfo=UTC)
 
 
-def text(table: Table) -> str:
-    console = Console(file=io.StringIO(), width=400)
+def text(table: render.Sheet, width: int = 400) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(table)
     assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,71 @@ def test_a_reference_is_found_however_it_is_typed() -> None:
 def test_questions_have_only_parameters_that_the_server_binds() -> None:
     for name in ("delayed", "find", "find_events", "inbound", "dwell", "feeds", "unmatched", "dead_letters"):
         assert "{limit:UInt32}" in sql(name)
+
+
+EVENT = "3f0c8e0f4b7a4d0d9a6f2c1b5e7d8a90"
+
+
+def sheet() -> render.Sheet:
+    made = render.table("Consignments", "", "consignment", ">late by", "unused", "~what is wrong")
+    render.add(made, ">", "LACDHS-0001", "3 d", "", "Arrived 3.4 d late: 18 Nov 15:42 PST says COSU, planned was 15 Nov.")
+    return made
+
+
+def test_a_table_that_fits_folds_only_long_texts_between_words() -> None:
+    lines = text(sheet(), 60).splitlines()
+    assert lines[1].split() == ["consignment", "late", "by", "what", "is", "wrong"], "a column without anything is left out"
+    assert lines[2].startswith(">  LACDHS-0001      3 d  Arrived 3.4 d late:")
+    assert max(map(len, lines)) <= 60
+    assert len(text(sheet(), 400).splitlines()) == 3
+
+
+def test_a_table_that_does_not_fit_is_told_as_cards() -> None:
+    said = text(sheet(), 40)
+    assert said.splitlines()[:3] == ["Consignments", "> LACDHS-0001", "  late by: 3 d"]
+    assert "what is wrong: Arrived 3.4 d late:" in said
+    assert max(map(len, said.splitlines())) <= 40
+
+
+def test_a_time_that_is_past_is_no_expectation() -> None:
+    later = AT + timedelta(hours=1)
+    assert render.expected(AT, "plan", AT, LA) == "Sat 11 Apr 2020 20:00 (planned)"
+    assert render.expected(AT, "plan", later, LA) == "was Sat 11 Apr 2020 20:00 (planned), no word since"
+    assert render.expected(AT, "actual", later, LA) == "Sat 11 Apr 2020 20:00 (happened)"
+    assert render.expected(None, "unknown", later, LA) == "unknown"
+
+
+def test_a_consignment_that_nobody_has_seen_was_not_seen_anywhere() -> None:
+    unseen = journey(stage="registered", statements=[], place="CNSHA")
+    assert "last seen" not in render.journey_heading(unseen, {}, LA, AT)[0]
+    seen = journey(statements=[statement("discharged", "2020-04-11T16:40:00Z", place="USLAX")])
+    assert "last seen at USLAX" in render.journey_heading(seen, {}, LA, AT)[0]
+
+
+def test_an_appointed_party_is_shown_beside_the_declared_ones() -> None:
+    said = journey(appointed=[("trucker", "SPDR")])
+    heading = "\n".join(render.journey_heading(said, {}, LA, AT))
+    assert "trucker HBRT, trucker SPDR (appointed)" in heading
+    assert "version" not in heading
+
+
+def test_ids_are_shown_by_their_beginning_and_a_place_only_where_there_is_one() -> None:
+    without = {"sha256": "ab" * 32, "partition": 2, "offset": 106, "position": ""}
+    said = journey(
+        statements=[
+            statement("discharged", "2020-04-11T16:40:00Z", event_id=EVENT),
+            statement("gate_out", "2020-04-11T17:40:00Z", raw=without),
+        ]
+    )
+    tables = "".join(text(table) for table in render.journey_tables(said, LA))
+    assert EVENT[:12] in tables
+    assert EVENT not in tables
+    assert "1/17 @/0" in tables
+    assert "2/106\n" in tables
+    assert render.brief("COMMAND-1") == "COMMAND-1"
+
+
+def test_each_kind_of_exception_has_a_meaning() -> None:
+    assert set(render.MEANING) == set(EXCEPTION_KINDS)
+    assert render.legend(["silent", "silent"]) == ["silent: nobody has told anything for too long"]
+    assert render.legend([]) == []
