@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import sys
 import time
 from functools import partial
@@ -33,6 +34,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="the figures as JSON on standard output")] = False,
     write: Annotated[bool, typer.Option("--write", help="write JSON and page from what is known, measure nothing")] = False,
 ) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     out, err = Console(), Console(stderr=True)
     if list_parts:
         out.print(_parts())
@@ -44,12 +46,12 @@ def run(
     if unknown:
         err.print(f"bench: there is no part {', '.join(unknown)}; the parts are {', '.join(MEASUREMENTS)}")
         raise typer.Exit(2)
-    chosen = [name for name in MEASUREMENTS if not only or name in only]
+    chosen = [name for name, one in MEASUREMENTS.items() if (name in only if only else one.usual)]
     command = shlex.join(["make", "bench", *([f"ARGS={shlex.join(sys.argv[1:])}"] if sys.argv[1:] else [])])
     folder = ROOT / ".lovla" / "bench"
     failed: list[str] = []
     found: dict[str, Any] = {}
-    err.print(f"bench: {len(chosen)} parts; each can be run apart with --only ({', '.join(chosen)})")
+    err.print(f"bench: {', '.join(chosen)}; each part can be run apart with --only; --list tells of all")
     for name in chosen:
         began = time.monotonic()
         tell = partial(_tell, err, name)
@@ -100,8 +102,8 @@ def _short(path: Path) -> str:
 def _parts() -> Table:
     table = Table("part", "what", "minutes in full")
     for name, one in MEASUREMENTS.items():
-        table.add_row(name, one.title, f"{one.minutes:g}")
-    table.add_row("", "all", f"{sum(one.minutes for one in MEASUREMENTS.values()):g}")
+        table.add_row(name, one.title + ("" if one.usual else " (only when asked for)"), f"{one.minutes:g}")
+    table.add_row("", "without --only", f"{sum(one.minutes for one in MEASUREMENTS.values() if one.usual):g}")
     return table
 
 

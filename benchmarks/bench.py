@@ -20,18 +20,20 @@ class Sizes:
     sink_rows: int
     seconds: float
     journeys: tuple[int, ...]
+    million: tuple[int, ...]
 
 
 FULL = Sizes(
     runs=3,
-    reader_events=200_000,
-    pipeline_journeys=15_000,
+    reader_events=60_000,
+    pipeline_journeys=8_000,
     tracker_consignments=6_000,
-    peer_events=600_000,
+    peer_events=400_000,
     slow_peer_events=60_000,
     sink_rows=600_000,
-    seconds=30,
-    journeys=(100_000, 1_000_000),
+    seconds=20,
+    journeys=(20_000, 100_000),
+    million=(100_000, 1_000_000),
 )
 QUICK = Sizes(
     runs=1,
@@ -43,6 +45,7 @@ QUICK = Sizes(
     sink_rows=60_000,
     seconds=5,
     journeys=(5_000,),
+    million=(5_000,),
 )
 TINY = Sizes(
     runs=1,
@@ -54,6 +57,7 @@ TINY = Sizes(
     sink_rows=2_000,
     seconds=1.5,
     journeys=(300,),
+    million=(300,),
 )
 
 

@@ -60,7 +60,11 @@ def measure(bench: Bench) -> Result:
     for rate in RATES:
         with Servers(bench.folder / "freshness") as servers:
             bench.tell(f"{rate:,} events/s")
-            _one(servers, result, rate, bench.sizes.seconds)
+            try:
+                _one(servers, result, rate, bench.sizes.seconds)
+            except TimeoutError as error:
+                # above what the machine carries, lag grows without end: no percentile of it means anything
+                result.notes.append(f"At {rate:,} events/s the pipeline fell behind and had not caught up in time ({error}).")
     result.notes.append(
         f"Requests of {EVENTS} events; each speaks of a journey that nothing was said of before, and its latency ends when "
         f"ClickHouse shows that (asked every {POLL_S * 1000:.0f} ms)."
@@ -91,7 +95,7 @@ def _one(servers: Servers, result: Result, rate: int, seconds: float) -> None:
             answered = push(servers, order)
             wanted = [_journey_of(n) for n in range(requests)]
             try:
-                until(lambda: poller.seen.keys() >= set(wanted), "all requests visible", 120 + 10 * seconds)
+                until(lambda: poller.seen.keys() >= set(wanted), "all requests visible", 60 + 4 * seconds)
             finally:
                 poller.stop.set()
                 thread.join()

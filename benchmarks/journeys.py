@@ -1,7 +1,7 @@
 """Many open journeys at once: what memory, disk, a restart and a burst of deadlines cost, and how that grows.
 
 The topics are filled with journeys of 12 events on 2 containers (all of a journey side by side, as in a first load), the real
-tracker takes them in, and at each size of `Sizes.journeys` it is stopped, started with its local store, started without it,
+tracker takes them in, and at each size it is stopped, started with its local store, started without it,
 and shown a second in which many deadlines are due. Time is data, so T is moved by ticks of our own.
 """
 
@@ -61,6 +61,16 @@ class Mark:
 
 
 def measure(bench: Bench) -> Result:
+    """Up to a size that takes some minutes."""
+    return _measure(bench, bench.sizes.journeys)
+
+
+def measure_million(bench: Bench) -> Result:
+    """The same up to a million."""
+    return _measure(bench, bench.sizes.million)
+
+
+def _measure(bench: Bench, sizes: tuple[int, ...]) -> Result:
     """One run: it is long. Each size continues the one before."""
     result = Result(
         "after each restart the tracker holds every journey; exactly the journeys due have opened `overdue`, each once"
@@ -76,7 +86,7 @@ def measure(bench: Bench) -> Result:
             time.sleep(SETTLED_S)
             empty = psutil.Process(servers.pids["tracker"]).memory_info().rss
         first = 0
-        for n, size in enumerate(bench.sizes.journeys):
+        for n, size in enumerate(sizes):
             marks.append(_mark(bench, servers, base, range(first, size), n))
             first = size
     for mark in marks:

@@ -13,20 +13,22 @@ from benchmarks.peers import compare
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """`minutes`: about how long it takes in full on two quiet cores."""
+    """`minutes`: about how long it takes in full on two quiet cores. Not `usual`: only when asked for."""
 
     title: str
     minutes: float
     run: Callable[[Bench], Result]
+    usual: bool = True
 
 
 MEASUREMENTS: Mapping[str, Measurement] = {
-    "tracker": Measurement("Tracker: events to journeys, exactly once", 4, pipeline.measure_tracker),
-    "readers": Measurement("Readers: raw.messages to shipment.events, exactly once", 4, readers.measure),
-    "pipeline": Measurement("End to end: raw.messages to journeys", 2, pipeline.measure_pipeline),
-    "peers": Measurement("Our loop and its peers on one fold", 6, compare.measure),
-    "ingest": Measurement("The door: HTTP to raw.messages", 4, ingest.measure),
-    "freshness": Measurement("Push to queryable: the whole pipeline, open loop", 2.5, freshness.measure),
+    "tracker": Measurement("Tracker: events to journeys, exactly once", 3.5, pipeline.measure_tracker),
+    "readers": Measurement("Readers: raw.messages to shipment.events, exactly once", 3.5, readers.measure),
+    "pipeline": Measurement("End to end: raw.messages to journeys", 1.5, pipeline.measure_pipeline),
+    "peers": Measurement("Our loop and its peers on one fold", 4, compare.measure),
+    "ingest": Measurement("The door: HTTP to raw.messages", 3, ingest.measure),
+    "freshness": Measurement("Push to queryable: the whole pipeline, open loop", 1.5, freshness.measure),
     "sink": Measurement("Sink: topics to ClickHouse", 2, sink.measure),
-    "journeys": Measurement("Many open journeys: memory, restart, deadlines", 10, journeys.measure),
+    "journeys": Measurement("Many open journeys: memory, restart, deadlines", 4, journeys.measure),
+    "million": Measurement("A million open journeys: memory, restart, deadlines", 20, journeys.measure_million, usual=False),
 }

@@ -250,7 +250,7 @@ class Servers:
         try:
             answer = self._admin.list_consumer_group_offsets(request)[group].result(10)
         except KafkaException as error:
-            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            if error.args[0].code() in (KafkaError.GROUP_ID_NOT_FOUND, KafkaError.COORDINATOR_LOAD_IN_PROGRESS):
                 return {}
             raise
         return {p.partition: p.offset for p in answer.topic_partitions or () if p.topic == topic and p.offset >= 0}

@@ -37,7 +37,7 @@ from schemas.shipment_event_v1 import CONTROL_KEY, ControlRecord, ShipmentEvent
 from schemas.topics import CONSIGNMENT_COMMANDS, JOURNEYS, SHIPMENT_EVENTS
 from services.runtime import wire
 from services.runtime.loop import Record
-from services.tracker.app import TrackerStage
+from services.tracker.app import TrackerStage, calm_collector
 from services.tracker.core import Tracker
 from services.tracker.event_store import DiskEventStore
 from services.tracker.records import (
@@ -326,6 +326,7 @@ def measure(
         for n in range(0, len(commands), batch):
             _take(stage, commands[n : n + batch])
         _take(stage, _ticks(START, len(commands)))
+        calm_collector()
         registering_s = time.perf_counter() - began
         profiler = cProfile.Profile() if profile else None
         journeys = changes = size = 0
