@@ -409,7 +409,8 @@ class Consumer:
         self._eof = bool(config.get("enable.partition.eof"))
         self._positions: dict[Place, int] = {}
         self._told_eof: dict[Place, int] = {}
-        self._paused: set[Place] = set()
+        self._asking: set[Place] = set()
+        self._paused: set[Place] = set()  # outlives a time in which another has the partition, as in librdkafka
         self._member: Member | None = None
         self._topics: list[str] | None = None
         self._callbacks: dict[str, Callable[..., None]] = {}
@@ -429,13 +430,24 @@ class Consumer:
     def _place(self, topic: str, partition: int, offset: int) -> None:
         """Where to read from: an offset, the beginning, or (by default) what is committed."""
         place = topic, partition
+        self._asking.discard(place)
         if offset == OFFSET_BEGINNING:
             offset = 0
         elif offset < 0:
-            group = self._broker.groups.get(self._group)
-            offset = group.offsets.get(place, (0, ""))[0] if group else 0
+            self._asking.add(place)  # what is committed is asked for until no transaction is pending on it
+            offset = 0
         self._positions[place] = offset
         self._told_eof.pop(place, None)
+
+    def _asked(self, place: Place) -> bool:
+        """Whether its committed offset is known by now."""
+        if place in self._asking:
+            if self._broker.pending(self._group, [place]):
+                return False
+            self._asking.discard(place)
+            group = self._broker.groups.get(self._group)
+            self._positions[place] = group.offsets.get(place, (0, ""))[0] if group else 0
+        return True
 
     def seek(self, part: TopicPartition) -> None:
         if (part.topic, part.partition) not in self._positions:
@@ -528,7 +540,7 @@ class Consumer:
         broker_partitions = self._broker.partitions
         for n in range(len(places)):
             place = places[(n + self._turn) % len(places)]
-            if place in self._paused:
+            if place in self._paused or not self._asked(place):
                 continue
             log, position = broker_partitions[place], self._positions[place]
             if position < log.end:
