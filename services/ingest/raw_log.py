@@ -11,7 +11,9 @@ and its repetition is harmless (equal event ids). Memory is bounded by `PENDING_
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +21,7 @@ from datetime import UTC, datetime
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from services.ingest.limits import MIB
-from services.runtime import kafka
+from services.runtime import kafka, logs
 from services.runtime.receipts import Position
 from services.runtime.settings import Settings
 
@@ -27,6 +29,7 @@ PENDING_BYTES = 64 * MIB
 DELIVERY_TIMEOUT_S = 8.0  # longer than a broker's restart takes to elect; shorter than clients wait
 _POLL_S = 0.1
 _PAUSE_S = 2.0
+_log = logs.get(__name__)
 _ANY_PARTITION = -1  # librdkafka's PARTITION_UA: by the key
 
 
@@ -87,7 +90,21 @@ class RawLog:
 
     def _poll(self) -> None:
         while not self._stop.is_set():
-            self._producer.poll(_POLL_S)
+            try:
+                self._producer.poll(_POLL_S)
+            except (KafkaException, SystemError) as error:
+                self._begin_anew(error)
+
+    def _begin_anew(self, error: Exception) -> None:
+        """A fatal error of the client (an idempotent producer that lost its place) comes as an exception out of its poll; from
+        then on it takes nothing more. What waits in it is told to be undelivered, and a new one goes on."""
+        _log.error("raw_log.begun_anew", error=str(error))
+        lost, self._producer = self._producer, self._new_producer()
+        lost.purge()
+        until = time.monotonic() + _PAUSE_S
+        while len(lost) and time.monotonic() < until:
+            with contextlib.suppress(KafkaException, SystemError):
+                lost.poll(_POLL_S)
 
     async def append(
         self, key: bytes, value: bytes, headers: list[tuple[str, bytes]], partition: int | None = None
@@ -138,6 +155,4 @@ class RawLog:
         except BufferError as error:
             raise Away("the producer's queue is full") from error
         except KafkaException as error:
-            if error.args[0].fatal():  # an idempotent producer that lost its place: only a new one can go on
-                self._producer = self._new_producer()
             raise Away(str(error)) from error
