@@ -10,6 +10,8 @@ import getpass
 import json
 import os
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import wraps
@@ -29,6 +31,7 @@ if TYPE_CHECKING:  # `lovla read` needs no Kafka and no HTTP client; the verbs t
 
 P = ParamSpec("P")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+Wait = Annotated[float, typer.Option("--wait", help="Seconds to wait for the tracker's word; 0: do not.")]
 KeyText = Annotated[str | None, typer.Option("--key", help="The key; else LOVLA_KEY, else the one kept for the carrier.")]
 ActsAs = Annotated[str, typer.Option("--as", help="Whose kept key to use.")]
 By = Annotated[str | None, typer.Option("--by", help="Who says so; else the user of this machine.")]
@@ -46,6 +49,7 @@ _CONTENT_TYPES = {
     ".csv": "text/csv",
     ".xml": "application/xml",
 }
+_ASK_AGAIN_S = 0.2
 _LINES_A_REQUEST = 1_000
 _PIPE_WIDTH = 1_000  # columns: a pipe has no edge to wrap at
 
@@ -153,9 +157,18 @@ def _send(
         return client.send(method, path, content, {"Content-Type": "application/json"} | dict(headers or {}))
 
 
-def _send_json(code: str, key: str | None, path: str, body: object, by: str | None, *, method: str = "POST") -> Any:
-    headers = {"Lovla-Recorded-By": by or getpass.getuser()}
-    return _send(code, key, method, path, json.dumps(body).encode(), headers)
+def _send_json(
+    code: str,
+    key: str | None,
+    path: str,
+    body: object,
+    by: str | None,
+    *,
+    method: str = "POST",
+    headers: Mapping[str, str] | None = None,
+) -> Any:
+    said = {"Lovla-Recorded-By": by or getpass.getuser()} | dict(headers or {})
+    return _send(code, key, method, path, json.dumps(body).encode(), said)
 
 
 def _show_taken(taken: Mapping[str, Any], as_json: bool) -> None:
@@ -168,6 +181,26 @@ def _show_taken(taken: Mapping[str, Any], as_json: bool) -> None:
         show(taken["verdicts"], used, False)
         typer.echo(f"receipt {taken['receipt']}: {taken['accepted']} accepted, {taken['rejected']} rejected")
     if taken["accepted"] == 0:
+        raise typer.Exit(1)
+
+
+def _show_judged(carrier: str, key: str | None, taken: Mapping[str, Any], wait_s: float, as_json: bool) -> None:
+    """What the tracker made of each command, waited for; exit code 1 if it took none."""
+    verdicts = taken["verdicts"]
+    until = time.monotonic() + wait_s
+    while any(verdict["outcome"] == "queued" for verdict in verdicts) and time.monotonic() < until:
+        time.sleep(_ASK_AGAIN_S)
+        verdicts = _send(carrier, key, "GET", f"/v1/receipts/{quote(taken['receipt'])}", None)["verdicts"] or verdicts
+    counts = Counter(verdict["outcome"] for verdict in verdicts)
+    if as_json:
+        show([{**taken, "verdicts": verdicts}], (), True)
+    else:
+        columns = ("where", "outcome", "consignment", "declared_version", "reason", "text", "problems", "warnings")
+        show(verdicts, [name for name in columns if any(verdict.get(name) for verdict in verdicts)], False)
+        typer.echo(f"receipt {taken['receipt']}: {', '.join(f'{count} {what}' for what, count in counts.items())}")
+        if counts["queued"]:
+            typer.echo(f"not judged yet; ask again: lovla receipts show {taken['receipt']} --as {carrier}", err=True)
+    if not counts["accepted"] and not counts["queued"]:
         raise typer.Exit(1)
 
 
@@ -273,7 +306,8 @@ def _show_key(sender: Sender, account: Account, key: str, kept: str | None, as_j
     typer.echo(f"{sender.code} ({sender.kind}), scopes {', '.join(account.scopes)}. The key is shown this once:")
     typer.echo(key)
     if kept:
-        typer.echo(f"kept in {kept} for `lovla push --carrier {sender.code}`")
+        acts = sender.kind in ("buyer", "operator", "consignee")
+        typer.echo(f"kept in {kept} for `lovla {'register --as' if acts else 'push --carrier'} {sender.code}`")
 
 
 @carriers.command("import")
@@ -481,13 +515,50 @@ def register_file(
     carrier: Annotated[str, typer.Option("--as", help="The buyer, or an operator.")] = OPERATOR,
     key: KeyText = None,
     received_at: Annotated[str | None, typer.Option(help="RFC 3339; needs a key of scope backfill.")] = None,
+    wait: Wait = 5.0,
     as_json: AsJson = False,
 ) -> None:
     """Register the consignments of a file. Rows that are wrong are named; the others are registered."""
     headers = {"Content-Type": _CONTENT_TYPES.get(file.suffix.lower(), "application/json")}
     if received_at is not None:
         headers["Lovla-Received-At"] = received_at
-    _show_taken(_send(carrier, key, "POST", "/v1/consignments", file.read_bytes(), headers), as_json)
+    taken = _send(carrier, key, "POST", "/v1/consignments", file.read_bytes(), headers)
+    _show_judged(carrier, key, taken, wait, as_json)
+
+
+@told
+def amend(
+    file: Annotated[Path, typer.Argument(help="JSON: the whole declaration of one consignment, as it shall be.")],
+    carrier: Annotated[str, typer.Option("--as", help="The buyer, or an operator.")] = OPERATOR,
+    if_match: Annotated[str, typer.Option(help="The declared_version that you saw; * for whatever it is.")] = "*",
+    by: By = None,
+    key: KeyText = None,
+    wait: Wait = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Replace what was declared of a consignment."""
+    try:
+        body = json.loads(file.read_text(encoding="utf-8"))
+        path = f"/v1/consignments/{quote(body['consignment'])}"
+    except (ValueError, TypeError, KeyError) as error:
+        raise Stop(f"{file} holds no declaration of one consignment; see docs/registering.md.") from error
+    match = {"If-Match": if_match if if_match == "*" else f'"{if_match}"'}
+    taken = _send_json(carrier, key, path, body, by, method="PUT", headers=match)
+    _show_judged(carrier, key, taken, wait, as_json)
+
+
+@told
+def cancel(
+    consignment: str,
+    carrier: Annotated[str, typer.Option("--as", help="The buyer, or an operator.")] = OPERATOR,
+    by: By = None,
+    key: KeyText = None,
+    wait: Wait = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel a consignment: nothing more is expected of it."""
+    taken = _send_json(carrier, key, f"/v1/consignments/{quote(consignment)}", {}, by, method="DELETE")
+    _show_judged(carrier, key, taken, wait, as_json)
 
 
 def _moment(text: str | None) -> str:
@@ -545,11 +616,12 @@ def link(
     carrier: ActsAs = OPERATOR,
     by: By = None,
     key: KeyText = None,
+    wait: Wait = 5.0,
     as_json: AsJson = False,
 ) -> None:
     """Declare that others know the consignment by this reference."""
     body = {"command": "link", "reference": {"kind": kind, "value": value}}
-    _show_taken(_send_json(carrier, key, _consignment_path(consignment, "actions"), body, by), as_json)
+    _show_judged(carrier, key, _send_json(carrier, key, _consignment_path(consignment, "actions"), body, by), wait, as_json)
 
 
 @told
@@ -560,11 +632,12 @@ def unlink(
     carrier: ActsAs = OPERATOR,
     by: By = None,
     key: KeyText = None,
+    wait: Wait = 5.0,
     as_json: AsJson = False,
 ) -> None:
     """Say that this reference, declared or learned, is none of the consignment's."""
     body = {"command": "unlink", "reference": {"kind": kind, "value": value}}
-    _show_taken(_send_json(carrier, key, _consignment_path(consignment, "actions"), body, by), as_json)
+    _show_judged(carrier, key, _send_json(carrier, key, _consignment_path(consignment, "actions"), body, by), wait, as_json)
 
 
 @told
@@ -575,11 +648,12 @@ def appoint(
     carrier: ActsAs = OPERATOR,
     by: By = None,
     key: KeyText = None,
+    wait: Wait = 5.0,
     as_json: AsJson = False,
 ) -> None:
     """Give a sender standing for the consignment in a role."""
     body = {"command": "appoint", "role": role, "party": party}
-    _show_taken(_send_json(carrier, key, _consignment_path(consignment, "actions"), body, by), as_json)
+    _show_judged(carrier, key, _send_json(carrier, key, _consignment_path(consignment, "actions"), body, by), wait, as_json)
 
 
 @told
@@ -588,14 +662,19 @@ def receive(
     lines: Annotated[list[str], typer.Argument(help="LINE=GOOD[,short=N][,damaged=N], e.g. 1=239000,short=800,damaged=200")],
     at: Annotated[str | None, typer.Option(help="When it was counted, with offset; else now.")] = None,
     more: Annotated[bool, typer.Option("--more", help="More is expected: this count is not final.")] = False,
+    replaces: Annotated[
+        bool, typer.Option("--replaces", help="The counts before this one were wrong; else they add up.")
+    ] = False,
     carrier: ActsAs = OPERATOR,
     by: By = None,
     key: KeyText = None,
+    wait: Wait = 5.0,
     as_json: AsJson = False,
 ) -> None:
     """The dock's count of what arrived."""
-    body = {"occurred_at": _moment(at), "lines": [_count(line) for line in lines], "final": not more}
-    _show_taken(_send_json(carrier, key, _consignment_path(consignment, "dock-receipt"), body, by), as_json)
+    body = {"occurred_at": _moment(at), "lines": [_count(line) for line in lines], "final": not more, "replaces": replaces}
+    taken = _send_json(carrier, key, _consignment_path(consignment, "dock-receipt"), body, by)
+    _show_judged(carrier, key, taken, wait, as_json)
 
 
 def _count(text: str) -> dict[str, int]:
@@ -744,6 +823,8 @@ def register(app: typer.Typer) -> None:
     for verb, name in (
         (push, "push"),
         (register_file, "register"),
+        (amend, "amend"),
+        (cancel, "cancel"),
         (record, "record"),
         (link, "link"),
         (unlink, "unlink"),

@@ -134,6 +134,32 @@ def test_a_pushed_315_answers_in_show_within_seconds_and_the_delay_is_found(lovl
     assert "LACDHS-0001" in lovla("find", "MRSU4371639")
 
 
+@pytest.mark.stack
+@pytest.mark.timeout(300)
+def test_people_are_told_what_the_tracker_made_of_what_they_asked(lovla: Lovla, tmp_path: Path) -> None:
+    file = tmp_path / "consignment.json"
+    declared = consignment("0009", [{"kind": "bill_of_lading", "value": "MAEU203990099"}])
+
+    def asked(*words: str) -> tuple[int, dict[str, Any]]:
+        command = [sys.executable, "-c", "from services.cli import main; main()", *words, "--json", "--wait", "60"]
+        done = subprocess.run(command, cwd=ROOT, env=lovla.environment, capture_output=True, text=True, timeout=170)
+        (verdict,) = json.loads(done.stdout)["verdicts"]
+        return done.returncode, verdict
+
+    file.write_text(json.dumps(declared))
+    assert asked("register", str(file), "--as", "LACDHS")[1]["outcome"] == "accepted"
+    file.write_text(json.dumps(declared | {"tier": 2}))
+    code, verdict = asked("register", str(file), "--as", "LACDHS")
+    assert (code, verdict["outcome"], verdict["reason"]) == (1, "refused", "exists")
+    code, verdict = asked("amend", str(file), "--as", "LACDHS", "--if-match", "7")
+    assert (code, verdict["reason"]) == (1, "version_mismatch")
+    code, verdict = asked("amend", str(file), "--as", "LACDHS", "--if-match", "1")
+    assert (code, verdict["declared_version"]) == (0, 2)
+    assert asked("receive", "LACDHS-0009", "9=5", "--as", "LACDHS")[1]["reason"] == "no_such_line"
+    assert asked("link", "LACDHS-9999", "booking", "BK1", "--as", "LACDHS")[0] == 1
+    assert asked("cancel", "LACDHS-0009", "--as", "LACDHS")[1]["outcome"] == "accepted"
+
+
 class Carrier(threading.Thread):
     """Pushes single events, each until it is answered 202; remembers which were. Bounded by `last`."""
 

@@ -75,8 +75,8 @@ def test_a_buyer_registers_a_file_and_sees_what_became_of_it(lovla: Lovla, reade
     lovla("carriers", "add", "CLIC", "--kind", "buyer")
     table = tmp_path / "consignments.csv"
     table.write_text("consignment,category,quantity,tier\nCLIC-1,gown,5,1\nCLIC-2,gown,5,9\n")
-    eventually(lambda: lovla("register", table, "--as", "CLIC").exit_code == 0)
-    (taken,) = said(lovla("register", table, "--as", "CLIC", "--json"))
+    eventually(lambda: lovla("register", table, "--as", "CLIC", "--wait", 0).exit_code == 0)
+    (taken,) = said(lovla("register", table, "--as", "CLIC", "--json", "--wait", 0))
     assert (taken["accepted"], taken["rejected"]) == (1, 1)
 
     def state() -> str:
@@ -84,21 +84,21 @@ def test_a_buyer_registers_a_file_and_sees_what_became_of_it(lovla: Lovla, reade
         return str(found["state"])
 
     eventually(lambda: state() == "read")
-    assert "row 3" in lovla("register", table, "--as", "CLIC").stdout
+    assert "row 3" in lovla("register", table, "--as", "CLIC", "--wait", 0).stdout
 
 
 def test_people_act_with_the_operators_key(lovla: Lovla, tmp_path: Path) -> None:
     lovla("carriers", "add", "OPS", "--kind", "operator")
     body = tmp_path / "one.json"
     body.write_text(json.dumps(DECLARATION))
-    eventually(lambda: lovla("register", body).exit_code == 0)
+    eventually(lambda: lovla("register", body, "--wait", 0).exit_code == 0)
     now = datetime.now(UTC).isoformat()
     for words in (
         ("record", "LACDHS-0001", "arrived", "--at", now, "--unlocode", "USLAX", "--by", "José"),
-        ("link", "LACDHS-0001", "booking", "BK100"),
-        ("unlink", "LACDHS-0001", "booking", "BK100"),
-        ("appoint", "LACDHS-0001", "trucker", "HBRT"),
-        ("receive", "LACDHS-0001", "1=4,short=1", "--at", now),
+        ("link", "LACDHS-0001", "booking", "BK100", "--wait", "0"),
+        ("unlink", "LACDHS-0001", "booking", "BK100", "--wait", "0"),
+        ("appoint", "LACDHS-0001", "trucker", "HBRT", "--wait", "0"),
+        ("receive", "LACDHS-0001", "1=4,short=1", "--at", now, "--wait", "0"),
     ):
         result = lovla(*words, "--json")
         assert result.exit_code == 0, result.output + result.stderr
