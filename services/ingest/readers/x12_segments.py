@@ -158,7 +158,7 @@ def _segments(text: str, separator: str, terminator: str) -> Iterator[tuple[tupl
     for part in text.split(terminator):
         raw = _LINE_BREAKS.sub("", part).strip(_BLANK)
         if raw:
-            yield tuple(element.strip() for element in raw.split(separator)), raw
+            yield tuple(map(str.strip, raw.split(separator))), raw
 
 
 def _sets(segments: Sequence[Segment], warnings: list[Warning_]) -> Iterator[Set]:
