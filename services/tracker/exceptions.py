@@ -334,7 +334,7 @@ def overdue(case: Case) -> Iterator[Found]:
             continue
         start, end, expectation = episode
         by = case.when(expectation.value) + (f" (so said {expectation.word.sender})" if expectation.word else "")
-        outcome = "nobody says that it has" if end is None else f"settled {case.when(end)}"
+        outcome = _still_missing(case, milestone) if end is None else f"settled {case.when(end)}"
         yield Found(
             key=f"overdue:{milestone}",
             kind="overdue",
@@ -347,6 +347,15 @@ def overdue(case: Case) -> Iterator[Found]:
             party=expectation.word.sender if expectation.word else None,
             sentence=f"Should have {_have_done(milestone)} by {by}; {outcome}.",
         )
+
+
+def _still_missing(case: Case, milestone: str) -> str:
+    """Of several units, how many are awaited."""
+    state = case.derived.milestones.get((milestone, ""))
+    if state is None or not 0 < state.units_done < state.units_total:
+        return "nobody says that it has"
+    pieces = "" if case.derived.units else " pieces"
+    return f"{state.units_total - state.units_done} of {state.units_total}{pieces} still not"
 
 
 def will_be_late(case: Case) -> Iterator[Found]:

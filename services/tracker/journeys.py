@@ -343,7 +343,7 @@ def fold(own: Declared, linked: Linked, registers: Registers, words: Words | Non
         stage=_stage(registration, reached),
         reached=reached,
         reached_at=reached_at,
-        place=_last_place(told, declaration.route),
+        place=_last_place(told),
         expected_delivery=expected,
         expected_basis=basis,
         terminal=_terminal(told, declaration.route, registers),
@@ -676,10 +676,10 @@ def _expected(
     return base, "plan" if planned else "required_by"
 
 
-def _last_place(told: Iterable[Told], route: Route) -> str | None:
+def _last_place(told: Iterable[Told]) -> str | None:
     words = [word for word in told if word.classifier == "actual" and word.place]
     last = max(words, key=lambda word: (word.occurred_at, word.event_id), default=None)
-    return last.place if last else route.origin
+    return last.place if last else None
 
 
 def _terminal(told: Iterable[Told], route: Route, registers: Registers) -> str | None:

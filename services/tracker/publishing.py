@@ -84,9 +84,9 @@ def _references(own: Declared, linked: Linked) -> tuple[JourneyReference, ...]:
         for ref in own.references
         if ref.kind != "consignment"
     ]
-    found += [
-        JourneyReference(kind=ref.kind, value=ref.value, how="declared")
-        for ref in own.registration.declaration.references
+    found += [  # those that link nothing: found by, and shown
+        JourneyReference(kind=ref.kind, value=ref.value, how="linked" if ref in by_people else "declared")
+        for ref in {*own.registration.declaration.references, *own.registration.linked}
         if ref not in own.references and ref not in own.registration.unlinked
     ]
     found += [

@@ -287,6 +287,24 @@ def test_two_containers_are_discharged_when_both_are() -> None:
     assert (state.actual, state.units_done) == (at(17.4), 2)
 
 
+def test_of_two_containers_one_is_awaited_and_the_sentence_says_so() -> None:
+    subject = tracker()
+    tell(subject, register(refs=(BOX, OTHER_BOX, BILL)), *on_time(until="gate_out"))
+    said = {m.milestone: (m.units_done, m.units_total) for m in journey(subject).milestones}
+    assert said["gate_out"] == (1, 2)
+    quietly(subject, at(25))
+    assert exceptions(subject)["overdue:gate_out"].sentence.endswith("; 1 of 2 still not.")
+    assert exceptions(subject)["overdue:delivered"].sentence.endswith("; nobody says that it has.")
+
+
+def test_a_consignment_that_nobody_has_seen_has_no_place() -> None:
+    subject = tracker()
+    tell(subject, register())
+    assert journey(subject).place is None
+    tell(subject, event("departed", at(2), BOX, place="CNSHA"))
+    assert journey(subject).place == "CNSHA"
+
+
 def test_a_change_says_what_subscribers_choose_by() -> None:
     subject = tracker()
     outcome = tell(subject, register(), event("departed", at(2), BOX, BILL))

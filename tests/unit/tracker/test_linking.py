@@ -195,6 +195,15 @@ def test_unlinking_a_reference_takes_its_events_away_and_linking_brings_them_bac
     assert journey(subject).milestone == "departed"
 
 
+def test_a_person_may_link_a_reference_that_leads_to_no_event_and_it_is_shown() -> None:
+    subject = tracker()
+    order = Ref("purchase_order", "PO-4711")
+    tell(subject, register(refs=(BOX,)), command("link", reference=order, received_at=at(3)))
+    assert ("purchase_order", "PO-4711", "linked") in {(r.kind, r.value, r.how) for r in journey(subject).references}
+    tell(subject, command("unlink", reference=order, received_at=at(4)))
+    assert "PO-4711" not in {r.value for r in journey(subject).references}
+
+
 def test_only_the_buyer_or_an_operator_amends_and_only_the_version_it_saw() -> None:
     subject = tracker()
     tell(subject, register())
