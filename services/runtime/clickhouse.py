@@ -8,6 +8,7 @@ After any failure the connection is dropped, so that a late answer is never take
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ MAX_BLOCK_ROWS = 1_000_000
 """Under the driver's insert_block_size (1,048,576): more rows would be sent as two blocks."""
 
 User = Literal["writer", "reader", "admin"]
+
+_QUIET = logging.NullHandler()
 
 _RETRYABLE = frozenset(
     {
@@ -208,6 +211,8 @@ class DriverClickHouse:
 
 def connect(settings: Settings, user: User, timeout_s: float = TIMEOUT_S) -> ClickHouse:
     """ClickHouse as one of its three users. Connects at first use, so that a process starts while the server is away."""
+    # every failure is raised with its text: where a process has set up no logging, the driver's own telling is not for people
+    logging.getLogger("clickhouse_driver").addHandler(_QUIET)
     password = {
         "writer": settings.clickhouse_writer_password,
         "reader": settings.clickhouse_reader_password,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -219,6 +222,17 @@ def test_every_question_has_a_table(shared: Books, told: dict[str, str]) -> None
         assert answer.exit_code == 0, (words, answer.output)
         for line in lovla(told, *words, "--json").output.splitlines():
             json.loads(line)
+
+
+def test_the_drivers_own_log_does_not_stand_before_the_sentence(told: dict[str, str]) -> None:
+    """In a process of its own: pytest's log handlers would hide it."""
+    words = [sys.executable, "-c", "from services.cli import main; main()", "delayed"]
+    environment = os.environ | told | {"LOVLA_CLICKHOUSE_PORT": "1"}
+    answer = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines() == [
+        "lovla: ClickHouse does not answer; is the stack up? See `lovla status`, or start it: `lovla up`."
+    ]
 
 
 def test_trouble_is_one_sentence_that_says_what_to_do(told: dict[str, str], tmp_path: object) -> None:
