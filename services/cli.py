@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+HELP = """Where every consignment of medical supplies is, and what is wrong with it: asked, fed and run from here.
+
+Start: `lovla up`; what is there: `lovla status`. A message in: `lovla push FILE --carrier CODE`. Then ask: `lovla delayed`,
+`lovla show CONSIGNMENT`, `lovla find REFERENCE`, `lovla unmatched`.
+
+Several stacks on one machine: --state-dir of the verb, or LOVLA_STATE_DIR. With --json each line is one JSON object.
+"""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=HELP)
 
 
 def assemble() -> typer.Typer:
