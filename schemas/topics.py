@@ -61,7 +61,13 @@ class Topic:
 
 
 RAW_MESSAGES = Topic(
-    "raw.messages.v1", "sender", 4, "ever", (RawMessage, Tick), log_append_time=True, max_message_bytes=6 * 1024 * 1024
+    "raw.messages.v1",
+    "sender; of commands the consignment's buyer",
+    4,
+    "ever",
+    (RawMessage, Tick),
+    log_append_time=True,
+    max_message_bytes=6 * 1024 * 1024,
 )
 SHIPMENT_EVENTS = Topic("shipment.events.v1", "sender", 4, "ever", (ShipmentEvent, ControlRecord), transactional=True)
 CONSIGNMENT_COMMANDS = Topic(
