@@ -10,6 +10,8 @@ corrections, 1 % claims of strangers. Order `live`: by time of receipt, the jour
 a third of all are open at once and a batch holds mostly different journeys; T moves with each batch, and deadlines fire. Order
 `load`: each consignment's events follow one another, as in a first load.
 
+`--deadlines` and `--memory N` measure the other figures of the issue: see `measure_deadlines` and `measure_memory`.
+
 A speed counts only if the final state is that of one fresh computation from all events in one batch (`equal`).
 """
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import gc
 import hashlib
 import json
 import pstats
@@ -31,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import CONTROL_KEY, ControlRecord, ShipmentEvent
@@ -39,7 +43,7 @@ from services.runtime import wire
 from services.runtime.loop import Record
 from services.tracker.app import TrackerStage, calm_collector
 from services.tracker.core import Tracker
-from services.tracker.event_store import DiskEventStore
+from services.tracker.event_store import DiskEventStore, MemoryEventStore
 from services.tracker.records import (
     Command,
     Declaration,
@@ -49,6 +53,8 @@ from services.tracker.records import (
     RawPointer,
     Ref,
     Route,
+    decode_command,
+    decode_journey_record,
     encode,
 )
 from services.tracker.registers import Registers
@@ -121,12 +127,11 @@ class _Consignment:
         moment = self.start + timedelta(days=days, hours=self.chance.uniform(0, 8))
         return moment.replace(microsecond=0)
 
-    def command(self) -> tuple[datetime, bytes]:
+    def declaration(self) -> Declaration:
         plan = {"departed": 2, "arrived": 16, "discharged": 17, "gate_out": 19, "delivered": 20}
         declares_boxes = self.number % 5 != 0
         boxes = [Ref("container", box) for box in self.boxes]
-        received_at = self.start - timedelta(days=5)
-        declaration = Declaration(
+        return Declaration(
             consignment=self.name,
             items=(
                 Item(line=1, category="n95_respirator", quantity=40_000, lot="A17"),
@@ -152,6 +157,9 @@ class _Consignment:
             if declares_boxes
             else (),
         )
+
+    def command(self) -> tuple[datetime, bytes]:
+        received_at = self.start - timedelta(days=5)
         command = Command(
             command="register",
             command_id=_digest(f"register {self.name}"),
@@ -159,7 +167,7 @@ class _Consignment:
             sender="LACDHS",
             received_at=received_at,
             raw=RawPointer(sha256="0" * 64, position="/0"),
-            declaration=declaration,
+            declaration=self.declaration(),
         )
         return received_at, encode(command)
 
@@ -372,6 +380,83 @@ def _take(stage: TrackerStage, records: list[Record]) -> tuple[int, int, int]:
     return written, len(outputs) - written, sum(len(output.value or b"") for output in outputs)
 
 
+def measure_deadlines(due: int = 10_000) -> dict[str, Any]:
+    """So many deadlines due in one second, among as many journeys that are not due: what publishing them all costs."""
+    topic, moment = CONSIGNMENT_COMMANDS.name, START + timedelta(days=30)
+    with tempfile.TemporaryDirectory() as folder:
+        _, store, stage = _fresh(Path(folder) / "events")
+        records = []
+        for number in range(2 * due):
+            planned = moment - timedelta(hours=12) + timedelta(days=number % 2)  # the tolerance at sea; every other a day later
+            one = _Consignment(number, random.Random(number))  # noqa: S311  a seeded generator is meant
+            declared = msgspec.structs.replace(one.declaration(), plan={"departed": planned})
+            value = encode(msgspec.structs.replace(decode_command(one.command()[1]), declaration=declared))
+            records.append(Record(topic, 0, number, 0, None, value, None))
+        for n in range(0, len(records), 5_000):
+            _take(stage, records[n : n + 5_000])
+        _take(stage, _ticks(moment - timedelta(seconds=1), len(records)))
+        calm_collector()
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        touched, told, _ = _take(stage, _ticks(moment, len(records) + 1))
+        wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+        store.close()
+    clock = 1  # the record of T is no journey
+    return {
+        "due": due,
+        "exceptions_told": told,
+        "journeys_a_deadline": round((touched - clock) / due, 3),
+        "wall_s": round(wall_s, 2),
+        "cpu_s": round(cpu_s, 2),
+    }
+
+
+def measure_memory(journeys: int = 50_000) -> dict[str, Any]:
+    """Journeys with all of their events restored into a fresh tracker, copies of 300 under other names and references: RSS a
+    journey as the slope from the first half to the second, and the speed of restoring. And the event store's bytes an event."""
+    stream = generate(300, 1, "load")
+    with tempfile.TemporaryDirectory() as folder:
+        tracker, store, stage = _fresh(Path(folder) / "events")
+        _take(
+            stage,
+            [*_registrations(stream), *_events(stream.events, 0), *_ticks(START + timedelta(days=18), len(stream.events))],
+        )
+        store.close()
+        on_disk = sum(file.stat().st_size for file in (Path(folder) / "events").rglob("*") if file.is_file())
+    patterns = []
+    for number in range(300):
+        one = _Consignment(number, random.Random(number))  # noqa: S311  a seeded generator is meant
+        journey = tracker.state.journey(one.name)
+        assert journey is not None
+        own = [one.name, one.bill, one.booking, *one.boxes, f"P{number:08d}", f"PO{number}"]
+        patterns.append((encode(journey), [name.encode() for name in own]))
+    other = Tracker(MemoryEventStore(), REGISTERS, PAIRS, WITNESS)
+    calm_collector()
+    process = psutil.Process()
+    rss = [process.memory_info().rss]
+    restoring_s = 0.0
+    for half in range(2):
+        for n in range(half * journeys // 2, (half + 1) * journeys // 2):
+            value, texts = patterns[n % len(patterns)]
+            for name in texts:  # a tail of the same length; no other journey has it
+                value = value.replace(b'"' + name + b'"', b'"' + name[:3] + b"%08d" % n + b'"')
+                value = value.replace(b":" + name + b'"', b":" + name[:3] + b"%08d" % n + b'"')
+            began = time.process_time()
+            record = decode_journey_record(value)
+            assert isinstance(record, Journey)
+            other.restore(record)
+            restoring_s += time.process_time() - began
+            del record
+        gc.collect()
+        rss.append(process.memory_info().rss)
+    return {
+        "journeys": journeys,
+        "record_bytes": round(sum(len(value) for value, _ in patterns) / len(patterns)),
+        "rss_bytes_a_journey": round((rss[2] - rss[1]) / (journeys / 2)),
+        "restored_s_cpu": round(journeys / restoring_s),
+        "store_bytes_an_event": round(on_disk / len(stream.events)),
+    }
+
+
 def main() -> None:
     """Runs as asked; exit code 1 where the final state is another."""
     parser = argparse.ArgumentParser(description="The tracker's core without Kafka.")
@@ -380,7 +465,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--deadlines", action="store_true")
+    parser.add_argument("--memory", type=int, metavar="JOURNEYS")
     asked = parser.parse_args()
+    if asked.deadlines or asked.memory:
+        print(json.dumps(measure_deadlines() if asked.deadlines else measure_memory(asked.memory), indent=2))  # noqa: T201
+        return
     figures = measure(asked.consignments, asked.seed, asked.order, asked.batch, asked.profile)
     print(json.dumps(figures, indent=2))  # noqa: T201  its output
     sys.exit(0 if figures["equal"] else 1)

@@ -8,6 +8,7 @@ the event store up from its position to the committed offsets, and no further; 6
 from __future__ import annotations
 
 import base64
+import gc
 import os
 import signal
 import sys
@@ -125,6 +126,14 @@ def decode_again(record: Record) -> Read | None:
         return decode(record)
     except msgspec.MsgspecError:
         return None
+
+
+def calm_collector() -> None:
+    """Once the state is restored: Python's cyclic collector need not walk it again and again. Nothing that is kept has cycles,
+    so memory does not grow by it; a batch of thousands of records ran it hundreds of times (a fifth of the time of a load)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
 
 
 class TrackerStage:
@@ -493,6 +502,7 @@ def work(
         events = catch_up(settings, tracker, store, committed, clients)
         log.info("tracker.restored", shard=shard, journeys=journeys, events=events, seconds=round(time.monotonic() - began, 2))
         stage.inner = TrackerStage(tracker, store, shard, registers.changed)
+        calm_collector()
         started(loop, tracker)
         loop.run(stop)
     finally:

@@ -31,6 +31,7 @@ class PipelineTime:
         self._pairs = tuple(sorted(pair_key(pair) for pair in pairs))
         self._witness = witness
         self.ticks: dict[str, datetime] = {}
+        self._now: datetime | None = None
         self.outages: tuple[Outage, ...] = ()
         self.parked: dict[str, datetime] = {}
         self.unparked: dict[str, Outage] = {}
@@ -49,6 +50,11 @@ class PipelineTime:
     @property
     def now(self) -> datetime | None:
         """T, or None until every pair has spoken."""
+        if self._now is None:  # asked for at every journey, moved once a batch
+            self._now = self._least()
+        return self._now
+
+    def _least(self) -> datetime | None:
         if any(key not in self.ticks for key in self._pairs):
             return None
         return min(self.ticks[key] for key in self._pairs)
@@ -68,6 +74,7 @@ class PipelineTime:
         if before is not None and control.at <= before:
             return
         self.ticks[key] = control.at
+        self._now = None
         if control.load:
             self.load_end = max(control.at, self.load_end or control.at)
         elif before is not None and (topic, partition) == self._witness and control.at - before > OUTAGE_AFTER:
@@ -108,6 +115,7 @@ class PipelineTime:
 
     def restore(self, clock: Clock) -> None:
         self.ticks = dict(clock.ticks)
+        self._now = None
         self.outages = clock.outages
         self.parked = dict(clock.parked)
         self.unparked = dict(clock.unparked)

@@ -213,6 +213,7 @@ class Linking:
         self._neighbours: dict[Ref, tuple[Declared, ...]] = {}
         self._withdrawn: dict[str, bool] = {}
         self._settle()
+        self._let_go()
 
     def _settle(self) -> None:
         declared = self.own.references
@@ -231,6 +232,7 @@ class Linking:
             matched = self.matched((first | self.candidates(self._learned)).values(), self._known)
         self._shared = frozenset(ref for ref in self._known if self.is_shared(ref))
         self._matched = matched
+        self._doubts = tuple(doubts(self.own, self.registers))
         self.linked = self._outcome()
 
     def with_more(self, events: Iterable[Event], world: Neighbourhood) -> Linking | None:
@@ -254,7 +256,13 @@ class Linking:
         if more:
             after._matched = [*self._matched, *more]
             after.linked = after._outcome()
+        after._let_go()
         return after
+
+    def _let_go(self) -> None:
+        """Of the batch that it looked at nothing is kept."""
+        del self.world
+        self._events, self._withdrawn = {}, {}
 
     def _outcome(self) -> Linked:
         counting: list[tuple[Event, Ref]] = []
@@ -272,7 +280,7 @@ class Linking:
             learned=self._learned,
             standing=self.own.parties.union(self._next_carriers, (event.sender for event in events)),
             shared=shared,
-            warnings=tuple(doubts(self.own, self.registers)),
+            warnings=self._doubts,
         )
 
     def is_direct(self, event: Event) -> bool:

@@ -50,7 +50,7 @@ def commands(draw: st.DrawFn) -> Command:
 
 
 @given(story=stories(), later=st.lists(commands(), max_size=4), seed=st.integers(0, 2**32))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_at_every_step_it_is_what_a_computation_from_all_events_gives(
     story: tuple[list[Event], list[Command]], later: list[Command], seed: int
 ) -> None:
