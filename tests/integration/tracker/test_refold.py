@@ -247,9 +247,8 @@ def test_shards_that_stand_at_different_offsets_become_one(settings: Settings, r
     assert len(journeys(settings)) < CONSIGNMENTS
     assert refolded(run, "--shards", "1")["shards"] == 1
     right(settings, prefix)
-    assert {change["cause"] for change in changes(settings)} == {
-        "live"
-    }  # what the other had not read yet was no refold's doing
+    # what the other had not read yet was no refold's doing
+    assert "refold" not in {change["cause"] for change in changes(settings)}
     gone = [record for _, record in standing(settings) if isinstance(record, Clock) and not record.ticks]
     assert {clock.consignment for clock in gone} == {"clock:1"}
     process = run.tracker()
