@@ -100,7 +100,7 @@ def _packages() -> None:
         _say("fetching uv, which installs the rest")
         _run([*pip, "install", "--quiet", "--require-hashes", "-r", str(requirement)], hint=REGISTRY_HINT)
     uv = [str(VENV / "bin" / "uv"), "pip", "install", "--python", str(PYTHON)]
-    _say(f"installing {_count()} packages (some 500 MB on a first run)")
+    _say(f"installing {_count()} packages (some 1.4 GB on disk)")
     try:
         _run([*uv, "--require-hashes", "-r", str(LOCK)], quiet=False, env=_uv_environment(pip), hint="")
     except SetupError:
