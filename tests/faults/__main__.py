@@ -42,7 +42,7 @@ def run(
     flood: Annotated[float, typer.Option(min=1, help="Events a second during an outage and after it.")] = DEFAULT.flood,
     away: Annotated[float, typer.Option(min=1, help="Seconds that Kafka and ClickHouse stay away.")] = DEFAULT.away_s,
     only: Annotated[str, typer.Option(help=f"Scenarios with commas, of: {NAMES}.")] = "",
-    keep: Annotated[Path | None, typer.Option(help="State folder that stays; otherwise one that is removed.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="State folder that stays (not what lay on small disks).")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Faults with real processes, and what must hold afterwards. Exit code 1 if anything does not. About 40 minutes."""
