@@ -41,7 +41,7 @@ from services.tracker.publishing import compose
 from services.tracker.records import Change, Event, ExceptionState, Journey, Ref, Statement, decode_journey_record, encode
 from services.tracker.registrations import judge
 from tests.simulation.broker import DATA, Entry, Transaction
-from tests.simulation.story import Element, Fact
+from tests.simulation.story import START, Element, Fact
 from tests.simulation.world import SUNK, TRACKER_REGISTERS, Violated, World
 
 GRACE = timedelta(hours=1)
@@ -138,6 +138,7 @@ class Oracles:
         self.open: dict[str, dict[str, ExceptionState]] = {}
         self.opened_at: dict[tuple[str, str], datetime] = {}
         self.reasons: dict[str, list[tuple[datetime, datetime | None, str]]] = {}
+        self.read_up_to = START  # the newest of what any shard had read when it committed
         world.broker.on_commit = self.on_commit
 
     # -- the world's own words ---------------------------------------------------------------------------------------
@@ -145,13 +146,13 @@ class Oracles:
     def told(self, element: Element, now: datetime) -> None:
         """Notes what could be a reason to withdraw: news of a time before the exception, an override, a retraction."""
         fact = element.fact
-        first = (
-            not element.withdraws and element.version == 0 and len(fact.received.get(0, ())) == 1 and len(fact.received) == 1
-        )
+        if not element.withdraws and len(fact.received[element.version]) > 1:
+            return  # a repeat says nothing new
+        first = not element.withdraws and len(fact.received) == 1
         if first and fact.classifier != "actual":
             return
         since = fact.occurred if first and not fact.empty else None
-        for consignment in fact.counts | fact.claimed if not fact.empty else frozenset(self.world.story.consignments):
+        for consignment in fact.counts if not fact.empty else frozenset(self.world.story.consignments):
             self.reasons.setdefault(consignment, []).append((now, since, fact.milestone))
 
     # -- each commit -------------------------------------------------------------------------------------------------
@@ -192,7 +193,12 @@ class Oracles:
         for entry in log.committed(start):
             if entry.offset >= end:
                 break
-            shard.sets.take(app.decode(_record(place, entry)))
+            read = app.decode(_record(place, entry))
+            shard.sets.take(read)
+            if isinstance(read, ReadEvent):
+                self.read_up_to = max(self.read_up_to, read.event.received_at)
+            elif isinstance(read, ReadCommand):
+                self.read_up_to = max(self.read_up_to, read.command.received_at)
         shard.sets.positions[place] = end
 
     def _changed(self, change: Change) -> None:
@@ -240,10 +246,14 @@ class Oracles:
         if change.consignment.startswith("feed:"):
             return
         opened = self.opened_at[change.consignment, state.key]
-        registered = [one for one in self.world.raw.values() if one.kind == "registration" and one.at >= opened]
+        registered = [
+            one for one in self.world.raw.values() if one.kind == "registration" and opened <= one.at <= self.read_up_to
+        ]
         least = ORDER[state.milestone] if state.kind in ("will_be_late", "overdue", "late") and state.milestone else -1
         for came, occurred, milestone in self.reasons.get(change.consignment, ()):
-            news = came >= opened and (occurred is None or occurred <= max(state.start, opened))
+            news = opened <= came <= self.read_up_to and (
+                occurred is None or occurred <= (state.start if least >= 0 else opened)
+            )
             if news and ORDER.get(milestone, 99) >= least:
                 return
         if not registered:
