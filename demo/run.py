@@ -287,7 +287,7 @@ class _Run:
                 ],
                 "misses": [miss.sentence() for miss in comparison.misses],
             }
-            sys.stdout.write(json.dumps(said, indent=2) + "\n")
+            sys.stdout.write(json.dumps(said) + "\n")
             return
         table = Table("exception", "expected", "found", "spurious", "told and withdrawn", "", title="Found against planted")
         for row in comparison.rows:

@@ -28,7 +28,7 @@ StateDir = Annotated[
     Path, typer.Option("--state-dir", envvar="LOVLA_STATE_DIR", help="Folder of data, logs, ports and passwords.")
 ]
 Only = Annotated[str, typer.Option("--only", help=f"Names with commas, of: {', '.join(NAMES)}.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
 DEFAULT_STATE_DIR = Path(".lovla")
 ALL = ",".join(NAMES)
 COLOURS = {
@@ -270,9 +270,12 @@ def _short(path: str) -> str:
 
 
 def _print_json(value: object) -> None:
+    """One object a line: of a list, each of it."""
+
     def plain(thing: object) -> str:
         if isinstance(thing, datetime):
             return thing.astimezone(UTC).isoformat()
         raise TypeError(type(thing).__name__)
 
-    sys.stdout.write(json.dumps(value, default=plain, indent=2) + "\n")
+    for line in value if isinstance(value, list) else [value]:
+        sys.stdout.write(json.dumps(line, default=plain) + "\n")

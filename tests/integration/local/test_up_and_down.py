@@ -158,7 +158,9 @@ def test_a_taken_port_is_named_with_its_holder_and_another_can_be_chosen(lovla: 
         assert f"port {port}, which clickhouse wants, is taken by pid {os.getpid()}" in refused.stderr
         assert "lovla up --port clickhouse=PORT" in refused.stderr
         assert f"taken by pid {os.getpid()}" in "".join(
-            finding["found"] for finding in json.loads(lovla("doctor", "--json").stdout) if finding["what"] == "clickhouse"
+            finding["found"]
+            for finding in map(json.loads, lovla("doctor", "--json").stdout.splitlines())
+            if finding["what"] == "clickhouse"
         )
         other = free_ports(1)[0]
         lovla.done("up", *SERVERS, "--port", f"clickhouse={other}")

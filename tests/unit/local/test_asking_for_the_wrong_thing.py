@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def lovla() -> typer.Typer:
         (["up", "--port", "api"], "--port api: write NAME=PORT"),
         (["up", "--port", "api=99999"], "--port api=99999: write NAME=PORT"),
         (["up", "--port", "api=20001", "--port", "kafka=20001"], "two parts would have the same port"),
-        (["topics"], "run `lovla up` first"),
+        (["topics"], "run `lovla up`"),
     ],
 )
 def test_it_says_what_would_be_right(lovla: typer.Typer, tmp_path: Path, arguments: list[str], words: str) -> None:
@@ -41,3 +42,12 @@ def test_status_of_nothing_is_all_stopped_and_writes_nothing(lovla: typer.Typer,
     assert result.exit_code == 1
     assert result.stdout.count("stopped") == len(NAMES)
     assert not (tmp_path / "state").exists()
+
+
+def test_json_is_one_object_a_line(lovla: typer.Typer, tmp_path: Path) -> None:
+    folder = ["--json", "--state-dir", str(tmp_path / "state")]
+    (status,) = CliRunner().invoke(lovla, ["status", *folder]).stdout.splitlines()
+    assert len(json.loads(status)["parts"]) == len(NAMES)
+    findings = [json.loads(line) for line in CliRunner().invoke(lovla, ["doctor", *folder]).stdout.splitlines()]
+    assert len(findings) > 1
+    assert all(isinstance(finding, dict) for finding in findings)
