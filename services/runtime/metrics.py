@@ -45,8 +45,10 @@ GaugeName = Literal[
     "lovla_tracker_open_exceptions",
     "lovla_parked",
     "lovla_sink_lag_records",
-    "lovla_sink_audit_missing_rows",
-    "lovla_sink_audit_double_rows",
+    "lovla_audit_unaccounted",
+    "lovla_audit_duplicate",
+    "lovla_audit_gap",
+    "lovla_audit_last_seconds",
 ]
 HistogramName = Literal[
     "lovla_loop_process_seconds",
@@ -89,8 +91,12 @@ CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
     "lovla_tracker_open_exceptions": Metric("Open exceptions, by kind.", ("kind",)),
     "lovla_parked": Metric("What is parked after faults of ours.", ("stage",)),
     "lovla_sink_lag_records": Metric("Records of a topic that are not yet rows.", ("topic",)),
-    "lovla_sink_audit_missing_rows": Metric("Records of Kafka that ClickHouse has not.", ("table",)),
-    "lovla_sink_audit_double_rows": Metric("Rows that ClickHouse has more than once.", ("table",)),
+    "lovla_audit_unaccounted": Metric(
+        "Raw records that became nothing, rows that no record explains; 0 when healthy.", ("topic",)
+    ),
+    "lovla_audit_duplicate": Metric("Records with more than one row; 0 when healthy.", ("topic",)),
+    "lovla_audit_gap": Metric("Records without their row, or gone from the log; 0 when healthy.", ("topic",)),
+    "lovla_audit_last_seconds": Metric("When the last round of the audit ended, in seconds since 1970."),
     "lovla_loop_process_seconds": Metric("Time the stage took for a batch.", ("loop",)),
     "lovla_loop_commit_seconds": Metric("Time from begin to commit of a transaction.", ("loop",)),
     "lovla_ingest_request_seconds": Metric("Time to answer a request.", ("route",)),

@@ -12,8 +12,11 @@ from services.runtime.clock import SystemClock
 from services.runtime.failpoints import Failpoints
 from services.runtime.settings import Settings, SettingsError
 from services.sink import migrate
+from services.sink.auditor import Auditor
 from services.sink.logs import LogSink, SinkStopped
 from services.sink.states import StateSink
+
+AUDITOR_ENDS_S = 3.0
 
 log = logs.get("sink")
 
@@ -40,6 +43,10 @@ def main() -> int:
         threading.Thread(target=_guard, args=(work, stop, failed), name=name)
         for name, work in (("sink.logs", log_sink.run), ("sink.state", state_sink.run))
     ]
+    auditor = Auditor(settings, database, clock)
+    # a daemon: it holds nothing that must be settled, so the process need not wait for it for long
+    auditing = threading.Thread(target=auditor.run, args=(stop,), name="sink.auditor", daemon=True)
+    auditing.start()
     page = metrics.serve(settings.metrics_port, lambda: log_sink.healthy() or state_sink.healthy())
     garbage.relax()
     for worker in workers:
@@ -47,6 +54,7 @@ def main() -> int:
     log.info("sink.started")
     for worker in workers:
         worker.join()
+    auditing.join(AUDITOR_ENDS_S)
     database.close()
     if page is not None:
         page.close()

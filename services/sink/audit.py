@@ -24,6 +24,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, NamedTuple
 
 from confluent_kafka import (
@@ -74,6 +75,7 @@ Place = tuple[str, int]
 
 _NOT_YET = frozenset(
     {
+        KafkaError._TIMED_OUT,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,
@@ -182,7 +184,7 @@ class _Audit:
         self._read, self._total = 0, 0
         self._positions = Positions(settings, clock)
         self._sealer = Sealer(settings.secret_key.get_secret_value().encode())
-        self._consumer = _consumer(settings)
+        self._consumer = new_consumer(settings)
         self._ledger: Ledger | None = None
         self._ends: Mapping[Place, int] = {}
         self._lows: Mapping[Place, int] = {}
@@ -535,11 +537,17 @@ class States:
 # -- Kafka ----------------------------------------------------------------------------------------------------------------
 
 
+@cache
+def _admin(settings: Settings) -> AdminClient:
+    """One for the process: a client whose last reference falls in its own thread, as an answer arrives, ends the process."""
+    return kafka.admin(settings)
+
+
 class Positions:
     """Where topics begin and end, and where groups stand; one request each."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._admin: AdminClient = kafka.admin(settings)
+        self._admin = _admin(settings)
         self._clock = clock
 
     def ends(self, places: Sequence[Place]) -> dict[Place, int]:
@@ -645,7 +653,8 @@ def committed_records(
             raise AuditFailed(f"Kafka gave nothing for {STALLED_S:.0f} s before the ends that it named ({waiting}); is it up?")
 
 
-def _consumer(settings: Settings) -> Consumer:
+def new_consumer(settings: Settings) -> Consumer:
+    """For `committed_records`."""
     config = kafka.consumer_config(settings, "lovla-audit", "lovla-audit")
     return Consumer(config | {"enable.partition.eof": True, "fetch.wait.max.ms": 10})
 

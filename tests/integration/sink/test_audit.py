@@ -8,27 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
 
+import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from typer.testing import CliRunner
 
+from deploy.local.process import Running
 from schemas import topics
 from schemas.raw_message_v1 import RawMessage
 from schemas.topics import Topic
 from services.cli import assemble
 from services.runtime import kafka as kafka_clients
-from services.runtime import wire
+from services.runtime import metrics, wire
 from services.runtime.clickhouse import ClickHouse, connect
 from services.runtime.clock import SystemClock
 from services.runtime.receipts import Position, Sealer
 from services.runtime.settings import Settings
 from services.sink.audit import Finding, Given, audit
+from services.sink.auditor import Auditor
+from services.sink.rows import LOG_TABLES
 from tests import stack as stacks
 from tests.integration.sink.test_sink import WITHIN_S, environment, sink, until
 from tests.stack import Stack
@@ -69,8 +74,9 @@ def producer(settings: Settings) -> Producer:
 
 
 @pytest.fixture(scope="module")
-def readers(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+def readers(stack: Stack, settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([sys.executable, "-m", "services.ingest.readers_stage"], env=environment(settings))
+    watch(stack, process.pid)
     yield process
     process.terminate()
     process.wait(20)
@@ -78,13 +84,20 @@ def readers(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture(scope="module")
 def world(
-    settings: Settings, admin: ClickHouse, producer: Producer, readers: subprocess.Popen[bytes]
+    stack: Stack, settings: Settings, admin: ClickHouse, producer: Producer, readers: subprocess.Popen[bytes]
 ) -> Iterator[list[Position]]:
     """Readers and sink at work, and where fifty messages stand: readable ones and rubbish."""
-    with sink(settings):
+    with sink(settings) as process:
+        watch(stack, process.pid)
         placed = send(producer, [body(number) for number in range(50)])
         assert wrong(settings, admin, within_s=WITHIN_S) == []
         yield placed
+
+
+def watch(stack: Stack, pid: int) -> None:
+    """See to it that the process ends with the session, however that ends."""
+    process = psutil.Process(pid)
+    stack.watch(Running(pid, process.create_time(), tuple(process.cmdline())))
 
 
 def body(number: int) -> bytes:
@@ -262,7 +275,60 @@ def test_under_traffic_there_is_no_false_alarm_and_a_real_one_is_not_missed(
         stop.set()
         thread.join()
     assert sent > 100
+    admin.execute("CREATE TABLE kept_once AS shipment_events")
+    admin.execute(
+        f"INSERT INTO kept_once SELECT * FROM shipment_events WHERE k_partition = {row[1]} AND k_offset = {row[2]} LIMIT 1"
+    )
     delete(admin, "shipment_events", *row[1:])
+    copy(admin, "kept_once", row, into="shipment_events")
+    assert wrong(settings, admin, within_s=60) == []
+
+
+def told(topic: Topic) -> dict[str, float]:
+    """What the metrics say of a topic."""
+    names = ("unaccounted", "duplicate", "gap")
+    page = metrics.page()[0].decode()
+    found = {name: re.search(rf'^lovla_audit_{name}{{topic="{topic.name}"}} (.+)$', page, re.MULTILINE) for name in names}
+    return {name: float(said[1]) for name, said in found.items() if said and float(said[1])}
+
+
+def test_the_audit_that_never_ends_notices_what_goes_comes_and_is_mended(
+    settings: Settings, admin: ClickHouse, producer: Producer, world: object
+) -> None:
+    auditor = Auditor(settings, admin, SystemClock())
+    auditor.round()
+    stop = threading.Event()
+
+    def traffic() -> None:
+        while not stop.is_set():
+            send(producer, [body(number) for number in range(1, 20)])
+            stop.wait(0.2)
+
+    thread = threading.Thread(target=traffic)
+    thread.start()
+    try:
+        for _ in range(4):  # under traffic, and none of it is a false alarm
+            auditor.round()
+            assert [told(topic) for topic in topics.TOPICS if topic.name in LOG_TABLES] == [{}] * len(LOG_TABLES)
+    finally:
+        stop.set()
+        thread.join()
+    assert wrong(settings, admin, within_s=60) == []
+
+    for table, topic in (("shipment_events", topics.SHIPMENT_EVENTS), ("dead_letters", topics.DEAD_LETTERS)):
+        auditor.round()
+        row = place(admin, table, topic, "kind != 'tick'")
+        admin.execute(f"CREATE TABLE aside_{table} AS {table}")
+        copy(admin, table, row, into=f"aside_{table}")
+        copy(admin, table, row)
+        auditor.round()
+        assert told(topic) == {"duplicate": 1}
+        delete(admin, table, *row[1:])
+        auditor.round()
+        assert told(topic) == {"gap": 1}
+        copy(admin, f"aside_{table}", row, into=table)
+        auditor.round()
+        assert told(topic) == {}
 
 
 # What follows cannot be undone: a topic only grows. Each test looks at what is new.
@@ -309,8 +375,16 @@ def test_a_message_that_became_nothing_is_unaccounted_and_the_command_says_so(
 
     client = kafka_clients.consumer(settings, "test-commit", "ingest.readers")
     past = TopicPartition(topics.RAW_MESSAGES.name, raw.partition, raw.offset + 1)
+    auditor = Auditor(settings, admin, SystemClock())
+    for _ in range(2):
+        auditor.round()
+    known = told(topics.RAW_MESSAGES).get("unaccounted", 0)
     until(lambda: committed(client, past), "the group is free to be moved")
     client.close()
+    assert wrong(settings, admin, within_s=20) != []  # and the sink has come to all of it
+    for _ in range(2):
+        auditor.round()
+    assert told(topics.RAW_MESSAGES) == {"unaccounted": known + 1}
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     said = CliRunner().invoke(assemble(), ["audit", "--within", "20"])
@@ -329,8 +403,9 @@ def committed(client: Consumer, past: TopicPartition) -> bool:
 
 def test_a_log_that_lost_its_beginning_is_a_gap(settings: Settings, admin: ClickHouse, world: object) -> None:
     before = examples(wrong(settings, admin, within_s=1))
-    cut = TopicPartition(topics.SHIPMENT_EVENTS.name, 3, 2)
+    _, partition, _ = place(admin, "shipment_events", topics.SHIPMENT_EVENTS, "kind = 'event'")
+    cut = TopicPartition(topics.SHIPMENT_EVENTS.name, partition, 2)
     client = kafka_clients.admin(settings)  # held: a client that is collected ends its requests
     client.delete_records([cut])[cut].result()
     lost = [found for found in new(before, wrong(settings, admin, within_s=1)) if found[0] == "gap"]
-    assert lost == [("gap", topics.SHIPMENT_EVENTS.name, 3, 0), ("gap", topics.SHIPMENT_EVENTS.name, 3, 1)]
+    assert lost == [("gap", topics.SHIPMENT_EVENTS.name, partition, offset) for offset in (0, 1)]
