@@ -181,7 +181,9 @@ class Sheet:
             yield Text(self.title, style="italic")
         first = next((n for n in used if self.columns[n]), used[0])
         for row, style in zip(self.rows, self.styles, strict=True):
-            yield Text(" ").join([text for n in used if n <= first and (text := row[n]).plain] or [Text("-")])
+            head = Text(" ").join([text for n in used if n <= first and (text := row[n]).plain] or [Text("-")])
+            head.stylize(f"bold {style}".strip())
+            yield head
             short: list[Text] = []
             long: list[Text] = []
             for n in used:
