@@ -34,7 +34,6 @@ from services.ingest.problems import MEDIA_TYPE, Place, Problem
 from services.ingest.raw_log import Away, RawLog
 from services.ingest.readers import Unreadable, decode_body
 from services.ingest.readers.strict_json import parse_json
-from services.ingest.receipts import Position, Sealer
 from services.ingest.records import RawRecords
 from services.ingest.registers import Registers
 from services.ingest.retrying import RETRIES_MAX
@@ -42,6 +41,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.ticker import Ticker
 from services.runtime import logs, metrics
 from services.runtime.clock import SystemClock
+from services.runtime.receipts import Position, Sealer
 
 RECEIPT_HEADER = "Lovla-Receipt"
 JSON_TYPES = frozenset({"application/json"})
