@@ -93,7 +93,11 @@ class ExceptionState(Contract):
     severity: Severity
     start: UtcTime
     end: UtcTime | None = None
-    late_h: float | None = Field(None, description="hours over the limit, as far as known")
+    late_h: float | None = Field(
+        None,
+        description="hours after the plan (late, will_be_late), the expected time (overdue) or the limit (dwell, silent), or"
+        " since it was placed (on_hold); null where time still adds to it, and of other kinds",
+    )
     evidence: tuple[str, ...] = Field((), max_length=20, description="event ids")
     units: tuple[str, ...] = Field((), max_length=50)
     party: Code | None = Field(None, description="the sender it concerns")
