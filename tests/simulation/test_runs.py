@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -26,7 +25,7 @@ def test_a_seed_is_the_same_run_in_another_process_with_another_hash_seed() -> N
         text=True,
         check=True,
     )
-    assert hashlib.sha256(done.stdout.strip().encode()).digest() == hashlib.sha256(here.encode()).digest()
+    assert done.stdout.splitlines() == here.splitlines()
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
