@@ -161,12 +161,6 @@ MUTANTS = (
     ),
     # beyond those that the issue names
     _one(
-        "deadlines that an aborted batch took are not put back",
-        CORE,
-        "        for entry in batch.popped if batch else ():\n",
-        "        for entry in ():\n",
-    ),
-    _one(
         "offsets are committed one too low",
         "services.runtime.loop",
         "as_offsets(reached), self._source.metadata",
