@@ -437,9 +437,9 @@ def measure_memory(journeys: int = 50_000) -> dict[str, Any]:
     for half in range(2):
         for n in range(half * journeys // 2, (half + 1) * journeys // 2):
             value, texts = patterns[n % len(patterns)]
-            for name in texts:  # a tail of the same length; no other journey has it
-                value = value.replace(b'"' + name + b'"', b'"' + name[:3] + b"%08d" % n + b'"')
-                value = value.replace(b":" + name + b'"', b":" + name[:3] + b"%08d" % n + b'"')
+            for place, name in enumerate(texts):  # no other journey has it
+                new = name[:3] + b"%d%07d" % (place, n)
+                value = value.replace(b'"' + name + b'"', b'"' + new + b'"').replace(b":" + name + b'"', b":" + new + b'"')
             began = time.process_time()
             record = decode_journey_record(value)
             assert isinstance(record, Journey)

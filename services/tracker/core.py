@@ -152,6 +152,9 @@ class State:
     declared: dict[str, Declared] = field(default_factory=dict)
     by_reference: dict[Ref, set[str]] = field(default_factory=dict)
     journeys: dict[str, Journey | bytes] = field(default_factory=dict)
+    """Packed to bytes, a third of the memory, unless computed lately."""
+    resting: set[str] = field(default_factory=set)
+    """Ended long enough ago that nothing but an event or a command concerns them."""
     by_learned: dict[Ref, set[str]] = field(default_factory=dict)
     feeds: dict[str, Feed] = field(default_factory=dict)
     closed: dict[str, Closed] = field(default_factory=dict)
@@ -181,6 +184,7 @@ class State:
             _drop(self.by_reference, ref, consignment)
         self._unlearn(self.journey(consignment), consignment)
         self.journeys.pop(consignment, None)
+        self.resting.discard(consignment)
 
     def keep(self, journey: Journey, now: datetime | None) -> None:
         old = self.journey(journey.consignment)
@@ -188,10 +192,20 @@ class State:
         for ref in learned_references(journey):
             self.by_learned.setdefault(ref, set()).add(journey.consignment)
         ended = ended_at(journey)
-        resting = ended is not None and now is not None and now >= ended + REST_AFTER
-        self.journeys[journey.consignment] = zlib.compress(encode(journey)) if resting else journey
+        self.journeys[journey.consignment] = journey
+        if ended is not None and now is not None and now >= ended + REST_AFTER:
+            self.resting.add(journey.consignment)
+            self.pack(journey.consignment)
+        else:
+            self.resting.discard(journey.consignment)
         if journey.next_deadline is not None:
             heapq.heappush(self.deadlines, (journey.next_deadline, journey.consignment))
+
+    def pack(self, consignment: str) -> None:
+        """Makes it small; `journey` unpacks it."""
+        kept = self.journeys.get(consignment)
+        if isinstance(kept, Journey):
+            self.journeys[consignment] = zlib.compress(encode(kept), 1)
 
     def keep_feed(self, feed: Feed) -> None:
         self.feeds[feed.consignment] = feed
@@ -364,6 +378,7 @@ class Tracker:
         else:
             self.state.declare(Declared(registration_of(record)))
             self.state.keep(record, self.time.now)
+            self.state.pack(record.consignment)
 
     def restore_registration(self, command: Command) -> None:
         """For shards that do not own the consignment: its registration, from the commands' topic."""
@@ -393,7 +408,7 @@ class Tracker:
     def reconsider(self, registers: Registers) -> None:
         """New registers: every journey that is not at rest is computed again with the next batch."""
         self.registers = registers
-        self._again.update(name for name, kept in self.state.journeys.items() if not isinstance(kept, bytes))
+        self._again.update(name for name in self.state.journeys if name not in self.state.resting)
 
     # -- a batch ---------------------------------------------------------------------------------------------------
 
@@ -450,7 +465,9 @@ class Tracker:
             if worked is not None:
                 self.worked[consignment] = worked
         while len(self.worked) > self.worked_at_most:
-            del self.worked[next(iter(self.worked))]  # the one computed longest ago
+            oldest = next(iter(self.worked))  # the one computed longest ago
+            del self.worked[oldest]
+            self.state.pack(oldest)
         self._again = set(batch.faulty)
         self._faulty = batch.faulty
 
@@ -534,8 +551,9 @@ class Tracker:
 
     def _wake(self, sender: str | None, touched: dict[str, set[str]]) -> None:
         """Deadlines that waited for a parked sender have no time of their own: all its journeys are looked at again."""
-        for name, kept in self.state.journeys.items():
-            if not isinstance(kept, bytes) and sender in kept.senders:
+        for name in self.state.journeys.keys() - self.state.resting:
+            kept = self.state.journey(name)
+            if kept is not None and sender in kept.senders:
                 touched.setdefault(name, set())
         if f"feed:{sender}" in self.state.feeds:
             touched.setdefault(f"feed:{sender}", set())

@@ -135,6 +135,18 @@ def test_no_more_is_kept_than_allowed() -> None:
     assert list(subject.worked) == ["LACDHS-2", "LACDHS-3"]
 
 
+def test_a_journey_that_was_put_small_goes_on() -> None:
+    small, large = tracker(worked_at_most=1), tracker()
+    for subject in (small, large):
+        for name, bill in (("LACDHS-1", BILL), ("LACDHS-2", BOOKING)):
+            tell(subject, register(name, refs=(bill,)), event("departed", at(2), bill, place="CNSHA"))
+    assert isinstance(small.state.journeys["LACDHS-1"], bytes)
+    assert journeys(small) == journeys(large)
+    for subject in (small, large):
+        tell(subject, event("arrived", at(16), BILL, place="USLAX"), now=at(40), load=True)
+    assert journeys(small) == journeys(large)
+
+
 def test_a_difference_stops_the_batch() -> None:
     """The switch that the simulation uses can fail."""
     subject = tracker()
