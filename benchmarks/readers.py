@@ -10,7 +10,7 @@ from itertools import islice
 
 from benchmarks import load
 from benchmarks.bench import Bench
-from benchmarks.harness import Meter, NotEqual, Result, interleaved
+from benchmarks.harness import Meter, NotEqual, Result, interleaved, until
 from benchmarks.load import EVENTS_A_BATCH, EVENTS_A_JOURNEY, FORMS, Form, Raw
 from benchmarks.servers import Servers, now
 from benchmarks.timeline import rate
@@ -61,9 +61,7 @@ def _run(servers: Servers, form: Form, events: int) -> Run:
     servers.timed(OUTPUTS)
     servers.fill((RAW_MESSAGES.name, record) for record in _raws(form, events))
     with servers.service("readers", ready=False), Meter(servers.pids) as meter:
-        servers.quiet([SHIPMENT_EVENTS.name], for_s=2.0, within_s=60 + events / 500)
-        while not servers.caught_up(READERS_GROUP, RAW_MESSAGES.name):
-            servers.quiet([SHIPMENT_EVENTS.name], for_s=2.0, within_s=60)
+        until(lambda: servers.caught_up(READERS_GROUP, RAW_MESSAGES.name), f"{events} events read", 120 + events / 500)
     seen = list(servers.read(SHIPMENT_EVENTS.name))
     ids = {json.loads(one.value)["event_id"] for one in seen}
     letters = sum(1 for _ in servers.read(DEAD_LETTERS.name))

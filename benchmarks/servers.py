@@ -70,6 +70,7 @@ class Servers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.__dict__.pop("_admin", None)  # ended while there still is a broker
         for running in reversed(self._running.values()):
             process.stop(running, grace_s=30)
         for name in ("kafka", "clickhouse", "state"):
@@ -79,8 +80,9 @@ class Servers:
 
     @cached_property
     def _admin(self) -> AdminClient:
-        """One for all: a collected client ends its requests."""
-        return kafka.admin(self.settings)
+        """One for all: a collected client ends its requests. Without callbacks: ending a client that has some, while its broker
+        is gone, can wait for ever (seen: its threads want the interpreter's lock, which the ending holds)."""
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
     @property
     def settings(self) -> Settings:
