@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 
 import msgspec
 
@@ -47,6 +48,9 @@ CLOSE_AFTER = timedelta(days=400)
 TOO_LATE_FOR = timedelta(days=400)  # for as long again, what names a closed journey is told to be too late
 EVENTS_KEPT = timedelta(days=DOCUMENT_DAYS + max(LONGEST_DAYS.values()))  # no window can open on older ones that nobody names
 UNMATCHED_AT_MOST = 100_000
+LOOKED_AT_ONCE = (
+    20_000  # journeys that time or a register touches in one batch; the next goes on, so no transaction grows without bound
+)
 WORKED_AT_MOST = 20_000  # journeys whose linking and fold are kept ready, some 15 kB each
 FAULTS_STOP_RATIO = 0.01
 FAULTS_STOP_LEAST = 20  # in a small batch 1 % is nobody
@@ -277,6 +281,7 @@ class _Batch:
         self.popped: list[tuple[datetime, str]] = []
         self.time_changed = False
         self.faulty: set[str] = set()
+        self.again: set[str] = set()
         self.fresh: dict[str, list[Event]] = {}
         """Consignment -> events that are new to it: nothing of them was known before."""
         self.stale: set[str] = set()
@@ -349,6 +354,7 @@ class Tracker:
         """How many times a journey was linked from all of its events, rather than from what was kept of it."""
         self.store = store
         self.unmatched_at_most = unmatched_at_most
+        self.looked_at_once = LOOKED_AT_ONCE
         self.registers = registers
         self.shard, self.shards = shard, shards
         self.state = State()
@@ -417,7 +423,8 @@ class Tracker:
         assert self._batch is None, "the batch before was neither committed nor aborted"
         batch = self._batch = _Batch(self.state, self.store, self.time.copy())
         outcome = Outcome()
-        touched: dict[str, set[str]] = {name: set() for name in self._again}
+        touched: dict[str, set[str]] = {name: set() for name in islice(self._again, self.looked_at_once)}
+        batch.again = set(touched)
         heard: dict[str, datetime] = {}
         judged: dict[str, list[tuple[Command, Judgement]]] = {}
         for record in records:
@@ -468,7 +475,8 @@ class Tracker:
             oldest = next(iter(self.worked))  # the one computed longest ago
             del self.worked[oldest]
             self.state.pack(oldest)
-        self._again = set(batch.faulty)
+        self._again -= batch.again
+        self._again |= batch.faulty
         self._faulty = batch.faulty
 
     def refold(self, names: Iterable[str], heard: Mapping[str, datetime]) -> Outcome:
@@ -590,7 +598,7 @@ class Tracker:
         """Keys whose deadline T has reached; entries that were overtaken are dropped."""
         due: list[str] = []
         heap = self.state.deadlines
-        while heap and now is not None and heap[0][0] <= now:
+        while heap and now is not None and heap[0][0] <= now and len(due) < self.looked_at_once:
             entry = heapq.heappop(heap)
             batch.popped.append(entry)
             at, key = entry

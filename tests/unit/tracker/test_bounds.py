@@ -11,6 +11,7 @@ from services.tracker.app import SWEPT_EVENTS, catch_up
 from services.tracker.core import CLOSE_AFTER, EVENTS_KEPT, TOO_LATE_FOR, Outcome, Tracker
 from services.tracker.event_store import DiskEventStore, WritableEventStore
 from services.tracker.records import Closed, Event, Journey, Ref, encode
+from services.tracker.registers import Registers
 from tests.unit.tracker.build import (
     BILL,
     BOX,
@@ -27,6 +28,7 @@ from tests.unit.tracker.build import (
     reads,
     register,
     tell,
+    ticks,
     tracker,
 )
 
@@ -218,3 +220,31 @@ def test_a_mark_that_a_crash_left_behind_is_mended_at_the_start(store: DiskEvent
     subject.committed()
     assert catch_up(Settings(kafka="127.0.0.1:1"), subject, store, {}) == 0
     assert store.unmatched_by("MAEU") == 2
+
+
+def test_what_time_and_registers_touch_is_looked_at_in_slices() -> None:
+    subject = tracker()
+    subject.looked_at_once = 3
+    names = [f"LACDHS-{n}" for n in range(1, 9)]
+    tell(subject, *(register(name, refs=(Ref("bill_of_lading", f"B{name}"),)) for name in names))
+    quietly(subject, at(2))
+    overdue = [
+        sum(change.change == "exception_opened" for change in quietly(subject, at(3) + n * HOUR).changes) for n in range(4)
+    ]
+    assert overdue == [3, 3, 2, 0]
+    subject.reconsider(Registers(REGISTERS.senders, {}))  # nobody's terminal is registered any more: each has new warnings
+    told = [sum(isinstance(one, Journey) for one in feed(subject, []).journeys) for _ in range(4)]
+    assert told == [3, 3, 2, 0]
+
+
+def test_an_aborted_slice_is_looked_at_again() -> None:
+    subject = tracker()
+    tell(subject, register())
+    quietly(subject, at(2))
+    subject.process(ticks(at(3), load=True))
+    subject.aborted()
+    assert [change.change for change in quietly(subject, at(3)).changes] == ["exception_opened"]
+    subject.reconsider(Registers(REGISTERS.senders, {}))
+    subject.process([])
+    subject.aborted()
+    assert len(feed(subject, []).journeys) == 1
