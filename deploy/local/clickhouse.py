@@ -19,6 +19,9 @@ import psutil
 from deploy.local.part import refused
 
 DATABASE = "lovla"
+KEPT_FREE_BYTES = 256 * 1024**2
+"""Below it inserts are refused and merges not begun. A merge that meets the end of the disk was seen to leave an empty part in
+the place of good ones (26.9): the rows were gone, and only `lovla rebuild` brought them back."""
 RUNNER = Path(__file__).with_name("clickhouse_server.py")
 
 
@@ -87,6 +90,9 @@ class ClickHouseServer:
   <http_port>{self.http_port}</http_port>
   <timezone>UTC</timezone>
   <max_server_memory_usage>{memory}</max_server_memory_usage>
+  <storage_configuration><disks><default>
+    <keep_free_space_bytes>{KEPT_FREE_BYTES}</keep_free_space_bytes>
+  </default></disks></storage_configuration>
   <users_config>{escape(str(self.directory / "users.xml"))}</users_config>
 </clickhouse>
 """

@@ -150,7 +150,7 @@ def read_topics(settings: Settings, step: Callable[[str], None]) -> Topics:
         if record.key == b"~control":
             continue
         event = msgspec.json.decode(record.value or b"")
-        found.events[event["source_id"]] += 1
+        found.events[event.get("source_id", "")] += 1
         raw = event["raw"]
         place = (raw["partition"], raw["offset"], f"{raw['position']} {event['event_id']}")
         found.twice_read += place in read_from

@@ -324,13 +324,13 @@ class Field:
             self._exit.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=False, capture_output=True)
 
     @contextlib.contextmanager
-    def full(self, disk: str) -> Iterator[None]:
-        """The file system of `disk` has not one byte left, as long as this lasts."""
+    def full(self, disk: str, left_bytes: int = 0) -> Iterator[None]:
+        """The file system of `disk` has no more than that left, as long as this lasts."""
         folder = self.state_dir / disk
         try:
             for spare in (0, 1, 4, 16, 64, 256):  # what is written between the two looks must fit
                 used = os.statvfs(folder)
-                if self._resize(folder, str((used.f_blocks - used.f_bfree + spare) * used.f_frsize)):
+                if self._resize(folder, str((used.f_blocks - used.f_bfree + spare) * used.f_frsize + left_bytes)):
                     break
             else:
                 raise Violation(f"the disk of {disk} cannot be made small: it is written to all the time")
