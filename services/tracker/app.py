@@ -84,7 +84,6 @@ from services.tracker.records import (
     decode_command,
     decode_control,
     decode_event,
-    decode_journey_record,
     encode,
 )
 from services.tracker.registers import Registers
@@ -324,16 +323,16 @@ def restore_tracker(
     settings: Settings, tracker: Tracker, shard: int, committed: dict[tuple[str, int], int], clients: Clients = LIBRDKAFKA
 ) -> int:
     """Journeys of this shard; with several shards also the others' registrations. Returns how many records were read."""
-    newest: dict[bytes, bytes | None] = {}
+    read = 0
 
-    def remember(record: Record) -> None:
+    def take(record: Record) -> None:
+        nonlocal read
         if record.key is not None:
-            newest[record.key] = record.value
+            tracker.restore(record.key.decode(), record.value)
+            read += 1
 
-    restore(settings, JOURNEYS.name, shard, remember, clients)
-    records = [decode_journey_record(value) for value in newest.values() if value is not None]
-    for record in sorted(records, key=lambda one: not isinstance(one, Clock)):  # T first: what ended long ago rests
-        tracker.restore(record)
+    restore(settings, JOURNEYS.name, shard, take, clients)
+    tracker.restored()
     if settings.shards > 1:
         end = committed.get((CONSIGNMENT_COMMANDS.name, 0), 0)
 
@@ -343,7 +342,7 @@ def restore_tracker(
                 tracker.restore_registration(read.command)
 
         read_range(settings, CONSIGNMENT_COMMANDS.name, 0, 0, end, foreign, clients)
-    return len(newest)
+    return read
 
 
 def catch_up(
@@ -542,4 +541,7 @@ def main() -> None:
         run(settings, stop)
     except (OwnershipLost, StageFailed, WrongLayout, TopicMissing, KafkaException, TimeoutError) as error:
         log.error("tracker.stopped", error=type(error).__name__, reason=str(error), pid=os.getpid())
+        sys.exit(1)
+    except Exception as error:  # the local store raises nothing more precise: its disk is full, say
+        log.exception("tracker.failed", error=type(error).__name__, reason=str(error), pid=os.getpid())
         sys.exit(1)

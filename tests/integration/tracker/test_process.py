@@ -263,3 +263,11 @@ def test_a_standby_takes_over_from_an_owner_that_hangs_and_still_holds_the_local
     first.send_signal(signal.SIGCONT)
     assert first.wait(30) != 0, "it was counted out, and says so"
     assert {name: plain(journey) for name, journey in published(settings, prefix).items()} == recomputed(settings, prefix)
+
+
+def test_a_local_store_that_cannot_be_written_ends_it_with_a_line_in_the_log(run: Run) -> None:
+    (run.folder / "tracker").write_text("in the way")  # as a full disk would be
+    process = run.tracker()
+    assert process.wait(60) == 1
+    last = run.log().splitlines()[-1]
+    assert '"event": "tracker.failed"' in last and "Traceback" in last, "the stack is in the line, not instead of it"
