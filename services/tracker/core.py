@@ -26,6 +26,7 @@ from services.tracker.journeys import Derived, Words, fold
 from services.tracker.linking import DOCUMENT_DAYS, LONGEST_DAYS, WINDOWED_KINDS, Declared, Linking
 from services.tracker.publishing import ChangeList, bounded, compose, difference, registration_of, tell_milestones
 from services.tracker.records import (
+    BriefJourney,
     Change,
     Clock,
     Closed,
@@ -37,6 +38,7 @@ from services.tracker.records import (
     Journey,
     Ref,
     Registration,
+    decode_brief_record,
     decode_journey_record,
     encode,
 )
@@ -156,7 +158,9 @@ class State:
     declared: dict[str, Declared] = field(default_factory=dict)
     by_reference: dict[Ref, set[str]] = field(default_factory=dict)
     journeys: dict[str, Journey | bytes] = field(default_factory=dict)
-    """Packed to bytes, a third of the memory, unless computed lately."""
+    """Packed to bytes, a tenth of the memory, unless computed lately."""
+    dictionary: bytes = b""
+    """The first record that was packed: the others are packed as what differs from it."""
     resting: set[str] = field(default_factory=set)
     """Ended long enough ago that nothing but an event or a command concerns them."""
     by_learned: dict[Ref, set[str]] = field(default_factory=dict)
@@ -168,7 +172,7 @@ class State:
     def journey(self, consignment: str) -> Journey | None:
         kept = self.journeys.get(consignment)
         if isinstance(kept, bytes):
-            unpacked = decode_journey_record(zlib.decompress(kept))
+            unpacked = decode_journey_record(self._unpacked(kept))
             assert isinstance(unpacked, Journey)
             return unpacked
         return kept
@@ -205,11 +209,32 @@ class State:
         if journey.next_deadline is not None:
             heapq.heappush(self.deadlines, (journey.next_deadline, journey.consignment))
 
+    def restore(self, brief: BriefJourney, value: bytes) -> None:
+        """Takes a journey in as it is in the topic, without decoding most of it."""
+        name = brief.consignment
+        if name in self.journeys:  # an older version that is not compacted away yet
+            self._unlearn(self.journey(name), name)
+        self.declare(Declared(registration_of(brief)))
+        for ref in learned_references(brief):
+            self.by_learned.setdefault(ref, set()).add(name)
+        self.journeys[name] = self._packed(value)
+        if brief.next_deadline is not None:
+            heapq.heappush(self.deadlines, (brief.next_deadline, name))
+
     def pack(self, consignment: str) -> None:
         """Makes it small; `journey` unpacks it."""
         kept = self.journeys.get(consignment)
         if isinstance(kept, Journey):
-            self.journeys[consignment] = zlib.compress(encode(kept), 1)
+            self.journeys[consignment] = self._packed(encode(kept))
+
+    def _packed(self, value: bytes) -> bytes:
+        if not self.dictionary:
+            self.dictionary = value
+        packing = zlib.compressobj(1, zdict=self.dictionary)
+        return packing.compress(value) + packing.flush()
+
+    def _unpacked(self, packed: bytes) -> bytes:
+        return zlib.decompressobj(zdict=self.dictionary).decompress(packed)
 
     def keep_feed(self, feed: Feed) -> None:
         self.feeds[feed.consignment] = feed
@@ -255,11 +280,11 @@ def _drop(index: dict[Ref, set[str]], ref: Ref, consignment: str) -> None:
         index.pop(ref, None)
 
 
-def learned_references(journey: Journey) -> list[Ref]:
+def learned_references(journey: Journey | BriefJourney) -> list[Ref]:
     return [Ref(ref.kind, ref.value) for ref in journey.references if ref.how == "learned"]
 
 
-def ended_at(journey: Journey) -> datetime | None:
+def ended_at(journey: Journey | BriefJourney) -> datetime | None:
     """Delivered or cancelled, whichever came first."""
     delivered = next((s.actual for s in journey.milestones if s.milestone == "delivered" and s.actual), None)
     return min((at for at in (delivered, journey.cancelled_at) if at is not None), default=None)
@@ -361,6 +386,7 @@ class Tracker:
         self.time = PipelineTime(pairs, witness)
         self._batch: _Batch | None = None
         self._again: set[str] = set()
+        self._ended: dict[str, datetime] = {}
         self._faulty: set[str] = set()
         self._clock_version = 0
 
@@ -371,8 +397,14 @@ class Tracker:
 
     # -- restore ---------------------------------------------------------------------------------------------------
 
-    def restore(self, record: Journey | Feed | Clock | Closed) -> None:
-        """Takes in one record of this shard's partition of journeys, newest per key. Raises WrongLayout."""
+    def restore(self, key: str, value: bytes | None) -> None:
+        """Takes in one record of this shard's partition of journeys, in their order; then `restored`. Raises WrongLayout."""
+        if value is None:
+            self.state.forget(key)
+            self.state.forget_closed(key)
+            self._ended.pop(key, None)
+            return
+        record = decode_brief_record(value)
         if isinstance(record, Clock):
             _check_layout(record, self.shards)
             self.time.restore(record)
@@ -382,9 +414,18 @@ class Tracker:
         elif isinstance(record, Closed):
             self.state.keep_closed(record)
         else:
-            self.state.declare(Declared(registration_of(record)))
-            self.state.keep(record, self.time.now)
-            self.state.pack(record.consignment)
+            self.state.restore(record, value)
+            ended = ended_at(record)
+            if ended is None:
+                self._ended.pop(key, None)
+            else:
+                self._ended[key] = ended
+
+    def restored(self) -> None:
+        """The end of the topic is reached: what ended long before T rests."""
+        now = self.time.now
+        self.state.resting = {name for name, at in self._ended.items() if now is not None and now >= at + REST_AFTER}
+        self._ended.clear()
 
     def restore_registration(self, command: Command) -> None:
         """For shards that do not own the consignment: its registration, from the commands' topic."""

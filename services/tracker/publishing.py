@@ -18,6 +18,7 @@ from services.tracker.exceptions import Found
 from services.tracker.journeys import ORDER, Derived, Told, newest_first
 from services.tracker.linking import Declared, Linked
 from services.tracker.records import (
+    BriefJourney,
     Change,
     Claim,
     Delivered,
@@ -34,7 +35,7 @@ RECORD_BYTES = 256_000
 EXCEPTIONS_KEPT = 50
 
 
-def registration_of(journey: Journey) -> Registration:
+def registration_of(journey: Journey | BriefJourney) -> Registration:
     """The registration part of a journey's record."""
     return Registration(**{name: getattr(journey, name) for name in Registration.__struct_fields__})
 

@@ -410,10 +410,25 @@ class Change(Struct, frozen=True):
 
 JourneyRecord = Journey | Feed | Clock | Closed
 
+
+class BriefMilestone(Struct, frozen=True):
+    milestone: str
+    actual: datetime | None = None
+
+
+class BriefJourney(Registration, frozen=True, kw_only=True, tag_field="record", tag="journey"):
+    """Of a journey's record only what is needed to hold it packed."""
+
+    milestones: tuple[BriefMilestone, ...] = ()
+    references: tuple[JourneyReference, ...] = ()
+    next_deadline: datetime | None = None
+
+
 decode_event = msgspec.json.Decoder(Event).decode
 decode_control = msgspec.json.Decoder(Control).decode
 decode_command = msgspec.json.Decoder(Command).decode
 decode_journey_record = msgspec.json.Decoder(JourneyRecord).decode
+decode_brief_record = msgspec.json.Decoder(BriefJourney | Feed | Clock | Closed).decode
 encode = msgspec.json.Encoder().encode
 
 

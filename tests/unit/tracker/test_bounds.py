@@ -171,7 +171,8 @@ def test_a_closed_journey_is_known_after_a_restart_and_forgotten_in_its_time() -
     record = next(one for one in outcome.journeys if isinstance(one, Closed))
     assert not any(isinstance(one, Journey) for one in outcome.journeys)
     restored = tracker()
-    restored.restore(record)
+    restored.restore(record.consignment, encode(record))
+    restored.restored()
     assert reasons(tell(restored, event("gate_out", at(430), BILL))) == ["too_late"]
     outcome = quietly(restored, at(20) + CLOSE_AFTER + TOO_LATE_FOR + 2 * HOUR)
     assert outcome.closed == ["closed:LACDHS-1"]

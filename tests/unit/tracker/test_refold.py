@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.tracker.core import Outcome, Read, Tracker, WrongLayout
 from services.tracker.event_store import MemoryEventStore
-from services.tracker.records import Clock, Command, Event, Journey
+from services.tracker.records import Clock, Command, Event, Journey, encode
 from services.tracker.refold import Published, Scratch, shard_of_key
 from tests.unit.tracker.build import (
     BOX,
@@ -123,7 +123,7 @@ def test_what_was_closed_long_ago_stays_closed() -> None:
 )
 def test_a_tracker_does_not_start_on_journeys_laid_out_for_another_number_of_shards(clock: Clock) -> None:
     with pytest.raises(WrongLayout, match="lovla refold --shards"):
-        tracker().restore(clock)
+        tracker().restore("clock:0", encode(clock))
 
 
 def test_a_note_of_a_closed_consignment_stays_with_its_shard() -> None:

@@ -10,11 +10,12 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.tracker.core import Read, Tracker, shard_of
-from services.tracker.records import Command, Event, Journey
+from services.tracker.core import REST_AFTER, Read, Tracker, shard_of
+from services.tracker.records import Command, Event, Journey, encode
 from tests.unit.tracker.build import (
     BILL,
     BOX,
+    HOUR,
     OTHER_BOX,
     Hold,
     Place,
@@ -195,8 +196,35 @@ def test_a_restored_tracker_goes_on_as_if_nothing_had_been() -> None:
     first = feed(subject, [*reads(register(), *story), *ticks(at(4.5), load=True)])
     restored = tracker()
     for record in first.journeys:
-        restored.restore(record)
+        restored.restore(record.consignment, encode(record))
+    restored.restored()
     restored.store = subject.store
     for each in (subject, restored):
         feed(each, [*reads(event("arrived", at(16), BOX, place="USLAX")), *ticks(at(40), load=True)])
     assert journeys(subject) == journeys(restored)
+
+
+def test_a_topic_that_is_not_compacted_yet_restores_the_newest_of_each_journey() -> None:
+    subject = tracker()
+    records = [*feed(subject, reads(register(), register("LACDHS-2", refs=(OTHER_BOX,)))).journeys]
+    records += feed(subject, [*reads(event("departed", at(2), BOX, BILL)), *ticks(at(4), load=True)]).journeys
+    restored = tracker()
+    for record in records:
+        restored.restore(record.consignment, encode(record))
+    restored.restore("LACDHS-2", None)
+    restored.restored()
+    assert restored.state.journey("LACDHS-1") == subject.state.journey("LACDHS-1")
+    assert restored.state.journeys.keys() == restored.state.declared.keys() == {"LACDHS-1"}
+    assert OTHER_BOX not in restored.state.by_reference
+    assert restored.time.now == at(4)
+
+
+def test_what_ended_long_ago_rests_after_a_restart_wherever_its_record_stood() -> None:
+    subject = tracker()
+    records = [*feed(subject, reads(register(), event("delivered", at(20), BOX, BILL, sender="H-HARBOR"))).journeys]
+    records += feed(subject, ticks(at(20) + REST_AFTER + HOUR, load=True)).journeys
+    restored = tracker()
+    for record in records:  # T comes last
+        restored.restore(record.consignment, encode(record))
+    restored.restored()
+    assert restored.state.resting == subject.state.resting == {"LACDHS-1"}
