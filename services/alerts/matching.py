@@ -116,7 +116,8 @@ Key = tuple[str, str]
 
 @dataclass
 class Step:
-    """What a record gives. The shell writes both before it commits the record's offset; done again, it gives the same."""
+    """What a record gives. The shell writes the candidates, and once they are acknowledged the table, and then commits the
+    record's offset (a table written first would forget what nobody was told); done again, it gives the same."""
 
     candidates: list[AlertCandidate] = field(default_factory=list)
     waiting: dict[Key, Told | None] = field(default_factory=dict)
@@ -137,8 +138,9 @@ class Match:
         """Whether all that was there at the start is read."""
         return not self._unread
 
-    def begin(self, positions: Mapping[int, int], now: datetime) -> Step:
-        """Where reading starts: partitions that have nothing unread count as read."""
+    def reach(self, positions: Mapping[int, int], now: datetime) -> Step:
+        """Partition -> what is read next. Called where reading starts, and at each end of a partition: a log that
+        transactions write ends with a marker, which is before the end that the worker saw, and is no record."""
         for partition, position in positions.items():
             self._read_up_to(partition, position)
         step = Step()
@@ -159,7 +161,7 @@ class Match:
         news = change.cause == "live" and now - told.appended_at <= NEWS_FOR
         if isinstance(change, ExceptionChanged):
             key = (change.consignment, change.exception.key)
-            opening = change.change in _OPENING
+            opening = change.change in _OPENING and change.exception.status == "open"  # an ended one may change too
             if opening and change.cause == "live" and not news:
                 step.waiting[key] = told
                 return

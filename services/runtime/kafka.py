@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
@@ -63,8 +64,7 @@ class Librdkafka:
 
     def topic_ids(self, settings: Settings, topics: Sequence[str]) -> dict[str, str]:
         """A topic's own id: one made anew under the same name has another. Raises KafkaException."""
-        client = admin(settings)  # held until the answers are in: a collected client ends its requests
-        futures = client.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_S)
+        futures = admin(settings).describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_S)
         return {topic: str(future.result().topic_id) for topic, future in futures.items()}
 
     def monotonic(self) -> float:
@@ -158,9 +158,27 @@ def consumer(settings: Settings, client_id: str, group: str) -> Consumer:
     return Consumer(consumer_config(settings, client_id, group))
 
 
+@cache
+def admin_client(bootstrap: str) -> AdminClient:
+    """For declaring topics and asking about groups: one for the process, without callbacks, never ended before it.
+
+    An answer arrives in the client's own thread; if Python then collects garbage there and the client is part of it, librdkafka
+    aborts the process (confluent-kafka-python 2129; seen). And the end of one with callbacks, its broker gone, waited for ever.
+    """
+    return AdminClient(
+        {
+            "bootstrap.servers": bootstrap,
+            "client.id": "lovla-admin",
+            "log_level": 0,
+            "socket.timeout.ms": int(REQUEST_TIMEOUT_S * 1000),
+            "reconnect.backoff.max.ms": 2_000,
+        }
+    )
+
+
 def admin(settings: Settings) -> AdminClient:
-    """For declaring topics and asking about groups."""
-    return AdminClient(_common(settings, "lovla-admin"))
+    """As `admin_client`."""
+    return admin_client(settings.kafka)
 
 
 def partitions(client: Consumer | Producer, topic: str, timeout_s: float = REQUEST_TIMEOUT_S) -> list[int]:

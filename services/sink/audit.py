@@ -24,7 +24,6 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Literal, NamedTuple
 
 from confluent_kafka import (
@@ -38,7 +37,6 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs import names without exporting them
-    AdminClient,
     OffsetSpec,
 )
 
@@ -537,17 +535,11 @@ class States:
 # -- Kafka ----------------------------------------------------------------------------------------------------------------
 
 
-@cache
-def _admin(settings: Settings) -> AdminClient:
-    """One for the process: a client whose last reference falls in its own thread, as an answer arrives, ends the process."""
-    return kafka.admin(settings)
-
-
 class Positions:
     """Where topics begin and end, and where groups stand; one request each."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._admin = _admin(settings)
+        self._admin = kafka.admin(settings)
         self._clock = clock
 
     def ends(self, places: Sequence[Place]) -> dict[Place, int]:

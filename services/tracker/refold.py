@@ -532,8 +532,7 @@ def _widen(settings: Settings, topic: str, partitions: int) -> None:
     finally:
         client.close()
     if now < partitions:
-        admin = kafka.admin(settings)  # held until the answers are in: a collected client ends its requests
-        for future in admin.create_partitions([NewPartitions(topic, partitions)]).values():
+        for future in kafka.admin(settings).create_partitions([NewPartitions(topic, partitions)]).values():
             future.result(CALL_TIMEOUT_S)
 
 
