@@ -342,6 +342,15 @@ class Broker:
 
     def commit(self, group: str, member: str, generation: int, offsets: Sequence[TopicPartition]) -> None:
         self._member(group, member, generation)
+        self._keep(group, offsets)
+
+    def commit_alone(self, group: str, offsets: Sequence[TopicPartition]) -> None:
+        """Of a consumer that assigned its partitions itself: taken while nobody is in the group."""
+        if self.groups.setdefault(group, Group()).members:
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "others are members"))
+        self._keep(group, offsets)
+
+    def _keep(self, group: str, offsets: Sequence[TopicPartition]) -> None:
         kept = self.groups[group].offsets
         for part in offsets:
             kept[part.topic, part.partition] = (part.offset, part.metadata or "")
@@ -581,9 +590,12 @@ class Consumer:
         clients = self._clients
         clients.pause("commit offsets")
         member = self._member
-        if member is None:
+        if self._topics is None:
+            self._broker.commit_alone(self._group, offsets)
+        elif member is None:
             raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "no member"))
-        self._broker.commit(self._group, member.name, member.generation, offsets)
+        else:
+            self._broker.commit(self._group, member.name, member.generation, offsets)
         clients.pause("offsets committed")
         return list(offsets)
 

@@ -42,6 +42,7 @@ def _one(name: str, module: str, old: str, new: str) -> Mutant:
 
 
 CORE, APP, LOGS = "services.tracker.core", "services.tracker.app", "services.sink.logs"
+MATCHING, WORKER = "services.alerts.matching", "tests.simulation.alerts"
 LINKING, STORE = "services.tracker.linking", "services.tracker.event_store"
 
 MUTANTS = (
@@ -160,6 +161,64 @@ MUTANTS = (
         "return anchor - back",
     ),
     # beyond those that the issue names
+    _one(
+        "deadlines that an aborted batch took are not put back",
+        CORE,
+        "        for entry in batch.popped if batch else ():\n",
+        "        for entry in ():\n",
+    ),
+    _one(
+        "match: offsets committed before the candidates are written",
+        WORKER,
+        "                self._write(self._take(message))\n"
+        "                if message.error() is None:\n"
+        "                    uncommitted[message.partition()] = message.offset() + 1\n",
+        "                step = self._take(message)\n"
+        "                if message.error() is None:\n"
+        "                    at = message.topic(), message.partition(), message.offset() + 1\n"
+        "                    consumer.commit([TopicPartition(*at)], asynchronous=False)\n"
+        "                self._write(step)\n",
+    ),
+    Mutant(
+        "match: the table written before the candidates",
+        WORKER,
+        (
+            (
+                "        for candidate in step.candidates:\n",
+                "        self._write_table(step)\n        for candidate in step.candidates:\n",
+            ),
+            (
+                "        for waiting, kept in step.waiting.items():\n",
+                "        self._written(step)\n\n"
+                "    def _write_table(self, step):\n"
+                "        for waiting, kept in step.waiting.items():\n",
+            ),
+            (
+                "        if step.candidates or step.waiting:\n",
+                "\n    def _written(self, step):\n        if step.candidates or step.waiting:\n",
+            ),
+        ),
+    ),
+    _one("match: its table is not restored", WORKER, "self.ends, restored(self._broker))", "self.ends, {})"),
+    _one(
+        "match: age judged by the change's own time",
+        MATCHING,
+        "now - told.appended_at <= NEWS_FOR",
+        "now - change.at <= NEWS_FOR",
+    ),
+    _one("match: the cause is not looked at", MATCHING, 'news = change.cause == "live" and now', "news = now"),
+    _one(
+        "match: what is old is told before all is read",
+        MATCHING,
+        "        return not self._unread\n",
+        "        return True\n",
+    ),
+    _one(
+        "match: a word on an ended exception is taken for one on an open one",
+        MATCHING,
+        ' and change.exception.status == "open"  #',
+        "  #",
+    ),
     _one(
         "offsets are committed one too low",
         "services.runtime.loop",

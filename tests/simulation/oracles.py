@@ -6,7 +6,7 @@ withdrawn without a reason; `state` what a shard holds is what it published; `re
 computed from the log's sets alone; `accounted` every raw record has its events, commands or dead letters once; `rows` each log
 table is its topic; `single pass` one tracker that reads the final log in one go ends with the same journeys (so two shards
 equal one); `truth` statements, claims and learned references are what the story says; `process`, `progress` nobody ends by an
-error that is no loss of ownership, and all comes to rest.
+error that is no loss of ownership, and all comes to rest. Those of `match` are in alert_oracles.py.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from services.tracker.linking import Declared, link
 from services.tracker.publishing import compose
 from services.tracker.records import Change, Event, ExceptionState, Journey, Ref, Statement, decode_journey_record, encode
 from services.tracker.registrations import judge
+from tests.simulation.alert_oracles import AlertOracles
 from tests.simulation.broker import DATA, Entry, Transaction
 from tests.simulation.story import START, Element, Fact
 from tests.simulation.world import SUNK, TRACKER_REGISTERS, Violated, World
@@ -133,6 +134,7 @@ class Oracles:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.alerts = AlertOracles(world)
         self.shards = [_Shard() for _ in range(world.shards)]
         self.told_ids: set[str] = set()
         self.open: dict[str, dict[str, ExceptionState]] = {}
@@ -313,6 +315,7 @@ class Oracles:
                 raise Violated("progress", f"nobody holds what shard {number} committed last")
         self._accounted()
         self._rows()
+        self.alerts.at_end()
         journeys = self._single_pass()
         for name in self.world.story.consignments:
             self._true(name, journeys.get(name))

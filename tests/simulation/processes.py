@@ -30,6 +30,7 @@ class Process:
         self.idle_since: int | None = None  # the broker's version at which it had nothing to do
         self.doing = "start"
         self.slot = -1  # which of its kind on one machine, where that matters
+        self.host = 0  # whose disk it has
         self._killed = False
         self._work = work
         self._body = greenlet(self._run)

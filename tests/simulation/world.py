@@ -1,8 +1,7 @@
 """One seed's world: the product's own shells over models of Kafka and ClickHouse, one step at a time, faults between any two.
 
 Run are the readers stage on its loop in its group, the tracker's shards (`services.tracker.app.work`, each with a standby to
-come) and the sink's member, all unchanged. `match` (services/alerts, to come) is to be one more `Role` with a `run_...` of its
-own, and its topics in `TOPICS`.
+come) and the sink's member, all unchanged; and `match` in a worker like the one that is to come (alerts.py).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import json
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -23,6 +22,7 @@ from confluent_kafka import KafkaException
 from schemas.raw_message_v1 import RawMessage, Tick
 from schemas.registers_v1 import Account, Facility, Secret, Sender
 from schemas.topics import (
+    ALERT_CANDIDATES,
     CONSIGNMENT_COMMANDS,
     DEAD_LETTERS,
     JOURNEY_CHANGES,
@@ -31,6 +31,7 @@ from schemas.topics import (
     RAW_MESSAGES,
     SHIPMENT_EVENTS,
 )
+from services.alerts.matching import Book
 from services.ingest.readers import Registers as Known
 from services.ingest.readers_stage import Readers
 from services.ingest.records import READERS_GROUP
@@ -42,13 +43,13 @@ from services.tracker import app
 from services.tracker.core import Tracker
 from services.tracker.event_store import MemoryEventStore, WritableEventStore
 from services.tracker.registers import Registers
-from tests.simulation import story
+from tests.simulation import alerts, story
 from tests.simulation.broker import Broker, Faults, Holder, ModelClients, Transaction
 from tests.simulation.processes import WAITING, Process
 from tests.simulation.story import Element, Said
 from tests.simulation.table import ModelClickHouse, Tables
 
-TOPICS = (RAW_MESSAGES, SHIPMENT_EVENTS, CONSIGNMENT_COMMANDS, DEAD_LETTERS, JOURNEY_CHANGES, PARKED)
+TOPICS = (RAW_MESSAGES, SHIPMENT_EVENTS, CONSIGNMENT_COMMANDS, DEAD_LETTERS, JOURNEY_CHANGES, PARKED, ALERT_CANDIDATES)
 SUNK = [t.name for t in (RAW_MESSAGES, SHIPMENT_EVENTS, CONSIGNMENT_COMMANDS, DEAD_LETTERS, JOURNEY_CHANGES)]
 ZONES = (story.WRONG_ZONE, story.RIGHT_ZONE)
 STEP_S = 0.1
@@ -171,6 +172,9 @@ class Watch(Protocol):
     def told(self, element: Element, now: datetime) -> None: ...
     def at_rest(self, number: int, tracker: Tracker, is_owner: bool) -> None: ...
 
+    @property
+    def alerts(self) -> alerts.Watch: ...
+
 
 @dataclass
 class Role:
@@ -184,6 +188,8 @@ class Role:
     hosts: int = 0
     restart_at: int = 0
     shard: int = 0
+    alone: bool = False
+    """Never two at a time. It may be away for long, so that what it finds then is no news."""
 
 
 class World:
@@ -200,7 +206,7 @@ class World:
         self.shards = chance.choice([1, 2])
         self.now = story.START
         self.registers = DoorRegisters()
-        topics = {topic.name: topic.partitions for topic in TOPICS} | {JOURNEYS.name: self.shards}
+        topics = {topic.name: topic.partitions for topic in TOPICS} | {JOURNEYS.name: self.shards, alerts.WAITING_TABLE: 1}
         self.broker = Broker(topics, lambda: int(self.now.timestamp() * 1000))
         self.broker.alive = lambda process: not process.ended and process.asleep_until <= self.step
         self.broker.late_markers = lambda: self.strikes(0.15, "late markers")
@@ -218,7 +224,11 @@ class World:
             Role("readers", run_readers),
             *(Role(f"tracker-{k}", run_tracker, shard=k) for k in range(self.shards)),
             Role("sink", run_sink),
+            Role("match", run_match, alone=True),
         ]
+        self.subscribers = chance.sample(sorted(alerts.SUBSCRIPTIONS), 3)
+        self.book = Book(alerts.SUBSCRIPTIONS[name][0] for name in self.subscribers)
+        self.workers: list[alerts.Worker] = []
         self._waiting = list(reversed(self.story.said))
         self.raw: dict[tuple[int, int], Said] = {}
         self.times: set[datetime] = set()
@@ -249,6 +259,10 @@ class World:
         kinds = ("refused", "unknown_done", "unknown_not_done", "broken_done", "broken_not_done", "hung")
 
         def commit() -> str:
+            tracker = self.trackers.get(process)  # a batch in a dozen fires deadlines: those shall often be refused
+            due = tracker is not None and tracker._batch is not None and tracker._batch.popped
+            if due and self.strikes(0.2, f"commit of {process.name}, which takes deadlines"):
+                return "refused"
             if not self.strikes(0.1, f"commit of {process.name}"):
                 return "done"
             kind = self.chance.choice(kinds)
@@ -314,6 +328,7 @@ class World:
 
     def _start(self, role: Role) -> None:
         process = Process(role.name, lambda process: role.start(self, role, process))
+        process.host = role.hosts  # as it stands now: the role may move before this one does anything
         role.process = process
         self.note(f"start {role.name}")
 
@@ -356,7 +371,8 @@ class World:
         self.trackers.pop(process, None)
         if process is role.process:
             role.process = None
-            role.restart_at = self.step + self.chance.randint(0, 40)
+            away = self.chance.choice([0, 40, 200]) if role.alone else 40
+            role.restart_at = self.step + self.chance.randint(0, away)
         else:
             role.zombies.remove(process)
 
@@ -371,7 +387,7 @@ class World:
         if what == "crash" and process is not None:
             self.fault(f"kill -9 {role.name} at {process.doing!r}")
             self._kill(role, process)
-        elif what == "zombie" and process is not None and len(role.zombies) < 2:
+        elif what == "zombie" and process is not None and len(role.zombies) < 2 and not role.alone:
             self.fault(f"{role.name} is frozen at {process.doing!r} and replaced")
             process.asleep_until = self.step + chance.choice([5, 60, 200])
             role.zombies.append(process)
@@ -383,8 +399,9 @@ class World:
             process.asleep_until = self.step + chance.choice([20, 130])
         elif what == "compact":
             gone = sum(self.broker.partitions[JOURNEYS.name, shard].compact() for shard in range(self.shards))
+            gone += self.broker.partitions[alerts.WAITING_TABLE, 0].compact()
             if gone:
-                self.fault(f"compaction: {gone} records of journeys are gone")
+                self.fault(f"compaction: {gone} records of journeys and of match's table are gone")
         elif what == "hang":
             self._hang()
         elif what == "markers":
@@ -451,14 +468,39 @@ class World:
             for process in (role.process, *role.zombies):
                 if process is not None:
                     process.asleep_until = 0
-        rounds = still = 0
+        if self.chance.random() < 0.6:
+            self._while_match_was_away()
+        self._rest(self.roles)
+        self.note("at rest")
+
+    def _while_match_was_away(self) -> None:
+        """The others finish without it, and time passes: much is no news when it comes to it. There it dies some more."""
+        (match,) = (role for role in self.roles if role.alone)
+        if match.process is not None:
+            self._kill(match, match.process)
+        match.restart_at = STEPS_AT_MOST
+        self._rest([role for role in self.roles if role is not match])
+        self.now += self.chance.choice([1, 5, 7, 7, 24]) * story.HOUR
+        self.fault("match was away")
+        match.restart_at = 0
+        for _ in range(60):
+            self._next_step()
+            assert match.process is not None
+            self._go(match, match.process)
+            if self.chance.random() < 0.1 and match.process is not None:
+                self.fault(f"kill -9 match at {match.process.doing!r}")
+                self._kill(match, match.process)
+                match.restart_at = 0
+
+    def _rest(self, roles: Sequence[Role]) -> None:
+        """Everybody of these works until nothing is left to do."""
+        still = 0
         while still < 8:
-            rounds += 1
             before = self.broker.version
             for holder in self.broker.holders.values():
                 self.broker.write_markers(holder)
             busy = False
-            for role in self.roles:
+            for role in roles:
                 for process in [role.process, *role.zombies]:
                     if process is None:
                         busy = True
@@ -470,7 +512,6 @@ class World:
                 self.broker.machine += 2.0  # long enough for a dead member to be missed
             self.tables.land_late()
             still = 0 if busy or self.broker.version != before else still + 1
-        self.note("at rest")
 
 
 def _body(elements: tuple[Element, ...]) -> bytes:
@@ -525,7 +566,7 @@ def _slot(role: Role, process: Process) -> str:
 
 
 def run_tracker(world: World, role: Role, process: Process) -> None:
-    folder = Folder(world.disks, f"{role.name} on host {role.hosts}", process)
+    folder = Folder(world.disks, f"{role.name} on host {process.host}", process)
 
     def started(_loop: TransactionalLoop, tracker: Tracker) -> None:
         world.trackers[process] = tracker
@@ -539,6 +580,13 @@ def run_sink(world: World, role: Role, process: Process) -> None:
     sink = LogSink(settings(1), clickhouse, MachineClock(world.broker, world), SUNK, clients=world.clients(process))
     sink._patience._jitter.seed(world.seed)  # else two runs of a seed would wait for different times
     sink.run(Stop(process))
+
+
+def run_match(world: World, role: Role, process: Process) -> None:
+    assert world.watch is not None, "match needs its oracles"
+    worker = alerts.Worker(world.broker, world.clients(process), world.book, lambda: world.now, world.watch.alerts)
+    world.workers.append(worker)
+    worker.run(lambda: world.chance.choice([1, 3, 40]), lambda: world.chance.random() < 0.5)
 
 
 __all__ = ["UTC", "Transaction", "Violated", "World"]

@@ -169,7 +169,7 @@ def ids(step: Step) -> list[tuple[str, bool]]:
 
 def match(**ends: int) -> Match:
     found = Match(Book([subscription()]), {int(name[1:]): end for name, end in ends.items()})
-    found.begin(dict.fromkeys((int(name[1:]) for name in ends), 0), NOW)
+    found.reach(dict.fromkeys((int(name[1:]) for name in ends), 0), NOW)
     return found
 
 
@@ -218,10 +218,10 @@ def test_a_worker_that_died_while_catching_up_tells_what_its_table_holds() -> No
     step = first.take(told(change("exception_opened", 1), 0, OLD), NOW)
     table = {key: kept for key, kept in step.waiting.items() if kept is not None}
     second = Match(Book([subscription()]), {0: 2}, table)
-    assert ids(second.begin({0: 1}, NOW)) == []
+    assert ids(second.reach({0: 1}, NOW)) == []
     assert ids(second.take(told(change("milestone_reached", 2), 1, OLD), NOW)) == [("01", True)]
     third = Match(Book([subscription()]), {0: 2}, table)
-    assert ids(third.begin({0: 2}, NOW)) == [("01", True)]
+    assert ids(third.reach({0: 2}, NOW)) == [("01", True)]
 
 
 def test_a_record_taken_again_gives_the_same() -> None:
