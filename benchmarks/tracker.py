@@ -39,9 +39,9 @@ import psutil
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import CONTROL_KEY, ControlRecord, ShipmentEvent
 from schemas.topics import CONSIGNMENT_COMMANDS, JOURNEYS, SHIPMENT_EVENTS
-from services.runtime import wire
+from services.runtime import garbage, wire
 from services.runtime.loop import Record
-from services.tracker.app import TrackerStage, calm_collector
+from services.tracker.app import TrackerStage
 from services.tracker.core import Tracker
 from services.tracker.event_store import DiskEventStore, MemoryEventStore
 from services.tracker.records import (
@@ -333,7 +333,7 @@ def measure(
         for n in range(0, len(commands), batch):
             _take(stage, commands[n : n + batch])
         _take(stage, _ticks(START, len(commands)))
-        calm_collector()
+        garbage.relax()
         registering_s = time.perf_counter() - began
         profiler = cProfile.Profile() if profile else None
         journeys = changes = size = 0
@@ -394,7 +394,7 @@ def measure_deadlines(due: int = 10_000) -> dict[str, Any]:
         for n in range(0, len(records), 5_000):
             _take(stage, records[n : n + 5_000])
         _take(stage, _ticks(moment - timedelta(seconds=1), len(records)))
-        calm_collector()
+        garbage.relax()
         wall_s, cpu_s = time.perf_counter(), time.process_time()
         touched, told, _ = _take(stage, _ticks(moment, len(records) + 1))
         wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
@@ -429,7 +429,7 @@ def measure_memory(journeys: int = 50_000) -> dict[str, Any]:
         own = [one.name, one.bill, one.booking, *one.boxes, f"P{number:08d}", f"PO{number}"]
         patterns.append((encode(journey), [name.encode() for name in own]))
     other = Tracker(MemoryEventStore(), REGISTERS, PAIRS, WITNESS)
-    calm_collector()
+    garbage.relax()
     process = psutil.Process()
     rss = [process.memory_info().rss]
     restoring_s = 0.0

@@ -8,7 +8,6 @@ the event store up from its position to the committed offsets, and no further; 6
 from __future__ import annotations
 
 import base64
-import gc
 import os
 import signal
 import sys
@@ -43,7 +42,7 @@ from schemas.topics import (
     SENDERS,
     SHIPMENT_EVENTS,
 )
-from services.runtime import logs, metrics, wire
+from services.runtime import garbage, logs, metrics, wire
 from services.runtime.kafka import LIBRDKAFKA, Clients, TopicMissing
 from services.runtime.lease import ShardLease
 from services.runtime.loop import (
@@ -125,14 +124,6 @@ def decode_again(record: Record) -> Read | None:
         return decode(record)
     except msgspec.MsgspecError:
         return None
-
-
-def calm_collector() -> None:
-    """Once the state is restored: Python's cyclic collector need not walk it again and again. Nothing that is kept has cycles,
-    so memory does not grow by it; a batch of thousands of records ran it hundreds of times (a fifth of the time of a load)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
 
 
 class TrackerStage:
@@ -445,6 +436,7 @@ def _own(
     stop: threading.Event,
 ) -> None:
     def started(loop: TransactionalLoop, _tracker: Tracker) -> None:
+        garbage.relax()
         health[0] = lambda: "the lease was lost" if lease.lost.is_set() else loop.healthy()
         threading.Thread(target=_stop_when_lost, args=(lease, stop), name="lease", daemon=True).start()
 
@@ -501,7 +493,6 @@ def work(
         events = catch_up(settings, tracker, store, committed, clients)
         log.info("tracker.restored", shard=shard, journeys=journeys, events=events, seconds=round(time.monotonic() - began, 2))
         stage.inner = TrackerStage(tracker, store, shard, registers.changed)
-        calm_collector()
         started(loop, tracker)
         loop.run(stop)
     finally:
