@@ -317,7 +317,7 @@ class Oracles:
         self._rows()
         self.alerts.at_end()
         journeys = self._single_pass()
-        for name in self.world.story.consignments:
+        for name in sorted({one.consignment for one in self.world.raw.values() if one.consignment is not None}):
             self._true(name, journeys.get(name))
 
     def _accounted(self) -> None:

@@ -193,6 +193,8 @@ class _Teller:
         for one in self.said:
             one.at = one.at.replace(microsecond=0)
         self.said.sort(key=lambda one: one.at)
+        if chance.random() < 0.4:
+            self.cut(outages)
         return Story(self.said, self.facts, self.consignments, outages, self.said[-1].at)
 
     # -- what happens ------------------------------------------------------------------------------------------------
@@ -364,6 +366,17 @@ class _Teller:
             for partition in chance.sample(range(4), 4):
                 self.said.append(Said(at, "~tick", "tick", b"", tick=kind, partition=partition))
         return outages
+
+    def cut(self, outages: list[tuple[datetime, datetime]]) -> None:
+        """The story ends at a deadline that is met live, so that something is open when all is read."""
+        late = sorted({at for at in self.deadlines if at > START + 10 * DAY})
+        at = self.chance.choice(late)
+        if any(start - HOUR < at < end + 2 * HOUR for start, end in outages):
+            return
+        self.said[:] = [one for one in self.said if one.at < at - timedelta(seconds=40)]
+        for seconds, kind in ((-30, "load"), (20, "plain")):
+            for partition in range(4):
+                self.said.append(Said(at + timedelta(seconds=seconds), "~tick", "tick", b"", tick=kind, partition=partition))
 
 
 def tell(seed: int) -> Story:

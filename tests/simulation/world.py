@@ -229,6 +229,7 @@ class World:
         self.subscribers = chance.sample(sorted(alerts.SUBSCRIPTIONS), 3)
         self.book = Book(alerts.SUBSCRIPTIONS[name][0] for name in self.subscribers)
         self.workers: list[alerts.Worker] = []
+        self.roles[-1].restart_at = chance.choice([0, chance.randint(100, 500), STEPS_AT_MOST])
         self._waiting = list(reversed(self.story.said))
         self.raw: dict[tuple[int, int], Said] = {}
         self.times: set[datetime] = set()
@@ -470,6 +471,8 @@ class World:
                     process.asleep_until = 0
         if self.chance.random() < 0.6:
             self._while_match_was_away()
+        for role in self.roles:
+            role.restart_at = 0
         self._rest(self.roles)
         self.note("at rest")
 
@@ -483,11 +486,11 @@ class World:
         self.now += self.chance.choice([1, 5, 7, 7, 24]) * story.HOUR
         self.fault("match was away")
         match.restart_at = 0
-        for _ in range(60):
+        for _ in range(40):
             self._next_step()
             assert match.process is not None
             self._go(match, match.process)
-            if self.chance.random() < 0.1 and match.process is not None:
+            if match.process is not None and self.chance.random() < (0.03 if match.process.doing == WAITING else 0.3):
                 self.fault(f"kill -9 match at {match.process.doing!r}")
                 self._kill(match, match.process)
                 match.restart_at = 0
@@ -586,7 +589,7 @@ def run_match(world: World, role: Role, process: Process) -> None:
     assert world.watch is not None, "match needs its oracles"
     worker = alerts.Worker(world.broker, world.clients(process), world.book, lambda: world.now, world.watch.alerts)
     world.workers.append(worker)
-    worker.run(lambda: world.chance.choice([1, 3, 40]), lambda: world.chance.random() < 0.5)
+    worker.run(lambda: world.chance.choice([1, 1, 3, 40]), lambda: world.chance.random() < 0.5)
 
 
 __all__ = ["UTC", "Transaction", "Violated", "World"]

@@ -213,6 +213,22 @@ def test_a_refold_does_not_make_a_waiting_exception_forgotten() -> None:
     assert ids(subject.take(told(change("milestone_reached", 3), 2, OLD), NOW)) == [("01", True)]
 
 
+def test_what_changed_about_an_exception_that_is_over_is_not_told_as_still_open() -> None:
+    subject = match(p0=2)
+    over = change("exception_changed", 2).model_dump()
+    over["exception"]["status"] = "ended"
+    subject.take(told(change("exception_ended", 1), 0, OLD), NOW)
+    assert ids(subject.take(told(CHANGE.validate_python(over), 1, OLD), NOW)) == []
+    assert subject.waiting == {}
+
+
+def test_a_log_that_ends_with_the_marker_of_a_transaction_is_read_when_its_end_is_reached() -> None:
+    subject = match(p0=2)
+    assert ids(subject.take(told(change(), 0, OLD), NOW)) == []
+    assert not subject.caught_up
+    assert ids(subject.reach({0: 2}, NOW)) == [("01", True)]
+
+
 def test_a_worker_that_died_while_catching_up_tells_what_its_table_holds() -> None:
     first = match(p0=2)
     step = first.take(told(change("exception_opened", 1), 0, OLD), NOW)
