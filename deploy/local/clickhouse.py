@@ -21,7 +21,7 @@ from deploy.local.part import refused
 DATABASE = "lovla"
 KEPT_FREE_BYTES = 256 * 1024**2
 """Below it inserts are refused and merges not begun. A merge that meets the end of the disk was seen to leave an empty part in
-the place of good ones (26.9): the rows were gone, and only `lovla rebuild` brought them back."""
+the place of good ones (26.9): the rows were gone; `lovla rebuild` makes them anew from Kafka."""
 RUNNER = Path(__file__).with_name("clickhouse_server.py")
 
 
