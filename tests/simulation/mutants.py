@@ -204,7 +204,7 @@ MUTANTS = (
         "match: age judged by the change's own time",
         MATCHING,
         "now - told.appended_at <= NEWS_FOR",
-        "now - change.at <= NEWS_FOR",
+        "now - (change.at or now) <= NEWS_FOR",
     ),
     _one("match: the cause is not looked at", MATCHING, 'news = change.cause == "live" and now', "news = now"),
     _one(

@@ -252,10 +252,12 @@ class Oracles:
             one for one in self.world.raw.values() if one.kind == "registration" and opened <= one.at <= self.read_up_to
         ]
         least = ORDER[state.milestone] if state.kind in ("will_be_late", "overdue", "late") and state.milestone else -1
+        fires = state.start  # a deadline in an outage fires after it: an actual before that is a reason too
+        for start, end in self.world.story.outages:
+            if start <= fires < end + GRACE:
+                fires = end + GRACE
         for came, occurred, milestone in self.reasons.get(change.consignment, ()):
-            news = opened <= came <= self.read_up_to and (
-                occurred is None or occurred <= (state.start if least >= 0 else opened)
-            )
+            news = opened <= came <= self.read_up_to and (occurred is None or occurred <= (fires if least >= 0 else opened))
             if news and ORDER.get(milestone, 99) >= least:
                 return
         if not registered:
