@@ -179,26 +179,6 @@ MUTANTS = (
         "                    consumer.commit([TopicPartition(*at)], asynchronous=False)\n"
         "                self._write(step)\n",
     ),
-    Mutant(
-        "match: the table written before the candidates",
-        WORKER,
-        (
-            (
-                "        for candidate in step.candidates:\n",
-                "        self._write_table(step)\n        for candidate in step.candidates:\n",
-            ),
-            (
-                "        for waiting, kept in step.waiting.items():\n",
-                "        self._written(step)\n\n"
-                "    def _write_table(self, step):\n"
-                "        for waiting, kept in step.waiting.items():\n",
-            ),
-            (
-                "        if step.candidates or step.waiting:\n",
-                "\n    def _written(self, step):\n        if step.candidates or step.waiting:\n",
-            ),
-        ),
-    ),
     _one("match: its table is not restored", WORKER, "self.ends, restored(self._broker))", "self.ends, {})"),
     _one(
         "match: age judged by the change's own time",
