@@ -369,6 +369,8 @@ def will_be_late(case: Case) -> Iterator[Found]:
             assert expectation.since is not None
             if reached is not None and expectation.since >= reached:
                 break
+            if not case.time.known(expectation.since):
+                break  # its time will come; until then it neither ends nor replaces what was told
             if expectation.value > plan + tolerance:
                 if end is not None:
                     run, end = [], None
@@ -379,8 +381,6 @@ def will_be_late(case: Case) -> Iterator[Found]:
             continue
         first, last = run[0], run[-1]
         assert first.since is not None and last.word is not None
-        if not case.time.known(first.since):
-            continue
         end = end or reached
         over = last.value - plan
         yield Found(
@@ -628,6 +628,8 @@ def rolled(case: Case) -> Iterator[Found]:
     newest: tuple[datetime, str] | None = None
     evidence: tuple[str, str, str] | None = None
     for event, named in statements:
+        if not case.time.known(event.received_at):
+            break  # as in will_be_late
         first = first or named
         said = (event.revision.at or event.received_at, event.event_id)
         if newest is not None and said < newest:
@@ -640,7 +642,7 @@ def rolled(case: Case) -> Iterator[Found]:
             if run_start is None or ended is not None:
                 run_start, ended = event.received_at, None
             evidence = (event.event_id, named, event.sender)
-    if run_start is None or evidence is None or first is None or not case.time.known(run_start):
+    if run_start is None or evidence is None or first is None:
         return
     end = ended or (max(run_start, left_known) if left_known else None)
     event_id, named, sender = evidence

@@ -355,3 +355,21 @@ def test_slips_in_a_registration_are_told() -> None:
         "place of delivery H-NOWHERE is not a registered facility (lovla facilities list)",
         "container MRSU4371638 has a wrong check digit: only a message that has the same slip is found by it",
     )
+
+
+def test_what_ended_is_not_withdrawn_because_of_a_word_whose_time_has_not_come() -> None:
+    """Found by the simulation (seed 3160): the newer run of late estimates hid the one that had been told and had ended."""
+    subject = tracker()
+    late, on_time_again, late_again = (
+        event("arrived", at(16, hours), BOX, classifier="estimated", said=at(said))
+        for hours, said in ((30, 3), (1, 4), (40, 7))
+    )
+    told = tell(subject, register(), event("departed", at(2), BOX), late, now=at(3.5)).changes
+    assert "exception_opened" in [change.change for change in told]
+    told = tell(subject, on_time_again, now=at(5)).changes
+    assert "exception_ended" in [change.change for change in told]
+    assert [change.change for change in tell(subject, late_again).changes] == []  # it came at day 7, and T stands at day 5
+    told = tell(subject, now=at(8)).changes
+    assert [(change.change, change.exception and change.exception.key) for change in told] == [
+        ("exception_opened", "will_be_late:arrived")
+    ]
