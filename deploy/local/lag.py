@@ -16,11 +16,11 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs import names without exporting them
+    AdminClient,
     OffsetSpec,
 )
 
 from deploy.local.errors import StackError
-from services.runtime.kafka import admin_client
 
 TIMEOUT_S = 5
 
@@ -49,7 +49,7 @@ def lags(bootstrap: str) -> list[Lag]:
     Raises:
         StackError: the broker does not answer.
     """
-    admin = admin_client(bootstrap)
+    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": TIMEOUT_S * 1000, "log_level": 0})
     try:
         groups = [group.group_id for group in admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid]
         committed: dict[str, list[TopicPartition]] = {}

@@ -16,7 +16,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs i
 
 from deploy.local.errors import StackError
 from schemas.topics import TOPICS, Topic
-from services.runtime.kafka import admin_client
 
 TIMEOUT_S = 30
 
@@ -38,7 +37,7 @@ def declare(bootstrap: str, shards: int) -> list[Declared]:
         StackError: the broker does not answer, or a topic has another number of partitions: a keyed topic's is chosen
             once, since another number would send a key's later records to another partition.
     """
-    admin = admin_client(bootstrap)
+    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": TIMEOUT_S * 1000, "log_level": 0})
     try:
         existing = {name: len(found.partitions) for name, found in admin.list_topics(timeout=TIMEOUT_S).topics.items()}
         _refuse_other_partitions(existing, shards)

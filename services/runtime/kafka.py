@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
@@ -158,27 +157,30 @@ def consumer(settings: Settings, client_id: str, group: str) -> Consumer:
     return Consumer(consumer_config(settings, client_id, group))
 
 
-@cache
-def admin_client(bootstrap: str) -> AdminClient:
-    """For declaring topics and asking about groups: one for the process, without callbacks, never ended before it.
+_admins: dict[str, list[AdminClient]] = {}
+
+
+def admin(settings: Settings, renew: bool = False) -> AdminClient:
+    """For declaring topics and asking about groups: one for the process and broker, without callbacks, never ended before it.
 
     An answer arrives in the client's own thread; if Python then collects garbage there and the client is part of it, librdkafka
     aborts the process (confluent-kafka-python 2129; seen). And the end of one with callbacks, its broker gone, waited for ever.
+    `renew`: what it remembers of a broker that was restarted is refused; a new one is begun, and the old one kept aside.
     """
-    return AdminClient(
-        {
-            "bootstrap.servers": bootstrap,
-            "client.id": "lovla-admin",
-            "log_level": 0,
-            "socket.timeout.ms": int(REQUEST_TIMEOUT_S * 1000),
-            "reconnect.backoff.max.ms": 2_000,
-        }
-    )
-
-
-def admin(settings: Settings) -> AdminClient:
-    """As `admin_client`."""
-    return admin_client(settings.kafka)
+    known = _admins.setdefault(settings.kafka, [])
+    if renew or not known:
+        known.append(
+            AdminClient(
+                {
+                    "bootstrap.servers": settings.kafka,
+                    "client.id": "lovla-admin",
+                    "log_level": 0,
+                    "socket.timeout.ms": int(REQUEST_TIMEOUT_S * 1000),
+                    "reconnect.backoff.max.ms": 2_000,
+                }
+            )
+        )
+    return known[-1]
 
 
 def partitions(client: Consumer | Producer, topic: str, timeout_s: float = REQUEST_TIMEOUT_S) -> list[int]:

@@ -81,6 +81,8 @@ _NOT_YET = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
     }
 )
+_OUTDATED = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
+"""The client remembers the broker as it was before a restart."""
 _EVER = frozenset(topic.name for topic in TOPICS if topic.kept == "ever")
 
 
@@ -539,7 +541,7 @@ class Positions:
     """Where topics begin and end, and where groups stand; one request each."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._admin = kafka.admin(settings)
+        self._settings = settings
         self._clock = clock
 
     def ends(self, places: Sequence[Place]) -> dict[Place, int]:
@@ -555,7 +557,7 @@ class Positions:
             return {}
 
         def ask() -> dict[Place, int]:
-            found = self._admin.list_offsets(
+            found = kafka.admin(self._settings).list_offsets(
                 {TopicPartition(*place): which for place in places},
                 isolation_level=IsolationLevel.READ_UNCOMMITTED,
                 request_timeout=kafka.REQUEST_TIMEOUT_S,
@@ -569,7 +571,7 @@ class Positions:
 
         def ask() -> dict[Place, int]:
             request = [ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])]
-            found = self._admin.list_consumer_group_offsets(request, request_timeout=kafka.REQUEST_TIMEOUT_S)
+            found = kafka.admin(self._settings).list_consumer_group_offsets(request, request_timeout=kafka.REQUEST_TIMEOUT_S)
             parts = found[group].result().topic_partitions or []
             return dict.fromkeys(places, 0) | {(part.topic, part.partition): max(part.offset, 0) for part in parts}
 
@@ -582,8 +584,11 @@ class Positions:
             try:
                 return ask()
             except KafkaException as error:
-                if self._clock.monotonic() >= until or kafka.error_of(error).code() not in _NOT_YET:
+                code = kafka.error_of(error).code()
+                if self._clock.monotonic() >= until or code not in _NOT_YET | _OUTDATED:
                     raise
+                if code in _OUTDATED:
+                    kafka.admin(self._settings, renew=True)
                 _pause()
 
 
