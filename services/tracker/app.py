@@ -313,14 +313,10 @@ class RegisterWatch:
 def restore_tracker(
     settings: Settings, tracker: Tracker, shard: int, committed: dict[tuple[str, int], int], clients: Clients = LIBRDKAFKA
 ) -> int:
-    """Journeys of this shard; with several shards also the others' registrations. Returns how many records were read."""
-    read = 0
-
+    """Journeys of this shard; with several shards also the others' registrations. Returns how many journeys it holds."""
     def take(record: Record) -> None:
-        nonlocal read
         if record.key is not None:
             tracker.restore(record.key.decode(), record.value)
-            read += 1
 
     restore(settings, JOURNEYS.name, shard, take, clients)
     tracker.restored()
@@ -333,7 +329,7 @@ def restore_tracker(
                 tracker.restore_registration(read.command)
 
         read_range(settings, CONSIGNMENT_COMMANDS.name, 0, 0, end, foreign, clients)
-    return read
+    return len(tracker.state.journeys)
 
 
 def catch_up(
