@@ -532,13 +532,13 @@ def _widen(settings: Settings, topic: str, partitions: int) -> None:
     finally:
         client.close()
     if now < partitions:
-        for future in kafka.admin(settings).create_partitions([NewPartitions(topic, partitions)]).values():
+        for future in kafka.admin(settings, renew=True).create_partitions([NewPartitions(topic, partitions)]).values():
             future.result(CALL_TIMEOUT_S)
 
 
 def resize_lease(settings: Settings, shards: int) -> None:
     """One partition of the lease a shard. There is nothing in that topic; nobody may hold it now. Raises KafkaException."""
-    admin = kafka.admin(settings)
+    admin = kafka.admin(settings, renew=True)
     now = admin.list_topics(timeout=CALL_TIMEOUT_S).topics.get(LEASE_TOPIC)
     have = len(now.partitions) if now is not None else 0
     if have and have < shards:
@@ -562,7 +562,7 @@ def resize_lease(settings: Settings, shards: int) -> None:
 
 def drop_groups(settings: Settings, shards: int) -> None:
     """The offsets of shards that are no more: they would look like lag for ever."""
-    admin = kafka.admin(settings)
+    admin = kafka.admin(settings, renew=True)
     gone = [f"tracker-{shard}" for shard in range(shards, 64)]
     known = {group.group_id for group in admin.list_consumer_groups(request_timeout=CALL_TIMEOUT_S).result().valid}
     for future in admin.delete_consumer_groups([group for group in gone if group in known] or ["-"]).values():
