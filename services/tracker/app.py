@@ -314,6 +314,7 @@ def restore_tracker(
     settings: Settings, tracker: Tracker, shard: int, committed: dict[tuple[str, int], int], clients: Clients = LIBRDKAFKA
 ) -> int:
     """Journeys of this shard; with several shards also the others' registrations. Returns how many journeys it holds."""
+
     def take(record: Record) -> None:
         if record.key is not None:
             tracker.restore(record.key.decode(), record.value)
