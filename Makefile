@@ -29,7 +29,7 @@ doctor: setup ## Look for what could keep the stack from running
 	@$(BIN)/lovla doctor $(ARGS)
 
 test: setup ## Run all tests, on real servers, two files at a time (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
 
 test-unit: setup ## Run the tests that need no servers
 	@$(BIN)/python -m pytest -m "not stack" $(ARGS)

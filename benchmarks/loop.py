@@ -59,9 +59,9 @@ def main() -> None:
     settings = Settings.load()
     name = f"bench.{uuid.uuid4().hex[:8]}"
     topics = {f"{name}.in": PARTITIONS, f"{name}.out": PARTITIONS, f"{name}.state": 1}
-    admin = kafka.admin(settings)
-    for future in admin.create_topics([NewTopic(topic, n, 1) for topic, n in topics.items()]).values():
-        future.result(30)
+    with kafka.admin(settings.kafka) as admin:
+        for future in admin.create_topics([NewTopic(topic, n, 1) for topic, n in topics.items()]).values():
+            future.result(30)
     try:
         fill(settings, f"{name}.in", events)
         done = threading.Event()
@@ -81,8 +81,9 @@ def main() -> None:
         figures = {"events": events, "batches": stage.batches, "seconds": round(wall_s, 2), "events_s": round(events / wall_s)}
         print(json.dumps({**figures, "cpu_s_per_million": round(cpu_s / events * 1e6, 1)}))  # noqa: T201  its output
     finally:
-        for future in admin.delete_topics(list(topics)).values():
-            future.result(30)
+        with kafka.admin(settings.kafka) as admin:
+            for future in admin.delete_topics(list(topics)).values():
+                future.result(30)
 
 
 def fill(settings: Settings, topic: str, events: int) -> None:

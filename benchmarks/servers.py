@@ -7,15 +7,15 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # its stubs import it without exporting it
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its stubs import it without exporting it
 from confluent_kafka.cimpl import NewTopic
 from cryptography.fernet import Fernet
 
@@ -57,6 +57,7 @@ class Servers:
         self.state_dir = folder / "state"
         self._shards = shards
         self._running: dict[str, Running] = {}
+        self._clients = ExitStack()
         self._clickhouse: ClickHouseServer | None = None
         broker_port, controller_port = process.free_ports(2)
         self._broker = KafkaServer(folder / "kafka", broker_port, controller_port, heap_mb=HEAP_MB)
@@ -67,22 +68,17 @@ class Servers:
         self._start(self._broker)
         self._write_environment()
         topics.declare(self._broker.bootstrap, self._shards)
+        self._admin = self._clients.enter_context(kafka.admin(self.bootstrap))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.__dict__.pop("_admin", None)  # ended while there still is a broker
+        self._clients.close()  # while there still is a broker
         for running in reversed(self._running.values()):
             process.stop(running, grace_s=30)
         for name in ("kafka", "clickhouse", "state"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     # -- what runs ---------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _admin(self) -> AdminClient:
-        """One for all: a collected client ends its requests. Without callbacks: ending a client that has some, while its broker
-        is gone, can wait for ever (seen: its threads want the interpreter's lock, which the ending holds)."""
-        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
     @property
     def settings(self) -> Settings:

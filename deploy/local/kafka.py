@@ -199,20 +199,20 @@ class KafkaServer:
         return dict(os.environ)
 
     def not_ready(self) -> str | None:
-        """Ready when it answers for its metadata."""
+        """Ready when it answers for its metadata, and every partition has its leader."""
         from confluent_kafka import KafkaException
-        from confluent_kafka.admin import AdminClient
+
+        from services.runtime.kafka import admin
 
         nobody = refused(self.port)
         if nobody is not None:
             return nobody
-        admin = AdminClient(
-            {"bootstrap.servers": self.bootstrap, "socket.timeout.ms": 2000, "log_level": 0, "reconnect.backoff.max.ms": 200},
-            logger=None,
-        )
         try:
-            admin.poll(0)
-            brokers = admin.list_topics(timeout=2).brokers
+            with admin(self.bootstrap, 2) as client:
+                found = client.list_topics(timeout=2)
         except KafkaException as error:
             return str(error.args[0].str())
-        return None if brokers else "no broker in its metadata"
+        if not found.brokers:
+            return "no broker in its metadata"
+        headless = [topic.topic for topic in found.topics.values() for part in topic.partitions.values() if part.leader < 0]
+        return f"partitions of {headless[0]} have no leader" if headless else None

@@ -15,12 +15,10 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs import names without exporting them
-    AdminClient,
-    OffsetSpec,
-)
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its stubs import names without exporting them
 
 from deploy.local.errors import StackError
+from services.runtime import kafka
 
 TIMEOUT_S = 5
 
@@ -49,21 +47,21 @@ def lags(bootstrap: str) -> list[Lag]:
     Raises:
         StackError: the broker does not answer.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": TIMEOUT_S * 1000, "log_level": 0})
     try:
-        groups = [group.group_id for group in admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid]
-        committed: dict[str, list[TopicPartition]] = {}
-        for group in groups:
-            asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=TIMEOUT_S)
-            committed[group] = asked[group].result().topic_partitions or []
-        wanted = {TopicPartition(place.topic, place.partition) for places in committed.values() for place in places}
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # untyped in the library
-        found = admin.list_offsets(
-            dict.fromkeys(wanted, latest),
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=TIMEOUT_S,
-        )
-        ends = {(place.topic, place.partition): future.result().offset for place, future in found.items()}
+        with kafka.admin(bootstrap, TIMEOUT_S) as admin:
+            groups = [group.group_id for group in admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid]
+            committed: dict[str, list[TopicPartition]] = {}
+            for group in groups:
+                asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=TIMEOUT_S)
+                committed[group] = asked[group].result().topic_partitions or []
+            wanted = {TopicPartition(place.topic, place.partition) for places in committed.values() for place in places}
+            latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # untyped in the library
+            found = admin.list_offsets(
+                dict.fromkeys(wanted, latest),
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=TIMEOUT_S,
+            )
+            ends = {(place.topic, place.partition): future.result().offset for place, future in found.items()}
     except KafkaException as error:
         raise StackError(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}; see `lovla status`") from error
     stands = {

@@ -16,6 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs i
 
 from deploy.local.errors import StackError
 from schemas.topics import TOPICS, Topic
+from services.runtime import kafka
 
 TIMEOUT_S = 30
 
@@ -37,12 +38,12 @@ def declare(bootstrap: str, shards: int) -> list[Declared]:
         StackError: the broker does not answer, or a topic has another number of partitions: a keyed topic's is chosen
             once, since another number would send a key's later records to another partition.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": TIMEOUT_S * 1000, "log_level": 0})
     try:
-        existing = {name: len(found.partitions) for name, found in admin.list_topics(timeout=TIMEOUT_S).topics.items()}
-        _refuse_other_partitions(existing, shards)
-        created = _create([topic for topic in TOPICS if topic.name not in existing], admin, shards)
-        changed = _configure([topic for topic in TOPICS if topic.name in existing], admin)
+        with kafka.admin(bootstrap, TIMEOUT_S) as admin:
+            existing = {name: len(found.partitions) for name, found in admin.list_topics(timeout=TIMEOUT_S).topics.items()}
+            _refuse_other_partitions(existing, shards)
+            created = _create([topic for topic in TOPICS if topic.name not in existing], admin, shards)
+            changed = _configure([topic for topic in TOPICS if topic.name in existing], admin)
     except KafkaException as error:
         raise StackError(f"Kafka at {bootstrap} did not declare the topics: {error.args[0].str()}; is it up?") from error
     except TimeoutError as error:

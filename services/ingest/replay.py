@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import msgspec
-from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import CONTROL_KEY, ShipmentEvent
@@ -34,11 +34,11 @@ from services.runtime.progress import Progress, silent
 from services.runtime.receipts import Position
 from services.runtime.settings import Settings
 from services.runtime.sources import Record
+from services.runtime.verb_writer import CALL_TIMEOUT_S, TransactionalWriter
 
 TRANSACTIONAL_ID = "readers-replay"
 BATCH_OUTPUTS = 5_000  # some 5 MB: a transaction of well under a second
 EXAMPLES = 5
-CALL_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def replay(
         selection = replace(selection, positions=chosen)
     ranges = _Ranges(_ranges(settings, selection), selection)
     standing = _standing(settings, ranges, progress)
-    log = None if dry_run else _Log(settings)
+    log = None if dry_run else TransactionalWriter(settings, "lovla-replay", TRANSACTIONAL_ID)
     run = _Run(registers, selection, standing, log)
     done = 0
 
@@ -244,37 +244,15 @@ def _still_said(settings: Settings, vanished: Mapping[str, dict[Position, bytes]
     return {event_id for (event_id, _), value in other.items() if not _EVENT.decode(value).retracted}
 
 
-class _Log:
-    """Writes batches, a transaction each."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._producer = Producer(kafka.transactional_config(settings, "lovla-replay", TRANSACTIONAL_ID))
-        self._producer.init_transactions(CALL_TIMEOUT_S)
-
-    def write(self, outputs: Sequence[Output]) -> None:
-        """Raises KafkaException: then nothing of it counts."""
-        producer = self._producer
-        producer.begin_transaction()
-        try:
-            for output in outputs:
-                partition = -1 if output.partition is None else output.partition
-                while True:
-                    try:
-                        producer.produce(output.topic, output.value, output.key, partition, headers=[*(output.headers or ())])
-                        break
-                    except BufferError:
-                        producer.poll(0.1)
-            producer.commit_transaction(CALL_TIMEOUT_S)
-        except KafkaException:
-            producer.purge()
-            raise  # the broker ends the transaction after 10 s, or the next replay does at its start
-
-
 class _Run:
     """One replay under way."""
 
     def __init__(
-        self, registers: RegistersPort, selection: Selection, standing: dict[Position, Standing], log: _Log | None
+        self,
+        registers: RegistersPort,
+        selection: Selection,
+        standing: dict[Position, Standing],
+        log: TransactionalWriter | None,
     ) -> None:
         self.report = Report()
         self.vanished: dict[str, dict[Position, bytes]] = {}

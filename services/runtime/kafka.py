@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
@@ -63,8 +64,9 @@ class Librdkafka:
 
     def topic_ids(self, settings: Settings, topics: Sequence[str]) -> dict[str, str]:
         """A topic's own id: one made anew under the same name has another. Raises KafkaException."""
-        futures = admin(settings).describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_S)
-        return {topic: str(future.result().topic_id) for topic, future in futures.items()}
+        with admin(settings.kafka) as client:
+            futures = client.describe_topics(TopicCollection(list(topics)), request_timeout=REQUEST_TIMEOUT_S)
+            return {topic: str(future.result().topic_id) for topic, future in futures.items()}
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -157,30 +159,24 @@ def consumer(settings: Settings, client_id: str, group: str) -> Consumer:
     return Consumer(consumer_config(settings, client_id, group))
 
 
-_admins: dict[str, list[AdminClient]] = {}
+@contextmanager
+def admin(bootstrap: str, timeout_s: float = REQUEST_TIMEOUT_S) -> Iterator[AdminClient]:
+    """For declaring topics and asking about groups: one client an act, ended with the block; nothing is asked of it later.
 
-
-def admin(settings: Settings, renew: bool = False) -> AdminClient:
-    """For declaring topics and asking about groups: one for the process and broker, without callbacks, never ended before it.
-
-    An answer arrives in the client's own thread; if Python then collects garbage there and the client is part of it, librdkafka
-    aborts the process (confluent-kafka-python 2129; seen). And the end of one with callbacks, its broker gone, waited for ever.
-    `renew`: what it remembers of a broker that was restarted is refused; a new one is begun, and the old one kept aside.
+    It must be ended here, by us. Left to the garbage collector it may end in its own thread, which an answer has reached just
+    then, and librdkafka aborts the process (confluent-kafka-python 2129; seen). One that is kept for long remembers brokers and
+    layouts of before a restart. And one with callbacks, its broker gone, waits for ever to end: so it has none.
     """
-    known = _admins.setdefault(settings.kafka, [])
-    if renew or not known:
-        known.append(
-            AdminClient(
-                {
-                    "bootstrap.servers": settings.kafka,
-                    "client.id": "lovla-admin",
-                    "log_level": 0,
-                    "socket.timeout.ms": int(REQUEST_TIMEOUT_S * 1000),
-                    "reconnect.backoff.max.ms": 2_000,
-                }
-            )
-        )
-    return known[-1]
+    with AdminClient(
+        {
+            "bootstrap.servers": bootstrap,
+            "client.id": "lovla-admin",
+            "log_level": 0,
+            "socket.timeout.ms": int(timeout_s * 1000),
+            "reconnect.backoff.max.ms": 1_000,
+        }
+    ) as client:
+        yield client
 
 
 def partitions(client: Consumer | Producer, topic: str, timeout_s: float = REQUEST_TIMEOUT_S) -> list[int]:

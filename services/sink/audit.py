@@ -81,8 +81,6 @@ _NOT_YET = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
     }
 )
-_OUTDATED = frozenset({KafkaError.FENCED_LEADER_EPOCH, KafkaError.UNKNOWN_LEADER_EPOCH})
-"""The client remembers the broker as it was before a restart."""
 _EVER = frozenset(topic.name for topic in TOPICS if topic.kept == "ever")
 
 
@@ -557,12 +555,13 @@ class Positions:
             return {}
 
         def ask() -> dict[Place, int]:
-            found = kafka.admin(self._settings).list_offsets(
-                {TopicPartition(*place): which for place in places},
-                isolation_level=IsolationLevel.READ_UNCOMMITTED,
-                request_timeout=kafka.REQUEST_TIMEOUT_S,
-            )
-            return {(part.topic, part.partition): future.result().offset for part, future in found.items()}
+            with kafka.admin(self._settings.kafka) as admin:
+                found = admin.list_offsets(
+                    {TopicPartition(*place): which for place in places},
+                    isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                    request_timeout=kafka.REQUEST_TIMEOUT_S,
+                )
+                return {(part.topic, part.partition): future.result().offset for part, future in found.items()}
 
         return self._patiently(ask)
 
@@ -571,8 +570,9 @@ class Positions:
 
         def ask() -> dict[Place, int]:
             request = [ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])]
-            found = kafka.admin(self._settings).list_consumer_group_offsets(request, request_timeout=kafka.REQUEST_TIMEOUT_S)
-            parts = found[group].result().topic_partitions or []
+            with kafka.admin(self._settings.kafka) as admin:
+                found = admin.list_consumer_group_offsets(request, request_timeout=kafka.REQUEST_TIMEOUT_S)
+                parts = found[group].result().topic_partitions or []
             return dict.fromkeys(places, 0) | {(part.topic, part.partition): max(part.offset, 0) for part in parts}
 
         return self._patiently(ask)
@@ -584,11 +584,8 @@ class Positions:
             try:
                 return ask()
             except KafkaException as error:
-                code = kafka.error_of(error).code()
-                if self._clock.monotonic() >= until or code not in _NOT_YET | _OUTDATED:
+                if self._clock.monotonic() >= until or kafka.error_of(error).code() not in _NOT_YET:
                     raise
-                if code in _OUTDATED:
-                    kafka.admin(self._settings, renew=True)
                 _pause()
 
 

@@ -420,12 +420,12 @@ class Rebuild:
             self._old.execute(f"RENAME DATABASE {BESIDE} TO {kept}")
         else:
             self._drop()
-        admin = kafka.admin(self._settings)
-        for future in admin.delete_consumer_groups([self._group], request_timeout=kafka.REQUEST_TIMEOUT_S).values():
-            try:
-                future.result()
-            except KafkaException as error:  # it may never have committed; an idle group costs nothing
-                log.info("rebuild.group_stays", group=self._group, text=str(error))
+        with kafka.admin(self._settings.kafka) as admin:
+            for future in admin.delete_consumer_groups([self._group], request_timeout=kafka.REQUEST_TIMEOUT_S).values():
+                try:
+                    future.result()
+                except KafkaException as error:  # it may never have committed; an idle group costs nothing
+                    log.info("rebuild.group_stays", group=self._group, text=str(error))
         return kept
 
     def restart(self) -> None:

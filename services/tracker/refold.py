@@ -27,11 +27,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import NewPartitions, NewTopic  # type: ignore[attr-defined]  # its stubs do not export them
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs import these names without exporting them
+    AdminClient,
+    NewPartitions,
+    NewTopic,
+)
 
 from schemas.journey_v1 import Clock as ClockContract
 from schemas.topics import CONSIGNMENT_COMMANDS, JOURNEYS, RAW_MESSAGES, SHIPMENT_EVENTS, TRACKER_SHARDS
@@ -42,6 +45,7 @@ from services.runtime.lease import LEASE_GROUP, LEASE_TOPIC
 from services.runtime.loop import Output, Record, read_range, restore
 from services.runtime.progress import Progress, silent
 from services.runtime.settings import Settings
+from services.runtime.verb_writer import CALL_TIMEOUT_S, TransactionalWriter
 from services.tracker.app import (
     DiskFolder,
     RegisterWatch,
@@ -62,7 +66,6 @@ from services.tracker.registrations import judge
 SLICE = 200  # consignments a transaction: a tenth of a second of computing; at their largest 50 MB, within its 10 s
 BATCH_RECORDS = 5_000
 EVENTS_AT_ONCE = 10_000
-CALL_TIMEOUT_S = 10.0
 EXAMPLES = 20
 TOPICS = (SHIPMENT_EVENTS, CONSIGNMENT_COMMANDS)
 WITNESS = (CONSIGNMENT_COMMANDS.name, 0)
@@ -111,31 +114,6 @@ def refold(
             run.close()
 
 
-class Writer:
-    """Writes as shard k: fenced by transactional.id, as the tracker is. A failure ends the run; run again, it goes on."""
-
-    def __init__(self, settings: Settings, shard: int) -> None:
-        self.group = f"tracker-{shard}"
-        self._producer = Producer(kafka.transactional_config(settings, "lovla-refold", self.group))
-        self._producer.init_transactions(CALL_TIMEOUT_S)
-
-    def write(self, outputs: Iterable[Output], offsets: Mapping[Any, Sequence[TopicPartition]] | None = None) -> None:
-        """All of it in one transaction. `offsets`: consumer of a group -> what it commits. Raises KafkaException."""
-        producer = self._producer
-        producer.begin_transaction()
-        for output in outputs:
-            partition = -1 if output.partition is None else output.partition
-            while True:
-                try:
-                    producer.produce(output.topic, output.value, output.key, partition, headers=[*(output.headers or ())])
-                    break
-                except BufferError:
-                    producer.poll(0.1)
-        for member, places in (offsets or {}).items():
-            producer.send_offsets_to_transaction(list(places), member.consumer_group_metadata(), CALL_TIMEOUT_S)
-        producer.commit_transaction(CALL_TIMEOUT_S)
-
-
 class _Refold:
     """One run, while the lease is held."""
 
@@ -173,7 +151,7 @@ class _Refold:
             raise RefoldError(f"there is no journey of {consignment}; see `lovla find {consignment}`")
         if not 1 <= after <= 64:
             raise RefoldError(f"{after} shards: choose 1 to 64")
-        layout = _Layout(before, after, {shard: Writer(self._settings, shard) for shard in range(max(before, after))})
+        layout = _Layout(before, after, {shard: self._writer(shard) for shard in range(max(before, after))})
         self._fail.reach("fenced")
         if old.moving_to is None:
             self._level(before, layout.writers)
@@ -206,13 +184,17 @@ class _Refold:
             self._members[shard] = kafka.consumer(self._settings, "lovla-refold", f"tracker-{shard}")
         return self._members[shard]
 
+    def _writer(self, shard: int) -> TransactionalWriter:
+        """Writes as shard k: fenced by transactional.id, as the tracker is."""
+        return TransactionalWriter(self._settings, "lovla-refold", f"tracker-{shard}")
+
     def _committed(self, shard: int) -> dict[Position, int]:
         """Where a shard stands, once no transaction is pending on it."""
         asked = [TopicPartition(topic.name, partition) for topic in TOPICS for partition in range(topic.partitions)]
         found = self._member(shard).committed(asked, timeout=CALL_TIMEOUT_S)
         return {(at.topic, at.partition): max(at.offset, 0) for at in found}
 
-    def _level(self, shards: int, writers: Mapping[int, Writer]) -> None:
+    def _level(self, shards: int, writers: Mapping[int, TransactionalWriter]) -> None:
         """Bring every shard to where the foremost one of each partition stands."""
         stand = {shard: self._committed(shard) for shard in range(shards)}
         ends = {place: max(one[place] for one in stand.values()) for place in stand[0]}
@@ -222,7 +204,7 @@ class _Refold:
                 self._advance(settings, shard, at, ends, writers[shard])
 
     def _advance(
-        self, settings: Settings, shard: int, at: dict[Position, int], ends: Mapping[Position, int], writer: Writer
+        self, settings: Settings, shard: int, at: dict[Position, int], ends: Mapping[Position, int], writer: TransactionalWriter
     ) -> None:
         """What the tracker of this shard would have done with the records from `at` to `ends`."""
         store = open_store(DiskFolder(settings.state_dir / "tracker" / f"events-{shard}"), at)
@@ -254,7 +236,10 @@ class _Refold:
             store.close()
 
     def _write(
-        self, writer: Writer, outputs: Iterable[Output], offsets: Mapping[Any, Sequence[TopicPartition]] | None = None
+        self,
+        writer: TransactionalWriter,
+        outputs: Iterable[Output],
+        offsets: Mapping[Consumer, Sequence[TopicPartition]] | None = None,
     ) -> None:
         if not self._hold.whole:
             raise RefoldError("a tracker began in the middle; what is written counts. Stop it and run this again")
@@ -423,7 +408,7 @@ class _Layout:
 
     before: int
     after: int
-    writers: Mapping[int, Writer]
+    writers: Mapping[int, TransactionalWriter]
 
     @property
     def changes(self) -> bool:
@@ -532,13 +517,18 @@ def _widen(settings: Settings, topic: str, partitions: int) -> None:
     finally:
         client.close()
     if now < partitions:
-        for future in kafka.admin(settings, renew=True).create_partitions([NewPartitions(topic, partitions)]).values():
-            future.result(CALL_TIMEOUT_S)
+        with kafka.admin(settings.kafka) as admin:
+            for future in admin.create_partitions([NewPartitions(topic, partitions)]).values():
+                future.result(CALL_TIMEOUT_S)
 
 
 def resize_lease(settings: Settings, shards: int) -> None:
     """One partition of the lease a shard. There is nothing in that topic; nobody may hold it now. Raises KafkaException."""
-    admin = kafka.admin(settings, renew=True)
+    with kafka.admin(settings.kafka) as admin:
+        _resize(admin, shards)
+
+
+def _resize(admin: AdminClient, shards: int) -> None:
     now = admin.list_topics(timeout=CALL_TIMEOUT_S).topics.get(LEASE_TOPIC)
     have = len(now.partitions) if now is not None else 0
     if have and have < shards:
@@ -562,9 +552,9 @@ def resize_lease(settings: Settings, shards: int) -> None:
 
 def drop_groups(settings: Settings, shards: int) -> None:
     """The offsets of shards that are no more: they would look like lag for ever."""
-    admin = kafka.admin(settings, renew=True)
     gone = [f"tracker-{shard}" for shard in range(shards, 64)]
-    known = {group.group_id for group in admin.list_consumer_groups(request_timeout=CALL_TIMEOUT_S).result().valid}
-    for future in admin.delete_consumer_groups([group for group in gone if group in known] or ["-"]).values():
-        with contextlib.suppress(KafkaException):  # it costs nothing but a line in `lovla status`
-            future.result(CALL_TIMEOUT_S)
+    with kafka.admin(settings.kafka) as admin:
+        known = {group.group_id for group in admin.list_consumer_groups(request_timeout=CALL_TIMEOUT_S).result().valid}
+        for future in admin.delete_consumer_groups([group for group in gone if group in known] or ["-"]).values():
+            with contextlib.suppress(KafkaException):  # it costs nothing but a line in `lovla status`
+                future.result(CALL_TIMEOUT_S)

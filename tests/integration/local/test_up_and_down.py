@@ -21,6 +21,8 @@ from deploy.local.process import Running, free_ports, gone
 from deploy.local.services import SERVICES, Service
 from deploy.local.stack import Stack
 from schemas.topics import RAW_MESSAGES
+from services.runtime.kafka import end_offset
+from services.runtime.settings import Settings
 from tests.stack import ROOT
 from tests.stack import Stack as Session
 
@@ -88,7 +90,7 @@ def produce(bootstrap: str, value: bytes) -> None:
 def last(bootstrap: str) -> bytes | None:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reading-back"})
     try:
-        _, end = consumer.get_watermark_offsets(TopicPartition(RAW_MESSAGES.name, 3), timeout=20)
+        end = end_offset(Settings(kafka=bootstrap), RAW_MESSAGES.name, 3, timeout_s=20)
         consumer.assign([TopicPartition(RAW_MESSAGES.name, 3, end - 1)])
         message = consumer.poll(20)
         assert message is not None

@@ -66,11 +66,11 @@ class Bench:
         return f"{self.name}.state"
 
     def create(self) -> None:
-        admin = kafka.admin(self.settings)
         counts = {self.inputs[0]: 4, self.inputs[1]: 2, self.out: 4, self.state: 1}
         config = {"max.message.bytes": "1048588"}  # Kafka's default; brokers may be set otherwise
-        for future in admin.create_topics([NewTopic(t, n, 1, config=config) for t, n in counts.items()]).values():
-            future.result(30)
+        with kafka.admin(self.settings.kafka) as admin:
+            for future in admin.create_topics([NewTopic(t, n, 1, config=config) for t, n in counts.items()]).values():
+                future.result(30)
 
     def job(self, source: str = "assigned", **changes: object) -> Job:
         job = Job(source, self.inputs, self.out, self.state, f"{self.name}.group", f"{self.name}-0")

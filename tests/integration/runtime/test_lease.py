@@ -21,8 +21,8 @@ from tests.integration.runtime.bench import ROOT
 @pytest.fixture
 def topic(kafka_settings: Settings) -> str:
     name = f"l{uuid.uuid4().hex[:10]}"
-    admin = kafka.admin(kafka_settings)
-    admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
+    with kafka.admin(kafka_settings.kafka) as admin:
+        admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
     return name
 
 

@@ -84,8 +84,8 @@ def test_a_frozen_member_that_was_counted_out_wakes_and_its_work_does_not_count(
 
 
 def members(settings: Settings, group: str) -> int:
-    admin = kafka.admin(settings)  # kept: the answer comes through it
-    described = admin.describe_consumer_groups([group])[group].result(10)
+    with kafka.admin(settings.kafka) as admin:
+        described = admin.describe_consumer_groups([group])[group].result(10)
     return sum(1 for member in described.members if member.assignment.topic_partitions)
 
 

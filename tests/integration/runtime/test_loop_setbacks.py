@@ -98,8 +98,8 @@ def test_a_missing_topic_is_named_and_waited_for(bench: Bench) -> None:
     with running(bench.settings, bench.job(), source_of(bench, "assigned"), stage) as run:
         wait_until("its health names the topic", lambda: missing in (run.loop.healthy() or ""))
         assert bench.done() == []
-        admin = kafka.admin(bench.settings)
-        admin.create_topics([NewTopic(missing, 1, 1)])[missing].result(30)
+        with kafka.admin(bench.settings.kafka) as admin:
+            admin.create_topics([NewTopic(missing, 1, 1)])[missing].result(30)
         bench.wait_for(ids)
         assert run.error is None
     bench.check(ids)

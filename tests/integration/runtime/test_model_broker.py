@@ -90,8 +90,8 @@ def model() -> Log:
 
 def real(kafka_settings: Settings) -> Log:
     topic = f"conformance.{uuid.uuid4().hex[:8]}"
-    admin = kafka.admin(kafka_settings)
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+    with kafka.admin(kafka_settings.kafka) as admin:
+        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
     return Log(kafka.LIBRDKAFKA, kafka_settings, topic)
 
 

@@ -23,9 +23,9 @@ LUFTHANSA = Sender(code="LH", kind="airline", name="Lufthansa Cargo")
 @pytest.fixture
 def topic(kafka_settings: Settings) -> str:
     name = f"r{uuid.uuid4().hex[:10]}"
-    admin = kafka.admin(kafka_settings)
     new = NewTopic(name, 1, 1, config={"cleanup.policy": "compact"})
-    admin.create_topics([new])[name].result(30)
+    with kafka.admin(kafka_settings.kafka) as admin:
+        admin.create_topics([new])[name].result(30)
     return name
 
 
@@ -93,8 +93,8 @@ def test_a_write_to_nowhere_is_an_error(kafka_settings: Settings) -> None:
 
 def test_a_write_that_kafka_refuses_is_an_error(kafka_settings: Settings) -> None:
     topic = f"r{uuid.uuid4().hex[:10]}"
-    admin = kafka.admin(kafka_settings)
-    admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "100"})])[topic].result(30)
+    with kafka.admin(kafka_settings.kafka) as admin:
+        admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "100"})])[topic].result(30)
     with pytest.raises(KafkaException):
         write(kafka.producer(kafka_settings, "test"), topic, "MAEU", MAERSK)
 

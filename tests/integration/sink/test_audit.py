@@ -405,7 +405,7 @@ def test_a_log_that_lost_its_beginning_is_a_gap(settings: Settings, admin: Click
     before = examples(wrong(settings, admin, within_s=1))
     _, partition, _ = place(admin, "shipment_events", topics.SHIPMENT_EVENTS, "kind = 'event'")
     cut = TopicPartition(topics.SHIPMENT_EVENTS.name, partition, 2)
-    client = kafka_clients.admin(settings)  # held: a client that is collected ends its requests
-    client.delete_records([cut])[cut].result()
+    with kafka_clients.admin(settings.kafka) as client:
+        client.delete_records([cut])[cut].result()
     lost = [found for found in new(before, wrong(settings, admin, within_s=1)) if found[0] == "gap"]
     assert lost == [("gap", topics.SHIPMENT_EVENTS.name, partition, offset) for offset in (0, 1)]

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from schemas import topics
 from schemas.dead_letter_v1 import EXAMPLES as LETTERS
@@ -189,6 +188,6 @@ def test_what_was_damaged_is_mended_and_the_old_tables_can_be_kept(
 
 def expire(settings: Settings, topic: str, before: int) -> None:
     """As retention does."""
-    client: AdminClient = clients.admin(settings)
-    for future in client.delete_records([TopicPartition(topic, 0, before)]).values():
-        future.result()
+    with clients.admin(settings.kafka) as client:
+        for future in client.delete_records([TopicPartition(topic, 0, before)]).values():
+            future.result()
