@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("stack")
         if "samples" in asked:
             item.add_marker("samples")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where the time went, by folder: seconds of all processes together, so that two at once give twice the clock's."""
+    spent: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                spent[report.nodeid.split("/")[1]] += report.duration
+    if spent:
+        terminalreporter.write_sep("-", "seconds by folder")
+        terminalreporter.write_line(", ".join(f"{folder} {seconds:.0f}" for folder, seconds in spent.most_common()))
 
 
 @pytest.fixture(scope="session")
