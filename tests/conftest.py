@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,14 +27,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Where the time went, by folder: seconds of all processes together, so that two at once give twice the clock's."""
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
                 spent[report.nodeid.split("/")[1]] += report.duration
     if spent:
         terminalreporter.write_sep("-", "seconds by folder")
-        terminalreporter.write_line(", ".join(f"{folder} {seconds:.0f}" for folder, seconds in spent.most_common()))
+        terminalreporter.write_line(
+            ", ".join(f"{folder} {seconds:.0f}" for folder, seconds in sorted(spent.items(), key=lambda one: -one[1]))
+        )
 
 
 @pytest.fixture(scope="session")

@@ -9,22 +9,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from deploy.local import environment
-from schemas.topics import FACILITIES, JOURNEY_CHANGES, JOURNEYS, SENDERS, TRACKER_SHARDS
+from schemas.topics import JOURNEY_CHANGES, JOURNEYS, TRACKER_SHARDS
 from services.runtime import kafka as clients
 from services.runtime.loop import Record, restore
-from services.runtime.register import write
 from services.runtime.settings import Settings
 from services.tracker.records import Clock, Feed, Journey, decode_journey_record, encode
 from services.tracker.refold import shard_of_key
 from tests import stack as stacks
-from tests.integration.tracker.test_process import (
+from tests.integration.tracker.trackers import (
     CONSIGNMENTS,
     Run,
     plain,
@@ -35,7 +33,6 @@ from tests.integration.tracker.test_process import (
     until,
 )
 from tests.stack import ROOT, Stack
-from tests.unit.tracker.build import REGISTERS
 
 
 @pytest.fixture
@@ -49,18 +46,6 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture
 def settings(stack: Stack) -> Settings:
     return stacks.settings_for(stack)
-
-
-@pytest.fixture
-def run(settings: Settings, tmp_path: Path) -> Iterator[Run]:
-    producer = clients.producer(settings, "test-registers")
-    for code, sender in REGISTERS.senders.items():
-        write(producer, SENDERS.name, code, sender)
-    for code, facility in REGISTERS.facilities.items():
-        write(producer, FACILITIES.name, code, facility)
-    made = Run(settings, tmp_path / "state")
-    yield made
-    made.end()
 
 
 def lovla(run: Run, *arguments: str, failpoint: str = "") -> subprocess.CompletedProcess[str]:
