@@ -1,0 +1,79 @@
+"""docs/standards/proof/*.csv: each line of what was asked of the readers, and the test that shows it."""
+
+from __future__ import annotations
+
+import ast
+import csv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROOF = ROOT / "docs" / "standards" / "proof"
+COLUMNS = ["line", "test"]
+
+
+def complaints(table: str, root: Path = ROOT) -> list[str]:
+    """What is wrong with a table: a line without a test, a test that its file does not hold."""
+    reader = csv.DictReader(table.splitlines())
+    if reader.fieldnames != COLUMNS:
+        return [f"the columns are {reader.fieldnames}, not {COLUMNS}"]
+    wrong = []
+    for row in reader:
+        line, test = (row["line"] or "").strip(), (row["test"] or "").strip()
+        if not line or None in row:
+            wrong.append(f"row {reader.line_num}: not a line and a test")
+        elif not test:
+            wrong.append(f"{line}: has no test")
+        else:
+            file, _, name = test.partition("::")
+            if name.partition("[")[0] not in names_in(root / file):
+                wrong.append(f"{line}: there is no {test}")
+    return wrong
+
+
+def names_in(file: Path) -> set[str]:
+    """The names of a file's tests, those of a class as `Class::test`."""
+    if not file.is_file():
+        return set()
+    found = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        inner = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
+        found |= {
+            prefix + one.name
+            for one in inner
+            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name.startswith("test_")
+        }
+    return found
+
+
+@pytest.mark.parametrize("file", sorted(PROOF.glob("*.csv")), ids=lambda file: str(file.name))
+def test_every_line_that_was_asked_for_has_a_test_that_exists(file: Path) -> None:
+    assert complaints(file.read_text(encoding="utf-8")) == []
+
+
+def test_there_are_tables_and_none_is_empty() -> None:
+    files = list(PROOF.glob("*.csv"))
+    assert files
+    assert [file.name for file in files if len(file.read_text(encoding="utf-8").splitlines()) < 2] == []
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ("line,test\n315 UV,\n", "315 UV: has no test"),
+        ("line,test\n315 UV\n", "315 UV: has no test"),
+        ("line,test\n315 UV,tests/none.py::test_a\n", "315 UV: there is no tests/none.py::test_a"),
+        ("line,test\n315 UV,tests/a.py::test_b\n", "315 UV: there is no tests/a.py::test_b"),
+        ("line,test\n315 UV,tests/a.py\n", "315 UV: there is no tests/a.py"),
+        ("line,test\n,tests/a.py::test_a\n", "row 2: not a line and a test"),
+        ("what,test\n", "the columns are ['what', 'test'], not ['line', 'test']"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said(table: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "a.py").write_text("def test_a() -> None: ...\nclass TestC:\n    def test_c(self) -> None: ...\n")
+
+    assert complaints(table, tmp_path) == [complaint]
+    assert complaints("line,test\nright,tests/a.py::test_a\nright,tests/a.py::TestC::test_c[x]\n", tmp_path) == []
