@@ -18,11 +18,11 @@ def test_what_is_committed_is_what_the_readers_do() -> None:
 
 
 def test_a_table_is_written_between_its_marks_and_again_gives_the_same() -> None:
-    page = written("before\n" + MARK.format("x12.315", "old\n") + "after\n")
+    page = written("before\n" + MARK.format("x12.315", "stale\n") + "after\n")
 
     assert page.startswith("before\n<!-- table x12.315 -->\n| code |")
     assert page.endswith("<!-- end of table -->\nafter\n")
-    assert "old" not in page
+    assert "stale" not in page
     assert "| discharged |" in page
     assert written(page) == page
 
@@ -30,5 +30,5 @@ def test_a_table_is_written_between_its_marks_and_again_gives_the_same() -> None
 def test_old_tables_marks_without_table_and_tables_without_page_are_told() -> None:
     assert complaints(pages()) == []
     assert complaints(pages(b="<!-- table morse -->\n<!-- end of table -->")) == ["b: there is no table morse"]
-    assert complaints(pages(b=MARK.format("x12.315", "old\n"))) == ["b: not what the readers do: run `make generate`"]
+    assert complaints(pages(b=MARK.format("x12.315", "stale\n"))) == ["b: not what the readers do: run `make generate`"]
     assert complaints({}) == [f"no page holds the table {name}" for name in TABLES]
