@@ -388,6 +388,7 @@ class Tracker:
         self._again: set[str] = set()
         self._ended: dict[str, datetime] = {}
         self._faulty: set[str] = set()
+        self._clock: Clock | None = None  # the last one read, while restoring
         self._clock_version = 0
 
     @property
@@ -398,7 +399,8 @@ class Tracker:
     # -- restore ---------------------------------------------------------------------------------------------------
 
     def restore(self, key: str, value: bytes | None) -> None:
-        """Takes in one record of this shard's partition of journeys, in their order; then `restored`. Raises WrongLayout."""
+        """Takes in one record of this shard's partition of journeys, in their order, with what older ones of its key are not
+        compacted away yet; then `restored`."""
         if value is None:
             self.state.forget(key)
             self.state.forget_closed(key)
@@ -406,9 +408,7 @@ class Tracker:
             return
         record = decode_brief_record(value)
         if isinstance(record, Clock):
-            _check_layout(record, self.shards)
-            self.time.restore(record)
-            self._clock_version = record.version
+            self._clock = record
         elif isinstance(record, Feed):
             self.state.keep_feed(record)
         elif isinstance(record, Closed):
@@ -422,7 +422,12 @@ class Tracker:
                 self._ended[key] = ended
 
     def restored(self) -> None:
-        """The end of the topic is reached: what ended long before T rests."""
+        """The end of the topic is reached: the last clock counts, and what ended long before T rests. Raises WrongLayout."""
+        if self._clock is not None:
+            _check_layout(self._clock, self.shards)
+            self.time.restore(self._clock)
+            self._clock_version = self._clock.version
+            self._clock = None
         now = self.time.now
         self.state.resting = {name for name, at in self._ended.items() if now is not None and now >= at + REST_AFTER}
         self._ended.clear()

@@ -122,8 +122,21 @@ def test_what_was_closed_long_ago_stays_closed() -> None:
     "clock", [Clock(consignment="clock:0", version=1, shards=2), Clock(consignment="clock:0", version=1, shards=1, moving_to=2)]
 )
 def test_a_tracker_does_not_start_on_journeys_laid_out_for_another_number_of_shards(clock: Clock) -> None:
+    subject = tracker()
+    subject.restore("clock:0", encode(clock))
     with pytest.raises(WrongLayout, match="lovla refold --shards"):
-        tracker().restore("clock:0", encode(clock))
+        subject.restored()
+
+
+def test_of_an_older_layout_that_is_not_compacted_away_only_the_last_word_counts() -> None:
+    subject = tracker()
+    for clock in (
+        Clock(consignment="clock:0", version=1, shards=2),
+        Clock(consignment="clock:0", version=2, shards=2, moving_to=1),
+        Clock(consignment="clock:0", version=3, shards=1),
+    ):
+        subject.restore("clock:0", encode(clock))
+    subject.restored()
 
 
 def test_a_note_of_a_closed_consignment_stays_with_its_shard() -> None:
