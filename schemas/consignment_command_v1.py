@@ -89,8 +89,13 @@ class _Command(Contract):
 
 
 class RegisterConsignment(_Command):
+    """`onto`: of one that is registered already this tells more, where otherwise it would be refused (a ship notice on what its
+    buyer declared). What is declared stays; what was not, is filled in; references are added; item lines are set by their
+    number and keep their category (`add_lines`), or take the place of all lines (`replace_lines`)."""
+
     command: Literal["register"] = "register"
     declaration: ConsignmentDeclaration
+    onto: Literal["add_lines", "replace_lines"] | None = None
 
 
 class AmendConsignment(_Command):
@@ -184,6 +189,7 @@ _DECLARATION: dict[str, object] = {
 }
 _BODIES: tuple[dict[str, object], ...] = (
     {"command": "register", "declaration": _DECLARATION},
+    {"command": "register", "declaration": _DECLARATION, "onto": "add_lines"},
     {"command": "amend", "declaration": _DECLARATION, "if_match": 1},
     {"command": "cancel", "reason": "ordered twice"},
     {"command": "link", "reference": {"kind": "booking", "value": "BK100"}},

@@ -13,7 +13,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, get_args
@@ -37,7 +37,7 @@ from schemas.words import LINKING_KINDS, MILESTONES, PartyRole, ReferenceKind
 from services.ingest.identifiers import normalise
 from services.ingest.legible import legible
 from services.ingest.problems import Place
-from services.ingest.readers import Unreadable, decode_body
+from services.ingest.readers import Asked, Unreadable, decode_body
 from services.ingest.readers.strict_json import parse_json
 
 ROWS_MAX = 1_000  # consignments or actions a request
@@ -95,6 +95,23 @@ def read_commands(
         text = f"{len(raws)} rows; at most {ROWS_MAX} a request"
         return (Row("", meta.consignment, None, (Place(where="", code="too_many_rows", text=text),)),)
     return tuple(_judge(meta, raw, received_at, partition, offset, index) for index, raw in enumerate(raws))
+
+
+def read_asked(
+    meta: RawMessage, asked: Asked, position: str, received_at: datetime, partition: int = 0, offset: int = 0
+) -> Row:
+    """What a message of another standard asks of a consignment, judged as if it had come as JSON: by the scopes of its key, and
+    whose consignment it is."""
+    named = asked.fields.get("consignment")
+    consignment = named if isinstance(named, str) else None
+    if not {"register", "operator"} & set(meta.scopes):
+        text = f"the key of {meta.sender} may not register (lovla keys create --scope register)"
+        return Row(position, consignment, None, (Place(where=position, code="no_scope", text=text),))
+    as_json = meta.model_copy(update={"kind": asked.kind, "consignment": None, "if_match": None})
+    row = _judge(as_json, _Raw(position, asked.fields), received_at, partition, offset, asked.row)
+    if isinstance(row.command, RegisterConsignment) and asked.onto is not None:
+        return replace(row, command=row.command.model_copy(update={"onto": asked.onto}))
+    return row
 
 
 def _rows(meta: RawMessage, content: bytes) -> Sequence[_Raw]:
@@ -197,7 +214,7 @@ def owns(sender: str, consignment: str) -> bool:
 
 
 def order_key(rows: Sequence[Row], sender: str) -> str:
-    """The key of a raw record of commands: the buyer whose consignments it names, so that whatever is asked of a
+    """The key of a raw record that holds commands: the buyer whose consignments it names, so that whatever is asked of a
     consignment, by whomever, stands in one partition and is read in the order in which it was accepted.
 
     Of several buyers' consignments in one request (only an operator can) the first decides; for the others' the order

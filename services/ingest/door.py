@@ -25,12 +25,12 @@ from schemas.raw_message_v1 import RawKind, RawMessage
 from schemas.registers_v1 import Account, Secret, Sender
 from services.ingest.auth import Callbacks, Caller
 from services.ingest.body import Budget
-from services.ingest.commands import Row, command_id, order_key, read_commands
+from services.ingest.commands import command_id, order_key, read_commands
 from services.ingest.limits import KIB, Limits, Rates
 from services.ingest.problems import Place, Problem
 from services.ingest.raw_log import Appended, Away
 from services.ingest.readers import Registers as KnownRegisters
-from services.ingest.reading import Read, read_message, said_warnings
+from services.ingest.reading import read_message, row_verdict, said_warnings
 from services.ingest.records import RawRecord
 from services.ingest.retrying import UNPARK, again, unparking
 from services.ingest.ticker import Log, Ticker
@@ -153,12 +153,13 @@ class Door:
         _check_limits(read.places())
         if len(read.verdicts) > self.limits.events:
             raise Problem("too-many-events", f"{len(read.verdicts)} events; at most {self.limits.events} a request.")
-        if not keep_unreadable and not read.events:
+        if not keep_unreadable and not read.events and not read.commands:
             raise Problem("invalid", "Nothing in this body can be taken.", errors=read.places())
         self._count_events(caller, len(read.verdicts))
-        appended = await self._append(meta, said, meta.sender)
+        appended = await self._append(meta, said, order_key(read.commands, meta.sender))
         at = meta.received_at or appended.at
-        return Accepted(self.sealer.seal(appended.position), at, read.said(), said_warnings(read.warnings))
+        verdicts = read.said(appended.position)
+        return Accepted(self.sealer.seal(appended.position), at, verdicts, said_warnings(read.warnings))
 
     async def take_commands(self, caller: Caller, said: Said) -> Accepted:
         """Take a registration, amendment, cancellation, action or dock receipt; what the tracker says of it comes later."""
@@ -200,13 +201,14 @@ class Door:
             "sha256": meta.sha256,
             "state": "read" if read else "pending",
         }
+        since = self.outcomes.complete_since
+        in_view = not read or (since is not None and record.at >= since)
         if meta.kind == "message":
             known = self.registers.known()
             judged = await self._aside(record.content, lambda: read_message(meta, record.content, at, known))
-            return answer | judged_answer(judged)
+            answer["verdicts"] = judged.said(position, self.outcomes.get, in_view)
+            return answer | ({"warnings": said_warnings(judged.warnings)} if judged.warnings else {})
         rows = await self._aside(record.content, lambda: read_commands(meta, record.content, at))
-        since = self.outcomes.complete_since
-        in_view = not read or (since is not None and record.at >= since)
         return answer | {
             "verdicts": [
                 row_verdict(
@@ -301,29 +303,3 @@ def _check_limits(problems: Sequence[Place]) -> None:
     for problem in problems:
         if problem["code"] in _BREAKS_LIMITS:
             raise Problem(_BREAKS_LIMITS[problem["code"]], problem["text"], errors=[problem])
-
-
-def judged_answer(read: Read) -> dict[str, Any]:
-    """What is said of a message: a verdict for every event, and what is to be said of its envelope."""
-    return {"verdicts": read.said()} | ({"warnings": said_warnings(read.warnings)} if read.warnings else {})
-
-
-def row_verdict(
-    row: Row, position: Position, index: int, outcome: CommandJudged | None = None, in_view: bool = True
-) -> dict[str, Any]:
-    """What is said of one row of a command request. `in_view`: an outcome, were there one, would be known here."""
-    verdict: dict[str, Any] = {"where": row.where, "consignment": row.consignment}
-    if row.command is None:
-        return verdict | {"outcome": "rejected", "problems": list(row.problems)}
-    verdict["command_id"] = command_id(position.partition, position.offset, index)
-    if outcome is None and in_view:
-        return verdict | {"outcome": "queued"}
-    if outcome is None:
-        text = "older than the outcomes that are remembered here; `lovla show` tells how the consignment stands"
-        return verdict | {"outcome": "out_of_view", "text": text}
-    said = {"declared_version": outcome.declared_version, "reason": outcome.reason, "text": outcome.text}
-    return (
-        verdict
-        | {"outcome": "accepted" if outcome.change == "command_accepted" else "refused"}
-        | {name: value for name, value in said.items() if value is not None}
-    )

@@ -30,7 +30,7 @@ from schemas.dead_letter_v1 import DeadLetter
 from schemas.raw_message_v1 import RawMessage, Tick
 from schemas.shipment_event_v1 import CONTROL_KEY, ControlRecord, ShipmentEvent
 from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, PARKED, RAW_MESSAGES, SHIPMENT_EVENTS, Topic
-from services.ingest.commands import read_commands
+from services.ingest.commands import Row, read_commands
 from services.ingest.door import RegistersPort
 from services.ingest.readers import Problem
 from services.ingest.reading import read_message
@@ -180,26 +180,34 @@ def read(record: Record, meta: RawMessage, registers: RegistersPort) -> Iterator
                 yield output
             else:
                 problems.append(_too_large(output, SHIPMENT_EVENTS, event.raw.position, content))
+        for row in found.commands:
+            yield from _command(row, content, trace, problems)
         yield from _letters(record, meta, problems, received_at, found.standard)
         metrics.counter("lovla_readers_events_total", standard=found.standard or "unknown").inc(len(found.events))
         return
     for row in read_commands(meta, content, received_at, record.partition, record.offset):
         problems = [Problem(p["code"], p["where"], p["text"], content) for p in row.problems[:1]]
-        if row.command is not None:
-            command = row.command
-            headers = wire.headers(
-                type(command),
-                id=command.command_id,
-                source="readers",
-                time=command.received_at,
-                traceparent=wire.child_traceparent(trace, command.command_id),
-            )
-            output = Output(CONSIGNMENT_COMMANDS.name, command.consignment.encode(), wire.dump(command), headers=headers)
-            if _fits(output, CONSIGNMENT_COMMANDS):
-                yield output
-            else:
-                problems.append(_too_large(output, CONSIGNMENT_COMMANDS, row.where, content))
+        yield from _command(row, content, trace, problems)
         yield from _letters(record, meta, problems, received_at, None)
+
+
+def _command(row: Row, content: bytes, trace: str | None, problems: list[Problem]) -> Iterator[Output]:
+    """The command of a row, if it has one; if it is too large for its topic, a problem more."""
+    command = row.command
+    if command is None:
+        return
+    headers = wire.headers(
+        type(command),
+        id=command.command_id,
+        source="readers",
+        time=command.received_at,
+        traceparent=wire.child_traceparent(trace, command.command_id),
+    )
+    output = Output(CONSIGNMENT_COMMANDS.name, command.consignment.encode(), wire.dump(command), headers=headers)
+    if _fits(output, CONSIGNMENT_COMMANDS):
+        yield output
+    else:
+        problems.append(_too_large(output, CONSIGNMENT_COMMANDS, row.where, content))
 
 
 def _fits(output: Output, topic: Topic) -> bool:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from schemas.journey_change_v1 import CommandJudged
 from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import ShipmentEvent, Warning_
+from services.ingest.commands import Row, command_id, read_asked
 from services.ingest.problems import Place
 from services.ingest.readers import WARNINGS_MAX, Context, Problem, Registers, Unreadable, Verdict, decode_body, read
+from services.runtime.receipts import Position
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """What a raw message says. `verdicts` in its order; if nothing could be read, one problem about the whole of it.
-    `warnings` are about the envelope; the first event carries them too, so that they are stored and counted."""
+    `warnings` are about the envelope; the first event carries them too, so that they are stored and counted.
+    `rows`: by the index of its verdict, what became of each thing that the message asks of a consignment."""
 
     standard: str | None
     verdicts: Sequence[Verdict]
     warnings: Sequence[Warning_] = ()
+    rows: Mapping[int, Row] = field(default_factory=dict)
 
     @property
     def events(self) -> Sequence[ShipmentEvent]:
@@ -28,15 +33,42 @@ class Read:
 
     @property
     def problems(self) -> Sequence[Problem]:
-        return [verdict.problem for verdict in self.verdicts if verdict.problem is not None]
+        """What cannot be read, and what is asked and may not be or makes no sense."""
+        found = []
+        for index, verdict in enumerate(self.verdicts):
+            if verdict.problem is not None:
+                found.append(verdict.problem)
+            elif verdict.asked is not None:
+                wrong = self.rows[index].problems[:1]
+                found += [Problem(one["code"], one["where"], one["text"], verdict.asked.payload) for one in wrong]
+        return found
+
+    @property
+    def commands(self) -> Sequence[Row]:
+        """What is asked of consignments and may be."""
+        return [row for row in self.rows.values() if row.command is not None]
 
     def places(self, most: int = 100) -> Sequence[Place]:
         """The first problems, as problem+json names them."""
         return [Place(where=p.where, code=p.code, text=p.text) for p in self.problems[:most]]
 
-    def said(self) -> list[dict[str, Any]]:
-        """A verdict for every event, as the answer to the sender holds it."""
-        return [_said(verdict) for verdict in self.verdicts]
+    def said(
+        self, position: Position, outcome_of: Callable[[str], CommandJudged | None] = lambda _: None, in_view: bool = True
+    ) -> list[dict[str, Any]]:
+        """A verdict for every event and command, as the answer to the sender holds it; see `row_verdict`."""
+        return [
+            _said(verdict)
+            if verdict.asked is None
+            else row_verdict(
+                self.rows[index],
+                position,
+                verdict.asked.row,
+                outcome_of(command_id(position.partition, position.offset, verdict.asked.row)),
+                in_view,
+            )
+            | ({"warnings": said_warnings(verdict.asked.warnings)} if verdict.asked.warnings else {})
+            for index, verdict in enumerate(self.verdicts)
+        ]
 
 
 def read_message(
@@ -64,7 +96,12 @@ def read_message(
     except Unreadable as error:
         whole = Problem(error.code, error.where, error.text, content)
         return Read(meta.standard, [Verdict(error.where, problem=whole)])
-    return Read(reading.standard, _carrying(reading.verdicts, reading.warnings), reading.warnings)
+    rows = {
+        index: read_asked(meta, verdict.asked, verdict.position, received_at, partition or 0, offset or 0)
+        for index, verdict in enumerate(reading.verdicts)
+        if verdict.asked is not None
+    }
+    return Read(reading.standard, _carrying(reading.verdicts, reading.warnings), reading.warnings, rows)
 
 
 def _carrying(verdicts: Sequence[Verdict], warnings: Sequence[Warning_]) -> Sequence[Verdict]:
@@ -95,6 +132,27 @@ def _said(verdict: Verdict) -> dict[str, Any]:
     if event.warnings:
         said["warnings"] = said_warnings(event.warnings)
     return said
+
+
+def row_verdict(
+    row: Row, position: Position, index: int, outcome: CommandJudged | None = None, in_view: bool = True
+) -> dict[str, Any]:
+    """What is said of one row of a command request. `in_view`: an outcome, were there one, would be known here."""
+    verdict: dict[str, Any] = {"where": row.where, "consignment": row.consignment}
+    if row.command is None:
+        return verdict | {"outcome": "rejected", "problems": list(row.problems)}
+    verdict["command_id"] = command_id(position.partition, position.offset, index)
+    if outcome is None and in_view:
+        return verdict | {"outcome": "queued"}
+    if outcome is None:
+        text = "older than the outcomes that are remembered here; `lovla show` tells how the consignment stands"
+        return verdict | {"outcome": "out_of_view", "text": text}
+    said = {"declared_version": outcome.declared_version, "reason": outcome.reason, "text": outcome.text}
+    return (
+        verdict
+        | {"outcome": "accepted" if outcome.change == "command_accepted" else "refused"}
+        | {name: value for name, value in said.items() if value is not None}
+    )
 
 
 def said_warnings(warnings: Sequence[Warning_]) -> list[dict[str, str]]:

@@ -179,6 +179,7 @@ class Command(Struct, frozen=True):
     recorded_by: str | None = None
     cause: str = "live"
     declaration: Declaration | None = None
+    onto: str | None = None
     if_match: int | None = None
     reason: str | None = None
     reference: Ref | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from services.tracker.records import Command, DockReceipt, Registration, unit_key
+from services.tracker.records import Command, Declaration, DockReceipt, Item, Registration, unit_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Judgement:
     text: str | None = None
 
 
+ITEMS, REFERENCES, PACKING = 500, 64, 1_000  # of a declaration: schemas/consignment_command_v1.py
 RECEIPTS, RECEIPT_LINES = 200, 5_000  # of one consignment: its record must fit into a message
 _UNKNOWN = ("unknown_or_not_yours", "no consignment of this id is registered under your code")
 
@@ -58,6 +59,8 @@ def _register(command: Command, current: Registration | None) -> tuple[Registrat
             return current, Judgement(True, current.declared_version, "unchanged", "it is registered exactly so already")
         if not _may(command, current):
             return current, _refused(current, *_UNKNOWN)
+        if command.onto is not None:
+            return _register_onto(command, declaration, current)
         return current, _refused(current, "exists", "it is registered already: amend it")
     registered = Registration(
         consignment=command.consignment,
@@ -67,6 +70,63 @@ def _register(command: Command, current: Registration | None) -> tuple[Registrat
         declaration=declaration,
     )
     return registered, Judgement(True, 1)
+
+
+def _register_onto(command: Command, told: Declaration, current: Registration) -> tuple[Registration, Judgement]:
+    if current.cancelled_at is not None:
+        return current, _refused(current, "cancelled", "the consignment is cancelled")
+    declaration = _onto(current.declaration, told, command.onto == "replace_lines")
+    if declaration == current.declaration:
+        return current, Judgement(True, current.declared_version, "unchanged", "all of it is declared already")
+    if len(declaration.items) > ITEMS or len(declaration.references) > REFERENCES or len(declaration.packing) > PACKING:
+        text = f"with what is declared over {ITEMS} lines, {REFERENCES} references or {PACKING} packings"
+        return current, _refused(current, "too_many", text)
+    version = current.declared_version + 1
+    changed = msgspec.structs.replace(
+        current, declaration=declaration, declared_version=version, amended_at=command.received_at
+    )
+    return changed, Judgement(True, version)
+
+
+def _onto(declared: Declaration, told: Declaration, replaces_lines: bool) -> Declaration:
+    """What is declared, and what `told` tells more: see `schemas.consignment_command_v1.RegisterConsignment`."""
+    known = {item.line: item for item in declared.items}
+    lines = {item.line: _line_onto(known.get(item.line), item) for item in told.items}
+    packing = declared.packing
+    if told.packing:
+        packing = (*(packed for packed in packing if packed.line not in {one.line for one in told.packing}), *told.packing)
+    if replaces_lines and lines:
+        packing = tuple(packed for packed in packing if packed.line in lines)
+    else:
+        lines = known | lines
+    route = {
+        name: getattr(told.route, name)
+        for name in told.route.__struct_fields__
+        if name != "mode" and not getattr(declared.route, name)
+    }
+    return msgspec.structs.replace(
+        declared,
+        items=tuple(lines[line] for line in sorted(lines)),
+        packing=packing,
+        references=tuple(dict.fromkeys((*declared.references, *told.references))),
+        parties={**told.parties, **declared.parties},
+        plan={**told.plan, **declared.plan},
+        route=msgspec.structs.replace(declared.route, **route),
+        required_by=declared.required_by or told.required_by,
+        note=declared.note or told.note,
+    )
+
+
+def _line_onto(known: Item | None, told: Item) -> Item:
+    if known is None:
+        return told
+    return msgspec.structs.replace(
+        told,
+        category=known.category,
+        description=told.description or known.description,
+        lot=told.lot or known.lot,
+        expires_on=told.expires_on or known.expires_on,
+    )
 
 
 def _refused(current: Registration | None, reason: str, text: str) -> Judgement:

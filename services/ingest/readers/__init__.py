@@ -10,11 +10,12 @@ from services.ingest.readers import cargo_imp, dcsa, lovla, x12
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.draft import WARNINGS_MAX
 from services.ingest.readers.json_items import Item, json_items
-from services.ingest.readers.model import LIMITS, Context, Limits, Problem, Reading, Registers, Unreadable, Verdict
+from services.ingest.readers.model import LIMITS, Asked, Context, Limits, Problem, Reading, Registers, Unreadable, Verdict
 
 __all__ = [
     "LIMITS",
     "WARNINGS_MAX",
+    "Asked",
     "Context",
     "Limits",
     "Problem",

@@ -117,6 +117,8 @@ class Draft:
     reason: str | None = None
     references: dict[tuple[ReferenceKind, str], None] = field(default_factory=dict)
     warnings: list[Warning_] = field(default_factory=list)
+    single: frozenset[ReferenceKind] = frozenset()
+    """Kinds of which such an event can be about one alone: another one beside it is a contradiction, told and not used."""
 
     def warn(self, code: str, text: str, where: str | None = None) -> None:
         """Note what was wrong or assumed."""
@@ -147,12 +149,24 @@ class Draft:
         if identifiers.is_placeholder(kind, text):
             self.warn("placeholder", f"{kind} {text} is a known example value; not used", where)
             return
-        if kind == "container" and identifiers.is_container(text) and not identifiers.container_check_holds(text):
-            digit = identifiers.container_check_digit(text[:10])
-            self.warn("bad_check_digit", f"container {text} should end in {digit}; kept as sent", where)
-        if kind == "air_waybill" and identifiers.is_air_waybill(text) and not identifiers.air_waybill_check_holds(text):
-            self.warn("bad_check_digit", f"air waybill {text} should end in {int(text[4:11]) % 7}; kept as sent", where)
+        if kind in self.single and (other := next((known for of, known in self.references if of == kind), None)) is not None:
+            self.warn("contradiction", f"{kind} {text} contradicts {other}, named before; {text} is not used", where)
+            return
+        if (wrong := identifiers.doubt(kind, text)) is not None:
+            self.warn("bad_check_digit", wrong, where)
         self.references[kind, text] = None
+
+    def split_equipment(self, owner: str, number: str, digit: str, where: str | None = None) -> bool:
+        """Add a container whose owner code, number and check digit came in fields of their own; False if they are none's."""
+        joined = identifiers.join_container(owner, number, digit)
+        if joined is None:
+            return False
+        value, computed = joined
+        if computed:
+            text = f"container {value[:10]} came without its check digit; {value[10]} computed"
+            self.warn("check_digit_computed", text, where)
+        self.refer("container", value, where)
+        return True
 
     def equipment(self, value: str | None, where: str | None = None) -> None:
         """Add what looks like a container or a rail car."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any, Literal
 
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import ShipmentEvent, Warning_
@@ -45,6 +46,8 @@ class Unreadable(Exception):
 class Problem:
     """One event, set or line that cannot be read; the others of the message are unharmed. `payload`: its own bytes.
 
+    `element`: which element of the segment at `where` is wrong (X12, EDIFACT; from 1), for acknowledgements, where it is known.
+
     `where` and `text` often quote the message: what in them could steer a terminal is marked here, once for all readers.
     """
 
@@ -52,6 +55,7 @@ class Problem:
     where: str
     text: str
     payload: bytes
+    element: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "where", shown(self.where))
@@ -59,12 +63,34 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a message asks of one consignment (a ship notice registers it). Whether its sender may is not judged here but in
+    services/ingest/commands.py, as for registrations that come as JSON.
+
+    `kind` and `fields` are those of such a registration or cancellation, unchecked; `onto` as in
+    schemas/consignment_command_v1.py (RegisterConsignment). `row`: tells the message's askings apart,
+    for ever: the number of the segment that it begins at, not its ordinal among those that a reader can read today.
+    """
+
+    kind: Literal["registration", "cancellation"]
+    fields: Mapping[str, Any]
+    row: int
+    payload: bytes
+    onto: Literal["add_lines", "replace_lines"] | None = None
+    warnings: tuple[Warning_, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one statement of the message: an event, or a problem. `position`: its place in the message."""
+    """What became of one statement of the message: an event, what it asks of a consignment, or a problem.
+
+    `position`: its place in the message.
+    """
 
     position: str
     event: ShipmentEvent | None = None
     problem: Problem | None = None
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
