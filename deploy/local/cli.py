@@ -23,6 +23,7 @@ from deploy.local.errors import StackError
 from deploy.local.stack import NAMES, PORT_SETTINGS, PartStatus, Stack
 from services.runtime.runbooks import page
 from services.runtime.settings import SettingsError
+from services.runtime.terminal import console
 
 StateDir = Annotated[
     Path, typer.Option("--state-dir", envvar="LOVLA_STATE_DIR", help="Folder of data, logs, ports and passwords.")
@@ -105,7 +106,7 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
                 table = Table("group", "topic", "behind")
                 for lag in lags:
                     table.add_row(lag.group, lag.topic, f"{lag.behind:,}")
-                _console().print(table)
+                console().print(table)
             for condition in wrong:
                 typer.echo(f"{condition.what}: see {page(condition.runbook)}")
         if any(part.state != "running" for part in parts):
@@ -125,7 +126,7 @@ def doctor(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
             for finding in findings:
                 colour = COLOURS[finding.verdict]
                 table.add_row(f"[{colour}]{finding.verdict}[/]", finding.what, finding.found, finding.advice)
-            _console().print(table)
+            console().print(table)
         if any(finding.verdict == "wrong" for finding in findings):
             raise typer.Exit(1)
 
@@ -145,7 +146,7 @@ def topics(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
         for topic in declared:
             kept = f"{topic.kept} days" if topic.kept.isdigit() else topic.kept
             table.add_row(topic.name, str(topic.partitions), kept, topic.outcome)
-        _console().print(table)
+        console().print(table)
 
 
 def backup(
@@ -240,12 +241,6 @@ def _telling() -> Iterator[tuple[Callable[[str, str], None], jars.Progress]]:
         yield lambda part, text: console.print(f"{part:>10}  {text}", markup=False, soft_wrap=True), on_jar
 
 
-def _console() -> Console:
-    """A pipe has no width: room enough that nothing is cut."""
-    console = Console()
-    return console if console.is_terminal else Console(width=200)
-
-
 def _print_status(parts: list[PartStatus]) -> None:
     table = Table("part", "state", "pid", "since", "ports", "log")
     for part in parts:
@@ -256,7 +251,7 @@ def _print_status(parts: list[PartStatus]) -> None:
         ports = " ".join(f"{name}={port}" if name != part.name else str(port) for name, port in part.ports.items())
         state = f"[{colour}]{part.state}[/]"
         table.add_row(part.name, state, str(part.pid or ""), since, ports, _short(part.log))
-    _console().print(table)
+    console().print(table)
     for part in parts:
         if part.state == "died":
             typer.echo(f"{part.name} died: see {part.log}; `lovla up` starts it again.")

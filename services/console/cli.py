@@ -6,7 +6,6 @@ Tables show local times: of the hospital where there is one, else UTC, or of `--
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 import typer
 
 from schemas.words import EXCEPTION_KINDS
+from services.runtime.terminal import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +36,6 @@ Hospital = Annotated[str, typer.Option("--hospital", help="Its code, or a part o
 Item = Annotated[str, typer.Option("--item", help="Item category, for example n95_respirator.")]
 Days = Annotated[int, typer.Option("--days", min=1, max=400, help="The window, in days.")]
 Carrier = Annotated[str, typer.Option("--carrier", help="The sender's code.")]
-
-PIPED_WIDTH = 100_000
-"""Columns where neither a terminal nor COLUMNS says how many: a row is a line, for whoever reads lines."""
 
 JUDGED_WITHIN = timedelta(seconds=60)
 """Ticks come every 5 s: a pipeline whose time is older than this is behind or stands still."""
@@ -132,16 +129,13 @@ def _now(questions: Questions) -> tuple[datetime, str]:
 
 def _print(what: RenderableType, *notes: str) -> None:
     """To a terminal, or to a pipe: then without blanks at the ends of lines."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=shutil.get_terminal_size((PIPED_WIDTH, 24)).columns)
-    with console.capture() as captured:
-        console.print(what)
+    out = console()
+    with out.capture() as captured:
+        out.print(what)
         for note in notes:
-            console.print(Text(note, style="dim"))
+            out.print(Text(note, style="dim"))
     typer.echo("\n".join(line.rstrip(" ") for line in captured.get().rstrip("\n").split("\n")))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +21,7 @@ from urllib.parse import quote
 import typer
 
 from schemas.words import Classifier, FacilityKind, Milestone, PartyRole, ReferenceKind, Scope, SenderKind
+from services.runtime.terminal import console
 
 if TYPE_CHECKING:  # `lovla read` needs no Kafka and no HTTP client; the verbs that do import them when they run
     from schemas.registers_v1 import Account, Sender
@@ -51,7 +51,6 @@ _CONTENT_TYPES = {
 }
 _ASK_AGAIN_S = 0.2
 _LINES_A_REQUEST = 1_000
-_PIPE_WIDTH = 1_000  # columns: a pipe has no edge to wrap at
 
 
 class Stop(Exception):
@@ -93,7 +92,6 @@ def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: boo
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False, default=str))
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -102,7 +100,7 @@ def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: boo
         table.add_column(name, overflow="fold")  # an id that is cut short is of no use
     for row in rows:
         table.add_row(*(Text("" if row.get(name) is None else _cell(row[name])) for name in columns))
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+    console().print(table)
 
 
 def _cell(value: object) -> str:

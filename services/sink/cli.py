@@ -20,6 +20,7 @@ from services.runtime.clickhouse import ClickHouseError
 from services.runtime.kafka import TopicMissing
 from services.runtime.runbooks import Runbook, page
 from services.runtime.settings import Settings, SettingsError
+from services.runtime.terminal import console
 from services.sink import migrate, rebuild_cli
 from services.sink.ledger import AuditFailed
 
@@ -53,7 +54,7 @@ def status(as_json: Json = False) -> None:
         for step in steps:
             when = f"{step.applied_at:%Y-%m-%d %H:%M:%S}" if step.applied_at else ""
             table.add_row(f"{step.number:03d}_{step.name}", step.state, when)
-        Console().print(table)
+        console().print(table)
     if any(step.state in ("changed", "unknown") for step in steps):
         raise typer.Exit(1)
 
@@ -152,16 +153,14 @@ def _receipts(file: Path | None) -> list[Given]:
 
 def _print_audit(findings: list[Finding]) -> None:
     """A line a check and partition; what is wrong, exactly; the runbooks."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a pipe has no width: room enough that nothing is cut
+    out = console()
     table = Table("check", "topic", "partition", "records", "accounted", *RUNBOOK_OF, box=None, pad_edge=False)
     for finding in findings:
         counts = (finding.records, finding.rows, *(getattr(finding, wrong) for wrong in RUNBOOK_OF))
         partition = "" if finding.partition < 0 else str(finding.partition)
         style = None if finding.clean else "red"
         table.add_row(finding.check, finding.topic, partition, *(f"{count:,}" for count in counts), style=style)
-    console.print(table)
+    out.print(table)
     for finding in findings:
         for example in finding.examples:
             typer.echo(f"{example.wrong}: ({example.topic}, {example.partition}, {example.offset}): {example.text}")

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from confluent_kafka import KafkaException
-from rich.console import Console
 from rich.table import Table
 
 from services.runtime.clickhouse import ClickHouseError
 from services.runtime.kafka import TopicMissing
 from services.runtime.progress import bar
 from services.runtime.settings import Settings, SettingsError
+from services.runtime.terminal import console
 
 if TYPE_CHECKING:
     from services.sink.rebuild import Rebuilt
@@ -79,8 +79,7 @@ def _show(done: Rebuilt, as_json: bool) -> None:
     for one in done.tables:
         style = "red" if one.lost else None
         table.add_row(one.table, f"{one.rows_before:,}", f"{one.rows_after:,}", one.verdict, style=style)
-    console = Console()
-    (console if console.is_terminal else Console(width=200)).print(table)
+    console().print(table)
     where = f" The old tables are in {done.old}: DROP DATABASE {done.old} when they are not needed." if done.old else ""
     typer.echo(f"Exchanged {len(done.tables)} tables; the sink stood still for {done.held_s:.1f} s.{where}")
 

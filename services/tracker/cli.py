@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from confluent_kafka import KafkaException
-from rich.console import Console
 from rich.table import Table
 
 from services.runtime.progress import bar
 from services.runtime.settings import Settings, SettingsError
+from services.runtime.terminal import console
 
 if TYPE_CHECKING:
     from services.tracker.refold import Report
@@ -87,7 +87,7 @@ def _show(done: Report, as_json: bool) -> None:
             table = Table("told", "count", box=None, pad_edge=False)
             for kind, count in sorted(done.told.items()):
                 table.add_row(kind, f"{count:,}")
-            Console().print(table)
+            console().print(table)
         examples = ", ".join(done.differ[:10]) + (", ..." if len(done.differ) > 10 else "")
         typer.echo(
             f"{done.journeys:,} journeys computed again, {len(done.differ):,} differ{f' ({examples})' if examples else ''}."
