@@ -36,15 +36,17 @@ _YEARS: Final = range(1970, 2200)  # outside of it a time is a typing error, and
 class Bad(Exception):
     """This statement cannot be read; the others can. Caught by each reader's loop."""
 
-    def __init__(self, code: str, where: str, text: str) -> None:
+    def __init__(self, code: str, where: str, text: str, element: int | None = None) -> None:
         super().__init__(f"{where}: {code}: {text}")
         self.code = code
         self.where = shown(where)
         self.text = text[:500]
+        self.element = element  # of the segment at `where`, as in Problem
 
     def verdict(self, position: str, payload: bytes) -> Verdict:
         # One byte past the cut of dead letters, so that what is cut is seen to be; a thousand problems stay small.
-        return Verdict(position, problem=Problem(self.code, self.where or position, self.text, payload[: _PAYLOAD_MAX + 1]))
+        cut = payload[: _PAYLOAD_MAX + 1]
+        return Verdict(position, problem=Problem(self.code, self.where or position, self.text, cut, self.element))
 
 
 class Identities:
@@ -224,7 +226,7 @@ class Draft:
         """
         occurred_at = self._fenced()
         references = self._bounded()
-        if not any(kind in LINKING_KINDS for kind, _ in references) and self.retracts is None:
+        if not any(kind in LINKING_KINDS for kind, _ in references) and self.retracts is None and not self.retracted:
             text = "names nothing that a consignment is found by (container, bill of lading, booking, air waybill ...)"
             raise Bad("no_linking_reference", self.position, text)
         content: dict[str, Any] = {
@@ -258,7 +260,8 @@ class Draft:
             "revision": {
                 "at": self.updated_at or self.created_at,
                 "reader": self.reader_version,
-                "content": self._content_hash(content),
+                # Of two versions of the same moment the one that withdraws counts: no hash is greater.
+                "content": "f" * 16 if self.retracted else self._content_hash(content),
             },
             "references": tuple([{"kind": kind, "value": value} for kind, value in references]),
             "reader_version": self.reader_version,

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from schemas.shipment_event_v1 import Warning_
 from services.ingest.legible import shown
 from services.ingest.places import Zone
-from services.ingest.readers.draft import Bad, Draft, fixed_offset, sensible_year
+from services.ingest.readers.draft import Bad, fixed_offset, sensible_year
 from services.ingest.readers.model import Unreadable
 
 _ISA_LENGTH: Final = 106
@@ -54,12 +54,19 @@ class Segment:
 
 @dataclass(slots=True)
 class Set:
-    """One transaction set: its segments between ST and SE. `stamp`: the interchange's control number."""
+    """One transaction set: its segments between ST and SE, and the ISA and GS that it stands in; None where it has no GS or SE."""
 
     start: Segment
-    stamp: str
+    interchange: Segment
+    group: Segment | None = None
+    end: Segment | None = None
     segments: list[Segment] = field(default_factory=list)
     warnings: list[Warning_] = field(default_factory=list)
+
+    @property
+    def stamp(self) -> str:
+        """The interchange's control number."""
+        return self.interchange.get(13)
 
     @property
     def kind(self) -> str:
@@ -94,14 +101,19 @@ def sets_of(text: str) -> tuple[list[Set], list[Warning_]]:
     """All transaction sets of a file and what is wrong with its envelopes. Raises Unreadable where no ISA can be made out."""
     sets: list[Set] = []
     warnings: list[Warning_] = []
-    number = 0
-    for segments in _interchanges(text):
-        numbered = [Segment(number + index, elements, raw) for index, (elements, raw) in enumerate(segments, start=1)]
-        number += len(numbered)
-        sets.extend(_sets(numbered, warnings))
+    for segments in interchanges_of(text):
+        sets.extend(_sets(segments, warnings))
     if not sets:
         raise Unreadable("no_sets", "", "an interchange without any transaction set (ST ... SE)")
     return sets, warnings
+
+
+def interchanges_of(text: str) -> Iterator[list[Segment]]:
+    """The segments of each interchange of a file, numbered through it. Raises Unreadable where no ISA can be made out."""
+    number = 0
+    for segments in _interchanges(text):
+        yield [Segment(number + index, elements, raw) for index, (elements, raw) in enumerate(segments, start=1)]
+        number += len(segments)
 
 
 def _interchanges(text: str) -> Iterator[list[tuple[tuple[str, ...], str]]]:
@@ -163,9 +175,10 @@ def _segments(text: str, separator: str, terminator: str) -> Iterator[tuple[tupl
 
 def _sets(segments: Sequence[Segment], warnings: list[Warning_]) -> Iterator[Set]:
     """The sets of one interchange; checks counts and control numbers, which never cost a set."""
-    stamp = segments[0].get(13)
-    if segments[0].get(15) == "T":
-        warnings.append(_warning("test_message", segments[0].where, "the sender marked this interchange as a test (ISA15)"))
+    interchange = segments[0]
+    stamp = interchange.get(13)
+    if interchange.get(15) == "T":
+        warnings.append(_warning("test_message", interchange.where, "the sender marked this interchange as a test (ISA15)"))
     current: Set | None = None
     in_group = groups = 0
     group: Segment | None = None
@@ -174,9 +187,10 @@ def _sets(segments: Sequence[Segment], warnings: list[Warning_]) -> Iterator[Set
             if current is not None:
                 current.warnings.append(_warning("missing_se", current.start.where, "the set has no SE"))
                 yield current
-            current = Set(segment, stamp)
+            current = Set(segment, interchange, group)
             in_group += 1
         elif segment.name == "SE" and current is not None:
+            current.end = segment
             _check_set(current, segment)
             yield current
             current = None
@@ -260,10 +274,18 @@ _DATE = re.compile(r"(?:([0-9]{2}))?([0-9]{2})([0-9]{2})([0-9]{2})")
 _TIME = re.compile(r"([0-9]{2})([0-9]{2})(?:([0-9]{2})[0-9]{0,2})?")
 
 
-def read_time(draft: Draft, segment: Segment, first: int, place_zone: Zone, has_zone: bool = True) -> datetime:
+class Noting(Protocol):
+    """Where what was assumed of a time is noted: a Draft."""
+
+    def warn(self, code: str, text: str, where: str | None = None) -> None: ...
+    def at_local(self, local: datetime, zone: Zone, where: str | None = None) -> datetime: ...
+
+
+def read_time(draft: Noting, segment: Segment, first: int, place_zone: Zone, has_zone: bool = True) -> datetime:
     """The time in elements `first` (date), `first + 1` (time) and, if `has_zone`, `first + 2` (zone). Raises Bad."""
-    date, time, where = segment.get(first), segment.get(first + 1), segment.where
-    local = _local(date, time, where)
+    where = segment.where
+    local = _local(segment, first)
+    time = segment.get(first + 1)
     if not time:
         draft.warn("time_missing", "no time of day is given; 00:00 assumed", where)
     code = segment.get(first + 2).upper() if has_zone else ""
@@ -277,20 +299,26 @@ def read_time(draft: Draft, segment: Segment, first: int, place_zone: Zone, has_
     return draft.at_local(local, place_zone, where)
 
 
-def _local(date: str, time: str, where: str) -> datetime:
+def _local(segment: Segment, first: int) -> datetime:
+    date, time, where = segment.get(first), segment.get(first + 1), segment.where
     day = _DATE.fullmatch(date)
     clock = _TIME.fullmatch(time or "0000")
     if day is None:
-        raise Bad("bad_time" if date else "no_time", where, f"{date[:20]} is not a date" if date else "there is no date")
+        text = f"{date[:20]} is not a date" if date else "there is no date"
+        raise Bad("bad_time" if date else "no_time", where, text, first)
     if clock is None:
-        raise Bad("bad_time", where, f"{time[:20]} is not a time of day")
+        raise Bad("bad_time", where, f"{time[:20]} is not a time of day", first + 1)
     hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
     midnight = (hour, minute, second) == (24, 0, 0)
     year = int((day[1] or "20") + day[2])
     try:
-        local = datetime(year, int(day[3]), int(day[4]), 0 if midnight else hour, minute, second)  # noqa: DTZ001  zone follows
+        date_of = datetime(year, int(day[3]), int(day[4]))  # noqa: DTZ001  zone follows
     except ValueError as error:
-        raise Bad("bad_time", where, f"{date} {time}: {error}") from error
+        raise Bad("bad_time", where, f"{date} {time}: {error}", first) from error
+    try:
+        local = date_of.replace(hour=0 if midnight else hour, minute=minute, second=second)
+    except ValueError as error:
+        raise Bad("bad_time", where, f"{date} {time}: {error}", first + 1) from error
     if not sensible_year(year):
-        raise Bad("bad_time", where, f"{date} lies outside of all sense")
+        raise Bad("bad_time", where, f"{date} lies outside of all sense", first)
     return local + timedelta(days=1) if midnight else local
