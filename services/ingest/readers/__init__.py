@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from services.ingest.readers import cargo_imp, dcsa, lovla, x12
+from services.ingest.readers import cargo_imp, dcsa, dcsa_30, lovla, x12
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.draft import WARNINGS_MAX
 from services.ingest.readers.json_items import Item, json_items
@@ -31,6 +31,7 @@ __all__ = [
 _JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Item], Context], Reading]]]] = MappingProxyType(
     {
         dcsa.STANDARD: (dcsa.looks_like, dcsa.read),
+        dcsa_30.STANDARD: (dcsa_30.looks_like, dcsa.read),
         lovla.STANDARD: (lovla.looks_like, lovla.read),
     }
 )
@@ -46,9 +47,6 @@ _TEXT: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes, Contex
 
 _FOREIGN_JSON: Final = (
     # a mark of each, and its name: told apart only to say precisely what cannot be read yet
-    (("eventClassification",), "DCSA Track & Trace 3.0"),
-    (("eventRouting",), "DCSA Track & Trace 3.0"),
-    (("metadata", "payload"), "DCSA Track & Trace 3.0 (beta)"),
     (("callbackUrl",), "a DCSA event subscription, which is no event"),
     (("epcisBody",), "GS1 EPCIS 2.0"),
     (("eventTime", "eventTimeZoneOffset"), "GS1 EPCIS 2.0"),
@@ -64,7 +62,7 @@ _FOREIGN_TEXT: Final = (
 )
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
-_KNOWN: Final = "lovla.1 and DCSA 2.2 (JSON), X12 214 and 315, Cargo-IMP FSU and FSA"
+_KNOWN: Final = "lovla.1, DCSA 2.2 and 3.0 (JSON), X12 214 and 315, Cargo-IMP FSU and FSA"
 
 
 def detect(content: bytes, content_type: str | None, hint: str | None, limits: Limits = LIMITS) -> str:

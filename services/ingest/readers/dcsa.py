@@ -1,83 +1,49 @@
-"""DCSA Track & Trace 2.2: the events that ocean carriers push (specification: DCSA TNT v2.2, Apache-2.0).
+"""DCSA Track & Trace: the events that ocean carriers push (specification: DCSA TNT v2.2, Apache-2.0); 3.0 is in dcsa_30.py.
 
 Deprecated names of earlier versions are read too. Which code becomes which milestone: docs/milestones.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Final
 
-from schemas.shipment_event_v1 import Hold, Place
-from schemas.words import Classifier, Milestone, Mode, ReferenceKind
+from schemas.shipment_event_v1 import Place
 from services.ingest import identifiers
 from services.ingest.places import facility_by_smdg, zone_of
+from services.ingest.readers import dcsa_30
+from services.ingest.readers import dcsa_codes as codes
 from services.ingest.readers.draft import Bad, Draft, Identities
-from services.ingest.readers.json_items import Item, Node
+from services.ingest.readers.json_items import Item, Node, unfolded
 from services.ingest.readers.model import Context, Reading, Verdict
 from services.ingest.readers.times import parse_rfc3339
 
 STANDARD: Final = "dcsa.2.2"
 READER_VERSION: Final = 1
 
-_CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType({"PLN": "planned", "EST": "estimated", "ACT": "actual"})
-_MODES: Mapping[str, Mode] = MappingProxyType({"VESSEL": "sea", "BARGE": "sea", "RAIL": "rail", "TRUCK": "road"})
-_EQUIPMENT: Final = frozenset(["LOAD", "DISC", "GTIN", "GTOT", "STUF", "STRP", "PICK", "DROP", "INSP", "RSEA", "RMVD"])
-_TRANSPORT: Final = frozenset({"ARRI", "DEPA"})
-_SHIPMENT: Final = frozenset(
-    ["RECE", "DRFT", "PENA", "PENU", "REJE", "APPR", "ISSU", "SURR", "SUBM", "VOID", "CONF", "REQS", "CMPL", "HOLD", "RELS"]
-)
-
-_NO_TYPE: Final = ""  # the message names no facility type
-_TERMINAL: Final = frozenset(("POTE", "COYA", "COFS", "DEPO", "INTE", "RAMP", _NO_TYPE))
-_EMPTY_DEPOT: Final = frozenset(("DEPO", "POTE", "COYA", "OFFD", "COFS", "RAMP", _NO_TYPE))
-_CONSIGNEE: Final = frozenset(("CLOC",))
-_EQUIPMENT_MILESTONES: Sequence[tuple[str, bool | None, frozenset[str] | None, Milestone]] = (
-    # code, empty (None: either), facility types (None: any), milestone
-    ("GTIN", False, _TERMINAL, "received"),
-    ("GTIN", False, _CONSIGNEE, "arrived_consignee"),
-    ("DROP", False, _CONSIGNEE, "arrived_consignee"),
-    ("GTIN", True, _EMPTY_DEPOT, "empty_returned"),
-    ("DROP", True, _EMPTY_DEPOT, "empty_returned"),
-    ("GTOT", False, None, "gate_out"),
-    ("DISC", None, None, "discharged"),
-    ("STRP", None, None, "delivered"),
-)
-_EMPTY_MATTERS: Final = frozenset(code for code, empty, _, _ in _EQUIPMENT_MILESTONES if empty is not None)
-_TRANSPORT_MILESTONES: Mapping[tuple[str, str, bool], Milestone] = MappingProxyType(
-    {  # code, mode of transport, at the consignee's
-        ("DEPA", "VESSEL", False): "departed",
-        ("DEPA", "BARGE", False): "departed",
-        ("ARRI", "VESSEL", False): "arrived",
-        ("ARRI", "BARGE", False): "arrived",
-        ("ARRI", "TRUCK", True): "arrived_consignee",
-    }
-)
-_DOCUMENTS: Mapping[str, ReferenceKind] = MappingProxyType(
-    {
-        "BKG": "booking",
-        "CBR": "booking",
-        "TRD": "bill_of_lading",
-        "BL": "bill_of_lading",
-        "MBL": "bill_of_lading",
-        "HBL": "bill_of_lading",
-        "SHI": "bill_of_lading",
-        "PO": "purchase_order",
-    }
-)
+_EMPTY_MATTERS: Final = codes.equipment_matters(codes.EQUIPMENT_MILESTONES)
 
 
 def read(items: Sequence[Item], context: Context) -> Reading:
-    """One verdict an event, in order; a bad event does not refuse the others."""
-    identities = Identities(context.sender, STANDARD)
-    return Reading(STANDARD, tuple(_verdict(item, context, identities) for item in items))
+    """One verdict an event, in order; a bad event does not refuse the others. An event of 3.0 among them is read as that: a
+    carrier that changes over pushes to the same callback."""
+    old, new = Identities(context.sender, STANDARD), Identities(context.sender, dcsa_30.STANDARD)
+    events = unfolded(items, "events")
+    is_new = [dcsa_30.is_event(item.value) for item in events]
+    verdicts = tuple(
+        dcsa_30.verdict(item, context, new) if new_one else _verdict(item, context, old)
+        for item, new_one in zip(events, is_new, strict=True)
+    )
+    return Reading(dcsa_30.STANDARD if any(is_new) else STANDARD, verdicts)
 
 
 def looks_like(value: object) -> bool:
-    """Whether this object is a DCSA 2.2 event."""
-    return isinstance(value, dict) and "eventType" in value and ("eventDateTime" in value or "eventClassifierCode" in value)
+    """Whether this object is a DCSA event of 2.2, or a page of them."""
+    return any(
+        isinstance(one, dict) and "eventType" in one and ("eventDateTime" in one or "eventClassifierCode" in one)
+        for one in dcsa_30.page_or_event(value)
+    )
 
 
 def _verdict(item: Item, context: Context, identities: Identities) -> Verdict:
@@ -109,7 +75,7 @@ def _draft(event: Node, context: Context) -> Draft:
     }.get(kind)
     if names is None:
         raise Bad("bad_value", event.at("eventType"), f"{kind[:40]} is none of EQUIPMENT, TRANSPORT, SHIPMENT")
-    classifier = _CLASSIFIERS.get(event.required("eventClassifierCode").upper())
+    classifier = codes.CLASSIFIERS.get(event.required("eventClassifierCode").upper())
     if classifier is None:
         raise Bad("bad_value", event.at("eventClassifierCode"), "the classifier is none of PLN, EST, ACT")
     code = event.required(*names).upper()
@@ -121,7 +87,7 @@ def _draft(event: Node, context: Context) -> Draft:
     _times(draft, event)
     _transport(draft, kind, code, event, call)
     _references(draft, event)
-    role = (draft.place.role if draft.place else None) or _NO_TYPE
+    role = (draft.place.role if draft.place else None) or codes.NO_TYPE
     if kind == "EQUIPMENT":
         _equipment(draft, code, role, event)
     elif kind == "TRANSPORT":
@@ -141,43 +107,34 @@ def _draft(event: Node, context: Context) -> Draft:
 
 
 def _equipment(draft: Draft, code: str, role: str, event: Node) -> None:
-    if code not in _EQUIPMENT:
+    if code not in codes.EQUIPMENT:
         draft.unmapped()
     indicator = (event.text("emptyIndicatorCode") or "").upper()
     draft.empty = {"EMPTY": True, "LADEN": False}.get(indicator)
     if draft.empty is None and code in _EMPTY_MATTERS:
         where = event.at("emptyIndicatorCode")
         draft.warn("laden_assumed", f"emptyIndicatorCode is {indicator[:20] or 'missing'}; taken as laden", where)
-    for known, empty, roles, milestone in _EQUIPMENT_MILESTONES:
-        if code == known and (empty is None or empty == bool(draft.empty)) and (roles is None or role in roles):
-            draft.milestone = milestone
-            return
+    draft.milestone = codes.equipment_milestone(codes.EQUIPMENT_MILESTONES, code, bool(draft.empty), role)
 
 
 def _moved(draft: Draft, code: str, role: str, event: Node, call: Node | None) -> None:
-    if code not in _TRANSPORT:
+    if code not in codes.TRANSPORT:
         draft.unmapped()
         return
     mode = (call.text("modeOfTransport") or "" if call else "").upper()
-    if mode not in _MODES:
+    if mode not in codes.MODES:
         draft.warn(
             "unknown_mode", f"modeOfTransport is {mode[:20] or 'missing'}; the event moves nothing", event.at("transportCall")
         )
-    draft.milestone = _TRANSPORT_MILESTONES.get((code, mode, mode == "TRUCK" and role in _CONSIGNEE))
+    draft.milestone = codes.TRANSPORT_MILESTONES.get((code, mode, mode == "TRUCK" and role in codes.CONSIGNEE))
 
 
 def _shipment(draft: Draft, code: str, event: Node) -> None:
-    if code not in _SHIPMENT:
+    if code not in codes.SHIPMENT:
         draft.unmapped()
         return
     document = (event.text("documentTypeCode") or "").upper()
-    if code == "CONF" and document in ("BKG", "CBR"):
-        draft.milestone = "booked"
-    elif code in ("HOLD", "RELS"):
-        customs = document == "CUS"
-        draft.hold = Hold(kind="customs" if customs else "other", state="placed" if code == "HOLD" else "released")
-        if customs and code == "RELS":
-            draft.milestone = "customs_released"
+    draft.milestone, draft.hold = codes.shipment_outcome(code, document)
 
 
 def _times(draft: Draft, event: Node) -> None:
@@ -264,7 +221,7 @@ def _transport(draft: Draft, kind: str, code: str, event: Node, call: Node | Non
     voyage = (inward or out) if code in ("ARRI", "DISC", "GTOT") else (out or inward)
     if call is None:
         return
-    draft.mode = _MODES.get((call.text("modeOfTransport") or "").upper())
+    draft.mode = codes.MODES.get((call.text("modeOfTransport") or "").upper())
     vessel = call.node("vessel") or Node({}, call.where)
     if draft.mode in ("sea", None):
         imo = vessel.text("vesselIMONumber") or call.text("vesselIMONumber")
@@ -276,18 +233,18 @@ def _transport(draft: Draft, kind: str, code: str, event: Node, call: Node | Non
 
 def _references(draft: Draft, event: Node) -> None:
     draft.equipment(event.text("equipmentReference"), event.at("equipmentReference"))
-    document = _DOCUMENTS.get((event.text("documentTypeCode") or "").upper())
+    document = codes.DOCUMENTS.get((event.text("documentTypeCode") or "").upper())
     if document:
         draft.refer(document, event.text("documentID"), event.at("documentID"))
     for node in event.nodes("documentReferences"):
-        document = _DOCUMENTS.get((node.text("documentReferenceType") or "").upper())
+        document = codes.DOCUMENTS.get((node.text("documentReferenceType") or "").upper())
         if document:
             draft.refer(document, node.text("documentReferenceValue"), node.at("documentReferenceValue"))
     for node in event.nodes("references"):
         kind = (node.text("referenceType") or "").upper()
         if kind == "EQ":
             draft.equipment(node.text("referenceValue"), node.at("referenceValue"))
-        elif kind in _DOCUMENTS:
-            draft.refer(_DOCUMENTS[kind], node.text("referenceValue"), node.at("referenceValue"))
+        elif kind in codes.DOCUMENTS:
+            draft.refer(codes.DOCUMENTS[kind], node.text("referenceValue"), node.at("referenceValue"))
     for node in event.nodes("seals"):
         draft.refer("seal", node.text("sealNumber"), node.at("sealNumber"))

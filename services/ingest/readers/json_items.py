@@ -48,6 +48,21 @@ def json_items(content: bytes, content_type: str | None, limits: Limits) -> Sequ
     return [Item("", value)]
 
 
+def unfolded(items: Sequence[Item], *path: str) -> Sequence[Item]:
+    """Each object that holds an array at this path gives way to what stands in it (pages, documents)."""
+    found: list[Item] = []
+    for item in items:
+        inner: Any = item.value
+        for key in path:
+            inner = inner.get(key) if isinstance(inner, dict) else None
+        if isinstance(inner, list):
+            where = "".join(f"/{key}" for key in path)
+            found += [Item(f"{item.position}{where}/{index}", value) for index, value in enumerate(inner)]
+        else:
+            found.append(item)
+    return found
+
+
 def _lines(text: str, limits: Limits) -> Sequence[Item]:
     if len(text) > limits.decoded_bytes or text.count("\n") > limits.events * 2:
         raise Unreadable("too_many_events", "", f"more than {limits.events} events; send several messages")

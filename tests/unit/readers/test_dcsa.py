@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -220,3 +221,12 @@ def test_events_may_stand_in_an_events_member() -> None:
     }
 
     assert read_text(json.dumps({"events": [good]}), context_at(AT)).verdicts[0].position == "/events/0"
+
+
+@pytest.mark.parametrize("wrap", [lambda one: one, lambda one: [one], lambda one: {"events": [one], "nextPage": "x"}])
+def test_pages_of_events_and_single_events_are_read(wrap: Callable[[dict[str, Any]], Any]) -> None:
+    one = BASE | {"eventType": "EQUIPMENT", "equipmentEventTypeCode": "DISC", "equipmentReference": "MRSU4371639"}
+    reading = read_text(json.dumps(wrap(one)), context_at(AT))
+
+    assert reading.standard == "dcsa.2.2"
+    assert [found.milestone for found in reading.events] == ["discharged"]

@@ -129,7 +129,6 @@ def test_what_was_made_to_keep_us_busy_does_not(content: str) -> None:
         ("UNB+UNOC:2+A+B+220101:1021+1'", "unsupported_standard", "EDIFACT"),
         ("<?xml version='1.0'?><a/>", "unsupported_standard", "XML"),
         ('{"epcisBody": {}}', "unsupported_standard", "EPCIS"),
-        ('{"events": [{"eventRouting": {}, "eventClassification": {}}]}', "unsupported_standard", "3.0"),
         ('{"callbackUrl": "x"}', "unsupported_standard", "subscription"),
         ('{"@context": {}, "@type": "LogisticsEvent"}', "unsupported_standard", "ONE Record"),
         ('{"hello": 1}', "unknown_format", "no form"),

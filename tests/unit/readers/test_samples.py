@@ -244,7 +244,6 @@ def test_x12_sets_that_are_no_status_are_named(samples: Path, file: str, name: s
         ("edifact/*.json", "wrapper"),
         ("air/*.json", "ONE Record"),
         ("air/*.xml", "XML"),
-        ("dcsa/tnt-300*", "3.0"),
         ("dcsa/event-sub*", "subscription"),
     ],
 )
