@@ -11,6 +11,7 @@ from typing import Any, Literal
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import ShipmentEvent, Warning_
 from schemas.words import Cause
+from services.ingest.codemaps.model import CodeMaps
 from services.ingest.legible import shown
 
 MIB = 1024 * 1024
@@ -112,7 +113,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Registers:
-    """The senders and facilities that readers look up; make one by `of` whenever a register changes."""
+    """The senders, facilities and code maps that readers look up; make one by `of` whenever a register changes."""
 
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
     facilities: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
@@ -122,6 +123,7 @@ class Registers:
     by_unlocode: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
     by_iata: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
     by_city: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
+    codemaps: CodeMaps = field(default_factory=CodeMaps)
 
     @classmethod
     def empty(cls) -> Registers:
@@ -129,8 +131,11 @@ class Registers:
         return cls()
 
     @classmethod
-    def of(cls, senders: Iterable[Sender], facilities: Iterable[Facility]) -> Registers:
-        """Index both registers. Of several that share a key the one with the least code counts, so that order does not."""
+    def of(cls, senders: Iterable[Sender], facilities: Iterable[Facility], codemaps: CodeMaps | None = None) -> Registers:
+        """Index both registers. Of several that share a key the one with the least code counts, so that order does not.
+
+        `codemaps`: what partners' own codes mean (services/ingest/codemaps).
+        """
         people = sorted(senders, key=lambda sender: sender.code)
         places = sorted(facilities, key=lambda facility: facility.code)
         smdg: dict[str, tuple[Facility, ...]] = {}
@@ -157,6 +162,7 @@ class Registers:
             by_unlocode=MappingProxyType(locode),
             by_iata=MappingProxyType(iata),
             by_city=MappingProxyType(city),
+            codemaps=codemaps or CodeMaps(),
         )
 
 

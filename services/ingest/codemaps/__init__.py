@@ -1,0 +1,1 @@
+"""What partners' own status codes mean: a data file a partner, standard and version. See docs/standards/codemaps.md."""
