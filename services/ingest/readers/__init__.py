@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from services.ingest.readers import cargo_imp, dcsa, dcsa_30, lovla, x12
+from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, lovla, x12
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.draft import WARNINGS_MAX
 from services.ingest.readers.json_items import Item, json_items
@@ -41,6 +41,7 @@ _TEXT: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes, Contex
     {
         x12.STANDARD: (x12.looks_like, x12.read),
         cargo_imp.STANDARD: (cargo_imp.looks_like, cargo_imp.read),
+        cargo_xml.STANDARD: (cargo_xml.looks_like, cargo_xml.read),
     }
 )
 """Readers of other forms: whether the first bytes are theirs, and the reader. One line a standard."""
@@ -56,13 +57,13 @@ _FOREIGN_JSON: Final = (
 )
 _FOREIGN_TEXT: Final = (
     ((b"UNA", b"UNB", b"UNH"), "UN/EDIFACT"),
-    ((b"<",), "XML (Cargo-XML xFSU?)"),
+    ((b"<",), "XML that is no Cargo-XML"),
     ((b"%PDF", b"PK\x03\x04"), "a document or archive"),
     ((b"\x1f\x8b",), "gzip; send it with Content-Encoding: gzip"),
 )
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
-_KNOWN: Final = "lovla.1, DCSA 2.2 and 3.0 (JSON), X12 214 and 315, Cargo-IMP FSU and FSA"
+_KNOWN: Final = "lovla.1, DCSA 2.2 and 3.0 (JSON), X12 214 and 315, Cargo-IMP FSU and FSA, Cargo-XML xFSU"
 
 
 def detect(content: bytes, content_type: str | None, hint: str | None, limits: Limits = LIMITS) -> str:

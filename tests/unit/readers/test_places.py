@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import airportsdata
 import pytest
 
 from schemas.registers_v1 import Facility
 from schemas.shipment_event_v1 import Place
-from services.ingest.places import facility_by_smdg, locode_of_airport, zone_near, zone_of
+from services.ingest import identifiers
+from services.ingest.places import AIRPORT_LOCODES, facility_by_smdg, locode_of_airport, zone_near, zone_of
 from services.ingest.readers import Registers
 from tests.unit.readers.helpers import REGISTERS
 
@@ -55,3 +57,19 @@ def test_a_terminal_code_counts_within_its_port_only() -> None:
 def test_a_point_has_the_zone_of_the_nearest_airport() -> None:
     assert zone_near(34.05, -118.25).name == "America/Los_Angeles"
     assert zone_near(-17.7, 179.99).name == "Pacific/Fiji"
+
+
+def test_an_airport_of_the_table_lies_in_the_country_of_its_locode_and_keeps_a_zone() -> None:
+    airports = airportsdata.load("IATA")
+
+    assert [code for code, locode in AIRPORT_LOCODES.items() if airports[code]["country"] != locode[:2]] == []
+    for code, locode in AIRPORT_LOCODES.items():
+        assert zone_of(Place(iata=code), Registers.empty()).name == airports[code]["tz"]
+        assert identifiers.is_locode(locode)
+
+
+@pytest.mark.parametrize(
+    ("iata", "locode"), [("NCE", "FRNCE"), ("SDF", "USLUI"), ("XIY", "CNSIA"), ("MCO", "USORL"), ("RIV", None)]
+)
+def test_an_airport_whose_letters_are_another_place_is_not_that_place(iata: str, locode: str | None) -> None:
+    assert locode_of_airport(iata, Registers.empty()) == locode

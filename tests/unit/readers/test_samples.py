@@ -243,7 +243,6 @@ def test_x12_sets_that_are_no_status_are_named(samples: Path, file: str, name: s
         ("edifact/*.edi", "EDIFACT"),
         ("edifact/*.json", "wrapper"),
         ("air/*.json", "ONE Record"),
-        ("air/*.xml", "XML"),
         ("dcsa/event-sub*", "subscription"),
     ],
 )
