@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, lovla, x12
+from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, edifact, lovla, wrapped, x12
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.draft import WARNINGS_MAX
 from services.ingest.readers.json_items import Item, json_items
@@ -33,6 +33,7 @@ _JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Ite
         dcsa.STANDARD: (dcsa.looks_like, dcsa.read),
         dcsa_30.STANDARD: (dcsa_30.looks_like, dcsa.read),
         lovla.STANDARD: (lovla.looks_like, lovla.read),
+        wrapped.STANDARD: (wrapped.looks_like, lambda items, context: wrapped.read(items, context, _unwrapped)),
     }
 )
 """Readers of JSON: whether an object is theirs, and the reader. One line a standard."""
@@ -40,6 +41,7 @@ _JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Ite
 _TEXT: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes, Context, Limits], Reading]]]] = MappingProxyType(
     {
         x12.STANDARD: (x12.looks_like, x12.read),
+        edifact.STANDARD: (edifact.looks_like, edifact.read),  # before Cargo-IMP, which a text of it may name
         cargo_imp.STANDARD: (cargo_imp.looks_like, cargo_imp.read),
         cargo_xml.STANDARD: (cargo_xml.looks_like, cargo_xml.read),
     }
@@ -53,17 +55,17 @@ _FOREIGN_JSON: Final = (
     (("eventTime", "eventTimeZoneOffset"), "GS1 EPCIS 2.0"),
     (("eventTime", "type"), "GS1 EPCIS 2.0"),
     (("@context", "@type"), "JSON-LD (IATA ONE Record)"),
-    (("messageRaw",), "a wrapper around another message"),
 )
 _FOREIGN_TEXT: Final = (
-    ((b"UNA", b"UNB", b"UNH"), "UN/EDIFACT"),
     ((b"<",), "XML that is no Cargo-XML"),
     ((b"%PDF", b"PK\x03\x04"), "a document or archive"),
     ((b"\x1f\x8b",), "gzip; send it with Content-Encoding: gzip"),
 )
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
-_KNOWN: Final = "lovla.1, DCSA 2.2 and 3.0 (JSON), X12 214 and 315, Cargo-IMP FSU and FSA, Cargo-XML xFSU"
+_KNOWN: Final = (
+    "lovla.1, DCSA 2.2 and 3.0 (JSON), X12 214 and 315, EDIFACT IFTSTA, COARRI, CODECO, Cargo-IMP FSU and FSA, Cargo-XML xFSU"
+)
 
 
 def detect(content: bytes, content_type: str | None, hint: str | None, limits: Limits = LIMITS) -> str:
@@ -89,6 +91,14 @@ def read(content: bytes, content_type: str | None, hint: str | None, context: Co
     if len(reading.verdicts) > limits.events:
         raise _too_many(len(reading.verdicts), limits)
     return reading
+
+
+def _unwrapped(content: bytes, context: Context) -> Reading:
+    """What stands in a wrapper: anything but another wrapper. Raises Unreadable."""
+    family = _text_family(content)
+    if family is None and _json_family(json_items(content, None, LIMITS)) == wrapped.STANDARD:
+        raise Unreadable("bad_nesting", "", "a wrapper inside a wrapper is not read")
+    return read(content, None, family, context)
 
 
 def _hinted(hint: str | None) -> str | None:

@@ -33,6 +33,7 @@ BYTES_MAX: Final = 4 * MIB  # ten times what a thousand containers need; the tok
 _SEGMENTS_MAX: Final = 200_000
 _HEADER_MAX: Final = 600  # characters from UNB to the first UNG or UNH, whatever stands in it
 _JUNK_MAX: Final = 4_096
+_WARNINGS_MAX: Final = 32  # of one message's or interchange's form: each of its events has them
 
 _BLANK: Final = " \t\r\n"
 _MARK = re.compile(r"UNA[^A-Za-z0-9]{5,6}[ \t\r\n]*UN[BGH]|UNB[^A-Za-z0-9 \t\r\n](?:UN|KE|IA)[A-Z]{2}|UN[GH][+\x1d]")
@@ -99,10 +100,10 @@ class Segment:
 
 @dataclass(slots=True)
 class Message:
-    """One message: its segments between UNH and UNT. `stamp`: the interchange's control reference. `end`: its UNT."""
+    """One message: its segments between UNH and UNT, which is its `end`. `header`: the UNB of its interchange."""
 
     start: Segment
-    stamp: str
+    header: Segment | None
     segments: list[Segment] = field(default_factory=list)
     warnings: list[Warning_] = field(default_factory=list)
     end: Segment | None = None
@@ -110,6 +111,11 @@ class Message:
     @property
     def kind(self) -> str:
         return self.start.get(2).upper()
+
+    @property
+    def stamp(self) -> str:
+        """The interchange's control reference."""
+        return self.header.get(5) if self.header is not None else ""
 
     @property
     def release(self) -> str:
@@ -121,7 +127,8 @@ class Message:
         return "'\n".join(segment.raw for segment in (self.start, *self.segments)).encode("utf-8", "replace")
 
     def warn(self, code: str, segment: Segment, text: str) -> None:
-        self.warnings.append(Warning_(code=code, where=segment.where, text=shown(text)))
+        if len(self.warnings) < _WARNINGS_MAX:
+            self.warnings.append(Warning_(code=code, where=segment.where, text=shown(text)))
 
 
 class Interchange:
@@ -134,12 +141,8 @@ class Interchange:
         self.groups = 0
         self._segments = segments
 
-    @property
-    def stamp(self) -> str:
-        return self.header.get(5) if self.header is not None else ""
-
     def warn(self, code: str, segment: Segment, text: str) -> None:
-        if len(self.warnings) < 64:
+        if len(self.warnings) < _WARNINGS_MAX:
             self.warnings.append(Warning_(code=code, where=segment.where, text=shown(text)))
 
     def messages(self) -> Iterator[Message]:
@@ -155,7 +158,7 @@ class Interchange:
                 yield current
                 current = None
             if name == "UNH":
-                current = Message(segment, self.stamp)
+                current = Message(segment, self.header)
                 in_group, in_all = in_group + 1, in_all + 1
             elif name == "UNT" and current is not None:
                 _check_message(current, segment)
@@ -431,24 +434,31 @@ def read_time(draft: Draft, segment: Segment, place_zone: Zone) -> datetime:
     """The time in C507 of a DTM: value and format; a zone in it, else that of the place, assumed. Raises Bad."""
     local, zone_name = local_time(draft, segment)
     where = segment.where
-    if not zone_name:
-        return draft.at_local(local, place_zone, where)
+    aware = in_zone(local, zone_name, where)
+    if aware is not None:
+        return aware
+    if zone_name:
+        there = local.replace(tzinfo=ZoneInfo(place_zone.name))
+        if there.tzname() == zone_name:
+            return fixed_offset(there)
+        if zone_name not in ("LT", "LOC", "LCL"):
+            draft.warn("unknown_zone", f"zone {zone_name[:10]} is unknown; local time taken", where)
+    return draft.at_local(local, place_zone, where)
+
+
+def in_zone(local: datetime, zone_name: str, where: str) -> datetime | None:
+    """`local` with the offset that `zone_name` is or means; None where it means none by itself. Raises Bad."""
     signed = _SIGNED.fullmatch(zone_name)
     if signed is not None:
         offset = timedelta(hours=int(signed[2]), minutes=int(signed[3] or 0))
         if offset > _OFFSET_MAX or int(signed[3] or 0) > 59:
             raise Bad("bad_time", where, f"{zone_name} is an offset that no place keeps")
         offset = -offset if signed[1] == "-" else offset
-        return local.replace(tzinfo=timezone(offset) if offset else UTC)
-    if zone_name in _OFFSETS_H:
+    elif zone_name in _OFFSETS_H:
         offset = timedelta(hours=_OFFSETS_H[zone_name])
-        return local.replace(tzinfo=timezone(offset) if offset else UTC)
-    there = local.replace(tzinfo=ZoneInfo(place_zone.name))
-    if there.tzname() == zone_name:
-        return fixed_offset(there)
-    if zone_name not in ("LT", "LOC", "LCL"):
-        draft.warn("unknown_zone", f"zone {zone_name[:10]} is unknown; local time taken", where)
-    return draft.at_local(local, place_zone, where)
+    else:
+        return None
+    return local.replace(tzinfo=timezone(offset) if offset else UTC)
 
 
 def local_time(draft: Draft, segment: Segment) -> tuple[datetime, str]:

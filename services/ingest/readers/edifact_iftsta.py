@@ -1,0 +1,382 @@
+"""EDIFACT IFTSTA, multimodal status report: each STS is an event, of each container it names; so are the times of its legs.
+
+D.96A to D.10B and EANCOM, which differ in what this reader does not need. Codes: edifact_codes.py, docs/standards/edifact.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from schemas.shipment_event_v1 import Hold, Pieces
+from schemas.words import Milestone, Mode
+from services.ingest import identifiers
+from services.ingest.places import zone_of
+from services.ingest.readers import edifact_parts as parts
+from services.ingest.readers.draft import Bad, Draft, Identities, digest
+from services.ingest.readers.edifact_codes import (
+    ACTUAL,
+    ARRIVALS,
+    DEPARTURES,
+    ESTIMATED,
+    LISTED,
+    OF_THE_LIST,
+    PLANNED,
+    STATUSES,
+    Status,
+    classifier_of,
+)
+from services.ingest.readers.edifact_parts import Said
+from services.ingest.readers.edifact_segments import Message, Segment, read_time
+from services.ingest.readers.model import Context, Verdict
+
+STANDARD: Final = "edifact.iftsta"
+READER_VERSION: Final = 1
+
+_DEPARTED_FROM: Final = ("9", "5", "13")  # 3227: where a leg begins, or goes on
+_ARRIVED_AT: Final = ("11", "8", "13")
+_TIMES: Final = frozenset({*DEPARTURES, *ARRIVALS})
+_LEGS_MAX: Final = 99  # of one status, as the directory has it
+_PAYLOAD_MAX: Final = 64 * 1024  # shared by all problems of a status
+
+
+@dataclass(slots=True)
+class _Leg:
+    """TDT and what follows it: places, each with its times; `times` before any place are of the leg's ends."""
+
+    tdt: Segment | None
+    places: list[tuple[Segment, list[Segment]]] = field(default_factory=list)
+    times: list[Segment] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Status:
+    """STS and its group."""
+
+    sts: Segment
+    others: list[Segment] = field(default_factory=list)
+    legs: list[_Leg] = field(default_factory=list)
+    equipment: list[list[Segment]] = field(default_factory=list)  # each begins with its EQD
+    said: Said = field(default_factory=Said)  # what `others` say
+    ends: Said = field(default_factory=Said)  # the places of its legs
+
+    def read(self) -> None:
+        """Fill `said` and `ends`, once for all its events."""
+        self.said = Said.of(self.others)
+        self.ends = Said.of(loc for leg in self.legs for loc, _ in leg.places)
+
+    @property
+    def containers(self) -> frozenset[str]:
+        return frozenset(identifiers.normalise("container", group[0].get(2)) for group in self.equipment)
+
+    @property
+    def payload(self) -> bytes:
+        text = "'\n".join(one.raw for one in (*self.segments, *(group[0] for group in self.equipment[:8])))
+        return text.encode("utf-8", "replace")[:_PAYLOAD_MAX]
+
+    @property
+    def segments(self) -> Iterator[Segment]:
+        """All but the equipment, in no order that matters."""
+        yield self.sts
+        yield from self.others
+        for leg in self.legs:
+            if leg.tdt is not None:
+                yield leg.tdt
+            yield from leg.times
+            for loc, times in leg.places:
+                yield loc
+                yield from times
+
+
+@dataclass(slots=True)
+class _Consignment:
+    """CNI and its statuses; the header, where it stands for one."""
+
+    cni: Segment | None
+    others: list[Segment] = field(default_factory=list)
+    statuses: list[_Status] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What stands above a status: read once for all below."""
+
+    message: Message
+    context: Context
+    begin: Segment | None
+    header: Said
+    consignment: Said
+    identity: str
+
+
+def read_message(message: Message, context: Context, identities: Identities) -> Iterator[Verdict]:
+    """One verdict a status and container, and one a leg's time; a bad status costs only itself. Raises Bad where none is."""
+    header, consignments = _consignments(message)
+    if not any(one.statuses for one in consignments):
+        raise Bad("no_status", message.start.where, "an IFTSTA without STS says nothing")
+    said = Said.of(header)
+    begin = next((segment for segment in header if segment.name == "BGM"), None)
+    about = [segment for segment in header if segment.name in ("RFF", "LOC")]
+    for one in consignments:
+        around = _Around(
+            message=message,
+            context=context,
+            begin=begin,
+            header=said,
+            consignment=_said_of(one),
+            # CNI's first element only counts, as X12's LX does
+            identity=digest([parts.tokens(about), list(one.cni.elements[2:]) if one.cni else [], parts.tokens(one.others)]),
+        )
+        for status in one.statuses:
+            yield from _verdicts(status, around, identities)
+
+
+def _consignments(message: Message) -> tuple[list[Segment], Sequence[_Consignment]]:
+    header = _Consignment(None)
+    found = [header]
+    status: _Status | None = None
+    leg: _Leg | None = None
+    for segment in message.segments:
+        name = segment.name
+        if name == "CNI":
+            found.append(_Consignment(segment))
+            status = leg = None
+        elif name == "STS":
+            status, leg = _Status(segment), None
+            found[-1].statuses.append(status)
+        elif status is None:
+            found[-1].others.append(segment)
+        elif name == "TDT" and len(status.legs) < _LEGS_MAX:
+            leg = _Leg(segment)
+            status.legs.append(leg)
+        elif name == "EQD":
+            leg = None
+            status.equipment.append([segment])
+        elif leg is not None and name == "LOC":
+            leg.places.append((segment, []))
+        elif leg is not None and name == "DTM":
+            (leg.places[-1][1] if leg.places else leg.times).append(segment)
+        elif status.equipment and name in ("RFF", "SEL", "MEA", "DIM", "TMD", "TPL"):
+            status.equipment[-1].append(segment)
+        else:
+            status.others.append(segment)
+    return header.others, found
+
+
+def _said_of(one: _Consignment) -> Said:
+    said = Said.of(one.others) if one.cni is not None else Said()
+    if one.cni is None or not (number := one.cni.get(2)):
+        return said
+    value = identifiers.normalise("air_waybill", number)
+    kind = "air_waybill" if identifiers.is_air_waybill(value) else "bill_of_lading"
+    said.references.append((kind, number, one.cni.where))  # type: ignore[arg-type]  # both are reference kinds
+    return said
+
+
+def _verdicts(status: _Status, around: _Around, identities: Identities) -> Iterator[Verdict]:
+    status.read()
+    every = status.containers
+    tokens: list[object] = [around.identity, digest(parts.tokens(status.segments))]
+    payload = b""
+    for group in status.equipment or [[]]:
+        position = group[0].where if len(status.equipment) > 1 else status.sts.where
+        try:
+            draft = _draft(status, group, every, around, position)
+            event_id = identities.of([*tokens, parts.tokens(group)], _stamp(draft, around))
+            yield Verdict(position, event=draft.finish(event_id))
+        except Bad as bad:
+            payload = payload or status.payload
+            yield bad.verdict(position, payload)
+    told, boxes = _told_already(status), sorted(every)
+    about = digest(boxes)
+    for leg in status.legs:
+        for loc, dtm in _timed(leg):
+            qualifier = dtm.get(1)
+            if qualifier not in _TIMES or told == (qualifier in DEPARTURES, loc.get(2) if loc is not None else None):
+                continue
+            try:
+                draft = _leg_draft(leg, loc, dtm, status, boxes, every, around)
+                tokens = [around.identity, *parts.tokens(one for one in (leg.tdt, loc, dtm) if one is not None), about]
+                yield Verdict(dtm.where, event=draft.finish(identities.of(tokens, _stamp(draft, around), "leg")))
+            except Bad as bad:
+                payload = payload or status.payload
+                yield bad.verdict(dtm.where, payload)
+
+
+def _stamp(draft: Draft, around: _Around) -> str | None:
+    """An estimate that returns to an earlier value is news; what happened is the same however often it is told."""
+    return None if draft.classifier == "actual" else around.message.stamp
+
+
+def _draft(status: _Status, group: list[Segment], every: frozenset[str], around: _Around, position: str) -> Draft:
+    sts, said, own = status.sts, status.said, Said.of(group[1:])
+    code, agency = sts.get(2).upper(), sts.get(2, 2).upper()
+    if not code:
+        raise Bad("missing_code", sts.where, "STS names no status (9011)", 2)
+    name = code if agency in OF_THE_LIST else f"{agency}/{code}"
+    draft = Draft(around.context, STANDARD, READER_VERSION, position, name, warnings=list(around.message.warnings))
+    levels = [own, around.header, around.consignment, said]
+    if group:
+        draft.single = frozenset({"container"})
+        parts.container(draft, group[0])
+    parts.refer(draft, levels, every)
+    leg = status.legs[0] if status.legs else None  # each status names its own
+    mode = _mode(leg.tdt if leg is not None else None, around.context)
+    _carried(draft, leg, mode, around)
+    parts.seal(draft, own)
+    departs_or_arrives = _map(draft, sts, code, agency, mode)
+    draft.reason = _reason(sts, said)
+    draft.pieces = _pieces(said, around)
+    parts.function_of(draft, around.message, around.header, around.begin)
+    _ends(draft, status, around)
+    where = _place_of_status(status, around, departs_or_arrives)
+    if where is not None:
+        draft.place = parts.activity(draft, where, [status.ends, said, around.consignment, around.header])
+    _when(draft, status, departs_or_arrives)
+    return draft
+
+
+def _mode(tdt: Segment | None, context: Context) -> Mode | None:
+    """The leg's, else what the sender is known to sail or fly."""
+    said = parts.mode_of(tdt)
+    if said is not None or tdt is not None:
+        return said
+    sender = context.registers.senders.get(context.sender)
+    kinds: dict[str, Mode] = {"ocean_carrier": "sea", "airline": "air"}
+    return kinds.get(sender.kind) if sender is not None else None
+
+
+def _carried(draft: Draft, leg: _Leg | None, mode: Mode | None, around: _Around) -> None:
+    draft.mode = mode
+    parts.transport(draft, leg.tdt if leg is not None else None)
+    draft.carrier(parts.carrier_of(leg.tdt if leg is not None else None) or around.consignment.carrier or around.header.carrier)
+
+
+def _map(draft: Draft, sts: Segment, code: str, agency: str, mode: Mode | None) -> Milestone | None:
+    """Set what the code says; returns the milestone that tells where and when to look, whether or not it stands."""
+    own = parts.meaning_of(draft.context, STANDARD, agency, code)
+    if own is not None:
+        draft.milestone, draft.hold = own.milestone, own.hold
+        draft.mode = own.mode or draft.mode
+        draft.empty = draft.empty if own.empty is None else own.empty
+        draft.classifier = own.classifier or "actual"
+    elif agency in OF_THE_LIST and code in LISTED:
+        listed = STATUSES.get(code, Status(""))
+        draft.milestone = listed.milestone if not listed.voyage or mode in ("sea", "air") else None
+        draft.hold = Hold(kind=listed.hold[0], state=listed.hold[1]) if listed.hold else None
+        draft.classifier = listed.classifier or "actual"
+    else:
+        draft.mapped = False
+        text = sts.get(2, 3)
+        said = f"{draft.code} ({text[:80]})" if text else draft.code
+        draft.warn("unmapped_code", f"the code {said} is in no map; the event is kept and moves nothing", sts.where)
+    told = draft.milestone or (STATUSES[code].milestone if draft.mapped and own is None and code in STATUSES else None)
+    if draft.empty and draft.milestone != "empty_returned":
+        draft.milestone = None  # an empty box carries nobody's goods
+    return told
+
+
+def _reason(sts: Segment, said: Said) -> str | None:
+    """C556: its text, else its code; else a note that came with the status."""
+    return sts.get(3, 3) or sts.get(3) or next((text for text in said.texts if text), None)
+
+
+def _pieces(said: Said, around: _Around) -> Pieces | None:
+    """CNT+8 or +11: pieces of the consignment; under the status, those it is about."""
+    total = around.consignment.pieces if around.consignment.pieces is not None else around.header.pieces
+    this = said.pieces if said.pieces is not None else total
+    return Pieces(this=this, total=total) if this is not None else None
+
+
+def _ends(draft: Draft, status: _Status, around: _Around) -> None:
+    levels = [status.ends, status.said, around.consignment, around.header]
+    draft.origin = parts.place(draft, parts.find(levels, "9", "88", "5"))
+    draft.destination = parts.place(draft, parts.find(levels, "11", "7", "8"))
+
+
+def _place_of_status(status: _Status, around: _Around, milestone: Milestone | None) -> Segment | None:
+    """The status' own LOC, else the end of its leg that the code is about."""
+    if own := status.said.places:
+        return own.get("175") or next(iter(own.values()))
+    ends: dict[str, tuple[str, ...]] = {
+        "departed": ("9", "5"),
+        "received": ("88", "9"),
+        "arrived": ("11", "8"),
+        "discharged": ("11", "8"),
+        "delivered": ("7",),
+    }
+    if milestone is None or milestone not in ends:
+        return None
+    return parts.find([status.ends, around.consignment, around.header], *ends[milestone])
+
+
+def _when(draft: Draft, status: _Status, milestone: Milestone | None) -> None:
+    """The status' own time, else that of the leg's end that the code is about. An estimate or plan makes the event one."""
+    zone = zone_of(draft.place, draft.context.registers)
+    times = dict(status.said.times)
+    if not any(name in times for name in (*ACTUAL, *ESTIMATED, *PLANNED)):
+        fitting = DEPARTURES if milestone == "departed" else ARRIVALS if milestone == "arrived" else frozenset()
+        for leg in status.legs:
+            for segment in (*leg.times, *(time for _, held in leg.places for time in held)):
+                if segment.get(1) in fitting:
+                    times.setdefault(segment.get(1), segment)
+    chosen = next((times[name] for name in (*ACTUAL, *ESTIMATED, *PLANNED) if name in times), None)
+    if chosen is None:
+        raise Bad("no_time", status.sts.where, "no DTM tells when")
+    if draft.classifier == "actual":
+        draft.classifier = classifier_of(chosen.get(1))
+    draft.occurred_at = read_time(draft, chosen, zone)
+
+
+def _timed(leg: _Leg) -> Iterator[tuple[Segment | None, Segment]]:
+    """Each time of a leg with its place; one without a place is of the end that it is about."""
+    first: dict[str, Segment] = {}
+    for loc, _ in leg.places:
+        first.setdefault(loc.get(1), loc)
+    for dtm in leg.times:
+        ends = _DEPARTED_FROM if dtm.get(1) in DEPARTURES else _ARRIVED_AT
+        yield next((first[name] for name in ends if name in first), None), dtm
+    for loc, times in leg.places:
+        for dtm in times:
+            yield loc, dtm
+
+
+def _told_already(status: _Status) -> tuple[bool, str | None] | None:
+    """(whether it departs, the place's code) where the status is a departure or arrival."""
+    listed = STATUSES.get(status.sts.get(2)) if status.sts.get(2, 2) in OF_THE_LIST else None
+    if listed is None or listed.milestone not in ("departed", "arrived"):
+        return None
+    departs = listed.milestone == "departed"
+    own = next((segment for segment in status.others if segment.name == "LOC"), None)
+    loc = own or parts.find([status.ends], *(_DEPARTED_FROM if departs else _ARRIVED_AT))
+    return departs, loc.get(2) if loc is not None else None
+
+
+def _leg_draft(
+    leg: _Leg,
+    loc: Segment | None,
+    dtm: Segment,
+    status: _Status,
+    boxes: Sequence[str],
+    every: frozenset[str],
+    around: _Around,
+) -> Draft:
+    """A time of a leg; `boxes`: the status' containers in order."""
+    qualifier = dtm.get(1)
+    code = f"DTM/{qualifier}"
+    draft = Draft(around.context, STANDARD, READER_VERSION, dtm.where, code, warnings=list(around.message.warnings))
+    for value in boxes[:8]:
+        draft.equipment(value, status.sts.where)
+    parts.refer(draft, [around.header, around.consignment, status.said], every)
+    mode = _mode(leg.tdt, around.context)
+    _carried(draft, leg, mode, around)
+    draft.classifier = classifier_of(qualifier)
+    departs = qualifier in DEPARTURES
+    if mode in ("sea", "air") and loc is not None and loc.get(1) in (_DEPARTED_FROM if departs else _ARRIVED_AT):
+        draft.milestone = "departed" if departs else "arrived"
+    parts.function_of(draft, around.message, around.header, around.begin)
+    _ends(draft, status, around)
+    draft.place = parts.place(draft, loc)
+    draft.occurred_at = read_time(draft, dtm, zone_of(draft.place, around.context.registers))
+    return draft

@@ -1,0 +1,94 @@
+"""JSON that wraps another message as text (`messageRaw`): the message inside is read, positions say where it stood.
+
+The fields beside it are somebody's retelling of it and are not read: where the two differ, the sender's own words count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from schemas.shipment_event_v1 import Warning_
+from services.ingest.legible import shown
+from services.ingest.readers.draft import Bad
+from services.ingest.readers.json_items import Item
+from services.ingest.readers.model import LIMITS, Context, Reading, Unreadable, Verdict
+from services.ingest.readers.strict_json import pointer
+
+STANDARD: Final = "wrapped"
+FIELD: Final = "messageRaw"
+
+_LEVELS: Final[dict[str, str]] = {"UNOC": "latin-1"}
+
+
+def looks_like(value: object) -> bool:
+    """Whether this object wraps a message."""
+    return isinstance(value, dict) and isinstance(value.get(FIELD), str)
+
+
+def read(items: Sequence[Item], context: Context, inner: Callable[[bytes, Context], Reading]) -> Reading:
+    """The verdicts of all messages that the items wrap; `inner` reads one that is not wrapped itself.
+
+    One that cannot be read costs itself. The standard is that of the first that can. Raises Unreadable (`too_many_events`).
+    """
+    verdicts: list[Verdict] = []
+    warnings: list[Warning_] = []
+    standard = ""
+    for item in items:
+        if len(verdicts) > LIMITS.events:
+            raise Unreadable("too_many_events", "", f"more than {LIMITS.events} events; send several messages")
+        try:
+            reading = _inside(item, context, inner)
+        except Bad as bad:
+            verdicts.append(item.refused(bad))
+            continue
+        except Unreadable as error:
+            where = pointer(item.position, FIELD)
+            payload = str(item.value[FIELD]).encode("utf-8", "replace")
+            verdicts.append(Bad(error.code, f"{where} {error.where}".strip(), error.text).verdict(where, payload))
+            continue
+        prefix = f"{pointer(item.position, FIELD)} "
+        standard = standard or reading.standard
+        warnings += [_moved(warning, prefix) for warning in reading.warnings]
+        verdicts += [_placed(verdict, prefix) for verdict in reading.verdicts]
+    return Reading(standard or STANDARD, tuple(verdicts), tuple(warnings[:64]))
+
+
+def _inside(item: Item, context: Context, inner: Callable[[bytes, Context], Reading]) -> Reading:
+    if item.problem is not None:
+        raise Bad(item.problem.code, item.problem.where, item.problem.text)
+    if not looks_like(item.value):
+        raise Bad("missing_field", item.position, f"{FIELD} with the message as text is required beside others that have it")
+    return inner(_bytes(item.value[FIELD]), context)
+
+
+def _bytes(text: str) -> bytes:
+    """The message as bytes again: in the character set that its UNB names, where it can be, as it was before it was wrapped."""
+    at = text.find("UNB", 0, 64)
+    level = text[at + 4 : at + 8] if at >= 0 else ""
+    try:
+        return text.encode(_LEVELS.get(level, "utf-8"))
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+def _placed(verdict: Verdict, prefix: str) -> Verdict:
+    """The verdict with its places inside the wrapper."""
+    position = shown(prefix + verdict.position)
+    if verdict.problem is not None:
+        problem = verdict.problem
+        where = prefix + problem.where if problem.where else position
+        return replace(verdict, position=position, problem=replace(problem, where=where))
+    if verdict.event is None:
+        return replace(verdict, position=position)
+    event = verdict.event
+    moved = {
+        "raw": event.raw.model_copy(update={"position": position}),
+        "warnings": tuple(_moved(warning, prefix) for warning in event.warnings),
+    }
+    return replace(verdict, position=position, event=event.model_copy(update=moved))
+
+
+def _moved(warning: Warning_, prefix: str) -> Warning_:
+    return warning.model_copy(update={"where": shown(prefix + warning.where)})
