@@ -54,7 +54,7 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
                     raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
         warnings.extend(interchange.warnings[: 64 - len(warnings)])
     if not verdicts:
-        raise Unreadable("no_messages", "", "an interchange without any message (UNH ... UNT)")
+        raise Unreadable("no_messages", "", "an EDIFACT interchange without any message (UNH ... UNT)")
     return Reading(STANDARD, tuple(verdicts), tuple(warnings))
 
 

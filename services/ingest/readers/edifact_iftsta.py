@@ -14,7 +14,7 @@ from schemas.words import Milestone, Mode
 from services.ingest import identifiers
 from services.ingest.places import zone_of
 from services.ingest.readers import edifact_parts as parts
-from services.ingest.readers.draft import Bad, Draft, Identities, digest
+from services.ingest.readers.draft import LINKING_MAX, Bad, Draft, Identities, digest
 from services.ingest.readers.edifact_codes import (
     ACTUAL,
     ARRIVALS,
@@ -188,15 +188,14 @@ def _verdicts(status: _Status, around: _Around, identities: Identities) -> Itera
         except Bad as bad:
             payload = payload or status.payload
             yield bad.verdict(position, payload)
-    told, boxes = _told_already(status), sorted(every)
-    about = digest(boxes)
+    told, about = _told_already(status), digest(sorted(every))
     for leg in status.legs:
         for loc, dtm in _timed(leg):
             qualifier = dtm.get(1)
             if qualifier not in _TIMES or told == (qualifier in DEPARTURES, loc.get(2) if loc is not None else None):
                 continue
             try:
-                draft = _leg_draft(leg, loc, dtm, status, boxes, every, around)
+                draft = _leg_draft(leg, loc, dtm, status, every, around)
                 tokens = [around.identity, *parts.tokens(one for one in (leg.tdt, loc, dtm) if one is not None), about]
                 yield Verdict(dtm.where, event=draft.finish(identities.of(tokens, _stamp(draft, around), "leg")))
             except Bad as bad:
@@ -353,21 +352,13 @@ def _told_already(status: _Status) -> tuple[bool, str | None] | None:
     return departs, loc.get(2) if loc is not None else None
 
 
-def _leg_draft(
-    leg: _Leg,
-    loc: Segment | None,
-    dtm: Segment,
-    status: _Status,
-    boxes: Sequence[str],
-    every: frozenset[str],
-    around: _Around,
-) -> Draft:
-    """A time of a leg; `boxes`: the status' containers in order."""
+def _leg_draft(leg: _Leg, loc: Segment | None, dtm: Segment, status: _Status, every: frozenset[str], around: _Around) -> Draft:
     qualifier = dtm.get(1)
     code = f"DTM/{qualifier}"
     draft = Draft(around.context, STANDARD, READER_VERSION, dtm.where, code, warnings=list(around.message.warnings))
-    for value in boxes[:8]:
-        draft.equipment(value, status.sts.where)
+    for group in status.equipment[:LINKING_MAX]:
+        draft.equipment(group[0].get(2), group[0].where)
+    draft.single = frozenset({"container"}) if status.equipment else frozenset()
     parts.refer(draft, [around.header, around.consignment, status.said], every)
     mode = _mode(leg.tdt, around.context)
     _carried(draft, leg, mode, around)

@@ -157,6 +157,8 @@ class Interchange:
                 current.warn("missing_unt", current.start, "the message has no UNT")
                 yield current
                 current = None
+            if name == "UNH" and self.header is None and in_all == 0:
+                self.warn("missing_unb", segment, "no UNB before it; who sent it is not said")
             if name == "UNH":
                 current = Message(segment, self.header)
                 in_group, in_all = in_group + 1, in_all + 1

@@ -126,11 +126,11 @@ def test_what_was_made_to_keep_us_busy_does_not(content: str) -> None:
     [
         ("", "empty", "nothing"),
         ("[]", "empty", "no event"),
-        ("UNB+UNOC:2+A+B+220101:1021+1'", "unsupported_standard", "EDIFACT"),
+        ("UNB+UNOC:2+A+B+220101:1021+1'", "no_messages", "EDIFACT"),
         ("<?xml version='1.0'?><a/>", "unsupported_standard", "XML"),
         ('{"epcisBody": {}}', "unsupported_standard", "EPCIS"),
         ('{"callbackUrl": "x"}', "unsupported_standard", "subscription"),
-        ('{"@context": {}, "@type": "LogisticsEvent"}', "unsupported_standard", "ONE Record"),
+        ('{"@context": {}, "@type": "Thing"}', "unsupported_standard", "JSON-LD"),
         ('{"hello": 1}', "unknown_format", "no form"),
         ("PLS CFM ETA ASAP", "unknown_format", "neither"),
         ("\x1f\x8b...", "unsupported_standard", "gzip"),
