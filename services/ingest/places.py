@@ -190,6 +190,11 @@ def locode_of_airport(iata: str, registers: Registers) -> str | None:
     return (known.unlocode if known else None) or AIRPORT_LOCODES.get(iata)
 
 
+def is_airport(iata: str) -> bool:
+    """Whether this is an airport's IATA code, in capitals."""
+    return iata in _airports()
+
+
 def facility_by_smdg(code: str, unlocode: str | None, registers: Registers) -> Facility | None:
     """The facility of a terminal's code: SMDG's (unique within a LOCODE only), or our own."""
     found = [place for place in registers.by_smdg.get(code.upper(), ()) if unlocode is None or place.unlocode == unlocode]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, edifact, lovla, wrapped, x12
+from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, edifact, lovla, one_record, wrapped, x12
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.draft import WARNINGS_MAX
 from services.ingest.readers.json_items import Item, json_items
@@ -33,6 +33,7 @@ _JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Ite
         dcsa.STANDARD: (dcsa.looks_like, dcsa.read),
         dcsa_30.STANDARD: (dcsa_30.looks_like, dcsa.read),
         lovla.STANDARD: (lovla.looks_like, lovla.read),
+        one_record.STANDARD: (one_record.looks_like, one_record.read),
         wrapped.STANDARD: (wrapped.looks_like, lambda items, context: wrapped.read(items, context, _unwrapped)),
     }
 )
@@ -41,8 +42,8 @@ _JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Ite
 _TEXT: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes, Context, Limits], Reading]]]] = MappingProxyType(
     {
         x12.STANDARD: (x12.looks_like, x12.read),
-        edifact.STANDARD: (edifact.looks_like, edifact.read),  # before Cargo-IMP, which a text of it may name
-        cargo_imp.STANDARD: (cargo_imp.looks_like, cargo_imp.read),
+        cargo_imp.STANDARD: (cargo_imp.looks_like, cargo_imp.read),  # before EDIFACT, whose envelope it may come in
+        edifact.STANDARD: (edifact.looks_like, edifact.read),
         cargo_xml.STANDARD: (cargo_xml.looks_like, cargo_xml.read),
     }
 )
@@ -54,7 +55,7 @@ _FOREIGN_JSON: Final = (
     (("epcisBody",), "GS1 EPCIS 2.0"),
     (("eventTime", "eventTimeZoneOffset"), "GS1 EPCIS 2.0"),
     (("eventTime", "type"), "GS1 EPCIS 2.0"),
-    (("@context", "@type"), "JSON-LD (IATA ONE Record)"),
+    (("@context", "@type"), "JSON-LD of a vocabulary that is not read"),
 )
 _FOREIGN_TEXT: Final = (
     ((b"<",), "XML that is no Cargo-XML"),
@@ -64,7 +65,8 @@ _FOREIGN_TEXT: Final = (
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _KNOWN: Final = (
-    "lovla.1, DCSA 2.2 and 3.0 (JSON), X12 214 and 315, EDIFACT IFTSTA, COARRI, CODECO, Cargo-IMP FSU and FSA, Cargo-XML xFSU"
+    "lovla.1, DCSA 2.2 and 3.0 (JSON), X12 214 and 315, EDIFACT IFTSTA, COARRI, CODECO, Cargo-IMP FSU and FSA, Cargo-XML xFSU, "
+    "ONE Record LogisticsEvent"
 )
 
 

@@ -57,6 +57,7 @@ _MONTHS: Mapping[str, int] = MappingProxyType(
 )
 
 _MESSAGE = re.compile(r"(?<![A-Z0-9])FS[UA]/[0-9]{1,2}(?![0-9])")
+_MESSAGE_LINE = re.compile(r"^FS[UA]/[0-9]{1,2}(?![0-9])", re.MULTILINE)
 _ONE_LINE_BREAK = re.compile(r"(?<![ \t])[ \t]++(?=[A-Z]{3}/|[0-9]{3}-[0-9]{8}|/)")
 _AIR_WAYBILL = re.compile(r"([0-9]{3})-?([0-9]{8})(?:([A-Z]{3})([A-Z]{3}))?")
 _STATUS = re.compile(r"[A-Z]{3}")
@@ -141,8 +142,11 @@ class _Parts:
 
 def looks_like(content: bytes) -> bool:
     """Whether an FSU or FSA starts somewhere near the beginning of `content`."""
-    head = content[:4096].lstrip()
-    return head[:1] not in (b"{", b"[", b"<") and head[:3] != b"ISA" and _MESSAGE.search(head.decode("latin-1")) is not None
+    head = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head[:1] in (b"{", b"[", b"<") or head[:3] == b"ISA":
+        return False
+    starts = _MESSAGE_LINE if head[:3] in (b"UNA", b"UNB") else _MESSAGE  # a text in EDIFACT may name one
+    return starts.search(head.decode("latin-1")) is not None
 
 
 def read(content: bytes, context: Context, limits: Limits) -> Reading:
