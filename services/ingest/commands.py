@@ -107,7 +107,7 @@ def read_asked(
     if not {"register", "operator"} & set(meta.scopes):
         text = f"the key of {meta.sender} may not register (lovla keys create --scope register)"
         return Row(position, consignment, None, (Place(where=position, code="no_scope", text=text),))
-    as_json = meta.model_copy(update={"kind": asked.kind, "consignment": None, "if_match": None})
+    as_json = meta.model_copy(update={"kind": "registration", "consignment": None, "if_match": None})
     row = _judge(as_json, _Raw(position, asked.fields), received_at, partition, offset, asked.row)
     if isinstance(row.command, RegisterConsignment) and asked.onto is not None:
         return replace(row, command=row.command.model_copy(update={"onto": asked.onto}))

@@ -68,12 +68,11 @@ class Asked:
     """What a message asks of one consignment (a ship notice registers it). Whether its sender may is not judged here but in
     services/ingest/commands.py, as for registrations that come as JSON.
 
-    `kind` and `fields` are those of such a registration or cancellation, unchecked; `onto` as in
-    schemas/consignment_command_v1.py (RegisterConsignment). `row`: tells the message's askings apart,
-    for ever: the number of the segment that it begins at, not its ordinal among those that a reader can read today.
+    `fields`: as of a registration that comes as JSON, unchecked. `row`: tells the message's askings apart, for ever: the number
+    of the segment that it begins at, not its ordinal among those that a reader can read today. `onto`: as in
+    schemas/consignment_command_v1.py, RegisterConsignment.
     """
 
-    kind: Literal["registration", "cancellation"]
     fields: Mapping[str, Any]
     row: int
     payload: bytes

@@ -20,7 +20,13 @@ from typing import Final
 
 from schemas.shipment_event_v1 import Hold
 from schemas.words import HoldKind, HoldState, Milestone
-from services.ingest.readers import x12_214, x12_315
+from services.ingest.readers import x12_codes
+from services.ingest.readers.x12 import NAMES
+from services.ingest.readers.x12_315 import ESTIMATES
+from services.ingest.readers.x12_856 import CATEGORIES
+from services.ingest.readers.x12_codes import Status
+from services.ingest.readers.x12_places import ROLES
+from services.ingest.readers.x12_segments import zone_rows
 
 FOLDER: Final = Path(__file__).resolve().parents[3] / "docs" / "standards"
 
@@ -39,22 +45,40 @@ def becomes(milestone: Milestone | None, hold: Hold | tuple[HoldKind, HoldState]
     return (" + ".join(part for part in parts if part) or "-") + (f", {more}" if more else "")
 
 
-def x12_315_codes() -> Table:
-    """Status codes of B403."""
-    return ("code", "becomes"), [
-        (code, becomes(x12_315._MILESTONES.get(code), x12_315._HOLDS.get(code))) for code in sorted(x12_315._KNOWN)
-    ]
+def _x12(codes: Mapping[str, Status]) -> Table:
+    """Status codes of X12."""
+
+    def becomes_of(status: Status) -> str:
+        if status.by_load:
+            return f"loaded: {becomes(status.milestone)}; empty: {becomes(status.empty)}"
+        more = "as estimate" if status.estimated else "empty" if status.is_empty and not status.milestone else ""
+        return becomes(status.milestone, status.hold, more)
+
+    return ("code", "means", "becomes"), [(code, status.means, becomes_of(status)) for code, status in codes.items()]
 
 
-def x12_214_codes() -> Table:
-    """Status codes of AT701."""
-    return ("code", "becomes"), [(code, becomes(x12_214._MILESTONES.get(code))) for code in sorted(x12_214._KNOWN)]
+def _x12_estimates() -> Table:
+    """What a DTM*139 in an R4 loop of the 315 becomes, where B4 tells of another port."""
+    rows = [(f"estimate/{role}", ROLES[role], becomes(milestone, more="as estimate")) for role, milestone in ESTIMATES.items()]
+    return ("code", "R401", "becomes"), rows
+
+
+def _x12_zones() -> Table:
+    """Time codes of X12 (code list 623)."""
+    return ("codes", "zone"), zone_rows()
 
 
 TABLES: Final[Mapping[str, Callable[[], Table]]] = MappingProxyType(
     {
-        "x12.214": x12_214_codes,
-        "x12.315": x12_315_codes,
+        "x12.214": lambda: _x12(x12_codes.ROAD),
+        "x12.214.reasons": lambda: (("code", "means"), list(x12_codes.REASONS.items())),
+        "x12.315": lambda: _x12(x12_codes.OCEAN),
+        "x12.315.estimates": _x12_estimates,
+        "x12.322": lambda: _x12(x12_codes.TERMINAL),
+        "x12.856.categories": lambda: (("words", "category"), CATEGORIES),
+        "x12.references": lambda: (("qualifier", "reference"), list(x12_codes.REFERENCES.items())),
+        "x12.sets": lambda: (("set", "is"), list(NAMES.items())),
+        "x12.zones": _x12_zones,
     }
 )
 """Each table by the name in its mark. One line a table."""

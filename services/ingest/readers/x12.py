@@ -1,4 +1,4 @@
-"""ANSI X12 interchanges: 315 (ocean) and 214 (road) status messages; one bad set costs one."""
+"""ANSI X12: status messages 214 (road), 315 (ocean), 322 (terminal, rail), ship notices 856; one bad set costs one."""
 
 from __future__ import annotations
 
@@ -6,25 +6,53 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from services.ingest.readers import x12_214, x12_315
+from schemas.words import Standard
+from services.ingest.readers import x12_214, x12_315, x12_322, x12_856
 from services.ingest.readers.draft import Bad, Identities
-from services.ingest.readers.model import Context, Limits, Reading, Unreadable, Verdict
+from services.ingest.readers.envelopes import Sendership, sendership
+from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreadable, Verdict
 from services.ingest.readers.x12_segments import Set, decode, sets_of
 
 STANDARD: Final = "x12"
 
-_SETS: Mapping[str, Callable[[Set, Context, Identities], Iterator[Verdict]]] = MappingProxyType(
-    {"214": x12_214.read_set, "315": x12_315.read_set}
-)
-_NAMES: Mapping[str, str] = MappingProxyType(
+_STATUSES: Mapping[str, tuple[Standard, Callable[[Set, Context, Identities], Iterator[Verdict]]]] = MappingProxyType(
     {
-        "322": "terminal and rail activity, which is not read yet",
-        "856": "a ship notice",
-        "990": "a response to a load tender",
-        "997": "an acknowledgement",
-        "999": "an acknowledgement",
+        "214": (x12_214.STANDARD, x12_214.read_set),
+        "315": (x12_315.STANDARD, x12_315.read_set),
+        "322": (x12_322.STANDARD, x12_322.read_set),
     }
 )
+NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "104": "an air shipment's information",
+        "110": "an air freight invoice",
+        "204": "a load tender",
+        "210": "a freight invoice",
+        "300": "a booking request",
+        "301": "a booking confirmation",
+        "304": "shipping instructions",
+        "309": "a customs manifest",
+        "310": "an ocean freight invoice",
+        "350": "a customs status",
+        "404": "a rail bill of lading",
+        "810": "an invoice",
+        "824": "an application's advice",
+        "850": "a purchase order",
+        "855": "an order's acknowledgement",
+        "861": "a receiving advice",
+        "940": "a warehouse's shipping order",
+        "944": "a warehouse's receipt",
+        "945": "a warehouse's shipping advice",
+        "990": "a response to a load tender",
+        "997": "a functional acknowledgement",
+        "999": "an implementation acknowledgement",
+    }
+)
+"""Sets that are no status messages, by name. Any other is refused by its number."""
+
+READ: Final = "214, 315, 322 and 856"
+_NOTICE_MOST: Final = MIB
+"""A ship notice is read once through; of a status set each status reads the head again."""
 
 
 def looks_like(content: bytes) -> bool:
@@ -34,33 +62,55 @@ def looks_like(content: bytes) -> bool:
 
 
 def read(content: bytes, context: Context, limits: Limits) -> Reading:
-    """One verdict a status, in order. Raises Unreadable where no set can be made out."""
+    """One verdict a status or ship notice, in order. Raises Unreadable where no set can be made out."""
     text, warnings = decode(content)
     if "ISA" not in text:
         raise Unreadable("unknown_format", "", "an X12 interchange starts with ISA")
     sets, more = sets_of(text)
     if len(sets) > limits.events:
         raise Unreadable("too_many_events", "", f"{len(sets)} sets; at most {limits.events} a message: send several")
-    identities = {
-        x12_214.STANDARD: Identities(context.sender, x12_214.STANDARD),
-        x12_315.STANDARD: Identities(context.sender, x12_315.STANDARD),
-    }
+    identities = {kind: Identities(context.sender, standard) for kind, (standard, _) in _STATUSES.items()}
+    senders: dict[tuple[int, int], Sendership] = {}
     verdicts: list[Verdict] = []
     for one in sets:
-        verdicts.extend(_verdicts(one, context, identities))
+        sender = _sender(one, context, senders)
+        verdicts.extend(_verdicts(one, context, identities, sender))
         if len(verdicts) > limits.events:
             raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
-    return Reading(STANDARD, tuple(verdicts), tuple([*warnings, *more][:64]))
+    said = [sender.warning for sender in senders.values() if sender.warning is not None]
+    return Reading(STANDARD, tuple(verdicts), tuple([*warnings, *dict.fromkeys(said), *more][:64]))
 
 
-def _verdicts(one: Set, context: Context, identities: Mapping[str, Identities]) -> list[Verdict]:
-    reader = _SETS.get(one.kind)
-    if reader is None:
-        what = f"set {one.kind[:10]} is {_NAMES.get(one.kind, 'not a status message')}; read are 214 and 315"
-        return [Bad("not_a_status_message", one.start.where, what).verdict(one.start.where, one.payload)]
+def _sender(one: Set, context: Context, senders: dict[tuple[int, int], Sendership]) -> Sendership:
+    """Whose the set's interchange and group are; judged once for each."""
+    group = one.group
+    key = (one.interchange.number, group.number if group is not None else 0)
+    if key not in senders:
+        named = (one.interchange.get(6), group.get(2) if group is not None else "")
+        senders[key] = sendership("ISA06, GS02", named, one.interchange.where, context)
+    return senders[key]
+
+
+def _verdicts(one: Set, context: Context, identities: Mapping[str, Identities], sender: Sendership) -> list[Verdict]:
+    """What becomes of one set."""
+    status = _STATUSES.get(one.kind)
     try:
+        if status is None and one.kind != "856":
+            what = NAMES.get(one.kind, "not known here")
+            text = (
+                f"set {one.kind[:10]} is not a status message but {what}"
+                if one.kind in NAMES
+                else f"set {one.kind[:10]} is {what}"
+            )
+            raise Bad("not_a_status_message", one.start.where, f"{text}; read are {READ}")
+        if sender.refusal is not None:
+            raise Bad("foreign_interchange", one.interchange.where, sender.refusal)
+        if status is None:
+            if one.characters > _NOTICE_MOST:
+                raise Bad("set_too_large", one.start.where, "the ship notice is larger than 1 MiB; send several")
+            return list(x12_856.read_set(one, context))
         if one.is_too_large:
             raise Bad("set_too_large", one.start.where, "the set is larger than 64 KiB; send several")
-        return list(reader(one, context, identities[f"x12.{one.kind}"]))
+        return list(status[1](one, context, identities[one.kind]))
     except Bad as bad:
         return [bad.verdict(one.start.where, one.payload)]

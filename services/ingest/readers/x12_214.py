@@ -3,77 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
-from schemas.shipment_event_v1 import Hold, Place
-from schemas.words import Classifier, Milestone, ReferenceKind
+from schemas.shipment_event_v1 import Hold, Pieces, Place
+from schemas.words import LINKING_KINDS, Milestone
 from services.ingest import identifiers
 from services.ingest.places import Zone, facility_by_code, zone_near, zone_of
 from services.ingest.readers.draft import Bad, Draft, Identities, digest
 from services.ingest.readers.model import Context, Verdict
+from services.ingest.readers.x12_codes import REASONS, REFERENCES, ROAD, Status
+from services.ingest.readers.x12_places import country_code
 from services.ingest.readers.x12_segments import Segment, Set, read_time
 
 STANDARD: Final = "x12.214"
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
-_MILESTONES: Mapping[str, Milestone] = MappingProxyType(
-    {
-        "AV": "available",
-        "AF": "gate_out",
-        "OA": "gate_out",
-        "X1": "arrived_consignee",
-        "X5": "arrived_consignee",
-        "X2": "arrived_consignee",
-        "D1": "delivered",
-        "AG": "delivered",
-    }
-)
-_ESTIMATED: Final = frozenset({"AG", "X2"})
-_CUSTOMS_HOLD: Final = "PR"
-_NEWS: Final = frozenset(
-    {
-        *("X3", "X8", "L1", "CP", "X6", "P1", "X4", "CD", "AH", "AP", "A3"),  # picked up, on its way, tried
-        *("A7", "A9", "SD", "CA", "I1", "RL", "AR", "AM", "K1", "XB", "J1"),  # gone wrong, at others' gates, handed on
-    }
-)
-_KNOWN: Final = frozenset(_MILESTONES) | _NEWS | {_CUSTOMS_HOLD}
-_HANDS_OVER: Final = frozenset({"AM", "J1"})
-_RAIL: Final = frozenset({"RL", "AR"})
+_UNKNOWN: Final = Status("")
 _AT_PICKUP: Final = frozenset({"X3", "X8", "L1", "CP", "AF", "OA", "I1", "AM", "AV"})
 _AT_DELIVERY: Final = frozenset({"X1", "X5", "D1", "CD", "AG", "X2", "AH", "AP", "A7"})
-_REASONS: Mapping[str, str] = MappingProxyType(
-    {
-        "A1": "missed delivery",
-        "AF": "accident",
-        "AG": "consignee related",
-        "AI": "mechanical breakdown",
-        "AM": "shipper related",
-        "AO": "weather",
-        "AS": "customs documents",
-        "B1": "consignee closed",
-        "BS": "refused by consignee",
-    }
-)
+_AT_THE_END: Final = frozenset({"arrived_consignee", "delivered"})  # what the last stop of a load alone reaches
 _NORMAL: Final = frozenset({"NS", "NA", ""})
-_REFERENCES: Mapping[str, ReferenceKind] = MappingProxyType(
-    {
-        "BM": "bill_of_lading",
-        "MB": "bill_of_lading",
-        "BN": "booking",
-        "BK": "booking",
-        "CN": "pro_number",
-        "PO": "purchase_order",
-        "AW": "air_waybill",
-        "SN": "seal",
-    }
-)
 _EQUIPMENT: Final = frozenset({"EQ", "OC"})
 _CUSTOMERS: Final = frozenset({"CR", "SI"})  # the customer's own number: may be our consignment's
 _CONSIGNMENT = re.compile(r"[A-Z0-9][A-Z0-9_.-]{0,34}-[A-Za-z0-9][A-Za-z0-9_./-]{0,59}")
-_COORDINATE = re.compile(r"([0-9]{3})([0-9]{2})([0-9]{2})")
+_LONGITUDE = re.compile(r"([0-9]{3})([0-9]{2})([0-9]{2})")
+_LATITUDE = re.compile(r"([0-9]{2,3})([0-9]{2})([0-9]{2})")  # two or three digits of degrees are seen
+_PIECES_MOST: Final = 10_000_000  # schemas/shipment_event_v1.py
 
 
 @dataclass(slots=True)
@@ -91,8 +48,24 @@ class _Status:
 class _Loop:
     """One LX loop (or the header): its statuses, and what else it says."""
 
+    number: str = ""
     statuses: list[_Status] = field(default_factory=list)
     others: list[Segment] = field(default_factory=list)
+    links: bool = False
+    """Whether it names a shipment of its own."""
+
+    @property
+    def stop(self) -> str:
+        """The stop's number: L11 qualified by QN, else the loop's own (LX01)."""
+        named = (s.get(1) for s in self.others if s.name == "L11" and s.get(2).upper() == "QN" and s.get(1))
+        return next(named, self.number)[:20]
+
+    @property
+    def pieces(self) -> int | None:
+        """AT804, the quantity of what the loop is about."""
+        counts = [s.get(4) for s in self.others if s.name == "AT8"]
+        known = [int(count) for count in counts if count.isascii() and count.isdigit() and len(count) < 9]
+        return known[0] if len(counts) == len(known) == 1 and 0 < known[0] <= _PIECES_MOST else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +81,69 @@ class _Party:
 def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Verdict]:
     """One verdict an AT7; a bad AT7 costs only itself. Raises Bad where there is none.
 
-    An event's source tokens: the status, what names its shipment (B10, L11), and its loop's own segments; not the other
-    statuses, nor LX, which only counts.
+    Several LX loops with statuses are several stops of one load, see `_Stops`. An event's source tokens: the status, what names
+    its shipment (B10, L11), and its loop's own segments; not the other statuses, nor LX, which only counts.
     """
     header, loops = _loops(one)
     shipment = [list(segment.elements) for segment in header.others if segment.name in ("B10", "L11")]
     if not any(loop.statuses for loop in loops):
         raise Bad("no_status", one.start.where, "a 214 without AT7 says nothing")
+    stops = _Stops([loop for loop in loops if loop.statuses and loop is not header])
     for loop in loops:
         # Hashed once a loop: what names the shipment may be long, and each of its statuses has it in its identity.
         around = digest([shipment, [list(segment.elements) for segment in loop.others] if loop is not header else []])
         for status in loop.statuses:
             try:
-                draft = _draft(one, header, loop, status, context)
+                draft = _draft(one, header, loop, status, context, stops)
                 tokens = [around, *(list(segment.elements) for segment in (status.at7, *status.more))]
                 event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp)
                 yield Verdict(draft.position, event=draft.finish(event_id))
             except Bad as bad:
                 yield bad.verdict(status.at7.where, _payload(header, status))
+
+
+class _Stops:
+    """The stops of a load. What reaches the consignee at one of them alone must not deliver the whole:
+
+    - a stop that names its own shipment (a bill of lading, say) speaks of that one, and of nothing that the header names;
+    - where every other stop counts its pieces (AT8), each brings its part;
+    - else the last stop alone delivers: what comes before it is kept and moves nothing.
+    """
+
+    def __init__(self, loops: Sequence[_Loop]) -> None:
+        self.are_several = len(loops) > 1
+        for loop in loops:
+            loop.links = self.are_several and _names_a_shipment(loop)
+        shared = [loop for loop in loops if not loop.links]
+        counts = [loop.pieces for loop in shared]
+        known = [count for count in counts if count is not None]
+        self.total = sum(known) if len(shared) > 1 and len(known) == len(counts) and sum(known) <= _PIECES_MOST else None
+        self._last: dict[tuple[Milestone, bool], tuple[str, str]] = {}
+        for loop in shared if self.are_several and self.total is None else ():
+            for status in loop.statuses:
+                if (key := _end_of_road(status)) is not None:
+                    self._last[key] = max(self._last.get(key, ("", "")), (status.at7.get(5), status.at7.get(6)))
+
+    def settle(self, draft: Draft, loop: _Loop, status: _Status) -> None:
+        """Set the pieces of a part, or take the milestone from a stop that is not the last."""
+        if self.total is not None and not loop.links and loop.pieces is not None:
+            draft.pieces = Pieces(this=loop.pieces, total=self.total, part="P")
+        key = _end_of_road(status)
+        if key is None or loop.links:
+            return
+        if self._last.get(key, ("", "")) > (status.at7.get(5), status.at7.get(6)):
+            draft.milestone = None
+            draft.warn("one_of_several_stops", f"not the last of the load's stops: {draft.code} moves nothing")
+
+
+def _end_of_road(status: _Status) -> tuple[Milestone, bool] | None:
+    known = ROAD.get(status.at7.get(1).upper(), _UNKNOWN)
+    return (known.milestone, known.estimated) if known.milestone in _AT_THE_END else None
+
+
+def _names_a_shipment(loop: _Loop) -> bool:
+    kinds = (REFERENCES.get(s.get(2).upper()) for s in loop.others if s.name == "L11" and s.get(1))
+    return any(kind in LINKING_KINDS for kind in kinds)
 
 
 def _loops(one: Set) -> tuple[_Loop, Sequence[_Loop]]:
@@ -134,7 +152,7 @@ def _loops(one: Set) -> tuple[_Loop, Sequence[_Loop]]:
     current = header
     for segment in one.segments:
         if segment.name == "LX":
-            current = _Loop()
+            current = _Loop(segment.get(1))
             loops.append(current)
         elif segment.name == "AT7":
             current.statuses.append(_Status(segment))
@@ -150,38 +168,66 @@ def _payload(header: _Loop, status: _Status) -> bytes:
     return "\n".join(segment.raw for segment in (*shipment, status.at7, *status.more)).encode("utf-8", "replace")
 
 
-def _draft(one: Set, header: _Loop, loop: _Loop, status: _Status, context: Context) -> Draft:
+def _draft(one: Set, header: _Loop, loop: _Loop, status: _Status, context: Context, stops: _Stops) -> Draft:
     at7 = status.at7
     code, appointment = at7.get(1).upper(), at7.get(3).upper()
     if not code and not appointment:
-        raise Bad("missing_code", at7.where, "AT7 names neither a status (AT701) nor an appointment (AT703)")
+        raise Bad("missing_code", at7.where, "AT7 names neither a status (AT701) nor an appointment (AT703)", 1)
     name = code or f"appointment/{appointment}"
     draft = Draft(context, STANDARD, READER_VERSION, at7.where, name, mode="road", warnings=list(one.warnings))
+    known = ROAD.get(code, _UNKNOWN)
     if code:
-        _map(draft, code)
+        _map(draft, known)
+        stops.settle(draft, loop, status)
     else:
         draft.classifier = "planned"  # an appointment is when something shall happen; it never moves the milestone
-    reason = (at7.get(2) if code else at7.get(4)).upper()
-    if reason not in _NORMAL:
-        draft.reason = f"{reason} ({_REASONS[reason]})" if reason in _REASONS else reason
-    _references(draft, [*header.others, *(loop.others if loop is not header else ())])
-    _equipment(draft, status, header, code)
-    parties = _parties([*(loop.others if loop is not header else ()), *header.others])
+    if code and appointment:
+        draft.milestone = None
+        text = (
+            f"names both a status ({code}) and an appointment ({appointment}): whose time this is cannot be told; moves nothing"
+        )
+        draft.warn("status_and_appointment", text)
+    draft.reason = _reason(loop, (at7.get(2) if code else at7.get(4)).upper())
+    own = loop.others if loop is not header else ()
+    _references(draft, [*header.others, *own] if not loop.links else [*_without_links(header.others), *own])
+    _equipment(draft, status, header, known)
+    parties = _parties([*own, *header.others])
     zone = _place(draft, status.first("MS1"), _party_at(code, parties))
+    if stops.are_several and draft.place is not None and loop.stop:
+        draft.place = draft.place.model_copy(update={"role": f"stop {loop.stop}"})
     draft.occurred_at = read_time(draft, at7, 5, zone)
     return draft
 
 
-def _map(draft: Draft, code: str) -> None:
-    draft.milestone = _MILESTONES.get(code)
-    classifier: Classifier = "estimated" if code in _ESTIMATED else "actual"
-    draft.classifier = classifier
-    if code == _CUSTOMS_HOLD:
-        draft.hold = Hold(kind="customs", state="placed")
-    if code in _RAIL:
-        draft.mode = "rail"
-    if code not in _KNOWN:
+def _map(draft: Draft, known: Status) -> None:
+    draft.milestone = known.milestone
+    draft.classifier = "estimated" if known.estimated else "actual"
+    if known.hold is not None:
+        kind, state = known.hold
+        draft.hold = Hold(kind=kind, state=state)
+    draft.mode = known.mode or "road"
+    if known is _UNKNOWN:
         draft.unmapped()
+
+
+def _reason(loop: _Loop, code: str) -> str | None:
+    """The reason of AT7, else the lading exception of the loop (Q7)."""
+    if code not in _NORMAL:
+        return f"{code} ({REASONS[code]})" if code in REASONS else code
+    found = next((segment for segment in loop.others if segment.name == "Q7" and segment.get(1)), None)
+    if found is None:
+        return None
+    count = f"{found.get(3)} {found.get(2)}".strip()
+    return f"lading exception {found.get(1)}" + (f" ({count})" if count else "")
+
+
+def _without_links(segments: Sequence[Segment]) -> Iterator[Segment]:
+    """What a header says but for the shipment that it names: of B10 the carrier."""
+    for segment in segments:
+        if segment.name == "B10":
+            yield Segment(segment.number, ("B10", "", "", segment.get(3)), segment.raw)
+        elif segment.name != "L11" or segment.get(2).upper() in ("PO", "SN"):
+            yield segment
 
 
 def _references(draft: Draft, segments: Sequence[Segment]) -> None:
@@ -195,32 +241,29 @@ def _references(draft: Draft, segments: Sequence[Segment]) -> None:
             draft.carrier(segment.get(3))
         elif segment.name == "L11":
             value, qualifier = segment.get(1), segment.get(2).upper()
-            if qualifier in _REFERENCES:
-                draft.refer(_REFERENCES[qualifier], value, segment.where)
+            if qualifier in REFERENCES:
+                draft.refer(REFERENCES[qualifier], value, segment.where)
             elif qualifier in _EQUIPMENT:
                 draft.equipment(value, segment.where)
             elif qualifier in _CUSTOMERS and _CONSIGNMENT.fullmatch(value):
                 draft.refer("consignment", value, segment.where)
 
 
-def _equipment(draft: Draft, status: _Status, header: _Loop, code: str) -> None:
+def _equipment(draft: Draft, status: _Status, header: _Loop, known: Status) -> None:
     """MS2: carrier and vehicle, or a container's owner code, number and check digit; and who takes over."""
     segment = status.first("MS2")
     carrier = ""
     if segment is not None:
-        carrier, number, digit = segment.get(1).upper(), segment.get(2).upper(), segment.get(4)
-        if identifiers.is_owner_code(carrier) and number.isascii() and number.isdigit() and len(number) in (6, 7):
-            if len(number) == 6:
-                number += digit or identifiers.container_check_digit(carrier + number)
-            draft.equipment(carrier + number, segment.where)
+        carrier, number = segment.get(1).upper(), segment.get(2).upper()
+        if draft.split_equipment(carrier, number, segment.get(4), segment.where):
             carrier = ""
         elif identifiers.is_container(identifiers.normalise("container", number)):
             draft.equipment(number, segment.where)
         elif number:
             draft.transport["vehicle"] = draft.short(number, segment.where)
-        if carrier and code not in _HANDS_OVER:
+        if carrier and not known.hands_over:
             draft.carrier(carrier)
-    if code in _HANDS_OVER:
+    if known.hands_over:
         b10 = next((segment for segment in header.others if segment.name == "B10"), None)
         own = {draft.context.sender, _scac_of(draft.context)}
         named = (carrier, b10.get(3).upper() if b10 else "")
@@ -261,11 +304,10 @@ def _place(draft: Draft, ms1: Segment | None, party: _Party | None) -> Zone:
         cities = {(facility.city or "").upper(), party.city.upper()} - {""}
         if cities and city.upper() not in cities:
             facility = None
-    country = ms1.get(3).upper().replace("USA", "US") if ms1 is not None else ""
     name = city or (party.name if party is not None else "")
     place = Place(
         name=draft.short(name) if name else None,
-        country=country if len(country) == 2 and country.isascii() and country.isalpha() else None,
+        country=country_code(ms1.get(3)) if ms1 is not None else None,
         facility=facility.code if facility else None,
     )
     draft.place = place if place != Place() else None
@@ -277,8 +319,8 @@ def _place(draft: Draft, ms1: Segment | None, party: _Party | None) -> Zone:
 
 def _point(draft: Draft, ms1: Segment) -> Zone:
     """MS104 longitude, MS105 latitude (DDDMMSS), MS106, MS107 their directions."""
-    longitude, latitude = _COORDINATE.fullmatch(ms1.get(4)), _COORDINATE.fullmatch(ms1.get(5))
-    if longitude is None or latitude is None:
+    longitude, latitude = _LONGITUDE.fullmatch(ms1.get(4)), _LATITUDE.fullmatch(ms1.get(5))
+    if longitude is None or latitude is None or _degrees(longitude) > 180 or _degrees(latitude) > 90:
         draft.warn("bad_position", "longitude and latitude must be DDDMMSS; not used", ms1.where)
         return zone_of(None, draft.context.registers)
     east = _degrees(longitude) * (-1 if ms1.get(6).upper() == "W" else 1)

@@ -1,7 +1,7 @@
-"""What the codes of X12 status messages mean, and which milestone or hold each becomes; docs/standards/x12.md shows the tables.
+"""What the codes of X12 status messages mean, and which milestone or hold each becomes: the tables of docs/standards/x12.md.
 
-Sources: code lists 1650 (214) and 157 (315, 322) of X12; for 315 the codes of ocean carriers beside the list, as CargoSmart maps
-them. A code that is not here is kept unmapped and moves nothing.
+Sources: code lists 1650 (214) and 157 (315, 322) of X12; for 315 the codes of ocean carriers beside the list, as CargoSmart
+maps them. A code that is not here is kept unmapped and moves nothing.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from schemas.words import HoldKind, HoldState, Milestone, Mode, ReferenceKind
 class Status:
     """What a status code means. Neither milestone nor hold: news that moves nothing.
 
-    `empty`: the milestone of an empty unit, where it differs (in-gate); `is_empty`: the code itself says that it is empty.
+    `by_load`: the milestone is that of a loaded unit, `empty` that of an empty one; `is_empty`: the code itself says
+    that the unit is empty. `hands_over`: a carrier named beside it is the next one.
     """
 
     means: str
     milestone: Milestone | None = None
     hold: tuple[HoldKind, HoldState] | None = None
     mode: Mode | None = None
+    by_load: bool = False
     empty: Milestone | None = None
     is_empty: bool = False
     estimated: bool = False
@@ -88,8 +90,8 @@ OCEAN: Final[Mapping[str, Status]] = MappingProxyType(
 
 TERMINAL: Final[Mapping[str, Status]] = MappingProxyType(
     {
-        "I": Status("in-gate", "received", empty="empty_returned"),
-        "OA": Status("out-gate", "gate_out"),
+        "I": Status("in-gate", "received", by_load=True, empty="empty_returned"),
+        "OA": Status("out-gate", "gate_out", by_load=True),
         "A": Status("arrived"),
         "P": Status("departed from the terminal"),
         "R": Status("received from the prior carrier"),

@@ -54,7 +54,7 @@ class Segment:
 
 @dataclass(slots=True)
 class Set:
-    """One transaction set: its segments between ST and SE, and the ISA and GS that it stands in; None where it has no GS or SE."""
+    """One transaction set: its segments between ST and SE, the ISA that it stands in, its GS and SE where it has them."""
 
     start: Segment
     interchange: Segment
@@ -73,9 +73,13 @@ class Set:
         return self.start.get(1)
 
     @property
+    def characters(self) -> int:
+        return sum(len(segment.raw) for segment in self.segments)
+
+    @property
     def is_too_large(self) -> bool:
         """Whether it is larger than any real one: each of its statuses reads its head again."""
-        return sum(len(segment.raw) for segment in self.segments) > _SET_CHARACTERS_MAX
+        return self.characters > _SET_CHARACTERS_MAX
 
     @property
     def payload(self) -> bytes:
@@ -269,6 +273,18 @@ _ZONES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Code list 623: a fixed offset (standard or daylight time), or a zone whose offset the date decides; LT is local time."""
+
+
+def zone_rows() -> Sequence[tuple[str, str]]:
+    """Time codes and what they stand for, for docs/standards/x12.md."""
+    rows: dict[str, list[str]] = {}
+    for code, hours in sorted(_OFFSETS_H.items(), key=lambda item: (-item[1], not item[0].isalpha(), item[0])):
+        minutes = round(abs(hours) * 60)
+        sign = "-" if hours < 0 else "+"
+        rows.setdefault(f"UTC{sign}{minutes // 60:02d}:{minutes % 60:02d}", []).append(code)
+    fixed = [(" ".join(codes), offset) for offset, codes in rows.items()]
+    return [*((code, f"{zone}, by date") for code, zone in _ZONES.items()), ("LT, or none", "local time of the place"), *fixed]
+
 
 _DATE = re.compile(r"(?:([0-9]{2}))?([0-9]{2})([0-9]{2})([0-9]{2})")
 _TIME = re.compile(r"([0-9]{2})([0-9]{2})(?:([0-9]{2})[0-9]{0,2})?")

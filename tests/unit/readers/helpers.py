@@ -54,10 +54,16 @@ def refused(text: str | bytes, context: Context, hint: str | None = None) -> Unr
 def told(reading: Reading) -> list[dict[str, Any]]:
     """The verdicts as the expectations write them: without what depends on hashes and on the raw record."""
     ids = {event.event_id: event.raw.position for event in reading.events}
-    out = []
+    out: list[dict[str, Any]] = []
     for verdict in reading.verdicts:
         if verdict.problem is not None:
             out.append({"problem": verdict.problem.code, "where": verdict.problem.where})
+            continue
+        if verdict.asked is not None:
+            asked = verdict.asked
+            warnings = [warning.model_dump() for warning in asked.warnings]
+            said = {"asked": asked.onto, "row": asked.row, "fields": asked.fields, "warnings": warnings}
+            out.append({"position": verdict.position, **said})
             continue
         assert verdict.event is not None
         event = json.loads(verdict.event.model_dump_json(exclude_none=True))
@@ -77,7 +83,7 @@ def expected(name: str) -> dict[str, Any]:
     """The hand-written expectation of a fixture; `each` stands in all its events."""
     found: dict[str, Any] = json.loads((FIXTURES / f"{name}.expected.json").read_text(encoding="utf-8"))
     each = {"standard": found["standard"], **found.get("each", {})}
-    found["verdicts"] = [v if "problem" in v else each | v for v in found["verdicts"]]
+    found["verdicts"] = [v if "problem" in v or "asked" in v else each | v for v in found["verdicts"]]
     return found
 
 

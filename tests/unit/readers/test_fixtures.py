@@ -6,7 +6,17 @@ import pytest
 
 from tests.unit.readers.helpers import FIXTURES, context_at, expected, read_text, told
 
-MESSAGES = {"dcsa": "dcsa.json", "lovla": "lovla.ndjson", "x12_315": "x12_315.edi", "x12_214": "x12_214.edi", "fsu": "fsu.txt"}
+MESSAGES = {
+    "dcsa": "dcsa.json",
+    "lovla": "lovla.ndjson",
+    "x12_315": "x12_315.edi",
+    "x12_214": "x12_214.edi",
+    "fsu": "fsu.txt",
+    "x12_214_stops": "x12_214_stops.edi",
+    "x12_315_voyage": "x12_315_voyage.edi",
+    "x12_322": "x12_322.edi",
+    "x12_856": "x12_856.edi",
+}
 
 
 @pytest.mark.parametrize("name", MESSAGES)

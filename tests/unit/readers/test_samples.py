@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -131,16 +130,18 @@ def test_214_of_several_stops(samples: Path) -> None:
         (22, [("08:30", 17), ("09:30", 17), ("09:30", 17), ("03:30", 18), ("04:30", 19), ("04:30", 19)]),
     ]
     codes = ["appointment/AA", "X3", "CP", "appointment/AB", "X1", "D1"]
-    milestones = {"X1": {"milestone": "arrived_consignee", "reason": "AD"}, "D1": {"milestone": "delivered"}}
+    milestones: dict[str, dict[str, Any]] = {
+        "X1": {"milestone": "arrived_consignee", "reason": "AD"},
+        "D1": {"milestone": "delivered"},
+    }
 
     def passed(code: str, where: str) -> list[dict[str, str]]:
         text = f"not the last of the load's stops: {code} moves nothing"
         return [{"code": "one_of_several_stops", "where": where, "text": text}]
 
-    not_the_last: dict[str, Callable[[str], dict[str, Any]]] = {
-        "X1": lambda where: {"reason": "AD", "warnings": passed("X1", where)},
-        "D1": lambda where: {"warnings": passed("D1", where)},
-    }
+    def not_the_last(where: str) -> dict[str, dict[str, Any]]:
+        return {"X1": {"reason": "AD", "warnings": passed("X1", where)}, "D1": {"warnings": passed("D1", where)}}
+
     hoped = [
         {
             "position": f"segment {first + offset} (AT7)",
@@ -155,7 +156,7 @@ def test_214_of_several_stops(samples: Path) -> None:
             "transport": {"scac": "XXXX"},
             "warnings": [],
         }
-        | (milestones.get(code, {}) if first == 6 else not_the_last.get(code, lambda _: {})(f"segment {first + offset} (AT7)"))
+        | (milestones if first == 6 else not_the_last(f"segment {first + offset} (AT7)")).get(code, {})
         for first, times in stops
         for offset, (code, (time, day)) in enumerate(zip(codes, times, strict=True))
     ]

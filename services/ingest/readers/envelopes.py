@@ -1,0 +1,53 @@
+"""Whose an interchange is: the sender that its envelope names (ISA06, GS02; UNB S002) beside the one whose key pushed it.
+
+The key is the credential, and what is pushed counts as its owner's word. So an envelope that names *another registered sender*
+is refused: its events would be told in the wrong name. Two may pass on what others wrote: a forwarder and an operator; it then
+counts as their word, with a warning. A name that no register holds proves nothing (a mailbox, a telephone or D-U-N-S number):
+it is a warning, and none at all where the pushing sender itself is not registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from schemas.registers_v1 import Sender
+from schemas.shipment_event_v1 import Warning_
+from services.ingest.legible import shown
+from services.ingest.readers.model import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Sendership:
+    """`refusal`: a sentence, if nothing of the interchange may count; else perhaps a warning about its envelope."""
+
+    refusal: str | None = None
+    warning: Warning_ | None = None
+
+
+def sendership(field: str, named: Iterable[str], where: str, context: Context) -> Sendership:
+    """Judge the names that an envelope gives for its sender; `field`: which elements they stand in, for the sentence."""
+    names = list(dict.fromkeys(name.strip().upper() for name in named if name.strip()))
+    pusher = context.registers.senders.get(context.sender)
+    if not names or pusher is None:
+        return Sendership()
+    if any(_is(pusher, name) for name in names):
+        return Sendership()
+    said = ", ".join(names)[:60]
+    other = next((found for name in names if (found := _registered(name, context)) is not None), None)
+    if other is None:
+        text = f"{field} name {said}, which is not {pusher.code}; taken as {pusher.code}'s, whose key pushed it"
+        return Sendership(warning=Warning_(code="unknown_interchange_sender", where=shown(where), text=shown(text)))
+    if pusher.kind == "forwarder" or context.operator:
+        text = f"{field} name {said}, that is {other.code}; passed on by {pusher.code}, as whose word it counts"
+        return Sendership(warning=Warning_(code="passed_on", where=shown(where), text=shown(text)))
+    return Sendership(f"{field} name {said}, that is {other.code}, but the key is {pusher.code}'s; nothing of it counts")
+
+
+def _is(sender: Sender, name: str) -> bool:
+    return name in (sender.code, sender.scac, sender.iata)
+
+
+def _registered(name: str, context: Context) -> Sender | None:
+    registers = context.registers
+    return registers.senders.get(name) or registers.by_scac.get(name)

@@ -1,0 +1,167 @@
+"""X12 322, terminal operations and intermodal ramp activity: one status (Q5) of each unit (N7 loop) of a set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from schemas.shipment_event_v1 import Hold
+from schemas.words import ReferenceKind
+from services.ingest.places import zone_of
+from services.ingest.readers.draft import Bad, Draft, Identities
+from services.ingest.readers.model import Context, Verdict
+from services.ingest.readers.x12_codes import REFERENCES, TERMINAL, Status
+from services.ingest.readers.x12_places import end_of, named_place, port_place, ports_of, role_of
+from services.ingest.readers.x12_segments import Segment, Set, read_time
+
+STANDARD: Final = "x12.322"
+READER_VERSION: Final = 1
+
+_UNKNOWN: Final = Status("")
+_RAIL_CAR, _CHASSIS = "RR", "CH"  # N711, W204 (code list 40)
+_EMPTY: Final = frozenset({"E", "W", "AA", "AB", "AI", "AJ", "AL"})  # W205 (code list 578)
+_LADEN: Final = frozenset({"L", "AC", "AG", "AH"})
+_ESTIMATED, _ACTUAL = "139", "140"
+_ONE: Final[frozenset[ReferenceKind]] = frozenset({"container", "rail_car"})
+
+
+@dataclass(slots=True)
+class _Unit:
+    """An N7 and what follows it."""
+
+    n7: Segment
+    more: list[Segment] = field(default_factory=list)
+
+
+def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Verdict]:
+    """One verdict a unit, two of CU (customs and carrier released); a bad one costs only itself. Raises Bad.
+
+    An event's source tokens: the status, and its unit's own segments; not the other units.
+    """
+    status = one.first("Q5")
+    if status is None:
+        raise Bad("missing_segment", one.start.where, "a 322 without Q5 has no status")
+    code = status.get(1).upper()
+    if not code:
+        raise Bad("missing_code", status.where, "Q5 names no status (Q501)", 1)
+    units = _units(one)
+    if not units:
+        raise Bad("missing_segment", one.start.where, "a 322 without N7 names no unit")
+    for unit in units:
+        tokens = [list(segment.elements) for segment in (status, unit.n7, *unit.more)]
+        for facet in ("", "freight") if code == "CU" else ("",):
+            try:
+                draft = _draft(one, status, code, unit, context)
+                if facet:
+                    draft.milestone, draft.hold = None, Hold(kind="freight", state="released")
+                event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp, facet)
+                yield Verdict(draft.position, event=draft.finish(event_id))
+            except Bad as bad:
+                payload = "\n".join(segment.raw for segment in (status, unit.n7, *unit.more))
+                yield bad.verdict(unit.n7.where, payload.encode("utf-8", "replace"))
+                break
+
+
+def _units(one: Set) -> Sequence[_Unit]:
+    units: list[_Unit] = []
+    for segment in one.segments:
+        if segment.name == "N7":
+            units.append(_Unit(segment))
+        elif units:
+            units[-1].more.append(segment)
+    return units
+
+
+def _draft(one: Set, status: Segment, code: str, unit: _Unit, context: Context) -> Draft:
+    known = TERMINAL.get(code, _UNKNOWN)
+    draft = Draft(context, STANDARD, READER_VERSION, unit.n7.where, code, warnings=list(one.warnings), single=_ONE)
+    draft.mode = known.mode
+    if known.hold is not None:
+        kind, state = known.hold
+        draft.hold = Hold(kind=kind, state=state)
+    if known is _UNKNOWN:
+        draft.unmapped(status.where)
+    correction = one.first("ZC1")
+    if correction is not None:
+        text = "corrects an earlier message; what that one said stands until its sender withdraws it"
+        draft.warn("correction", text, correction.where)
+    _equipment(draft, unit.n7, unit.n7.get(18), unit.n7.get(11))
+    draft.empty = True if known.is_empty else None
+    for segment in unit.more:
+        _note(draft, segment, status)
+    _milestone(draft, known)
+    _where_and_when(draft, status, unit)
+    return draft
+
+
+def _note(draft: Draft, segment: Segment, status: Segment) -> None:
+    """What one segment behind N7 tells of the unit."""
+    if segment.name == "W2":
+        same = _equipment(draft, segment, segment.get(13), segment.get(4))
+        load = segment.get(5).upper()
+        if same and load in _EMPTY | _LADEN:
+            draft.empty = load in _EMPTY
+    elif segment.name == "M7":
+        for index in range(1, 5):
+            draft.refer("seal", segment.get(index), segment.where)
+    elif segment.name == "N9":
+        qualifier, value = segment.get(1).upper(), segment.get(2)
+        if qualifier == "EQ":
+            draft.equipment(value, segment.where)
+        elif qualifier in REFERENCES:
+            draft.refer(REFERENCES[qualifier], value, segment.where)
+    elif segment.name == "V1":
+        code = segment.get(1)
+        is_imo = segment.get(8).upper() != "C" and code.isdigit()  # C: a call sign
+        draft.vessel(code if is_imo else None, segment.get(2), segment.get(4), segment.where)
+    elif segment.name == "DTM" and not _is_its_own(segment, status):
+        text = f"DTM {segment.get(1)[:3]} ({segment.get(2)[:8]} {segment.get(3)[:8]}) is not read"
+        draft.warn("time_not_used", text, segment.where)
+
+
+def _equipment(draft: Draft, segment: Segment, digit: str, description: str) -> bool:
+    """Add the unit of N7 or W2 (initial, number); False if it is another than the one named before.
+
+    A rail car is no container even where its mark looks like an owner's code, a chassis none though ISO 6346 numbers it.
+    """
+    owner, number = segment.get(1), segment.get(2)
+    if description.upper() == _CHASSIS or (len(owner) == 4 and owner.upper().endswith("Z")):
+        draft.transport["vehicle"] = draft.short(owner + number, segment.where)
+        return True
+    if description.upper() == _RAIL_CAR or not draft.split_equipment(owner, number, digit, segment.where):
+        draft.equipment(owner + number, segment.where)
+    return not any(warning.code == "contradiction" and warning.where == segment.where for warning in draft.warnings)
+
+
+def _milestone(draft: Draft, known: Status) -> None:
+    """A gate moves a loaded unit's milestone, and the empty's return; who does not say which it is, moves nothing."""
+    draft.milestone = known.milestone
+    if not known.by_load:
+        return
+    if draft.empty is None:
+        draft.milestone = None
+        text = f"does not say whether the unit is loaded or empty (W205): {draft.code} moves nothing"
+        draft.warn("empty_unknown", text)
+    elif draft.empty:
+        draft.milestone = known.empty
+
+
+def _is_its_own(time: Segment, status: Segment) -> bool:
+    """Whether a DTM only says once more when the status was, or that its time is an estimate."""
+    return time.get(1) in (_ESTIMATED, _ACTUAL) and (time.get(2), time.get(3)) == (status.get(2), status.get(3))
+
+
+def _where_and_when(draft: Draft, status: Segment, unit: _Unit) -> None:
+    ports, _ = ports_of(unit.more)
+    if "5" in ports:
+        draft.place = port_place(draft, ports["5"].r4, role_of("5", ports))
+        state = ports["5"].state
+    else:
+        draft.place = named_place(draft, status, name=status.get(6), country=status.get(8))
+        state = status.get(7).upper()
+    draft.origin, draft.destination = end_of(draft, ports, "LR"), end_of(draft, ports, "DE")
+    own = [time for time in unit.more if time.name == "DTM" and _is_its_own(time, status)]
+    if own and all(time.get(1) == _ESTIMATED for time in own):
+        draft.classifier = "estimated"
+    draft.occurred_at = read_time(draft, status, 2, zone_of(draft.place, draft.context.registers, state))

@@ -1,0 +1,111 @@
+"""Places of X12 messages: ports and terminals of R4 (315, 322), their roles, and the times that stand in their loops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from schemas.shipment_event_v1 import Place
+from services.ingest import identifiers
+from services.ingest.places import facility_by_code, facility_by_smdg
+from services.ingest.readers.draft import Draft
+from services.ingest.readers.x12_segments import Segment
+
+ROLES: Final[Mapping[str, str]] = MappingProxyType(
+    {"R": "receipt", "L": "load", "T": "transship", "D": "discharge", "E": "delivery", "5": "activity"}
+)
+"""R401 (code list 115), as far as it is read."""
+
+
+@dataclass(slots=True)
+class Port:
+    """An R4 and the DTM segments of its loop."""
+
+    r4: Segment
+    times: list[Segment] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        return self.r4.get(8).upper()
+
+
+def ports_of(segments: Iterable[Segment]) -> tuple[Mapping[str, Port], list[Segment]]:
+    """The first port of each role, and the DTM segments that stand before all of them."""
+    ports: dict[str, Port] = {}
+    before: list[Segment] = []
+    times = before
+    for segment in segments:
+        if segment.name == "R4":
+            port = Port(segment)
+            ports.setdefault(segment.get(1).upper(), port)
+            times = port.times
+        elif segment.name == "DTM":
+            times.append(segment)
+    return ports, before
+
+
+def role_of(role: str, ports: Mapping[str, Port]) -> str:
+    """What a port is to the message: an activity (5) at a place that has a role of its own takes that role."""
+    if role != "5":
+        return ROLES[role]
+    where = ports["5"].r4.get(3)
+    same = [other for other in "TLDRE" if other in ports and where and ports[other].r4.get(3) == where]
+    return ROLES[same[0]] if same else ROLES["5"]
+
+
+def end_of(draft: Draft, ports: Mapping[str, Port], roles: str) -> Place | None:
+    """The message's own origin (`LR`) or destination (`DE`)."""
+    found = next((role for role in roles if role in ports), None)
+    return port_place(draft, ports[found].r4, ROLES[found]) if found else None
+
+
+def port_place(draft: Draft, segment: Segment, role: str | None) -> Place | None:
+    """The place of an R4."""
+    return named_place(
+        draft,
+        segment,
+        qualifier=segment.get(2),
+        code=segment.get(3),
+        name=segment.get(4),
+        country=segment.get(5),
+        others=(segment.get(6), segment.get(7)),
+        role=role,
+    )
+
+
+def named_place(
+    draft: Draft,
+    segment: Segment,
+    *,
+    qualifier: str = "",
+    code: str = "",
+    name: str = "",
+    country: str = "",
+    others: tuple[str, ...] = (),
+    role: str | None = None,
+) -> Place | None:
+    """A place of a code (a UN/LOCODE where `qualifier` is UN), a name, other names of its terminal, and a country."""
+    unlocode = code.upper() if qualifier.upper() == "UN" and identifiers.is_locode(code.upper()) else None
+    if qualifier.upper() == "UN" and code and unlocode is None:
+        draft.warn("bad_unlocode", f"{code[:20]} is not a UN/LOCODE; not used", segment.where)
+    name = name or ("" if unlocode else code)
+    facility = None
+    for text in (name, *others):
+        if text and facility is None:
+            registers = draft.context.registers
+            facility = facility_by_code(text, registers) or facility_by_smdg(text, unlocode, registers)
+    place = Place(
+        unlocode=unlocode,
+        name=draft.short(name) if name else None,
+        country=country_code(country),
+        facility=facility.code if facility else None,
+    )
+    return place.model_copy(update={"role": role}) if place != Place() else None
+
+
+def country_code(text: str) -> str | None:
+    """A country's two letters, None for anything else; USA is taken for US."""
+    code = text.upper().replace("USA", "US")
+    return code if len(code) == 2 and code.isascii() and code.isalpha() else None
