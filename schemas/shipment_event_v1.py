@@ -107,6 +107,9 @@ class ShipmentEvent(Contract):
     received_at: UtcTime
     zone_assumed: bool = False
     references: tuple[Reference, ...] = Field(max_length=32)
+    parent: Reference | None = Field(
+        None, description="the unit that the other units of `references` are packed in or fixed to, where the message says so"
+    )
     place: Place | None = None
     origin: Place | None = Field(None, description="the message's own origin, if it names one")
     destination: Place | None = None

@@ -38,6 +38,7 @@ ReferenceKind = Literal[
     "sscc",
     "gtin_lot",
     "seal",
+    "sgtin",
 ]
 LINKING_KINDS: frozenset[str] = frozenset(
     {
@@ -50,8 +51,12 @@ LINKING_KINDS: frozenset[str] = frozenset(
         "pro_number",
         "rail_car",
         "voyage",
+        "sscc",
+        "sgtin",
     }
 )
+LOGISTIC_KINDS: frozenset[str] = frozenset({"sscc", "sgtin"})
+"""Pallets, cases and single items that carry a number of their own (GS1): parts of a consignment, never the whole of it."""
 DOCUMENT_KINDS: frozenset[str] = frozenset({"bill_of_lading", "booking", "air_waybill"})
 UNIT_KINDS: frozenset[str] = frozenset({"container", "uld", "rail_car", "pro_number"})
 

@@ -42,15 +42,15 @@ PLACEHOLDERS: Final[dict[str, frozenset[str]]] = {
 }
 """Values from specifications and test systems that turn up in live feeds. Several pass their own check digit."""
 
-_KEEP_CASE = frozenset({"consignment", "gtin_lot"})
+_KEEP_CASE = frozenset({"consignment", "gtin_lot", "sgtin"})
 
 
 @lru_cache(_REMEMBERED)
 def normalise(kind: str, value: str) -> str:
     """`value` as all parts of LoVLA write references of `kind`, so that declared and reported ones meet.
 
-    Blanks never count; letters are upper case, but for consignments and lots, whose owners tell case apart; containers, ULDs
-    and rail cars lose their punctuation; an air waybill becomes `020-12345675`.
+    Blanks never count; letters are upper case, but for consignments, lots and serials, whose owners tell case apart;
+    containers, ULDs and rail cars lose their punctuation; an air waybill becomes `020-12345675`.
     """
     text = _BLANKS.sub("", value)
     if kind not in _KEEP_CASE:
@@ -192,7 +192,7 @@ def doubt(kind: str, value: str) -> str | None:
         return f"air waybill {value} should end in {int(value[4:11]) % 7}; kept as sent"
     if kind == "sscc" and is_sscc(value) and not gs1_check_holds(value):
         return f"SSCC {value} should end in {_ean.calc_check_digit(value[:-1])}; kept as sent"
-    if kind == "gtin_lot":
+    if kind in ("gtin_lot", "sgtin"):
         gtin = value.partition(".")[0]
         if is_gtin(gtin) and not gs1_check_holds(gtin):
             return f"GTIN {gtin} should end in {_ean.calc_check_digit(gtin[:-1])}; kept as sent"

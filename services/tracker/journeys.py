@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.words import MILESTONES
+from schemas.words import DOCUMENT_KINDS, LOGISTIC_KINDS, MILESTONES
 from services.tracker.linking import Counted, Declared, Linked
 from services.tracker.records import (
     Delivered,
@@ -362,10 +362,15 @@ def _key_of(milestones: Mapping[tuple[str, str], MilestoneState], milestone: str
 
 
 def _universe(own: Declared, linked: Linked) -> dict[Ref, str]:
-    """The units that are moved, and their keys in order: those packed, else containers and ULDs declared or learned."""
+    """The units that are moved, and their keys in order: those packed, else containers and ULDs declared or learned, else
+    logistic units declared, else those learned; what is packed in one of them moves with it."""
     packed = {packing.unit for packing in own.registration.declaration.packing}
     if not packed:
         packed = {ref for ref in own.references.union(linked.learned) if ref.kind in ("container", "uld")}
+    if not packed:
+        packed = {ref for ref in own.references if ref.kind == "sscc"} or {ref for ref in linked.learned if ref.kind == "sscc"}
+        packing = [item.event for item in linked.counted if item.event.parent in packed]
+        packed -= {ref for event in packing for ref in event.references if ref != event.parent}
     return {ref: unit_key(ref) for ref in sorted(packed, key=unit_key)}
 
 
@@ -389,6 +394,12 @@ def _total_pieces(counted: Iterable[Counted]) -> int | None:
 
 def _units_of(event: Event, units: Mapping[Ref, str], pros: Mapping[Ref, set[str]], total_pieces: int | None) -> Sequence[str]:
     """The units that the event speaks of; [""] = the whole consignment."""
+    goods = [ref for ref in event.references if ref.kind in LOGISTIC_KINDS]
+    if goods and not any(ref.kind in ("container", "uld", "rail_car", "pro_number") for ref in event.references):
+        mine = [units[ref] for ref in goods if ref in units]
+        # EPCIS speaks of the objects that it lists, the documents beside them are context; others speak of the document.
+        if mine or event.standard == "epcis.2.0" or not any(ref.kind in DOCUMENT_KINDS for ref in event.references):
+            return mine or [unit_key(goods[0])]
     if not units:
         pieces = event.pieces
         if pieces and pieces.this and pieces.part in ("P", "S", "D", "M") and pieces.this != total_pieces:
@@ -397,7 +408,7 @@ def _units_of(event: Event, units: Mapping[Ref, str], pros: Mapping[Ref, set[str
     if len(units) == 1:
         return tuple(units.values())
     named = [ref for ref in event.references if ref.kind in ("container", "uld", "rail_car")]
-    mine = [units[ref] for ref in named if ref in units]
+    mine = [units[ref] for ref in (*named, *goods) if ref in units]
     if mine:
         return mine
     if named:

@@ -15,17 +15,17 @@ from operator import attrgetter
 from typing import Protocol
 
 import msgspec
-from stdnum import iso6346
+from stdnum import ean, iso6346
 
 from schemas.words import DOCUMENT_KINDS, LINKING_KINDS
 from services.tracker.records import Event, Ref, Registration
 from services.tracker.registers import Registers
 
-WINDOWED_KINDS = frozenset({"container", "uld", "rail_car", "pro_number", "voyage"})
-PHYSICAL_KINDS = frozenset({"container", "uld", "rail_car"})
+WINDOWED_KINDS = frozenset({"container", "uld", "rail_car", "pro_number", "voyage", "sscc", "sgtin"})
+PHYSICAL_KINDS = frozenset({"container", "uld", "rail_car", "sscc", "sgtin"})
 
 DOCUMENT_DAYS = 400
-LONGEST_DAYS = {"container": 120, "uld": 30, "rail_car": 60, "pro_number": 60, "voyage": 90}
+LONGEST_DAYS = {"container": 120, "uld": 30, "rail_car": 60, "pro_number": 60, "voyage": 90, "sscc": 120, "sgtin": 120}
 BEFORE_ANCHOR_DAYS = 14
 BEFORE_LATE_ANCHOR_DAYS = 60  # no plan of booked, received or departed is declared: the anchor is a guess backwards
 SHARE_DAYS = 7
@@ -411,27 +411,41 @@ class Linking:
         return {event.event_id: event for ref in references for event in self.events(ref)}
 
     def might_teach(self, event: Event) -> bool:
-        """Whether it names a declared document beside a unit or voyage that is not declared."""
+        """Whether it names, beside a unit or voyage that is not declared, a declared document or what that unit is packed in."""
         own = self.own
-        return any(ref.kind in WINDOWED_KINDS and ref not in own.references for ref in event.references) and any(
-            ref in own.documents for ref in event.references
+        return any(ref.kind in WINDOWED_KINDS and ref not in own.references for ref in event.references) and (
+            any(ref in own.documents for ref in event.references) or event.parent in own.references
         )
 
     def learn(self, events: Iterable[Event]) -> dict[Ref, str]:
-        """One hop: units and voyages in counting events that carry a declared document. References and their teachers."""
+        """One hop: units and voyages in counting events that carry a declared document; units packed in a declared one that is
+        nobody else's too. References and their teachers."""
         own = self.own
         unlinked = frozenset(own.registration.unlinked)
         learned: dict[Ref, str] = {}
         for event in sorted(filter(self.might_teach, events), key=by_time):
+            if not any(ref in own.documents for ref in event.references) and (
+                event.parent is None or self.is_shared(event.parent)
+            ):
+                continue  # of what is packed in a shared container nobody says whose it is
             for ref in event.references:
                 if ref.kind not in WINDOWED_KINDS or ref in own.references or ref in learned or ref in unlinked:
                     continue
-                if ref.kind == "container" and not iso6346.is_valid(ref.value):
+                if not _is_sound(ref):
                     continue  # a slip of the pen: a bad number links only where the buyer declared that very string
                 if len(learned) == LEARNED_AT_MOST:
                     return learned
                 learned[ref] = event.event_id
         return learned
+
+
+def _is_sound(ref: Ref) -> bool:
+    """Whether the check digit of a container or a logistic unit holds."""
+    if ref.kind == "container":
+        return bool(iso6346.is_valid(ref.value))
+    if ref.kind == "sscc":
+        return ref.value.isdigit() and bool(ean.calc_check_digit(ref.value[:-1]) == ref.value[-1])
+    return True
 
 
 def link(own: Declared, world: Neighbourhood, registers: Registers) -> Linked:

@@ -83,6 +83,7 @@ class Event(Struct, frozen=True):
     received_at: datetime
     references: tuple[Ref, ...]
     raw: RawPointer
+    parent: Ref | None = None
     milestone: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None

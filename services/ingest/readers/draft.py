@@ -12,7 +12,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from schemas.shipment_event_v1 import Hold, Pieces, Place, ShipmentEvent, Warning_
-from schemas.words import LINKING_KINDS, Classifier, Milestone, Mode, ReferenceKind, Standard
+from schemas.words import LINKING_KINDS, LOGISTIC_KINDS, Classifier, Milestone, Mode, ReferenceKind, Standard
 from services.ingest import identifiers
 from services.ingest.legible import legible, shown
 from services.ingest.places import Zone
@@ -114,6 +114,7 @@ class Draft:
     empty: bool | None = None
     pieces: Pieces | None = None
     hold: Hold | None = None
+    parent: tuple[ReferenceKind, str] | None = None
     retracts: str | None = None
     retracted: bool = False
     reason: str | None = None
@@ -242,6 +243,7 @@ class Draft:
             "updated_at": self.updated_at,
             "zone_assumed": self.zone_assumed,
             "references": references,
+            "parent": {"kind": self.parent[0], "value": self.parent[1]} if self.parent in references else None,
             "place": self._legible(self.place),
             "origin": self._legible(self.origin),
             "destination": self._legible(self.destination),
@@ -318,7 +320,7 @@ class Draft:
         kept: list[tuple[ReferenceKind, str]] = []
         linking = 0
         for kind, value in self.references:
-            links = kind in LINKING_KINDS
+            links = kind in LINKING_KINDS and kind not in LOGISTIC_KINDS  # a pallet list is bounded by the whole
             if (links and linking == LINKING_MAX) or len(kept) == REFERENCES_MAX:
                 self.warn("too_many_references", f"more than {LINKING_MAX} linking references; {kind} {value} is left out")
                 continue
