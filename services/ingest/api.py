@@ -42,6 +42,7 @@ from services.ingest.ticker import Ticker
 from services.runtime import logs, metrics
 from services.runtime.clock import SystemClock
 from services.runtime.receipts import Position, Sealer
+from services.runtime.settings import SettingsError
 
 RECEIPT_HEADER = "Lovla-Receipt"
 JSON_TYPES = frozenset({"application/json"})
@@ -423,8 +424,13 @@ def main() -> None:
     logs.setup("api", settings.log_level)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings are a line for whatever a stranger sends
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once it has shut down
+    try:
+        app = assemble(settings)
+    except (SettingsError, OSError) as error:  # a code map that is none
+        log.error("api.stopped", error=str(error))
+        sys.exit(1)
     uvicorn.run(
-        assemble(settings),
+        app,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,

@@ -816,8 +816,10 @@ def receipts_show(
 def register(app: typer.Typer) -> None:
     """Add this service's verbs."""
     from services.ingest import read_cli
+    from services.ingest.codemaps import cli as codemaps_cli
 
     read_cli.register(app)
+    codemaps_cli.register(app)
     for verb, name in (
         (push, "push"),
         (register_file, "register"),

@@ -51,14 +51,19 @@ def read_files(
     ] = None,
     content_type: Annotated[str | None, typer.Option(help="As a sender would say it; default: detected.")] = None,
     facilities: Annotated[Path | None, typer.Option(help="Facilities (CSV), to name terminals and their zones.")] = None,
+    codemaps: Annotated[
+        Path | None, typer.Option(help="A folder of code maps (TOML), to try what partners' own codes become; with --sender.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what it prints anyway.")] = False,
 ) -> None:
     """Read messages and print a shipment event a line; complaints go to stderr as FILE: where: code: text."""
+    from services.runtime.settings import SettingsError
+
     del as_json  # every verb takes it; this one has no other form
     try:
         received = _received(received_at)
-        registers = _registers(facilities)
-    except (ValueError, OSError) as error:
+        registers = _registers(facilities, codemaps)
+    except (ValueError, OSError, SettingsError) as error:
         typer.echo(f"lovla: {error}", err=True)
         raise typer.Exit(1) from None
     if received is None:
@@ -88,12 +93,17 @@ def _received(text: str | None) -> datetime | None:
     return moment
 
 
-def _registers(facilities: Path | None) -> Registers:
+def _registers(facilities: Path | None, codemaps: Path | None) -> Registers:
+    from services.ingest.codemaps.files import load
+
+    if codemaps is not None and not codemaps.is_dir():
+        raise ValueError(f"--codemaps {codemaps} is no folder")
+    maps = load(codemaps)
     if facilities is None:
-        return Registers.empty()
+        return Registers.of([], [], maps)
     from services.ingest.tables import read_facilities
 
-    return Registers.of([], read_facilities(facilities.read_text(encoding="utf-8-sig")))
+    return Registers.of([], read_facilities(facilities.read_text(encoding="utf-8-sig")), maps)
 
 
 def _lines(

@@ -42,6 +42,7 @@ from services.runtime import garbage, kafka, logs, metrics, wire
 from services.runtime.loop import GroupSource, Limits, Output, OwnershipLost, Record, StageFailed, TransactionalLoop
 from services.runtime.member import MemberId
 from services.runtime.register import RegisterView
+from services.runtime.settings import SettingsError
 
 MAX_CLOCK_DIFFERENCE = timedelta(seconds=60)  # a tick of a clock further off than this is not passed on
 PAYLOAD_BYTES = 64 * 1024
@@ -297,7 +298,12 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    registers, parked = Registers(settings), RegisterView(settings, PARKED.name, ControlRecord)
+    try:
+        registers = Registers(settings)
+    except (SettingsError, OSError) as error:  # a code map that is none: nothing is read rather than read wrongly
+        log.error("readers.stopped", error=str(error))
+        return 1
+    parked = RegisterView(settings, PARKED.name, ControlRecord)
     stage = Readers(registers, parked.snapshot)
     source = GroupSource(settings, [RAW_MESSAGES.name], READERS_GROUP, _BATCH)
     member = MemberId("readers", settings.state_dir)

@@ -12,6 +12,7 @@ from schemas.base import Contract
 from schemas.registers_v1 import Account, Facility, Secret, Sender
 from schemas.topics import ACCOUNTS, FACILITIES, SECRETS, SENDERS, Topic
 from services.ingest import readers
+from services.ingest.codemaps import files as codemaps
 from services.ingest.problems import Problem
 from services.runtime import kafka, logs
 from services.runtime.register import RegisterView
@@ -23,13 +24,15 @@ log = logs.get("registers")
 
 
 class Registers:
-    """Live views of the registers. Before they have caught up once, `check` refuses everything."""
+    """Live views of the registers, and the code maps as they were at the start. Before they have caught up once, `check`
+    refuses everything. Making one raises BadCodeMap."""
 
     def __init__(self, settings: Settings) -> None:
         self._senders = RegisterView(settings, SENDERS.name, Sender)
         self._facilities = RegisterView(settings, FACILITIES.name, Facility)
         self._accounts = RegisterView(settings, ACCOUNTS.name, Account)
         self._secrets = RegisterView(settings, SECRETS.name, Secret)
+        self._codemaps = codemaps.load(codemaps.folder_of(settings.codemaps, settings.state_dir))
         self._views = (self._senders, self._facilities, self._accounts, self._secrets)
         self._ready = False
         self._indexed: tuple[Mapping[str, Sender], Mapping[str, Facility]] | None = None
@@ -73,7 +76,7 @@ class Registers:
         senders, facilities = self._senders.snapshot(), self._facilities.snapshot()
         indexed = self._indexed
         if indexed is None or indexed[0] is not senders or indexed[1] is not facilities:
-            self._known = readers.Registers.of(senders.values(), facilities.values())
+            self._known = readers.Registers.of(senders.values(), facilities.values(), self._codemaps)
             self._indexed = (senders, facilities)
         return self._known
 

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     api_port: int = Field(8080, ge=0, le=65535)
     secret_key: SecretStr = Field(SecretStr(""), description="Fernet key; the receipts' HMAC key is derived from it")
     shards: int = Field(1, ge=1, le=64, description="tracker shards; changing it is a refold")
+    codemaps: Path | None = Field(
+        None, description="folder of an operator's own code maps (*.toml); unset: codemaps in the state dir, if it is there"
+    )
     tick_s: float = Field(5.0, gt=0, le=30)
     metrics_port: int | None = Field(None, ge=0, le=65535, description="0: any free port; unset: none")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -17,6 +17,8 @@ from schemas.shipment_event_v1 import Hold
 from schemas.words import Classifier, HoldKind, HoldState, Milestone, Mode
 from services.ingest.codemaps.model import CodeMap, CodeMaps, Meaning
 from services.ingest.legible import shown
+from services.ingest.readers.own_codes import VERSIONS
+from services.runtime.settings import SettingsError
 
 OURS: Final = Path(__file__).parent / "maps"
 _BYTES_MAX: Final = 1024 * 1024
@@ -24,7 +26,7 @@ _CODES_MAX: Final = 10_000
 _WORDS: Final = f"{'|'.join(get_args(HoldKind))} {'|'.join(get_args(HoldState))}"
 
 
-class BadCodeMap(Exception):
+class BadCodeMap(SettingsError):
     """A file that is no code map; the text says which file, where, and what is wrong."""
 
 
@@ -44,7 +46,7 @@ class _File(BaseModel):
 
     partner: Code
     standard: Literal["edifact.iftsta", "edifact.coarri", "edifact.codeco", "x12.214"]
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, lt=VERSIONS)
     agency: str = Field("", pattern=r"^[A-Z0-9]{0,17}$")
     valid_from: date | None = None
     source: ShortText
@@ -90,6 +92,19 @@ def load(folder: Path | None) -> CodeMaps:
     own = read_folder(folder) if folder is not None else []
     theirs = {one.key for one in own}
     return CodeMaps.of([*own, *(one for one in _of_this_package() if one.key not in theirs)])
+
+
+def folder_of(named: Path | None, state_dir: Path) -> Path | None:
+    """Where an operator's own maps lie: as named (LOVLA_CODEMAPS), else `codemaps` in the state dir, if it is there.
+
+    Raises BadCodeMap where a named one is missing.
+    """
+    if named is not None:
+        if not named.is_dir():
+            raise BadCodeMap(f"LOVLA_CODEMAPS names {named}, which is no folder; make it or unset it")
+        return named
+    folder = state_dir / "codemaps"
+    return folder if folder.is_dir() else None
 
 
 def read_folder(folder: Path) -> Sequence[CodeMap]:

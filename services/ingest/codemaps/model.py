@@ -56,15 +56,13 @@ class CodeMaps:
             found[one.key] = (*found.get(one.key, ()), one)
         return cls(MappingProxyType(found))
 
-    def meaning(
-        self, partners: Sequence[str | None], standard: Standard, agency: str, code: str, received_at: datetime
-    ) -> Meaning | None:
-        """What `code` means when the first of `partners` that has a map says it. A later version replaces an earlier one whole.
+    def valid(self, partners: Sequence[str | None], standard: Standard, agency: str, received_at: datetime) -> CodeMap | None:
+        """The map of the first of `partners` that has one. A later version replaces an earlier one whole.
 
         A message is read with the version that was valid when it came, so that reading it again gives the same.
         """
         for partner in partners:
             for one in self.maps.get((partner, standard, agency), ()) if partner else ():
                 if one.valid_from is None or one.valid_from <= received_at:
-                    return one.codes.get(code.upper())
+                    return one
         return None

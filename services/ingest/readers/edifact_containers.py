@@ -10,6 +10,7 @@ from schemas.shipment_event_v1 import Place
 from schemas.words import Milestone, Standard
 from services.ingest.places import zone_of
 from services.ingest.readers import edifact_parts as parts
+from services.ingest.readers import own_codes
 from services.ingest.readers.draft import Bad, Draft, Identities, digest
 from services.ingest.readers.edifact_codes import COARRI, CODECO, IMPORT, TRANSSHIPMENT, Report
 from services.ingest.readers.edifact_parts import Said
@@ -126,10 +127,7 @@ def _before_carriage(group: Sequence[Segment]) -> Iterator[Segment]:
 
 
 def _map(draft: Draft, message: Message, begin: Segment, eqd: Segment) -> None:
-    own = parts.meaning_of(draft.context, draft.standard, begin.get(1, 2).upper(), draft.code)
-    if own is not None:
-        draft.milestone, draft.hold = own.milestone, own.hold
-        draft.classifier = own.classifier or "actual"
+    if own_codes.apply(draft, draft.code, begin.get(1, 2).upper()):
         return
     report = _REPORTS[message.kind].get(draft.code)
     if report is None:

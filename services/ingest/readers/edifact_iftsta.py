@@ -14,6 +14,7 @@ from schemas.words import Milestone, Mode
 from services.ingest import identifiers
 from services.ingest.places import zone_of
 from services.ingest.readers import edifact_parts as parts
+from services.ingest.readers import own_codes
 from services.ingest.readers.draft import LINKING_MAX, Bad, Draft, Identities, digest
 from services.ingest.readers.edifact_codes import (
     ACTUAL,
@@ -254,14 +255,11 @@ def _carried(draft: Draft, leg: _Leg | None, mode: Mode | None, around: _Around)
 
 def _map(draft: Draft, sts: Segment, code: str, agency: str, mode: Mode | None) -> Milestone | None:
     """Set what the code says; returns the milestone that tells where and when to look, whether or not it stands."""
-    own = parts.meaning_of(draft.context, STANDARD, agency, code)
-    if own is not None:
-        draft.milestone, draft.hold = own.milestone, own.hold
-        draft.mode = own.mode or draft.mode
-        draft.empty = draft.empty if own.empty is None else own.empty
-        draft.classifier = own.classifier or "actual"
+    listed = Status("")
+    if own_codes.apply(draft, code, agency):
+        listed = Status("", draft.milestone)
     elif agency in OF_THE_LIST and code in LISTED:
-        listed = STATUSES.get(code, Status(""))
+        listed = STATUSES.get(code, listed)
         draft.milestone = listed.milestone if not listed.voyage or mode in ("sea", "air") else None
         draft.hold = Hold(kind=listed.hold[0], state=listed.hold[1]) if listed.hold else None
         draft.classifier = listed.classifier or "actual"
@@ -270,10 +268,9 @@ def _map(draft: Draft, sts: Segment, code: str, agency: str, mode: Mode | None) 
         text = sts.get(2, 3)
         said = f"{draft.code} ({text[:80]})" if text else draft.code
         draft.warn("unmapped_code", f"the code {said} is in no map; the event is kept and moves nothing", sts.where)
-    told = draft.milestone or (STATUSES[code].milestone if draft.mapped and own is None and code in STATUSES else None)
     if draft.empty and draft.milestone != "empty_returned":
         draft.milestone = None  # an empty box carries nobody's goods
-    return told
+    return listed.milestone
 
 
 def _reason(sts: Segment, said: Said) -> str | None:

@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from schemas.shipment_event_v1 import Place
-from schemas.words import Mode, ReferenceKind, Standard
+from schemas.words import Mode, ReferenceKind
 from services.ingest import identifiers
-from services.ingest.codemaps.model import Meaning
 from services.ingest.places import facility_by_code, facility_by_smdg, locode_of_airport
 from services.ingest.readers.draft import Bad, Draft
 from services.ingest.readers.edifact_codes import CUSTOMERS, EMPTY, EQUIPMENT, MODES, REFERENCES, ROLES
 from services.ingest.readers.edifact_segments import Message, Segment, in_zone, local_time
-from services.ingest.readers.model import Context
 
 _LOCODES = frozenset({"", "139", "227"})  # code lists (1131) under which senders write UN/LOCODEs
 _COUNTRY = "162"
@@ -239,13 +237,6 @@ def _sent_at(draft: Draft, message: Message, header: Said) -> datetime:
         return aware
     draft.warn("zone_assumed", "UTC assumed for the time of the message", stated.where)
     return local.replace(tzinfo=UTC)
-
-
-def meaning_of(context: Context, standard: Standard, agency: str, code: str) -> Meaning | None:
-    """What the sender's own code map says."""
-    sender = context.registers.senders.get(context.sender)
-    partners = (context.sender, sender.scac if sender is not None else None)
-    return context.registers.codemaps.meaning(partners, standard, agency, code, context.received_at)
 
 
 def tokens(segments: Iterable[Segment]) -> list[list[object]]:

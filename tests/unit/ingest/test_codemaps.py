@@ -1,0 +1,156 @@
+"""Code maps: what a file says, what is wrong with one, which one counts, and what the readers make of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from schemas.registers_v1 import Sender
+from schemas.shipment_event_v1 import Hold, ShipmentEvent
+from services.cli import assemble
+from services.ingest.codemaps.files import BadCodeMap, folder_of, load, read_folder, read_map
+from services.ingest.codemaps.model import CodeMaps, Meaning
+from services.ingest.readers import Registers
+from services.ingest.readers.own_codes import VERSIONS
+from tests.unit.readers.helpers import FIXTURES, context_at, read_text
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "docs" / "examples" / "codemaps"
+HEAD = 'partner = "COSU"\nstandard = "edifact.iftsta"\nversion = 1\nsource = "a test"\nagency = "87"\n'
+LATE = datetime(2020, 3, 31, tzinfo=UTC)
+
+
+def written(folder: Path, text: str, name: str = "one.toml") -> Path:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_file_says_what_each_code_becomes() -> None:
+    made = read_map(EXAMPLES / "COSU.edifact.iftsta.2.toml")
+
+    assert made.key == ("COSU", "edifact.iftsta", "87")
+    assert (made.version, made.valid_from) == (2, datetime(2020, 3, 1, tzinfo=UTC))
+    assert dict(made.codes) == {
+        "VD": Meaning("vessel departed", "departed", mode="sea"),
+        "UV": Meaning("unloaded from the vessel", "discharged", mode="sea"),
+        "EA": Meaning("new estimate of the vessel's arrival", "arrived", "estimated", mode="sea"),
+        "CH": Meaning("customs hold", hold=Hold(kind="customs", state="placed")),
+        "ER": Meaning("empty container came back", "empty_returned", empty=True),
+        "X 9": Meaning("papers checked"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEAD + '[codes.VD]\nmeans = "x"\nmilestone = "sailed"\n', "codes.VD.milestone: Input should be 'booked', "),
+        (HEAD + '[codes.VD]\nmeans = "x"\nmilstone = "departed"\n', "codes.VD.milstone: there is no such key"),
+        (HEAD + '[codes.VD]\nmilestone = "departed"\n', "codes.VD.means: is missing"),
+        (HEAD + '[codes.VD]\nmeans = "x"\nhold = "customs"\n', "codes.VD.hold: customs is not of the form customs|freight|"),
+        (HEAD + '[codes.VD]\nmeans = "x"\nempty = "yes"\n', "codes.VD.empty: Input should be a valid boolean"),
+        (HEAD + '[codes.vd]\nmeans = "x"\n[codes.VD]\nmeans = "y"\n', "codes.VD: the code stands there twice"),
+        (HEAD + '[codes."\\u0007"]\nmeans = "x"\n', "a code has 1 to 35 printable characters"),
+        (HEAD, "codes: is missing"),
+        (HEAD.replace("version = 1", "version = 0"), "version: Input should be greater than or equal to 1 (and 1 more)"),
+        (HEAD.replace("iftsta", "iftsai") + '[codes.VD]\nmeans = "x"\n', "standard: Input should be 'edifact.iftsta', "),
+        (HEAD + "codes = ", "not TOML: "),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_one_sentence_with_its_place(text: str, said: str, tmp_path: Path) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(BadCodeMap) as caught:
+        read_map(file)
+
+    assert str(caught.value).startswith(f"{file}: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_files_of_one_version_are_refused_by_name(tmp_path: Path) -> None:
+    text = HEAD + '[codes.VD]\nmeans = "x"\n'
+    written(tmp_path, text, "a.toml")
+    written(tmp_path, text, "b.toml")
+
+    with pytest.raises(BadCodeMap, match=r"b\.toml: .*a\.toml is version 1 for COSU, edifact\.iftsta, agency 87 too"):
+        read_folder(tmp_path)
+
+
+def test_a_message_is_read_with_the_version_that_was_valid_when_it_came(tmp_path: Path) -> None:
+    for version, start in ((1, ""), (2, "valid_from = 2020-03-01\n"), (3, "valid_from = 2020-04-01\n")):
+        text = HEAD.replace("version = 1", f"version = {version}") + start + '[codes.VD]\nmeans = "x"\n'
+        written(tmp_path, text, f"{version}.toml")
+    maps = CodeMaps.of(read_folder(tmp_path))
+
+    def version_at(moment: str) -> int | None:
+        found = maps.valid(["COSU"], "edifact.iftsta", "87", datetime.fromisoformat(moment))
+        return found.version if found is not None else None
+
+    assert [version_at(f"2020-{day}T00:00:00Z") for day in ("02-28", "03-01", "03-31", "04-01")] == [1, 2, 2, 3]
+    assert maps.valid(["COSU"], "edifact.iftsta", "", LATE) is None
+    assert maps.valid([None, "MAEU", "COSU"], "edifact.iftsta", "87", LATE) is not None
+
+
+def test_an_operators_own_folder_comes_from_the_settings_or_lies_in_the_state_dir(tmp_path: Path) -> None:
+    assert folder_of(None, tmp_path) is None
+    (tmp_path / "codemaps").mkdir()
+    assert folder_of(None, tmp_path) == tmp_path / "codemaps"
+    assert folder_of(tmp_path, tmp_path) == tmp_path
+    with pytest.raises(BadCodeMap, match=r"LOVLA_CODEMAPS names .*none, which is no folder"):
+        folder_of(tmp_path / "none", tmp_path)
+
+
+def iftsta(sender: str, maps: CodeMaps, senders: list[Sender] | None = None) -> ShipmentEvent:
+    """The event of the fixture whose status is the carrier's own."""
+    context = context_at("2020-03-31T00:00:00Z", sender, registers=Registers.of(senders or [], [], maps))
+    reading = read_text((FIXTURES / "edifact_iftsta.edi").read_bytes(), context)
+    return next(event for event in reading.events if event.code == "87/VD")
+
+
+def test_a_carriers_own_iftsta_code_moves_what_its_map_says_and_nothing_else() -> None:
+    plain, mapped = iftsta("COSU", CodeMaps()), iftsta("COSU", load(EXAMPLES))
+
+    assert (plain.mapped, plain.milestone, plain.mode) == (False, None, None)
+    assert (mapped.mapped, mapped.milestone, mapped.mode, mapped.warnings) == (True, "departed", "sea", ())
+    same = {"revision", "reader_version", "mapped", "milestone", "mode", "warnings"}
+    assert plain.model_dump(exclude=same) == mapped.model_dump(exclude=same)
+
+
+def test_a_map_counts_for_the_scac_of_whoever_pushes_it() -> None:
+    platform = Sender(code="PLAT", kind="forwarder", name="A platform", scac="COSU")
+
+    assert iftsta("PLAT", load(EXAMPLES), [platform]).milestone == "departed"
+    assert iftsta("PLAT", load(EXAMPLES)).mapped is False
+
+
+def test_what_a_newer_map_reads_otherwise_is_newer_than_the_old_reading() -> None:
+    plain, mapped = iftsta("COSU", CodeMaps()), iftsta("COSU", load(EXAMPLES))
+
+    assert plain.event_id == mapped.event_id
+    assert plain.revision.reader < mapped.revision.reader == plain.revision.reader * VERSIONS + 2
+
+
+def test_the_check_shows_what_each_code_becomes_and_says_what_is_wrong(tmp_path: Path) -> None:
+    good, bad = EXAMPLES / "HBRT.x12.214.1.toml", written(tmp_path, "partner = 1\n")
+    runner = CliRunner()
+
+    fine = runner.invoke(assemble(), ["codemaps", "check", "--json", str(good)])
+    assert fine.exit_code == 0
+    assert [json.loads(line)["becomes"] for line in fine.stdout.splitlines()] == ["delivered", "-"]
+    wrong = runner.invoke(assemble(), ["codemaps", "check", str(good), str(bad)])
+    assert wrong.exit_code == 1
+    assert wrong.stderr == f"lovla: {bad}: partner: Input should be a valid string (and 4 more)\n"
+    assert "delivered" in wrong.stdout
+
+
+def test_the_list_names_the_maps_that_are_used() -> None:
+    told = CliRunner().invoke(assemble(), ["codemaps", "list", "--json", "--folder", str(EXAMPLES)])
+
+    assert told.exit_code == 0
+    assert [(row["partner"], row["version"], row["from"]) for row in map(json.loads, told.stdout.splitlines())] == [
+        ("COSU", 2, "2020-03-01"),
+        ("HBRT", 1, None),
+    ]
