@@ -112,6 +112,11 @@ def sets_of(text: str) -> tuple[list[Set], list[Warning_]]:
     return sets, warnings
 
 
+def sets_in(segments: Sequence[Segment]) -> list[Set]:
+    """The transaction sets of one interchange; what is wrong with its envelope is left to `sets_of`."""
+    return list(_sets(segments, []))
+
+
 def interchanges_of(text: str) -> Iterator[list[Segment]]:
     """The segments of each interchange of a file, numbered through it. Raises Unreadable where no ISA can be made out."""
     number = 0
