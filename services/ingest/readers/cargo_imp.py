@@ -1,4 +1,4 @@
-"""Cargo-IMP FSU and FSA, air cargo status messages (versions 12 to 15). Codes to milestones: docs/milestones.md.
+"""Cargo-IMP FSU and FSA, air cargo status messages (versions 12 to 15). Codes to milestones: docs/standards/cargo_imp.md.
 
 One status line is one event; the times of a flight leg (scheduled, estimated) that a line carries are events of their own. A
 message names neither year nor zone: the year is the one that brings it nearest to its receipt, times are local to the station.
@@ -14,37 +14,27 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final, Literal
 
-from schemas.shipment_event_v1 import Hold, Pieces, Place, Warning_
-from schemas.words import Classifier, HoldState, Milestone
-from services.ingest import identifiers
+from schemas.shipment_event_v1 import Warning_
+from schemas.words import Classifier, Milestone
 from services.ingest.legible import shown
-from services.ingest.places import locode_of_airport, zone_of
+from services.ingest.places import zone_of
+from services.ingest.readers.air_status import (
+    BEFORE_FLIGHT,
+    HANDS_OVER,
+    airport,
+    count_pieces,
+    flight_number,
+    name_status,
+    refer_uld,
+)
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreadable, Verdict
 from services.ingest.readers.times import nearest_month, nearest_year
 
 STANDARD: Final = "cargo_imp.fsu"
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
-_MILESTONES: Mapping[str, Milestone] = MappingProxyType(
-    {
-        "BKD": "booked",
-        "RCS": "received",
-        "DEP": "departed",
-        "ARR": "arrived",
-        "RCF": "discharged",
-        "CCD": "customs_released",
-        "NFD": "available",
-        "DLV": "gate_out",
-        "DDL": "delivered",
-    }
-)
-_CUSTOMS: Mapping[str, HoldState] = MappingProxyType({"CCD": "released", "TGC": "placed"})
-_NEWS: Final = frozenset({"FOH", "RCT", "PRE", "MAN", "AWR", "AWD", "CRC", "TRM", "TFD", "FIW", "FOW", "DIS"})
-_KNOWN: Final = frozenset(_MILESTONES) | frozenset(_CUSTOMS) | _NEWS
-_LEG: Final = frozenset({"BKD", "PRE", "MAN", "DEP"})  # name a leg; their times are those of its two ends
-_BEFORE_FLIGHT: Final = frozenset({"BKD", "PRE", "MAN"})  # their date is the flight's, not that of what they tell
-_HANDS_OVER: Final = frozenset({"TRM", "TFD"})
+_LEG: Final = BEFORE_FLIGHT | {"DEP"}  # name a leg; their times are those of its two ends
 _CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType({"S": "planned", "E": "estimated", "A": "actual"})
 _DAYS: Mapping[str, int] = MappingProxyType({"": 0, "P": -1, "N": 1, "S": 2, "T": 3})
 _MONTHS: Mapping[str, int] = MappingProxyType(
@@ -58,23 +48,33 @@ _MONTHS: Mapping[str, int] = MappingProxyType(
 
 _MESSAGE = re.compile(r"(?<![A-Z0-9])FS[UA]/[0-9]{1,2}(?![0-9])")
 _MESSAGE_LINE = re.compile(r"^FS[UA]/[0-9]{1,2}(?![0-9])", re.MULTILINE)
+_OTHER_MESSAGE = re.compile(
+    r"^(FWB|FHL|FFM|FFR|FFA|FBL|FBR|FNA|FMA|FSR|FSN|FSB|FSC|FRP|FRC|FRH|FRX|FER|FAD|FMB|FDM|FUM|FIB|CSN)/[0-9]{1,2}[ \t\r]*$",
+    re.MULTILINE,
+)
 _ONE_LINE_BREAK = re.compile(r"(?<![ \t])[ \t]++(?=[A-Z]{3}/|[0-9]{3}-[0-9]{8}|/)")
-_AIR_WAYBILL = re.compile(r"([0-9]{3})-?([0-9]{8})(?:([A-Z]{3})([A-Z]{3}))?")
+_AIR_WAYBILL = re.compile(r"([0-9]{3})-?([0-9]{8})(?![0-9])(?: ?([A-Z]{3})([A-Z]{3})(?![A-Z]))?")
 _STATUS = re.compile(r"[A-Z]{3}")
-_FLIGHT = re.compile(r"([A-Z0-9]{2})([0-9]{1,4})([A-Z]?)")
 _CARRIER = re.compile(r"[A-Z0-9]{2}")
 _DATE = re.compile(r"([0-9]{1,2})([A-Z]{3})([0-9]{4})?(?:-([A-Z]))?")
 _AIRPORTS = re.compile(r"([A-Z]{3})([A-Z]{3})?")
-_QUANTITY = re.compile(r"([TPSDM])([0-9]{1,7})(?:[KL][0-9.]{1,9})?(?:T([0-9]{1,7}))?")
+_QUANTITY = re.compile(  # pieces, weight, volume, density group, total pieces
+    r"([TPSDM])([0-9]{1,7})(?:[KL][0-9.]{1,9})?(?:(?:MC|CC|CF|CI)[0-9.]{1,9})?(?:DG[0-9]{1,2})?(?:T([0-9]{1,7}))?"
+)
+_QUANTITY_START = re.compile(r"([TPSDM])([0-9]{1,7})(?![0-9])")
 _MARK = re.compile(r"([SEA])([0-9]{4})(?:-([A-Z]))?")
 _DISCREPANCY = re.compile(r"[A-Z]{4}")
 _ADDRESSES = re.compile(r"[A-Z0-9]{7}( [A-Z0-9]{7})*")
 _ENVELOPE = re.compile(r"Q[A-Z]( [A-Z0-9]{7,8})+|\.[A-Z0-9]{5,8}( [0-9]{6})?( .*)?|[=-].*|UN[ABHTZ][+:].*|ZCZC.*|NNNN")
-_ORIGIN = re.compile(r"\.[A-Z0-9]{5,8} ([0-9]{2})([0-9]{2})([0-9]{2})")
+_SITATEX = re.compile(r"=(HEADER|PRIORITY|DESTINATION TYPE [A-Z]|ORIGIN|MSGID|SMI|DBLSIG|OSN|TEXT)")
+_ORIGIN = re.compile(r"(?:\.[A-Z0-9]{5,8} )?([0-9]{2})([0-9]{2})([0-9]{2})(?![0-9])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _TEXT_MAX: Final = 2 * MIB  # twenty times what a thousand statuses need
 _LINE_MAX: Final = 1_000  # characters with continuations; real ones have some eighty
 _ULDS_MAX: Final = 100
+_REMARKS_MAX: Final = 20
+_NOT_READ: Final = frozenset({"OCI", "SRI", "SSR", "SCI"})
+"""Customs' and handlers' details that no journey needs; with their continuations they may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ class _Shipment:
     created_at: datetime | None
     statuses: list[_Status] = field(default_factory=list)
     ulds: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)  # of the whole shipment: before its first status
     goes_on: bool = False  # after a bad line: what it said before that line has been read
 
 
@@ -121,6 +122,16 @@ class _Mark:
     hour: int
     minute: int
     days: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Quantity:
+    """Pieces as a line writes them; `whole`: nothing of the field is left over."""
+
+    letter: str
+    this: int
+    total: int | None
+    whole: bool
 
 
 @dataclass(slots=True)
@@ -136,7 +147,7 @@ class _Parts:
     station: str | None = None
     end: str | None = None
     discrepancy: str | None = None
-    pieces: Pieces | None = None
+    pieces: _Quantity | None = None
     marks: list[_Mark] = field(default_factory=list)
 
 
@@ -145,8 +156,10 @@ def looks_like(content: bytes) -> bool:
     head = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
     if head[:1] in (b"{", b"[", b"<") or head[:3] == b"ISA":
         return False
-    starts = _MESSAGE_LINE if head[:3] in (b"UNA", b"UNB") else _MESSAGE  # a text in EDIFACT may name one
-    return starts.search(head.decode("latin-1")) is not None
+    text = head.decode("latin-1")
+    if head[:3] in (b"UNA", b"UNB"):
+        return _MESSAGE_LINE.search(text) is not None  # a text in EDIFACT may name one
+    return _MESSAGE.search(text) is not None or _OTHER_MESSAGE.search(text) is not None
 
 
 def read(content: bytes, context: Context, limits: Limits) -> Reading:
@@ -156,6 +169,9 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
     text = content.decode("latin-1").removeprefix("\u00ef\u00bb\u00bf")
     text = _CONTROL.sub("\n", text.replace("\r\n", "\n").replace("\r", "\n"))  # SOH, STX, ETX of teleprinter lines too
     starts = list(_MESSAGE.finditer(text))
+    if not starts and (other := _OTHER_MESSAGE.search(text)):
+        where = f"line {text.count(chr(10), 0, other.start()) + 1}"
+        raise Unreadable("not_a_status_message", where, f"a Cargo-IMP {other[1]} is no status message; read are FSU and FSA")
     if not starts:
         raise Unreadable("unknown_format", "", "no line starts a message (FSU/14 or FSA/14)")
     if len(starts) > limits.events:
@@ -185,15 +201,30 @@ def _messages(
         is_last = index + 1 == len(starts)
         end = len(text) if is_last else starts[index + 1].start()
         lines = _lines(text[start.end() : end], number)
-        strange = next((line for line in envelope if not _is_envelope(line)), None)
+        strange = _strange(envelope)
         if strange is not None:
             said = f"{shown(strange)[:40]} stands before the message; not read"
             warnings.append(Warning_(code="junk_before", where=f"line {number}", text=said))
         yielded_envelope, envelope = envelope, []
-        while not is_last and lines and _is_envelope(lines[-1].text):
-            envelope.insert(0, lines.pop().text)
+        if not is_last:
+            first = next((n for n, line in enumerate(lines) if _SITATEX.fullmatch(line.text)), len(lines))
+            while first and _is_envelope(lines[first - 1].text):
+                first -= 1
+            envelope = [line.text for line in lines[first:]]
+            del lines[first:]
         yield lines, _created_at(yielded_envelope, context)
         number += text.count("\n", start.start(), end)
+
+
+def _strange(envelope: Sequence[str]) -> str | None:
+    """The first line before a message that no envelope has: Type-B lines, or SITATEX blocks with what stands in them."""
+    in_block = False
+    for line in envelope:
+        if _SITATEX.fullmatch(line):
+            in_block = line != "=TEXT"
+        elif not in_block and not _is_envelope(line):
+            return line
+    return None
 
 
 def _is_envelope(text: str) -> bool:
@@ -207,7 +238,8 @@ def _lines(body: str, first_number: int) -> list[_Line]:
     """
     lines: list[tuple[int, list[str]]] = []
     for number, raw in enumerate(body.split("\n"), start=first_number):
-        for part in _ONE_LINE_BREAK.split(raw.strip()):
+        on_the_first = number == first_number  # what follows FSU/14 on its own line; a text of another line is left whole
+        for part in _ONE_LINE_BREAK.split(raw.strip()) if on_the_first else [raw.strip()]:
             if part.startswith("/") and lines:
                 lines[-1][1].append(part.strip())
             elif part.strip():
@@ -216,10 +248,10 @@ def _lines(body: str, first_number: int) -> list[_Line]:
 
 
 def _created_at(envelope: Sequence[str], context: Context) -> datetime | None:
-    """The time of the envelope's `.SENDER ddhhmm` line, which is UTC, in the month nearest to the receipt."""
-    for line in envelope:
+    """The time of the envelope's `.SENDER ddhhmm` line (of SITATEX: MSGID), UTC, in the month nearest to the receipt."""
+    for before, line in zip(["", *envelope], envelope, strict=False):
         match = _ORIGIN.match(line)
-        if match:
+        if match and (line.startswith(".") or before == "=MSGID"):
             try:
                 day = nearest_month(int(match[1]), context.received_at)
                 return datetime(day.year, day.month, day.day, int(match[2]), int(match[3]), tzinfo=UTC)
@@ -232,7 +264,7 @@ def _shipments(lines: Sequence[_Line], created_at: datetime | None) -> Iterator[
     current: _Shipment | None = None
     for line in lines:
         try:
-            if len(line.text) > _LINE_MAX:
+            if len(line.text) > _LINE_MAX and line.text.partition("/")[0].upper() not in _NOT_READ:
                 raise Bad("line_too_long", line.where, f"longer than {_LINE_MAX} characters")
             if _AIR_WAYBILL.match(line.text):
                 if current is not None:
@@ -248,23 +280,24 @@ def _shipments(lines: Sequence[_Line], created_at: datetime | None) -> Iterator[
             if current is not None:  # what came before it comes first; what follows is of the same air waybill
                 if current.statuses:
                     yield current
-                current = _Shipment(current.line, created_at, ulds=current.ulds, goes_on=True)
+                current = _Shipment(current.line, created_at, ulds=current.ulds, remarks=current.remarks, goes_on=True)
             yield line, bad
     if current is not None:
         yield current
 
 
 def _add(shipment: _Shipment, line: _Line) -> None:
-    name = line.fields[0]
+    name = line.text.partition("/")[0].strip().upper()
     last = shipment.statuses[-1] if shipment.statuses else None
     if name == "ULD":
         ulds = last.ulds if last is not None else shipment.ulds
         ulds.extend(line.fields[1 : 1 + _ULDS_MAX - len(ulds)])
     elif name == "OSI":
-        if last is not None:
-            last.remarks.append(line.text.partition("/")[2])
-    elif name in ("OCI", "SRI", "SSR", "SCI"):
-        pass  # customs' and handlers' details that no journey needs
+        remarks = last.remarks if last is not None else shipment.remarks
+        if len(remarks) < _REMARKS_MAX:
+            remarks.append(line.text.partition("/")[2].strip())
+    elif name in _NOT_READ:
+        pass
     elif _STATUS.fullmatch(name) and "/" in line.text:
         shipment.statuses.append(_Status(line))
     else:
@@ -296,19 +329,12 @@ def _verdicts(shipment: _Shipment, context: Context, identities: Identities) -> 
 def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context) -> Draft:
     """What the status line itself says."""
     draft = _draft(shipment, status, parts, context)
-    draft.milestone = _MILESTONES.get(parts.code)
-    if parts.code in _CUSTOMS:
-        draft.hold = Hold(kind="customs", state=_CUSTOMS[parts.code])
-    if parts.code not in _KNOWN:
-        draft.unmapped()
-    if parts.discrepancy:
-        draft.code = f"{parts.code}/{parts.discrepancy}"
-    draft.place = _airport(parts.station, context)
-    if parts.carrier and parts.code in _HANDS_OVER:
+    name_status(draft, parts.code, parts.discrepancy)
+    draft.place = airport(parts.station, context)
+    if parts.carrier and parts.code in HANDS_OVER:
         draft.transport["next_carrier"] = parts.carrier
-    if status.remarks:
-        draft.reason = " ".join(status.remarks)[:1_000]
-    if parts.date is None or (parts.code in _BEFORE_FLIGHT and parts.time is None):
+    draft.reason = " ".join(status.remarks or shipment.remarks)[:1_000] or None
+    if parts.date is None or (parts.code in BEFORE_FLIGHT and parts.time is None):
         _at_receipt(draft, parts)
         return draft
     mark = _mark_of_event(parts)
@@ -330,7 +356,7 @@ def _mark_of_event(parts: _Parts) -> _Mark | None:
 
 def _at_receipt(draft: Draft, parts: _Parts) -> None:
     """A booking says when the flight is, not when it was booked: the envelope's time, else that of receipt, stands for it."""
-    if parts.date is None and parts.code not in _BEFORE_FLIGHT and parts.code not in _HANDS_OVER:
+    if parts.date is None and parts.code not in BEFORE_FLIGHT and parts.code not in HANDS_OVER:
         raise Bad("no_time", draft.position, f"{parts.code} without a date")
     if draft.created_at is not None:
         draft.occurred_at = draft.created_at
@@ -352,11 +378,11 @@ def _times_of_leg(shipment: _Shipment, status: _Status, parts: _Parts, context: 
         return
     for index, (mark, (name, milestone, station)) in enumerate(zip(parts.marks, ends, strict=False)):
         is_the_event = mark is _mark_of_event(parts) and mark.kind == "A"
-        if is_the_event or station is None:
-            continue
+        if is_the_event or station is None or (mark.kind == "A" and parts.code in BEFORE_FLIGHT):
+            continue  # what was only booked or manifested need not have been on board
         draft = _draft(shipment, status, parts, context)
         draft.milestone, draft.classifier = milestone, _CLASSIFIERS[mark.kind]
-        draft.place = _airport(station, context)
+        draft.place = airport(station, context)
         draft.occurred_at = _moment(draft, parts, (mark.hour, mark.minute), mark.days)
         yield f"{name} {mark.kind} {index}", draft
 
@@ -368,30 +394,35 @@ def _draft(shipment: _Shipment, status: _Status, parts: _Parts, context: Context
     draft.created_at = shipment.created_at
     draft.refer("air_waybill", f"{match[1]}-{match[2]}", shipment.line.where)
     for value in (*shipment.ulds, *status.ulds):
-        if identifiers.is_uld(identifiers.normalise("uld", value)):
-            draft.refer("uld", value)
-    draft.origin, draft.destination = _airport(match[3], context), _airport(match[4], context)
+        if value:
+            refer_uld(draft, value)
+    draft.origin, draft.destination = airport(match[3], context), airport(match[4], context)
     if parts.flight:
         draft.transport["flight"] = parts.flight
-    draft.pieces = _pieces(parts, shipment)
+    _count(draft, parts, shipment)
     return draft
 
 
-def _pieces(parts: _Parts, shipment: _Shipment) -> Pieces | None:
+def _count(draft: Draft, parts: _Parts, shipment: _Shipment) -> None:
     """The line's own count, its total from the air waybill where the line has none; a line without one means all of it."""
-    whole = next((_quantity(text) for text in shipment.line.fields[1:] if _QUANTITY.fullmatch(text)), None)
-    if parts.pieces is None or whole is None or parts.pieces.total is not None:
-        return parts.pieces or whole
-    return parts.pieces.model_copy(update={"total": whole.total})
+    whole = next((found for text in shipment.line.fields[1:] if (found := _quantity(text))), None)
+    this = parts.pieces or whole
+    if this is None:
+        return
+    if not this.whole:
+        draft.warn("bad_quantity", f"after {this.letter}{this.this} stands what is no weight, volume or total; not used")
+    total = this.total
+    if total is None and whole is not None:
+        total = whole.total or (whole.this if whole.letter == "T" else None)
+    count_pieces(draft, this.this, total, this.letter)
 
 
-def _quantity(text: str) -> Pieces | None:
+def _quantity(text: str) -> _Quantity | None:
     match = _QUANTITY.fullmatch(text)
-    if match is None:
-        return None
-    this = int(match[2])
-    total = int(match[3]) if match[3] else this if match[1] == "T" else None
-    return Pieces.model_validate({"this": this, "total": total, "part": match[1]})
+    if match is not None:
+        return _Quantity(match[1], int(match[2]), int(match[3]) if match[3] else None, whole=True)
+    start = _QUANTITY_START.match(text)
+    return _Quantity(start[1], int(start[2]), None, whole=False) if start is not None else None
 
 
 def _parts(line: _Line) -> _Parts:
@@ -402,8 +433,8 @@ def _parts(line: _Line) -> _Parts:
         if not text:
             continue
         mark = _MARK.fullmatch(text)
-        if parts.date is None and parts.station is None and (flight := _FLIGHT.fullmatch(text)):
-            parts.flight = f"{flight[1]}{int(flight[2])}{flight[3]}"
+        if parts.date is None and parts.station is None and (flight := flight_number(text)):
+            parts.flight = flight
         elif parts.date is None and (date := _DATE.fullmatch(text)):
             _set_date(parts, date, line)
         elif parts.carrier is None and parts.date is None and _CARRIER.fullmatch(text):
@@ -414,8 +445,8 @@ def _parts(line: _Line) -> _Parts:
             parts.discrepancy = text
         elif mark is not None:
             parts.marks.append(_time_mark(mark, line))
-        elif parts.pieces is None and _QUANTITY.fullmatch(text):
-            parts.pieces = _quantity(text)
+        elif parts.pieces is None and (pieces := _quantity(text)):
+            parts.pieces = pieces
     return parts
 
 
@@ -456,7 +487,3 @@ def _moment(draft: Draft, parts: _Parts, time: tuple[int, int], days: int) -> da
         raise Bad("bad_time", draft.position, str(error)) from error
     local = datetime(day.year, day.month, day.day) + timedelta(days=days, hours=time[0], minutes=time[1])  # noqa: DTZ001  zone follows
     return draft.at_local(local, zone_of(draft.place, draft.context.registers))
-
-
-def _airport(iata: str | None, context: Context) -> Place | None:
-    return Place(iata=iata, unlocode=locode_of_airport(iata, context.registers)) if iata else None

@@ -1,11 +1,11 @@
-"""Cargo-IMP FSU and FSA: its shapes, years without a year, and codes to milestones (docs/milestones.md)."""
+"""Cargo-IMP FSU and FSA: its shapes, years without a year, and codes to milestones (docs/standards/cargo_imp.md)."""
 
 from __future__ import annotations
 
 import pytest
 
 from schemas.shipment_event_v1 import ShipmentEvent
-from tests.unit.readers.helpers import context_at, read_text, refused
+from tests.unit.readers.helpers import FIXTURES, context_at, expected, read_text, refused, told
 
 AT = "2020-04-01T12:00:00Z"
 HEAD = "FSU/14\n020-12345675FRALAX/T20K240\n"
@@ -50,6 +50,17 @@ def test_codes(line: str, milestone: str | None) -> None:
     assert (event.milestone, event.mapped, event.classifier) == (milestone, True, "actual")
     assert [(ref.kind, ref.value) for ref in event.references] == [("air_waybill", "020-12345675")]
     assert event.pieces is not None and (event.pieces.this, event.pieces.total) == (20, 20)
+
+
+@pytest.mark.parametrize("name", ["fsu", "fsu_split"])
+def test_a_message_gives_exactly_the_events_that_it_says(name: str) -> None:
+    hoped = expected(name)
+    reading = read_text((FIXTURES / f"{name}.txt").read_bytes(), context_at(hoped["received_at"], hoped["sender"]))
+
+    for got, want in zip(told(reading), hoped["verdicts"], strict=True):
+        assert got == want
+    assert not reading.warnings
+    assert len({event.event_id for event in reading.events}) == len(reading.events)
 
 
 def test_customs_holds_and_releases() -> None:
@@ -104,7 +115,16 @@ def test_a_booking_that_says_when_it_was_made_was_made_then() -> None:
 
 @pytest.mark.parametrize(
     ("line", "this", "total", "part"),
-    [("P8", 8, 20, "P"), ("P8T20", 8, 20, "P"), ("S5K60.5", 5, 20, "S"), ("D2T9", 2, 9, "D"), ("T20K240", 20, 20, "T")],
+    [
+        ("P8", 8, 20, "P"),
+        ("P8T20", 8, 20, "P"),
+        ("S5K60.5", 5, 20, "S"),
+        ("D2T9", 2, 9, "D"),
+        ("M3", 3, 20, "M"),
+        ("T20K240", 20, 20, "T"),
+        ("P8K96MC1.25DG7T20", 8, 20, "P"),
+        ("P8L200CF12.5T20", 8, 20, "P"),
+    ],
 )
 def test_pieces(line: str, this: int, total: int, part: str) -> None:
     pieces = events(f"RCF/LH456/31MAR1400/LAX/{line}")[0].pieces
@@ -210,3 +230,112 @@ def test_an_air_waybill_with_a_wrong_check_digit_is_kept() -> None:
 
 def test_a_text_without_fsu_is_no_cargo_imp() -> None:
     assert refused("HELLO", context_at(AT), "cargo_imp.fsu").code == "unknown_format"
+
+
+def codes_of(event: ShipmentEvent) -> list[str]:
+    return [warning.code for warning in event.warnings if warning.code != "zone_assumed"]
+
+
+@pytest.mark.parametrize(
+    ("field", "warning"), [("T8", "pieces_contradict"), ("P8WHAT", "bad_quantity"), ("T8K9-1", "pieces_contradict")]
+)
+def test_a_quantity_that_contradicts_or_is_damaged_counts_for_no_more_than_it_says(field: str, warning: str) -> None:
+    event = events(f"RCF/LH456/31MAR1400/LAX/{field}")[0]
+
+    assert event.pieces is not None and (event.pieces.this, event.pieces.total, event.pieces.part) == (8, 20, "P")
+    assert warning in codes_of(event)
+
+
+def test_a_part_of_a_waybill_that_names_only_a_part_is_that_part() -> None:
+    reading = read_text("FSU/14\n020-12345675FRALAX/P8K96T20\nRCF/LH456/31MAR1400/LAX", context_at(AT, "LH"))
+    pieces = reading.events[0].pieces
+
+    assert pieces is not None and (pieces.this, pieces.total, pieces.part) == (8, 20, "P")
+
+
+@pytest.mark.parametrize("code", ["FDCA", "FDAW", "MSCA", "MSAW", "OFLD", "OVCD", "SSPD", "DFLD"])
+def test_every_discrepancy_of_the_standard_is_known(code: str) -> None:
+    event = events(f"DIS/LH456/31MAR1015/FRA/{code}/T20")[0]
+
+    assert (event.code, event.milestone, event.mapped) == (f"DIS/{code}", None, True)
+
+
+@pytest.mark.parametrize(
+    ("letter", "moment"),
+    [("", "31T01:30"), ("-P", "30T01:30"), ("-N", "01T01:30"), ("-S", "02T01:30"), ("-T", "03T01:30")],
+)
+def test_every_change_of_day(letter: str, moment: str) -> None:
+    arrival = events(f"DEP/LH456/31MAR/FRALAX/T20/A2350/E0130{letter}")[1]
+    received = events(f"ARR/LH456/31MAR0130{letter}/LAX/T20", "2020-04-02T12:00:00Z")[0]
+
+    assert (arrival.milestone, arrival.classifier, arrival.occurred_at.isoformat()[8:16]) == ("arrived", "estimated", moment)
+    assert (received.milestone, received.classifier, received.occurred_at.isoformat()[8:16]) == ("arrived", "actual", moment)
+
+
+@pytest.mark.parametrize(("mark", "classifier"), [("S", "planned"), ("E", "estimated"), ("A", "actual")])
+def test_every_time_mark_of_an_arrival(mark: str, classifier: str) -> None:
+    found = events(f"MAN/LH456/31MAR/FRALAX/T20/S1000/{mark}1230")
+
+    assert [(e.milestone, e.classifier) for e in found] == [
+        (None, "actual"),
+        ("departed", "planned"),
+        *([("arrived", classifier)] if mark != "A" else []),
+    ]
+
+
+def test_a_text_that_names_a_status_is_a_text() -> None:
+    found = events("RCF/LH456/31MAR1400/LAX/T20\nOSI/PLS SEE DLV/31MAR1500/LAX/T20\nNFD/31MAR1500/LAX/T20/ACME LTD/ROOM 5")
+
+    assert [(e.code, e.reason) for e in found] == [("RCF", "PLS SEE DLV/31MAR1500/LAX/T20"), ("NFD", None)]
+
+
+def test_a_text_before_the_first_status_is_of_all_that_have_none_of_their_own() -> None:
+    found = events("OSI/KEEP COOL\nRCF/LH456/31MAR1400/LAX\nNFD/31MAR1500/LAX\nOSI/CALL FIRST")
+
+    assert [(e.code, e.reason) for e in found] == [("RCF", "KEEP COOL"), ("NFD", "CALL FIRST")]
+
+
+def test_customs_lines_of_any_length_move_nothing_and_hide_nothing() -> None:
+    customs = "OCI" + "".join(f"/US/IMP/M/{number:020}\n" for number in range(100))
+    found = events(f"RCF/LH456/31MAR1400/LAX\n{customs}NFD/31MAR1500/LAX")
+
+    assert [e.code for e in found] == ["RCF", "NFD"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "hoped"),
+    [("AKE12345LH", ["AKE12345LH"]), ("AKE12345LH-MC", ["AKE12345LH"]), ("AKE 12345 LH", ["AKE12345LH"]), ("NOT A ULD", [])],
+)
+def test_units(unit: str, hoped: list[str]) -> None:
+    event = events(f"RCF/LH456/31MAR1400/LAX\nULD/{unit}")[0]
+
+    assert [ref.value for ref in event.references if ref.kind == "uld"] == hoped
+    assert codes_of(event) == ([] if hoped else ["bad_reference"])
+
+
+def test_a_number_that_is_too_long_is_not_cut_to_a_waybill() -> None:
+    reading = read_text("FSU/14\n020-123456755FRALAX/T20\nDLV/31MAR1700/LAX", context_at(AT, "LH"))
+
+    assert not reading.events
+    assert {problem.code for problem in reading.problems} == {"no_air_waybill"}
+
+
+@pytest.mark.parametrize("name", ["FWB/16", "FHL/4", "FFM/8", "FNA/1", "FSR/2"])
+def test_another_message_of_cargo_imp_is_named(name: str) -> None:
+    error = refused(f"QD LAXLVXH\r\n.FRAFMLH 312330\r\n{name}\r\n020-12345675FRALAX/T20K240\r\n", context_at(AT))
+
+    assert (error.code, error.where) == ("not_a_status_message", "line 3")
+    assert name[:3] in error.text
+
+
+def test_two_messages_each_in_an_envelope_of_blocks() -> None:
+    block = "=HEADER\nRCV,2020/03/31 23:31\n=PRIORITY\nQD\n=DESTINATION TYPE B\nSTX,LAXLVXH\n=ORIGIN\nFRAFMLH\n"
+    block += "=MSGID\n{}\n=SMI\nFSU\n=TEXT\n"
+    text = f"{block.format('312330')}FSU/14\n{LINES}{block.format('010015')}FSU/14\n{LINES}"
+    reading = read_text(text, context_at(AT, "LH"))
+
+    assert not reading.problems and not reading.warnings
+    assert [e.created_at and e.created_at.isoformat() for e in reading.events] == [
+        "2020-03-31T23:30:00+00:00",
+        "2020-04-01T00:15:00+00:00",
+    ]
