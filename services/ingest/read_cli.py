@@ -12,7 +12,10 @@ from typing import Annotated
 
 import typer
 
-from services.ingest.readers import Context, Reading, Registers, Unreadable, decode_body, read
+from schemas.raw_message_v1 import RawMessage
+from services.ingest.acknowledgements import FORMS, Form, Judged, NotAcknowledged, acknowledge, unread
+from services.ingest.commands import read_asked
+from services.ingest.readers import Context, Reading, Registers, Unreadable, Verdict, decode_body, detect, read
 from services.ingest.readers.model import LIMITS
 from services.ingest.readers.times import parse_rfc3339
 
@@ -54,15 +57,23 @@ def read_files(
     codemaps: Annotated[
         Path | None, typer.Option(help="A folder of code maps (TOML), to try what partners' own codes become; with --sender.")
     ] = None,
+    ack: Annotated[
+        bool, typer.Option("--ack", help="Print what we would answer (997, 999, CONTRL) instead of events.")
+    ] = False,
+    ack_form: Annotated[
+        str | None, typer.Option("--ack-form", help=f"Which answer: {', '.join(FORMS)}. Default: the usual one.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what it prints anyway.")] = False,
 ) -> None:
-    """Read messages and print a shipment event a line; complaints go to stderr as FILE: where: code: text."""
+    """Read messages and print a shipment event or a consignment's registration a line; complaints go to stderr as
+    FILE: where: code: text."""
     from services.runtime.settings import SettingsError
 
     del as_json  # every verb takes it; this one has no other form
     try:
         received = _received(received_at)
         registers = _registers(facilities, codemaps)
+        form = _form(ack_form) if ack or ack_form else None
     except (ValueError, OSError, SettingsError) as error:
         typer.echo(f"lovla: {error}", err=True)
         raise typer.Exit(1) from None
@@ -71,7 +82,8 @@ def read_files(
     readable = False
     try:
         for file in files:
-            for line in _lines(file, sender, received, content_type, registers):
+            said = _Said(file, sender, received, content_type, registers)
+            for line in _answer(said, form) if ack or ack_form else _lines(said):
                 if isinstance(line, Complaint):
                     typer.echo(str(line), err=True)
                 else:
@@ -82,6 +94,13 @@ def read_files(
         raise typer.Exit(0) from None
     if not readable:
         raise typer.Exit(1)
+
+
+def _form(text: str | None) -> Form | None:
+    form = next((known for known in FORMS if known == text), None)
+    if text is not None and form is None:
+        raise ValueError(f"--ack-form {text} is none of {', '.join(FORMS)}")
+    return form
 
 
 def _received(text: str | None) -> datetime | None:
@@ -106,41 +125,94 @@ def _registers(facilities: Path | None, codemaps: Path | None) -> Registers:
     return Registers.of([], read_facilities(facilities.read_text(encoding="utf-8-sig")), maps)
 
 
-def _lines(
-    file: str, sender: str, received: datetime | None, content_type: str | None, registers: Registers
-) -> Iterator[str | Complaint]:
-    """The events of a file as JSON, and what is to complain about, each complaint once."""
-    try:
-        body = sys.stdin.buffer.read() if file == _STDIN else Path(file).read_bytes()
-    except OSError as error:
-        yield Complaint(file, "", "no_file", error.strerror or str(error))
-        return
-    try:
-        content = decode_body(body, "gzip" if body.startswith(_GZIP_MAGIC) else "identity")
-        context = Context(
+class _Said:
+    """A file, read. `reading` None: nothing could be read, for the reason in `error`."""
+
+    def __init__(
+        self, file: str, sender: str, received: datetime | None, content_type: str | None, registers: Registers
+    ) -> None:
+        self.file = file
+        self.content = b""
+        self.standard: str | None = None
+        self.reading: Reading | None = None
+        self.error: Complaint | Unreadable | None = None
+        try:
+            body = sys.stdin.buffer.read() if file == _STDIN else Path(file).read_bytes()
+        except OSError as error:
+            self.error = Complaint(file, "", "no_file", error.strerror or str(error))
+            return
+        self.context = Context(
             sender=sender,
             received_at=received or datetime.now(UTC),
             registers=registers,
             raw_sha256=hashlib.sha256(body).hexdigest(),
             fence=received is not None,
         )
-        reading = read(content, content_type, None, context, _LOCAL)
-        if received is None and (newest := _newest(reading)) is not None:
-            reading = read(content, content_type, None, replace(context, received_at=newest), _LOCAL)
-    except Unreadable as error:
-        yield Complaint(file, error.where, error.code, error.text)
+        try:
+            self.content = decode_body(body, "gzip" if body.startswith(_GZIP_MAGIC) else "identity")
+            self.standard = detect(self.content, content_type, None)
+            self.reading = read(self.content, content_type, None, self.context, _LOCAL)
+            if received is None and (newest := _newest(self.reading)) is not None:
+                self.context = replace(self.context, received_at=newest)
+                self.reading = read(self.content, content_type, None, self.context, _LOCAL)
+        except Unreadable as error:
+            self.error = error
+
+    @property
+    def complaint(self) -> Complaint:
+        """Why nothing could be read."""
+        assert self.error is not None
+        if isinstance(self.error, Complaint):
+            return self.error
+        return Complaint(self.file, self.error.where, self.error.code, self.error.text)
+
+
+def _answer(said: _Said, form: Form | None) -> Iterator[str | Complaint]:
+    """What we would answer to a file, and why there is no answer."""
+    judged: Judged | None = said.reading
+    if judged is None:
+        yield said.complaint
+        if not isinstance(said.error, Unreadable):
+            return
+        judged = unread(said.standard, said.error)
+    try:
+        written = acknowledge(said.content, judged, at=said.context.received_at, control=1, form=form)
+        yield written.decode("ascii").rstrip("\n")
+    except NotAcknowledged as error:
+        yield Complaint(said.file, "", error.code, error.text)
+
+
+def _lines(said: _Said) -> Iterator[str | Complaint]:
+    """The events and registrations of a file as JSON, and what is to complain about, each complaint once."""
+    if said.reading is None:
+        yield said.complaint
         return
+    file = said.file
     told: set[Complaint] = set()
-    for warning in reading.warnings:
+    for warning in said.reading.warnings:
         yield from _once(Complaint(file, warning.where, warning.code, warning.text), told)
-    for verdict in reading.verdicts:
+    for verdict in said.reading.verdicts:
         if verdict.problem is not None:
             problem = verdict.problem
             yield from _once(Complaint(file, problem.where, problem.code, problem.text), told)
+        about = verdict.event.warnings if verdict.event else verdict.asked.warnings if verdict.asked else ()
+        for warning in about:
+            yield from _once(Complaint(file, warning.where, warning.code, warning.text), told)
         if verdict.event is not None:
-            for warning in verdict.event.warnings:
-                yield from _once(Complaint(file, warning.where, warning.code, warning.text), told)
             yield verdict.event.model_dump_json(exclude_none=True)
+        if verdict.asked is not None:
+            yield from _registration(said, verdict, told)
+
+
+def _registration(said: _Said, verdict: Verdict, told: set[Complaint]) -> Iterator[str | Complaint]:
+    """The command that a ship notice becomes, were its sender's key allowed to register."""
+    assert verdict.asked is not None
+    meta = RawMessage(kind="message", sender=said.context.sender, scopes=("register",), sha256=said.context.raw_sha256)
+    row = read_asked(meta, verdict.asked, verdict.position, said.context.received_at)
+    for place in row.problems:
+        yield from _once(Complaint(said.file, place["where"], place["code"], place["text"]), told)
+    if row.command is not None:
+        yield row.command.model_dump_json(exclude_none=True)
 
 
 def _once(complaint: Complaint, told: set[Complaint]) -> Iterator[Complaint]:

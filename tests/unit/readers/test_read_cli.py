@@ -86,3 +86,33 @@ def test_a_wrong_option_is_one_sentence() -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("lovla: yesterday is not a date and time")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_ship_notice_is_printed_as_the_registration_that_it_becomes() -> None:
+    result = lovla(FIXTURES / "x12_856.edi", "--sender", "LACDHS", "--received-at", "2020-03-21T18:00:00Z")
+
+    commands = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(c["command"], c["consignment"], c["onto"]) for c in commands] == [
+        ("register", "LACDHS-0042", "add_lines"),
+        ("register", "LACDHS-829716", "replace_lines"),
+    ]
+    assert "segment 51 (BSN): deletion: " in result.stderr
+    assert "segment 45 (LIN): bad_quantity: " in result.stderr
+
+
+def test_the_answer_to_a_message_is_printed_instead_of_its_events() -> None:
+    result = lovla(FIXTURES / "x12_315.edi", "--ack", "--received-at", "2020-04-01T00:00:00Z")
+
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert lines[0].startswith("ISA*00*") and "AK4*5**9*08~" in lines and lines[-1] == "IEA*1*000000001~"
+    other = lovla(FIXTURES / "x12_315.edi", "--ack-form", "999", "--received-at", "2020-04-01T00:00:00Z")
+    assert "ST*999*0001*005010X231A1~" in other.stdout.splitlines()
+
+
+def test_what_has_no_answer_is_a_complaint(tmp_path: Path) -> None:
+    result = lovla(FIXTURES / "dcsa.json", "--ack", "--received-at", "now")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no_form: " in result.stderr
+    assert "none of 997, 999" in lovla(FIXTURES / "x12_315.edi", "--ack-form", "morse").stderr
+    assert "no_file: " in lovla(tmp_path / "none", "--ack").stderr
