@@ -5,7 +5,7 @@ D.96A to D.10B and EANCOM, which differ in what this reader does not need. Codes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -190,18 +190,17 @@ def _verdicts(status: _Status, around: _Around, identities: Identities) -> Itera
             payload = payload or status.payload
             yield bad.verdict(position, payload)
     told, about = _told_already(status), digest(sorted(every))
-    for leg in status.legs:
-        for loc, dtm in _timed(leg):
-            qualifier = dtm.get(1)
-            if qualifier not in _TIMES or told == (qualifier in DEPARTURES, loc.get(2) if loc is not None else None):
-                continue
-            try:
-                draft = _leg_draft(leg, loc, dtm, status, every, around)
-                tokens = [around.identity, *parts.tokens(one for one in (leg.tdt, loc, dtm) if one is not None), about]
-                yield Verdict(dtm.where, event=draft.finish(identities.of(tokens, _stamp(draft, around), "leg")))
-            except Bad as bad:
-                payload = payload or status.payload
-                yield bad.verdict(dtm.where, payload)
+    for leg, loc, dtm in _other_times(status, around):
+        if told == (dtm.get(1) in DEPARTURES, loc.get(2) if loc is not None else None):
+            continue
+        try:
+            draft = _leg_draft(leg, loc, dtm, status, every, around)
+            named = [one for one in (leg.tdt if leg is not None else None, loc, dtm) if one is not None]
+            tokens = [around.identity, *parts.tokens(named), about]
+            yield Verdict(dtm.where, event=draft.finish(identities.of(tokens, _stamp(draft, around), "leg")))
+        except Bad as bad:
+            payload = payload or status.payload
+            yield bad.verdict(dtm.where, payload)
 
 
 def _stamp(draft: Draft, around: _Around) -> str | None:
@@ -311,18 +310,37 @@ def _when(draft: Draft, status: _Status, milestone: Milestone | None) -> None:
     """The status' own time, else that of the leg's end that the code is about. An estimate or plan makes the event one."""
     zone = zone_of(draft.place, draft.context.registers)
     times = dict(status.said.times)
-    if not any(name in times for name in (*ACTUAL, *ESTIMATED, *PLANNED)):
+    if _chosen(times) is None:
         fitting = DEPARTURES if milestone == "departed" else ARRIVALS if milestone == "arrived" else frozenset()
         for leg in status.legs:
             for segment in (*leg.times, *(time for _, held in leg.places for time in held)):
                 if segment.get(1) in fitting:
                     times.setdefault(segment.get(1), segment)
-    chosen = next((times[name] for name in (*ACTUAL, *ESTIMATED, *PLANNED) if name in times), None)
+    chosen = _chosen(times)
     if chosen is None:
         raise Bad("no_time", status.sts.where, "no DTM tells when")
     if draft.classifier == "actual":
         draft.classifier = classifier_of(chosen.get(1))
     draft.occurred_at = read_time(draft, chosen, zone)
+
+
+def _chosen(times: Mapping[str, Segment]) -> Segment | None:
+    """The time that is the status' own."""
+    return next((times[name] for name in (*ACTUAL, *ESTIMATED, *PLANNED) if name in times), None)
+
+
+def _other_times(status: _Status, around: _Around) -> Iterator[tuple[_Leg | None, Segment | None, Segment]]:
+    """The departures and arrivals that are told beside the status: by its own DTMs, of which it takes one, and by its legs."""
+    chosen = _chosen(status.said.times)
+    for qualifier, dtm in status.said.times.items():
+        if qualifier in _TIMES and dtm is not chosen:
+            ends = _DEPARTED_FROM if qualifier in DEPARTURES else _ARRIVED_AT
+            loc = parts.find([status.ends, status.said, around.consignment, around.header], *ends)
+            yield status.legs[0] if status.legs else None, loc, dtm
+    for leg in status.legs:
+        for loc, dtm in _timed(leg):
+            if dtm.get(1) in _TIMES:
+                yield leg, loc, dtm
 
 
 def _timed(leg: _Leg) -> Iterator[tuple[Segment | None, Segment]]:
@@ -349,7 +367,9 @@ def _told_already(status: _Status) -> tuple[bool, str | None] | None:
     return departs, loc.get(2) if loc is not None else None
 
 
-def _leg_draft(leg: _Leg, loc: Segment | None, dtm: Segment, status: _Status, every: frozenset[str], around: _Around) -> Draft:
+def _leg_draft(
+    leg: _Leg | None, loc: Segment | None, dtm: Segment, status: _Status, every: frozenset[str], around: _Around
+) -> Draft:
     qualifier = dtm.get(1)
     code = f"DTM/{qualifier}"
     draft = Draft(around.context, STANDARD, READER_VERSION, dtm.where, code, warnings=list(around.message.warnings))
@@ -357,7 +377,7 @@ def _leg_draft(leg: _Leg, loc: Segment | None, dtm: Segment, status: _Status, ev
         draft.equipment(group[0].get(2), group[0].where)
     draft.single = frozenset({"container"}) if status.equipment else frozenset()
     parts.refer(draft, [around.header, around.consignment, status.said], every)
-    mode = _mode(leg.tdt, around.context)
+    mode = _mode(leg.tdt if leg is not None else None, around.context)
     _carried(draft, leg, mode, around)
     draft.classifier = classifier_of(qualifier)
     departs = qualifier in DEPARTURES

@@ -234,7 +234,7 @@ def interchanges(content: bytes) -> Iterator[Interchange]:
         warnings.append(Warning_(code="junk_before", where="segment 1", text=said))
     while begin < len(text):
         characters, start = _separators(text, begin, warnings)
-        end = _end(text, start, characters.segment_terminator)
+        end = _end(text, start, characters)
         part = _decoded(content[start:end], text[start + 4 : start + 8], start, warnings)
         counting = _Counting(_segments(_prepared(part, characters), characters, number))
         yield Interchange(counting, warnings)
@@ -263,11 +263,10 @@ def _separators(text: str, begin: int, warnings: list[Warning_]) -> tuple[Charac
     """The separators of the interchange at `begin`, and where its first segment starts. Raises Unreadable."""
     if text.startswith("UNA", begin):
         advice, start = text[begin + 3 : begin + 9], begin + 9
-        if text[begin + 8 : begin + 11] == "UNB":  # its blank was taken away
-            advice, start = f"{text[begin + 3 : begin + 7]} {text[begin + 7]}", begin + 8
-            warnings.append(
-                Warning_(code="bad_una", where="segment 1", text="UNA is one character short; read without its blank")
-            )
+        if text[begin + 8 : begin + 11] == "UNB" or (advice[5] in "\r\n" and advice[4] != " "):  # its blank was taken away
+            advice, start = f"{advice[:4]} {advice[4]}", begin + 8
+            said = "UNA is one character short; read without its blank"
+            warnings.append(Warning_(code="bad_una", where="segment 1", text=said))
         while start < len(text) and text[start] in _BLANK:
             start += 1
         component, data, decimal, release, reserved, terminator = tuple(advice)
@@ -301,14 +300,19 @@ def _terminator(text: str, begin: int, data: str) -> str:
     return "'"
 
 
-def _end(text: str, start: int, terminator: str) -> int:
+def _end(text: str, start: int, characters: Characters) -> int:
     """Where the next interchange begins: at a UNA or UNB that follows a terminator. The end, if there is none."""
+    terminator, release = characters.segment_terminator, characters.escape_character
     for mark in _NEXT.finditer(text, start + 3):
         before = mark.start() - 1
-        if terminator != "\n":
-            while before > start and text[before] in _BLANK:
-                before -= 1
-        if text[before] == terminator or (terminator == "\n" and text[before] == "\r"):
+        while before > start and text[before] in _BLANK and text[before] != terminator:
+            before -= 1
+        if text[before] != terminator:
+            continue
+        released = 0  # a terminator behind an odd number of release characters is a letter of some text
+        while text[before - 1 - released] == release:
+            released += 1
+        if released % 2 == 0:
             return mark.start()
     return len(text)
 
