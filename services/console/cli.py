@@ -1,4 +1,4 @@
-"""`lovla delayed | show | find | inbound | dwell | feeds | unmatched | dead-letters`: questions for people and machines.
+"""`lovla delayed | show | find | inbound | dwell | feeds | interchanges | unmatched | dead-letters`: questions for people and machines.
 
 Tables show local times: of the hospital where there is one, else UTC, or of `--zone`; JSON is always UTC, one object a line.
 "Now" is the pipeline's own time, so that an outage of ours makes nothing look late.
@@ -62,6 +62,7 @@ def register(app: typer.Typer) -> None:
         ("inbound", inbound),
         ("dwell", dwell),
         ("feeds", feeds),
+        ("interchanges", interchanges),
         ("unmatched", unmatched),
         ("dead-letters", dead_letters),
     ):
@@ -407,6 +408,25 @@ def feeds(
         typer.echo(f"{nobody}; `lovla carriers add` adds one.")
     else:
         _print(render.feeds(rows, local, days), f"{note}; {as_of}; times in {local.key}; claims: in journeys as they are now")
+
+
+@_told
+def interchanges(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone: Zone = None, as_json: AsJson = False) -> None:
+    """X12 and EDIFACT interchanges whose control number was there before: harmless, but their sender may want to know."""
+    from zoneinfo import ZoneInfo
+
+    from services.console import render
+
+    local = render.zone_of(zone) or ZoneInfo("UTC")
+    with _questions() as questions:
+        now, as_of = _now(questions)
+        rows, note = _cut(questions, questions.interchanges(now - timedelta(days=days), carrier, limit + 1), limit)
+    if as_json:
+        _lines(rows)
+    elif not rows:
+        typer.echo(f"No control number came twice within {days} days. {as_of}")
+    else:
+        _print(render.interchanges(rows, local), f"{note}; {as_of}; times in {local.key}")
 
 
 @_told

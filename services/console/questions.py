@@ -90,6 +90,23 @@ class RawBytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Interchange:
+    """A control number that a sender used several times. `named`: the sender as the envelope names it; `contents`: how many
+    different bodies bore it (1: the same bytes each time); `last_partition`, `last_offset`: the newest raw record."""
+
+    sender: str
+    standard: str
+    named: str
+    control: str
+    times: int
+    contents: int
+    first_at: datetime
+    last_at: datetime
+    last_partition: int
+    last_offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A consignment that a reference leads to, and by which of its references."""
 
@@ -319,6 +336,10 @@ class Questions:
     ) -> list[FeedHealth]:
         """Silent feeds first. Not `everyone`: without those of whom no events are expected, and who sent none."""
         return self._ask("feeds", FeedHealth, now=now, since=since, sender=sender, all=int(everyone), limit=limit)
+
+    def interchanges(self, since: datetime, sender: str = "", limit: int = NO_LIMIT) -> list[Interchange]:
+        """Interchanges whose control number was there before, the newest first."""
+        return self._ask("interchanges", Interchange, since=since, sender=sender, limit=limit)
 
     def unmatched(self, since: datetime, sender: str = "", limit: int = NO_LIMIT) -> list[Unmatched]:
         """The newest first."""

@@ -27,6 +27,7 @@ from services.console.questions import (
     Found,
     FoundEvent,
     Inbound,
+    Interchange,
     Letter,
     Place,
     Unmatched,
@@ -349,6 +350,19 @@ def feeds(rows: Sequence[FeedHealth], zone: ZoneInfo, days: int) -> Sheet:
             when(row.silent_since, zone),
             style="red" if row.silent_since else "",
         )
+    return made
+
+
+def interchanges(rows: Sequence[Interchange], zone: ZoneInfo) -> Sheet:
+    made = table(
+        "", "sender", "envelope", "its sender", "control number", ">times", "~what came", "first", "last", "newest record"
+    )
+    for row in rows:
+        came = "the same bytes" if row.contents == 1 else f"{row.contents} different bodies"
+        first, last = when(row.first_at, zone), when(row.last_at, zone)
+        where = f"{row.last_partition}/{row.last_offset}"
+        style = "yellow" if row.contents > 1 else ""
+        add(made, row.sender, row.standard, row.named, row.control, row.times, came, first, last, where, style=style)
     return made
 
 

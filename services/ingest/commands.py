@@ -105,7 +105,9 @@ def read_asked(
     named = asked.fields.get("consignment")
     consignment = named if isinstance(named, str) else None
     if not {"register", "operator"} & set(meta.scopes):
-        text = f"the key of {meta.sender} may not register (lovla keys create --scope register)"
+        text = (
+            f"the key of {meta.sender} may not register: lovla carriers add {meta.sender} --scope register makes one that may"
+        )
         return Row(position, consignment, None, (Place(where=position, code="no_scope", text=text),))
     as_json = meta.model_copy(update={"kind": "registration", "consignment": None, "if_match": None})
     row = _judge(as_json, _Raw(position, asked.fields), received_at, partition, offset, asked.row)
