@@ -16,7 +16,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from services.tracker.clock import NEVER
-from services.tracker.journeys import DOCK, IMPLYING, ORDER, Derived, Told, origin_carriage, precedence, same_carriage
+from services.tracker.journeys import (
+    DOCK,
+    IMPLYING,
+    ORDER,
+    Derived,
+    PieceCount,
+    Told,
+    origin_carriage,
+    precedence,
+    same_carriage,
+)
 from services.tracker.linking import Counted, Declared, by_time
 from services.tracker.records import ExceptionState, Outage
 from services.tracker.registers import Registers
@@ -569,12 +579,13 @@ def _parts_complete(case: Case) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     if not total:
         return found
-    sums: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], PieceCount] = {}
     parts = [w for w in case.derived.told if w.unit.startswith("pieces:") and w.classifier == "actual"]
     for word in sorted(parts, key=lambda w: (w.received_at, w.event_id)):
         key = (word.milestone, word.leg)
-        sums[key] = sums.get(key, 0) + (word.pieces or 0)
-        if sums[key] >= total and key not in found:
+        count = counts.setdefault(key, PieceCount())
+        count.add(word)
+        if count.done >= total and key not in found:
             found[key] = word.event_id
     return found
 

@@ -186,6 +186,8 @@ def settle(event: Event, course: _Course) -> tuple[str | None, str, bool]:
     locode = _locode(event.place, course.registers)
     if milestone in ("transship_arrived", "transship_departed"):
         return milestone, locode or "", False
+    if locode is None and event.place is not None and event.place.iata:
+        return (*_settle_by_airports(milestone, event.place.iata, event), False)
     if milestone in ("arrived", "discharged") and locode:
         return _settle_arrival(milestone, locode, event, course)
     if milestone == "departed" and locode:
@@ -215,6 +217,24 @@ def _settle_arrival(milestone: str, locode: str, event: Event, course: _Course) 
         return None, "", False
     declared = locode in course.via or (event.place is not None and event.place.role == "transship")
     return "transship_arrived", locode, not declared and event.classifier == "actual"
+
+
+def _settle_by_airports(milestone: str, here: str, event: Event) -> tuple[str | None, str]:
+    """(milestone or None, leg) at an airport whose LOCODE is not known: by the message's own origin and destination."""
+    origin = event.origin.iata if event.origin else None
+    destination = event.destination.iata if event.destination else None
+    at_origin, at_destination = here == origin != destination, here == destination != origin
+    if milestone == "departed":
+        if at_destination:
+            return None, ""
+        return (milestone, "") if at_origin or origin is None else ("transship_departed", here)
+    if milestone in ("arrived", "discharged"):
+        if at_origin:
+            return None, ""
+        return (milestone, "") if at_destination or destination is None else ("transship_arrived", here)
+    if (at_origin and milestone in _INLAND) or (at_destination and milestone == "received"):
+        return None, ""
+    return milestone, ""
 
 
 def identity(event: Event) -> str | None:
@@ -299,14 +319,14 @@ def fold(own: Declared, linked: Linked, registers: Registers, words: Words | Non
     """Everything that follows from a registration and the events that count for it. `words`: of the last time, if kept."""
     registration = own.registration
     declaration = registration.declaration
-    universe = _universe(own, linked)
+    total_pieces = _total_pieces(linked.counted)
+    universe = _universe(own, linked, counted_in_pieces=total_pieces is not None)
     units = tuple(universe.values())
     left = _left_behind(linked.counted, registration, registers)
     course = _Course(declaration.route, registers)
     news: list[Event] = []
     told: list[Told] = []
     off_route: list[OffRoute] = []
-    total_pieces = _total_pieces(linked.counted) if not units else None
     pros = _pro_units(linked.counted, universe) if len(units) > 1 else {}
     settled = (words or Words()).on((declaration, registers, units, total_pieces, pros))
     for item in linked.counted:
@@ -351,7 +371,7 @@ def fold(own: Declared, linked: Linked, registers: Registers, words: Words | Non
         voyage=voyage,
         carrier=carrier,
         delivered=_delivered(registration, slots, milestones, units),
-        total_pieces=total_pieces,
+        total_pieces=total_pieces if not units else None,
     )
 
 
@@ -361,12 +381,14 @@ def _key_of(milestones: Mapping[tuple[str, str], MilestoneState], milestone: str
     return max(keys, key=lambda key: (milestones[key].actual, key))
 
 
-def _universe(own: Declared, linked: Linked) -> dict[Ref, str]:
+def _universe(own: Declared, linked: Linked, counted_in_pieces: bool) -> dict[Ref, str]:
     """The units that are moved, and their keys in order: those packed, else containers and ULDs declared or learned, else
-    logistic units declared, else those learned; what is packed in one of them moves with it."""
+    logistic units declared, else those learned; what is packed in one of them moves with it. A ULD learned of goods that
+    are counted in pieces is none of them: which of the pieces it holds nobody declared."""
     packed = {packing.unit for packing in own.registration.declaration.packing}
     if not packed:
-        packed = {ref for ref in own.references.union(linked.learned) if ref.kind in ("container", "uld")}
+        learned = {ref for ref in linked.learned if not (counted_in_pieces and ref.kind == "uld")}
+        packed = {ref for ref in own.references.union(learned) if ref.kind in ("container", "uld")}
     if not packed:
         packed = {ref for ref in own.references if ref.kind == "sscc"} or {ref for ref in linked.learned if ref.kind == "sscc"}
         packing = [item.event for item in linked.counted if item.event.parent in packed]
@@ -400,12 +422,13 @@ def _units_of(event: Event, units: Mapping[Ref, str], pros: Mapping[Ref, set[str
         # EPCIS speaks of the objects that it lists, the documents beside them are context; others speak of the document.
         if mine or event.standard == "epcis.2.0" or not any(ref.kind in DOCUMENT_KINDS for ref in event.references):
             return mine or [unit_key(goods[0])]
+    part = f"pieces:{event.event_id[:12]}" if _is_part(event, total_pieces) else ""
     if not units:
-        pieces = event.pieces
-        if pieces and pieces.this and pieces.part in ("P", "S", "D", "M") and pieces.this != total_pieces:
-            return [f"pieces:{event.event_id[:12]}"]
-        return [""]
-    if len(units) == 1:
+        ulds = [ref for ref in event.references if ref.kind == "uld"]
+        if total_pieces is not None and ulds and not any(ref.kind in DOCUMENT_KINDS for ref in event.references):
+            return [unit_key(ulds[0])]  # what a ULD does, not what the goods do: it holds some of the pieces
+        return [part]
+    if len(units) == 1 and not part:
         return tuple(units.values())
     named = [ref for ref in event.references if ref.kind in ("container", "uld", "rail_car")]
     mine = [units[ref] for ref in (*named, *goods) if ref in units]
@@ -417,7 +440,61 @@ def _units_of(event: Event, units: Mapping[Ref, str], pros: Mapping[Ref, set[str
     if trucks:
         carried = sorted(set().union(*(pros.get(ref, set()) for ref in trucks)))
         return carried or [unit_key(trucks[0])]  # a truck whose load nobody named: its own word, moves no unit
-    return [""]
+    return [part]
+
+
+def _is_part(event: Event, total_pieces: int | None) -> bool:
+    """Whether it speaks of fewer pieces than there are, or of a part that it does not count."""
+    pieces = event.pieces
+    return pieces is not None and pieces.part in ("P", "S", "D", "M") and (not pieces.this or pieces.this != total_pieces)
+
+
+_OWN_EVENTS = frozenset({"one_record"})
+"""Standards whose events are never told in other words: each has its own id, a correction is another event."""
+
+
+class PieceCount:
+    """The pieces that reached a milestone, by the one teller who counted most of them.
+
+    What is told again is counted once: of one flight, minute and set of ULDs the newest message counts. Two tellers are not
+    added up, for they may tell of the same pieces. So what is uncertain counts for less, never for more.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[object, tuple[tuple[datetime, datetime], dict[int, Told]]] = {}
+        self._of: dict[tuple[str, str], set[object]] = {}
+        self._sums: dict[tuple[str, str], int] = {}
+
+    def add(self, word: Told) -> None:
+        """Count the pieces of a part."""
+        event, pieces = word.event, word.pieces
+        if event is None or not pieces:
+            return
+        teller = (word.sender, event.standard)
+        ulds = frozenset(ref.value for ref in event.references if ref.kind == "uld")
+        minute = word.occurred_at.replace(second=0, microsecond=0)
+        part = (teller, event.event_id if event.standard in _OWN_EVENTS else (identity(event), minute, ulds))
+        said = (word.asserted_at, word.received_at)
+        known = self._parts.get(part)
+        if known is not None and (said < known[0] or (said == known[0] and pieces in known[1])):
+            return
+        counts = known[1] if known is not None and said == known[0] else {}
+        replaced = sum(known[1]) if known is not None and counts is not known[1] else 0
+        counts[pieces] = word
+        self._parts[part] = (said, counts)
+        self._of.setdefault(teller, set()).add(part)
+        self._sums[teller] = self._sums.get(teller, 0) + pieces - replaced
+
+    @property
+    def done(self) -> int:
+        """How many pieces."""
+        return max(self._sums.values(), default=0)
+
+    @property
+    def words(self) -> list[Told]:
+        """Those of the teller who counts."""
+        teller = max(self._sums, key=lambda one: (self._sums[one], one), default=None)
+        return [word for part in self._of.get(teller, ()) for word in self._parts[part][1].values()] if teller else []
 
 
 def _tell(event: Event, shared: bool, milestone: str, unit: str, leg: str, registers: Registers) -> Told:
@@ -523,15 +600,20 @@ def _milestones(
         if not mine:
             states[key] = MilestoneState(milestone=milestone, planned=planned[milestone], units_total=len(units) or 1)
             continue
+        count = PieceCount()
+        for unit, slot in mine.items():
+            if unit.startswith("pieces:") and slot.actual:
+                count.add(slot.actual)
+        all_pieces = total_pieces is not None and count.done >= total_pieces > 0
         whole = mine.get("")
+        if all_pieces and (whole is None or whole.actual is None):
+            last = max(count.words, key=lambda word: (word.occurred_at, word.event_id))
+            whole = msgspec.structs.replace(whole or _NOTHING, actual=last)
         each = [_over(mine.get(unit), whole) for unit in units] if units else [whole or _NOTHING]
         actuals = [slot.actual for slot in each if slot.actual]
         done, total = len(actuals), len(each)
-        if not units and not actuals:
-            parts = [slot.actual for unit, slot in mine.items() if unit.startswith("pieces:") and slot.actual]
-            if parts:
-                done, total = sum(part.pieces or 0 for part in parts), total_pieces or 0
-                actuals = parts if total and done >= total else []
+        if not units and count.done and (all_pieces or not actuals):
+            done, total = (min(count.done, total_pieces), total_pieces) if total_pieces else (count.done, 0)
         complete = bool(actuals) and done >= total > 0
         teller = max(actuals, key=lambda word: (word.occurred_at, word.event_id)) if complete else None
         words = [word.occurred_at for slot in each if (word := (None if complete else slot.actual) or slot.estimate)]
