@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,3 +41,40 @@ def unread(standard: str | None, error: Unreadable) -> Judged:
     """A message of which nothing could be read, as a reading."""
     whole = Problem(error.code, error.where, error.text, b"")
     return _Unread(standard, (Verdict(error.where, problem=whole),))
+
+
+class Said:
+    """What was said of a message, by the number of the segment that it is about; `begun`: where events begin; `whole`: problems
+    of all of it."""
+
+    def __init__(self, reading: Judged) -> None:
+        self.warnings: dict[int, list[Warning_]] = {}
+        self.problems: dict[int, list[Problem]] = {}
+        self.begun: list[int] = []
+        self.whole: list[Problem] = []
+        for verdict in reading.verdicts:
+            position = number_of(verdict.position)
+            if verdict.problem is not None:
+                number = number_of(verdict.problem.where) or position
+                if number is None:
+                    self.whole.append(verdict.problem)
+                else:
+                    self.problems.setdefault(number, []).append(verdict.problem)
+            elif position is not None:
+                self.begun.append(position)
+            about = verdict.event.warnings if verdict.event is not None else verdict.asked.warnings if verdict.asked else ()
+            self._note(about)
+        self._note(reading.warnings)
+
+    def _note(self, warnings: Iterable[Warning_]) -> None:
+        for warning in warnings:
+            number = number_of(warning.where)
+            if number is not None and warning not in (known := self.warnings.setdefault(number, [])):
+                known.append(warning)
+
+
+def number_of(where: str) -> int | None:
+    """The number of `segment 16 (B4)`."""
+    name, _, rest = where.partition(" ")
+    digits = rest.partition(" ")[0]
+    return int(digits) if name == "segment" and digits.isascii() and digits.isdigit() else None

@@ -11,15 +11,14 @@ Written with our own delimiters, `*` `~` `>`; what an answer quotes of a message
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, Literal
 
-from schemas.shipment_event_v1 import Warning_
-from services.ingest.acknowledgements.model import Judged, NotAcknowledged
-from services.ingest.readers import Problem, Unreadable
+from services.ingest.acknowledgements.model import Judged, NotAcknowledged, Said
+from services.ingest.readers import Unreadable
 from services.ingest.readers.x12_segments import Segment, Set, decode, interchanges_of, sets_in
 
 _ELEMENT, _SEGMENT, _COMPONENT = "*", "~", ">"
@@ -120,7 +119,7 @@ def _write(content: bytes, reading: Judged, at: datetime, control: int, form: _F
         interchanges = list(interchanges_of(text))
     except Unreadable as error:
         raise NotAcknowledged("no_envelope", f"whom to answer cannot be made out: {error.text}") from error
-    said = _Said(reading)
+    said = Said(reading)
     written: list[str] = []
     for number, segments in enumerate(interchanges):
         groups = [group for group in _groups(segments) if not _is_acknowledgement(group)]
@@ -132,42 +131,6 @@ def _write(content: bytes, reading: Judged, at: datetime, control: int, form: _F
             "nothing_to_answer", "it holds acknowledgements alone, or no group at all; these are not answered"
         )
     return "".join(segment + _SEGMENT + "\n" for segment in written).encode("ascii", "replace")
-
-
-class _Said:
-    """What was said of a message, by the number of the segment that it is about."""
-
-    def __init__(self, reading: Judged) -> None:
-        self.warnings: dict[int, list[Warning_]] = {}
-        self.problems: dict[int, list[Problem]] = {}
-        self.begun: list[int] = []
-        self.whole: list[Problem] = []
-        for verdict in reading.verdicts:
-            position = _number(verdict.position)
-            if verdict.problem is not None:
-                number = _number(verdict.problem.where) or position
-                if number is None:
-                    self.whole.append(verdict.problem)
-                else:
-                    self.problems.setdefault(number, []).append(verdict.problem)
-            elif position is not None:
-                self.begun.append(position)
-            about = verdict.event.warnings if verdict.event is not None else verdict.asked.warnings if verdict.asked else ()
-            self._note(about)
-        self._note(reading.warnings)
-
-    def _note(self, warnings: Iterable[Warning_]) -> None:
-        for warning in warnings:
-            number = _number(warning.where)
-            if number is not None and warning not in (known := self.warnings.setdefault(number, [])):
-                known.append(warning)
-
-
-def _number(where: str) -> int | None:
-    """The number of `segment 16 (B4)`."""
-    name, _, rest = where.partition(" ")
-    digits = rest.partition(" ")[0]
-    return int(digits) if name == "segment" and digits.isascii() and digits.isdigit() else None
 
 
 def _groups(segments: Sequence[Segment]) -> Sequence[_Group]:
@@ -198,7 +161,7 @@ def _is_acknowledgement(group: _Group) -> bool:
 
 
 def _interchange(
-    segments: Sequence[Segment], groups: Sequence[_Group], said: _Said, at: datetime, control: int, form: _Form
+    segments: Sequence[Segment], groups: Sequence[_Group], said: Said, at: datetime, control: int, form: _Form
 ) -> Iterator[str]:
     """Our interchange in answer to theirs: addressed back, a set for each of its groups."""
     isa = segments[0]
@@ -224,7 +187,7 @@ def _interchange(
     yield _joined(("IEA", "1" if groups else "0", number))
 
 
-def _interchange_words(segments: Sequence[Segment], said: _Said) -> tuple[str, str]:
+def _interchange_words(segments: Sequence[Segment], said: Said) -> tuple[str, str]:
     """TA104 and TA105: whether the envelope was accepted, and why not wholly."""
     end = segments[-1]
     if end.name != "IEA":
@@ -233,7 +196,7 @@ def _interchange_words(segments: Sequence[Segment], said: _Said) -> tuple[str, s
     return ("E", "001") if "IEA02" in codes else ("E", "021") if "IEA01" in codes else ("A", "000")
 
 
-def _set(group: _Group, said: _Said, form: _Form, number: str) -> Iterator[str]:
+def _set(group: _Group, said: Said, form: _Form, number: str) -> Iterator[str]:
     """One 997 or 999: of one group."""
     gs = group.gs
     own: list[Sequence[str]] = [("ST", form.name, number, form.version if form.quotes_versions else "")]
@@ -260,7 +223,7 @@ def _set(group: _Group, said: _Said, form: _Form, number: str) -> Iterator[str]:
     return map(_joined, own)
 
 
-def _group_words(group: _Group, answers: Sequence[_Answer], accepted: int, said: _Said) -> tuple[str, Sequence[str]]:
+def _group_words(group: _Group, answers: Sequence[_Answer], accepted: int, said: Said) -> tuple[str, Sequence[str]]:
     """AK901 and AK905 on."""
     codes: list[str] = []
     if group.ge is None:
@@ -273,7 +236,7 @@ def _group_words(group: _Group, answers: Sequence[_Answer], accepted: int, said:
     return ("E" if codes or any(answer.word == "E" for answer in answers) else "A"), codes
 
 
-def _answer(one: Set, said: _Said) -> _Answer:
+def _answer(one: Set, said: Said) -> _Answer:
     """What is said of one set, from what was said of its segments."""
     answer = _Answer(one)
     numbered = {segment.number: segment for segment in (one.start, *one.segments)}

@@ -13,6 +13,7 @@ from services.ingest.readers import edifact_containers, edifact_iftsta
 from services.ingest.readers.draft import Bad, Identities
 from services.ingest.readers.edifact_codes import OTHERS
 from services.ingest.readers.edifact_segments import BYTES_MAX, Message, begins, interchanges
+from services.ingest.readers.envelopes import Sendership, sendership
 from services.ingest.readers.model import Context, Limits, Reading, Unreadable, Verdict
 
 STANDARD: Final = "edifact"
@@ -46,19 +47,33 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
     warnings: list[Warning_] = []
     verdicts: list[Verdict] = []
     identities = {standard: Identities(context.sender, standard) for standard, _ in _MESSAGES.values()}
+    senders: dict[tuple[int, int], Sendership] = {}
     for interchange in interchanges(content):
         for message in interchange.messages():
-            for verdict in _verdicts(message, context, identities):
+            for verdict in _verdicts(message, context, identities, _sender(message, context, senders)):
                 verdicts.append(verdict)
                 if len(verdicts) > limits.events:
                     raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
         warnings.extend(interchange.warnings[: 64 - len(warnings)])
     if not verdicts:
         raise Unreadable("no_messages", "", "an EDIFACT interchange without any message (UNH ... UNT)")
-    return Reading(STANDARD, tuple(verdicts), tuple(warnings))
+    said = [sender.warning for sender in senders.values() if sender.warning is not None]
+    return Reading(STANDARD, tuple(verdicts), tuple([*dict.fromkeys(said), *warnings][:64]))
 
 
-def _verdicts(message: Message, context: Context, identities: Mapping[Standard, Identities]) -> Iterator[Verdict]:
+def _sender(message: Message, context: Context, senders: dict[tuple[int, int], Sendership]) -> Sendership:
+    """Whose the message's interchange and group are; judged once for each."""
+    header, group = message.header, message.group
+    key = (header.number if header is not None else 0, group.number if group is not None else 0)
+    if key not in senders:
+        named = (header.get(2) if header is not None else "", group.get(2) if group is not None else "")
+        senders[key] = sendership("UNB S002, UNG S006", named, (header or group or message.start).where, context)
+    return senders[key]
+
+
+def _verdicts(
+    message: Message, context: Context, identities: Mapping[Standard, Identities], sender: Sendership
+) -> Iterator[Verdict]:
     found = _MESSAGES.get(message.kind)
     where = message.start.where
     try:
@@ -66,6 +81,8 @@ def _verdicts(message: Message, context: Context, identities: Mapping[Standard, 
             name = OTHERS.get(message.kind, "not a status message")
             text = f"{message.kind[:10] or 'a message without a type'} is {name}; read are IFTSTA, COARRI and CODECO"
             raise Bad("not_a_status_message", where, text)
+        if sender.refusal is not None:
+            raise Bad("foreign_interchange", (message.header or message.start).where, sender.refusal)
         if len(message.segments) > _SEGMENTS_MAX:
             raise Bad("message_too_large", where, f"the message has more than {_SEGMENTS_MAX} segments; send several")
         if not _RELEASES.fullmatch(message.release):

@@ -100,10 +100,11 @@ class Segment:
 
 @dataclass(slots=True)
 class Message:
-    """One message: its segments between UNH and UNT, which is its `end`. `header`: the UNB of its interchange."""
+    """One message: its segments between UNH and UNT, which is its `end`. `header`, `group`: the UNB, UNG that it stands in."""
 
     start: Segment
     header: Segment | None
+    group: Segment | None = None
     segments: list[Segment] = field(default_factory=list)
     warnings: list[Warning_] = field(default_factory=list)
     end: Segment | None = None
@@ -160,7 +161,7 @@ class Interchange:
             if name == "UNH" and self.header is None and in_all == 0:
                 self.warn("missing_unb", segment, "no UNB before it; who sent it is not said")
             if name == "UNH":
-                current = Message(segment, self.header)
+                current = Message(segment, self.header, group)
                 in_group, in_all = in_group + 1, in_all + 1
             elif name == "UNT" and current is not None:
                 _check_message(current, segment)
@@ -175,6 +176,7 @@ class Interchange:
             elif name == "UNE":
                 self._check(segment, in_group)
                 self._check_reference(segment, group, 5, "UNG")
+                group = None
             elif name == "UNZ":
                 self.trailer = segment
                 self._check(segment, self.groups or in_all)
@@ -458,7 +460,7 @@ def in_zone(local: datetime, zone_name: str, where: str) -> datetime | None:
     if signed is not None:
         offset = timedelta(hours=int(signed[2]), minutes=int(signed[3] or 0))
         if offset > _OFFSET_MAX or int(signed[3] or 0) > 59:
-            raise Bad("bad_time", where, f"{zone_name} is an offset that no place keeps")
+            raise Bad("bad_time", where, f"{zone_name} is an offset that no place keeps", 1)
         offset = -offset if signed[1] == "-" else offset
     elif zone_name in _OFFSETS_H:
         offset = timedelta(hours=_OFFSETS_H[zone_name])
@@ -475,18 +477,18 @@ def local_time(draft: Draft, segment: Segment) -> tuple[datetime, str]:
     value, form, where = segment.get(1, 1), segment.get(1, 2), segment.where
     found = _DIGITS.fullmatch(value)
     if found is None:
-        raise Bad("bad_time" if value else "no_time", where, f"{value[:20]} is not a time" if value else "there is no time")
+        raise Bad("bad_time" if value else "no_time", where, f"{value[:20]} is not a time" if value else "there is no time", 1)
     digits, rest = found[1], found[2].strip().upper()
     known = _FORMS.get(form)
     if known is None or known[0] != len(digits):
         guessed = _BY_LENGTH.get(len(digits))
         if guessed is None or (form and known is None):
-            raise Bad("bad_time", where, f"{value[:20]} in format {form[:10] or '(none)'} is not read")
+            raise Bad("bad_time", where, f"{value[:20]} in format {form[:10] or '(none)'} is not read", 1)
         said = f"format {form} does not fit {value[:20]}" if form else f"{value[:20]} came without its format"
         draft.warn("bad_time_format", f"{said}; read as {guessed}", where)
         form = guessed
     if rest and not (_NAMED.fullmatch(rest) or _SIGNED.fullmatch(rest)):
-        raise Bad("bad_time", where, f"{value[:20]} is not a time")
+        raise Bad("bad_time", where, f"{value[:20]} is not a time", 1)
     return _local(draft, digits, form, where), rest
 
 
@@ -507,7 +509,7 @@ def _local(draft: Draft, digits: str, form: str, where: str) -> datetime:
             int(clock[4:6]),
         )
     except ValueError as error:
-        raise Bad("bad_time", where, f"{digits}: {error}") from error
+        raise Bad("bad_time", where, f"{digits}: {error}", 1) from error
     if not sensible_year(local.year):
-        raise Bad("bad_time", where, f"{digits} lies outside of all sense")
+        raise Bad("bad_time", where, f"{digits} lies outside of all sense", 1)
     return local + timedelta(days=1) if midnight else local
