@@ -26,17 +26,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Where the time went, by folder: seconds of all processes together, so that two at once give twice the clock's."""
-    spent: defaultdict[str, float] = defaultdict(float)
+    """Where the time went: seconds of all processes together, so that two at once give twice the clock's."""
+    folders: defaultdict[str, float] = defaultdict(float)
+    files: defaultdict[str, float] = defaultdict(float)
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
-                spent[report.nodeid.split("/")[1]] += report.duration
-    if spent:
-        terminalreporter.write_sep("-", "seconds by folder")
-        terminalreporter.write_line(
-            ", ".join(f"{folder} {seconds:.0f}" for folder, seconds in sorted(spent.items(), key=lambda one: -one[1]))
-        )
+                file = report.nodeid.partition("::")[0]
+                folders["/".join(file.split("/")[:2])] += report.duration
+                files[file] += report.duration
+    for what, spent, most in (("folder", folders, len(folders)), ("file, the longest", files, 20)):
+        terminalreporter.write_sep("-", f"seconds by {what}")
+        for name, seconds in sorted(spent.items(), key=lambda one: -one[1])[:most]:
+            terminalreporter.write_line(f"{seconds:6.0f}  {name}")
 
 
 @pytest.fixture(scope="session")
