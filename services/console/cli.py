@@ -1,4 +1,4 @@
-"""`lovla delayed | show | find | inbound | dwell | feeds | interchanges | unmatched | dead-letters`: questions for people and machines.
+"""`lovla delayed | show | find | inbound | dwell | feeds | interchanges | unmatched | dead-letters`: questions, by verb.
 
 Tables show local times: of the hospital where there is one, else UTC, or of `--zone`; JSON is always UTC, one object a line.
 "Now" is the pipeline's own time, so that an outage of ours makes nothing look late.

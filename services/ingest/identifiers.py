@@ -6,7 +6,7 @@ has them. What does not hold is kept with a warning: real messages are full of i
 
 For readers: `normalise` (one way to write each kind), `doubt` (the sentence for a bad check digit; `Draft.refer` calls it),
 `join_container` (owner code, number and digit of separate fields), `gtin_lot`, `gtin_of_epc`, `sscc_of_epc`, `gln_of_epc` (from
-the parts of an EPC URN), `is_lot`, `is_placeholder`, `is_niosh_approval`, `scac_names`.
+the parts of an EPC URN), `is_lot`, `is_placeholder`, `niosh_approval`, `bare_imo`, `scac_names`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _LOCODE = re.compile(r"[A-Z]{2}[A-Z2-9]{3}")
 _SCAC = re.compile(r"[A-Z]{2,4}")
 _DIGITS = re.compile(r"[0-9]+")
 _LOT = re.compile(r"[!\"%&'()*+,./0-9:;<=>?A-Z_a-z-]{1,20}")  # GS1 character set 82
-_NIOSH = re.compile(r"(?:TC-?)?84A-?([0-9]{4})")
+_NIOSH = re.compile(r"\bTC-[0-9]{1,3}[A-Z]?-[0-9A-Z]{1,12}\b")
+_FACEPIECE = re.compile(r"TC-84A-[0-9]{4}")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _BLANKS = re.compile(r"\s+")
 _PUNCTUATION = re.compile(r"[\s./_-]+")
@@ -175,9 +176,11 @@ def _of_epc(digits: str, length: int) -> str | None:
     return digits + str(_ean.calc_check_digit(digits))
 
 
-def is_niosh_approval(value: str) -> bool:
-    """Whether `value` is an approval number of a filtering facepiece respirator (`TC-84A-1234`); others are for people."""
-    return _NIOSH.fullmatch(_BLANKS.sub("", value).upper()) is not None
+def niosh_approval(text: str) -> tuple[str, bool] | None:
+    """The NIOSH approval number that a text names, and whether it is a filtering facepiece respirator's (`TC-84A-1234`); what
+    one of another series, or of too many or few digits, is worth only people can tell. None: it names none."""
+    found = _NIOSH.search(text.upper())
+    return (found[0], _FACEPIECE.fullmatch(found[0]) is not None) if found else None
 
 
 def doubt(kind: str, value: str) -> str | None:
@@ -192,11 +195,18 @@ def doubt(kind: str, value: str) -> str | None:
         return f"air waybill {value} should end in {int(value[4:11]) % 7}; kept as sent"
     if kind == "sscc" and is_sscc(value) and not gs1_check_holds(value):
         return f"SSCC {value} should end in {_ean.calc_check_digit(value[:-1])}; kept as sent"
+    if kind == "gln" and is_gln(value) and not gs1_check_holds(value):
+        return f"GLN {value} should end in {_ean.calc_check_digit(value[:-1])}"
     if kind in ("gtin_lot", "sgtin"):
         gtin = value.partition(".")[0]
         if is_gtin(gtin) and not gs1_check_holds(gtin):
             return f"GTIN {gtin} should end in {_ean.calc_check_digit(gtin[:-1])}; kept as sent"
     return None
+
+
+def bare_imo(value: str) -> str:
+    """An IMO number without the letters that some write before it (`IMO 9321483`)."""
+    return _BLANKS.sub("", value).upper().removeprefix("IMO").lstrip(":-")
 
 
 @lru_cache(_REMEMBERED)

@@ -191,6 +191,7 @@ class Draft:
             self.transport["voyage"] = self.short(voyage, where)
         if not imo:
             return
+        imo = identifiers.bare_imo(imo)
         if identifiers.is_placeholder("imo", imo):
             self.warn("placeholder", f"IMO number {imo} is a known example value; not used", where)
         elif not identifiers.imo_check_holds(imo):

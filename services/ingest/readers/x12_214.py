@@ -259,6 +259,9 @@ def _equipment(draft: Draft, status: _Status, header: _Loop, known: Status) -> N
             carrier = ""
         elif identifiers.is_container(identifiers.normalise("container", number)):
             draft.equipment(number, segment.where)
+        elif number.isdigit() and identifiers.scac_names(carrier) == "rail car owner":
+            draft.equipment(carrier + number, segment.where)
+            carrier = ""
         elif number:
             draft.transport["vehicle"] = draft.short(number, segment.where)
         if carrier and not known.hands_over:

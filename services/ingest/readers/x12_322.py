@@ -8,6 +8,7 @@ from typing import Final
 
 from schemas.shipment_event_v1 import Hold
 from schemas.words import ReferenceKind
+from services.ingest import identifiers
 from services.ingest.places import zone_of
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.model import Context, Verdict
@@ -126,7 +127,7 @@ def _equipment(draft: Draft, segment: Segment, digit: str, description: str) -> 
     A rail car is no container even where its mark looks like an owner's code, a chassis none though ISO 6346 numbers it.
     """
     owner, number = segment.get(1), segment.get(2)
-    if description.upper() == _CHASSIS or (len(owner) == 4 and owner.upper().endswith("Z")):
+    if description.upper() == _CHASSIS or identifiers.scac_names(owner.upper()) == "chassis owner":
         draft.transport["vehicle"] = draft.short(owner + number, segment.where)
         return True
     if description.upper() == _RAIL_CAR or not draft.split_equipment(owner, number, digit, segment.where):

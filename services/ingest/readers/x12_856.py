@@ -54,6 +54,7 @@ _ROLES: Final[Mapping[SenderKind, PartyRole]] = MappingProxyType(
 CATEGORIES: Final[tuple[tuple[str, ItemCategory], ...]] = (
     ("KN95", "kn95_respirator"),
     ("N95", "n95_respirator"),
+    ("TC-84A-", "n95_respirator"),
     ("FACE SHIELD", "face_shield"),
     ("FACE COVER", "face_covering"),
     ("SURGICAL MASK", "surgical_mask"),
@@ -334,6 +335,8 @@ class _Notice:
             return
         registers = self._context.registers
         facility = facility_by_code(segment.get(4), registers)
+        if (wrong := identifiers.doubt("gln", segment.get(4))) is not None:
+            self.notes.warn("bad_check_digit", wrong, segment.where)
         if facility is None:
             self.notes.warn("unknown_place", f"{segment.get(4)[:40]} is not a registered facility; not used", segment.where)
             return
@@ -405,6 +408,12 @@ class _Notice:
 
     def _category(self, line: _Line, description: str, where: str) -> ItemCategory:
         upper = description.upper()
+        approval = identifiers.niosh_approval(upper)
+        if approval is not None and not approval[1] and line.pid is not None:
+            text = (
+                f"{approval[0][:30]} is no approval number of a filtering facepiece respirator (TC-84A-1234): have it checked"
+            )
+            self.notes.warn("niosh_approval", text, line.pid.where)
         found = next((category for words, category in CATEGORIES if words in upper), None)
         if found is None:
             self.notes.warn("category_assumed", "no description tells the category; other assumed", where)
