@@ -411,7 +411,7 @@ class Linking:
         return {event.event_id: event for ref in references for event in self.events(ref)}
 
     def might_teach(self, event: Event) -> bool:
-        """Whether it names, beside a unit or voyage that is not declared, a declared document or what that unit is packed in."""
+        """Whether it names a unit or voyage that is not declared, beside a declared document or what that unit is packed in."""
         own = self.own
         return any(ref.kind in WINDOWED_KINDS and ref not in own.references for ref in event.references) and (
             any(ref in own.documents for ref in event.references) or event.parent in own.references

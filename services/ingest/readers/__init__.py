@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, edifact, lovla, one_record, wrapped, x12
+from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, edifact, epcis, lovla, one_record, wrapped, x12
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.draft import WARNINGS_MAX
 from services.ingest.readers.json_items import Item, json_items
@@ -32,6 +32,7 @@ _JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Ite
     {
         dcsa.STANDARD: (dcsa.looks_like, dcsa.read),
         dcsa_30.STANDARD: (dcsa_30.looks_like, dcsa.read),
+        epcis.STANDARD: (epcis.looks_like, epcis.read),
         lovla.STANDARD: (lovla.looks_like, lovla.read),
         one_record.STANDARD: (one_record.looks_like, one_record.read),
         wrapped.STANDARD: (wrapped.looks_like, lambda items, context: wrapped.read(items, context, _unwrapped)),
@@ -52,9 +53,6 @@ _TEXT: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes, Contex
 _FOREIGN_JSON: Final = (
     # a mark of each, and its name: told apart only to say precisely what cannot be read yet
     (("callbackUrl",), "a DCSA event subscription, which is no event"),
-    (("epcisBody",), "GS1 EPCIS 2.0"),
-    (("eventTime", "eventTimeZoneOffset"), "GS1 EPCIS 2.0"),
-    (("eventTime", "type"), "GS1 EPCIS 2.0"),
     (("@context", "@type"), "JSON-LD of a vocabulary that is not read"),
 )
 _FOREIGN_TEXT: Final = (
@@ -66,7 +64,7 @@ _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _KNOWN: Final = (
     "lovla.1, DCSA 2.2 and 3.0 (JSON), X12 214 and 315, EDIFACT IFTSTA, COARRI, CODECO, Cargo-IMP FSU and FSA, Cargo-XML xFSU, "
-    "ONE Record LogisticsEvent"
+    "ONE Record LogisticsEvent, GS1 EPCIS 2.0"
 )
 
 

@@ -293,7 +293,7 @@ def _place(draft: Draft, said: _Said, call: Node | None) -> str:
     called = call.node("location") if call else None
     nodes = [node for node in (own, called, call) if node is not None]
     types = ("facilityTypeCode", "facilityType")
-    role = next((found.upper() for node in (said.body, *nodes) if (found := node.text(*types))), None)
+    role = next((text.upper() for node in (said.body, *nodes) if (text := node.text(*types))), None)
     facilities = [found for node in nodes for found in (node.node("facility"), node) if found is not None]
     unlocode = _locode(draft, nodes)
     names = (*(node.text("locationName") for node in nodes), *(node.text("facilityName") for node in facilities))

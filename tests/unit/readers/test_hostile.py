@@ -128,7 +128,6 @@ def test_what_was_made_to_keep_us_busy_does_not(content: str) -> None:
         ("[]", "empty", "no event"),
         ("UNB+UNOC:2+A+B+220101:1021+1'", "no_messages", "EDIFACT"),
         ("<?xml version='1.0'?><a/>", "unsupported_standard", "XML"),
-        ('{"epcisBody": {}}', "unsupported_standard", "EPCIS"),
         ('{"callbackUrl": "x"}', "unsupported_standard", "subscription"),
         ('{"@context": {}, "@type": "Thing"}', "unsupported_standard", "JSON-LD"),
         ('{"hello": 1}', "unknown_format", "no form"),

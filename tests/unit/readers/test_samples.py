@@ -317,7 +317,6 @@ def test_856_of_two_widgets(samples: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "name"),
     [
-        ("epcis/*.json", "EPCIS"),
         ("dcsa/event-sub*", "subscription"),
     ],
 )
