@@ -19,20 +19,20 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-from services.ingest.acknowledgements import x12
+from services.ingest.acknowledgements import contrl, x12
 from services.ingest.acknowledgements.model import Judged, NotAcknowledged, unread
 
 __all__ = ["FORMS", "Form", "Judged", "NotAcknowledged", "acknowledge", "form_for", "unread"]
 
-Form = Literal["997", "999"]
+Form = Literal["997", "999", "contrl"]
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
 
 _WRITERS: Final[Mapping[Form, Callable[[bytes, Judged, datetime, int], bytes]]] = MappingProxyType(
-    {"997": x12.functional, "999": x12.implementation}
+    {"997": x12.functional, "999": x12.implementation, "contrl": contrl.contrl}
 )
 """Each form and who writes it. One line a form."""
 
-_FORMS_OF: Final[Mapping[str, Sequence[Form]]] = MappingProxyType({"x12": ("997", "999")})
+_FORMS_OF: Final[Mapping[str, Sequence[Form]]] = MappingProxyType({"x12": ("997", "999"), "edifact": ("contrl",)})
 """By the family of what was read (`x12`, `edifact`) the forms that answer it, the usual one first."""
 
 

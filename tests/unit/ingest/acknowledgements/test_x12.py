@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.ingest.acknowledgements import FORMS, Form, NotAcknowledged, acknowledge, form_for, unread
+from services.ingest.acknowledgements import Form, NotAcknowledged, acknowledge, form_for, unread
 from services.ingest.readers import Unreadable
 from services.ingest.readers.x12_segments import decode, interchanges_of, sets_of
 from tests.unit.readers.helpers import FIXTURES, context_at, read_text
@@ -17,6 +17,7 @@ from tests.unit.readers.test_x12 import CLEAN, ISA, UV, message
 AT = datetime(2020, 4, 2, 1, 2, tzinfo=UTC)
 CONTEXT = context_at("2020-04-02T00:00:00Z")
 ONE_SET = CLEAN
+X12_FORMS: tuple[Form, ...] = ("997", "999")
 
 
 def answer(content: str | bytes, form: Form = "997", control: int = 17, **more: Any) -> bytes:
@@ -37,7 +38,7 @@ def body(written: bytes) -> Sequence[str]:
     return [text for text in found if text[:2] in ("AK", "IK", "TA")]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", X12_FORMS)
 @pytest.mark.parametrize("name", ["x12_214", "x12_214_stops", "x12_315", "x12_315_voyage", "x12_322", "x12_856"])
 def test_an_answer_is_an_interchange_in_which_nothing_is_wrong(name: str, form: Form) -> None:
     written = answer((FIXTURES / f"{name}.edi").read_bytes(), form)
