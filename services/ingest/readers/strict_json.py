@@ -1,8 +1,9 @@
 """JSON of strangers: what the format leaves open, or lenient parsers let through, is refused with its place.
 
 Refused: bytes that are not UTF-8, NaN and infinities (`1e999` too), integers past 64 bits, a key twice in one object, NUL and
-other control characters and lone surrogates in strings, depth past the limit, anything after the value, more values than a
-message of events can hold (each costs about a hundred bytes once parsed).
+other control characters (but in `messageRaw`, a message within the message, whose lines and separators they may be) and lone
+surrogates in strings, depth past the limit, anything after the value, more values than a message of events can hold (each costs
+about a hundred bytes once parsed).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from services.ingest.readers.model import LIMITS, Limits, Unreadable
 # The closing quote is optional so that each match consumes what it scanned: linear even on unbalanced quotes.
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MESSAGE = "messageRaw"  # wrapped.py
 _INTEGER_DIGITS = 19  # 2**63 has 19: longer ones need not be parsed to be refused
 _INTEGERS = range(-(2**63), 2**63)
 
@@ -135,7 +138,9 @@ def _check_values(value: Any, path: tuple[str | int, ...] = ()) -> None:
             raise Unreadable("duplicate_key", _pointer(path), text)
         for key, member in value.items():
             _check_text(key, path)
-            if isinstance(member, (str, dict, list, _Refused)):
+            if key == _MESSAGE and isinstance(member, str):
+                _check_text(member, (*path, key), _SURROGATE)
+            elif isinstance(member, (str, dict, list, _Refused)):
                 _check_values(member, (*path, key))
     elif isinstance(value, list):
         for index, member in enumerate(value):
@@ -152,8 +157,8 @@ def _pointer(path: tuple[str | int, ...]) -> str:
     return shown(where)
 
 
-def _check_text(text: str, path: tuple[str | int, ...]) -> None:
-    found = _FORBIDDEN.search(text)
+def _check_text(text: str, path: tuple[str | int, ...], forbidden: re.Pattern[str] = _FORBIDDEN) -> None:
+    found = forbidden.search(text)
     if found:
         what = "a lone surrogate" if found.group() >= "\ud800" else f"the control character U+{ord(found.group()):04X}"
         raise Unreadable("bad_character", _pointer(path), f"{what} is not allowed in a string")
