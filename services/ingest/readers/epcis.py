@@ -439,7 +439,7 @@ def _named(draft: Draft, objects: Sequence[_Object]) -> Iterator[tuple[Reference
 def _nothing_named(event: Node) -> str:
     """The sentence for an event that no consignment is found by."""
     lists = [event.fields.get(name) for name, of_class in _OBJECTS if not of_class]
-    ids = [one for values in [[event.fields.get("parentID")], *lists] if isinstance(values, list) for one in values]
+    ids = [one for values in [[event.fields.get("parentID")], *lists] if isinstance(values, list) for one in values[:4]]
     said = ", ".join(str(one)[:60] for one in ids if one)[:200]
     found = f"names {said}, by which no consignment is found" if said else "names no object with a number of its own"
     return f"{found}; give an SSCC, an SGTIN with serial, a container (urn:epc:id:bic:) or a bill of lading"

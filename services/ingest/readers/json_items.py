@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.ingest.readers.draft import Bad
-from services.ingest.readers.model import Limits, Problem, Unreadable, Verdict
+from services.ingest.readers.model import LIMITS, Limits, Problem, Unreadable, Verdict
 from services.ingest.readers.strict_json import decode_utf8, parse_json, pointer
 
 
@@ -48,8 +48,9 @@ def json_items(content: bytes, content_type: str | None, limits: Limits) -> Sequ
     return [Item("", value)]
 
 
-def unfolded(items: Sequence[Item], *path: str) -> Sequence[Item]:
-    """Each object that holds an array at this path gives way to what stands in it (pages, documents)."""
+def unfolded(items: Sequence[Item], *path: str, most: int = LIMITS.events + 1) -> Sequence[Item]:
+    """Each object that holds an array at this path gives way to what stands in it (pages of events). No more than `most`: one
+    more than a message may hold, so that it is refused without being read."""
     found: list[Item] = []
     for item in items:
         inner: Any = item.value
@@ -57,9 +58,11 @@ def unfolded(items: Sequence[Item], *path: str) -> Sequence[Item]:
             inner = inner.get(key) if isinstance(inner, dict) else None
         if isinstance(inner, list):
             where = "".join(f"/{key}" for key in path)
-            found += [Item(f"{item.position}{where}/{index}", value) for index, value in enumerate(inner)]
+            found += [Item(f"{item.position}{where}/{index}", value) for index, value in enumerate(inner[:most])]
         else:
             found.append(item)
+        if len(found) >= most:
+            return found[:most]
     return found
 
 

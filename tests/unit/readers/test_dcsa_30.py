@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.shipment_event_v1 import ShipmentEvent
 from services.ingest.readers import Problem, Registers
 from tests.unit.readers.helpers import FIXTURES, context_at, expected, read_text, refused, told
+from tests.unit.readers.test_epcis import damaged
+from tests.unit.readers.test_hostile import CAREFUL, check
 
 AT = "2020-04-01T00:00:00Z"
 FORMS = ("dcsa_30_beta1", "dcsa_30_january", "dcsa_30_may")
@@ -354,6 +358,19 @@ def test_ids_and_content_do_not_depend_on_the_time_of_receipt() -> None:
         one, two = (read_text(content, context_at(at, "MAEU")) for at in (AT, "2020-04-02T05:00:00Z"))
 
         assert [(e.event_id, e.revision) for e in one.events] == [(e.event_id, e.revision) for e in two.events]
+
+
+@CAREFUL
+@given(st.data(), st.sampled_from(FORMS))
+def test_any_value_anywhere_gives_a_verdict(data: st.DataObject, name: str) -> None:
+    message = json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
+    check(json.dumps(damaged(data, message)).encode())
+
+
+def test_a_page_of_more_events_than_a_message_may_hold_is_refused_without_being_read() -> None:
+    page = {"events": [DISCHARGED] * 1_001, "feedbackElements": []}
+
+    assert refused(json.dumps(page), context_at(AT)).code == "too_many_events"
 
 
 def test_sample_of_an_equipment_event(samples: Path) -> None:

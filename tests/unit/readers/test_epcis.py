@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.registers_v1 import Facility
 from schemas.shipment_event_v1 import ShipmentEvent
 from services.ingest.readers import Context, Problem, Registers
 from tests.unit.readers.helpers import FIXTURES, context_at, expected, read_text, refused, told
+from tests.unit.readers.test_hostile import CAREFUL, check, values
 
 AT = "2020-04-01T00:00:00Z"
 REGISTERS = Registers.of(
@@ -521,6 +526,62 @@ def test_no_two_events_of_a_message_share_an_id() -> None:
     reading = read_text((FIXTURES / "epcis.json").read_bytes(), context())
 
     assert len({event.event_id for event in reading.events}) == len(reading.events)
+
+
+def damaged(data: st.DataObject, whole: Any) -> Any:
+    """The message with other values in up to three places, at any depth."""
+    for _ in range(data.draw(st.integers(1, 3))):
+        inner = whole
+        while True:
+            keys: list[Any] = sorted(inner) if isinstance(inner, dict) else list(range(len(inner)))
+            key = data.draw(st.sampled_from(keys))
+            if not isinstance(inner[key], dict | list) or not inner[key] or data.draw(st.integers(0, 5)) == 0:
+                break
+            inner = inner[key]
+        inner[key] = data.draw(values)
+    return whole
+
+
+@CAREFUL
+@given(st.data())
+def test_any_value_anywhere_gives_a_verdict(data: st.DataObject) -> None:
+    document = json.loads((FIXTURES / "epcis.json").read_text(encoding="utf-8"))
+    check(json.dumps(damaged(data, document)).encode())
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda many: said(epcList=["urn:epc:id:sscc:9521141.0000000001"] * many),
+        lambda many: said(epcList=["urn:epc:id:giai:9521141.1"] * many),
+        lambda many: said(epcList=["https://" + "a/" * 900 + "01"] * (many // 100)),
+        lambda many: said(bizTransactionList=[{"type": "po", "bizTransaction": "/" * 1_000}] * (many // 100)),
+        lambda many: said(eventID=None, epcList=None, **{"a:b": [{"c": number} for number in range(many)]}),
+        lambda many: {"type": "EPCISDocument", "epcisBody": {"eventList": [3] * many}},
+        lambda many: [{"type": "EPCISDocument", "epcisBody": {"eventList": [3] * 100}}] * (many // 100),
+    ],
+    ids=["pallets", "assets", "paths", "papers", "own members", "events", "documents"],
+)
+def test_what_was_made_to_keep_us_busy_takes_steps_in_proportion_to_its_length(made: Callable[[int], Any]) -> None:
+    few, many = (steps(json.dumps(made(count)).encode()) for count in (2_000, 20_000))
+
+    assert many < 12 * few
+
+
+def steps(content: bytes) -> int:
+    """How many functions are called, ours and Python's own, to read it."""
+    called = 0
+
+    def count(_frame: object, what: str, _argument: object) -> None:
+        nonlocal called
+        called += what in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        check(content)
+    finally:
+        sys.setprofile(None)
+    return called
 
 
 # --- messages that others wrote (samples/MANIFEST.md)
