@@ -31,9 +31,45 @@ MILESTONES: Final[Mapping[str, Milestone]] = MappingProxyType(
     }
 )
 CUSTOMS: Final[Mapping[str, HoldState]] = MappingProxyType({"CCD": "released", "TGC": "placed"})
-NEWS: Final = frozenset({"FOH", "RCT", "PRE", "MAN", "AWR", "AWD", "CRC", "TRM", "TFD", "FIW", "FOW", "DIS"})
-KNOWN: Final = frozenset(MILESTONES) | frozenset(CUSTOMS) | NEWS
-DISCREPANCIES: Final = frozenset({"FDCA", "FDAW", "MSCA", "MSAW", "OFLD", "OVCD", "SSPD", "DFLD"})
+MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "BKD": "booked on a flight",
+        "FOH": "on hand, not yet ready for carriage",
+        "RCS": "received from the shipper, ready for carriage",
+        "RCT": "received from another airline",
+        "PRE": "prepared for loading",
+        "MAN": "manifested on a flight",
+        "DEP": "departed on a flight",
+        "ARR": "its flight arrived",
+        "RCF": "the pieces were received from the flight",
+        "AWR": "the documents arrived",
+        "NFD": "the consignee was notified",
+        "AWD": "the documents were handed over",
+        "CRC": "reported to customs",
+        "CCD": "cleared by customs",
+        "TGC": "under the control of an authority",
+        "TRM": "to be transferred to another airline",
+        "TFD": "transferred to another airline",
+        "DLV": "delivered to the consignee or its agent at the airport",
+        "DDL": "delivered to the door",
+        "FIW": "into a warehouse",
+        "FOW": "out of a warehouse",
+        "DIS": "a discrepancy",
+    }
+)
+"""All status codes that are known; those of no milestone and no hold are news that move nothing."""
+DISCREPANCIES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "FDCA": "found cargo",
+        "FDAW": "found air waybill",
+        "MSCA": "missing cargo",
+        "MSAW": "missing air waybill",
+        "OFLD": "offloaded",
+        "OVCD": "overcarried",
+        "SSPD": "short-shipped",
+        "DFLD": "definitely loaded",
+    }
+)
 """Second codes of DIS."""
 
 BEFORE_FLIGHT: Final = frozenset({"BKD", "PRE", "MAN"})
@@ -53,7 +89,7 @@ def name_status(draft: Draft, code: str, discrepancy: str | None = None) -> None
     draft.milestone = MILESTONES.get(code)
     if code in CUSTOMS:
         draft.hold = Hold(kind="customs", state=CUSTOMS[code])
-    if code not in KNOWN or (discrepancy is not None and discrepancy not in DISCREPANCIES):
+    if code not in MEANINGS or (discrepancy is not None and discrepancy not in DISCREPANCIES):
         draft.unmapped()
 
 

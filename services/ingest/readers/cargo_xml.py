@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 from xml.parsers import expat
@@ -33,14 +35,14 @@ from services.ingest.readers.air_status import (
     name_status,
     refer_uld,
 )
-from services.ingest.readers.draft import Bad, Draft, Identities
+from services.ingest.readers.draft import Bad, Draft, Identities, digest
 from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreadable, Verdict
 from services.ingest.readers.times import parse_rfc3339
 
 STANDARD: Final = "cargo_xml.xfsu"
 READER_VERSION: Final = 1
 
-_CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType({"": "actual", "A": "actual", "S": "planned", "E": "estimated"})
+TIME_TYPES: Mapping[str, Classifier] = MappingProxyType({"": "actual", "A": "actual", "S": "planned", "E": "estimated"})
 _ON_BOARD: Final = frozenset({"DEP", "ARR", "RCF", "AWR"})
 """Statuses of what was on board: an actual time of the flight's ends is one of these pieces."""
 
@@ -76,6 +78,8 @@ _BYTES_MAX: Final = 4 * MIB  # a thousand statuses, well wrapped
 _ELEMENTS_MAX: Final = 50_000  # kept; a status has about ten
 _TEXT_MAX: Final = 1_000  # characters of one element
 _ULDS_MAX: Final = 100
+_MOVEMENTS_MAX: Final = 16  # flights of a status; a journey has four at most
+_TIMES_MAX: Final = 8  # times of one end of a flight; there are two kinds of element and three of time
 
 _STATUS_ROOT = re.compile(rb"<(?:[A-Za-z0-9_.-]{1,40}:)?status_?message(?:type)?[\s/>]|iata:statusmessage:", re.IGNORECASE)
 _CARGO_XML = re.compile(rb"[\"']iata:[a-z]{3,40}:[0-9]", re.IGNORECASE)
@@ -235,7 +239,7 @@ def _payload(element: _Element) -> bytes:
     return repr(element.said()).encode("utf-8", "replace")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Status:
     """A status of a consignment or of a part of it, and all that it stands in."""
 
@@ -256,7 +260,7 @@ class _Status:
         # Neither the header nor what else the message tells: a repeat in another message is the same statement.
         waybill = self.master.text("TransportContractDocument", "ID")
         total = [self.master.texts.get(name) for name in ("PieceQuantity", "TotalPieceQuantity", "TransportSplitDescription")]
-        tokens = [waybill, total, self.status.texts, self.part.said()]
+        tokens = digest([waybill, total, self.status.texts, self.part.said()])
         for facet, draft in drafts:
             stamp = draft.created_at.isoformat() if draft.created_at and draft.classifier != "actual" else None
             try:
@@ -266,11 +270,21 @@ class _Status:
 
     @property
     def payload(self) -> bytes:
-        return _payload(self.status)
+        return repr(self.status.texts).encode("utf-8", "replace") + _payload(self.part)
 
-    @property
+    @cached_property
     def movements(self) -> Sequence[_Element]:
-        return list(self.part.all("SpecifiedLogisticsTransportMovement"))
+        return list(islice(self.part.all("SpecifiedLogisticsTransportMovement"), _MOVEMENTS_MAX))
+
+    @cached_property
+    def units(self) -> Sequence[str]:
+        """The unit load devices, as type, serial number and owner together."""
+        found = []
+        for unit in islice(self.part.all("UtilizedUnitLoadTransportEquipment"), _ULDS_MAX):
+            serial = unit.texts.get("ID", "")
+            names = (unit.texts.get("CharacteristicCode"), serial, unit.text("OperatingParty", "PrimaryID"))
+            found.append(serial if identifiers.is_uld(serial.upper()) else "".join(name or "" for name in names))
+        return found
 
     @property
     def code(self) -> str:
@@ -300,11 +314,11 @@ class _Status:
         """
         told = [
             (text, kind, element)
-            for element in movement.all("SpecifiedEvent")
+            for element in islice(movement.all("SpecifiedEvent"), _TIMES_MAX)
             if (text := element.texts.get("OccurrenceDateTime")) is not None
             and ((kind := element.texts.get("DateTimeTypeCode", "").upper()) != "" or self.code not in BEFORE_FLIGHT)
         ]
-        told += [one for end in _ENDS if end.code == self.code for one in end.times(movement)]
+        told += [one for end in _ENDS if end.code == self.code for one in islice(end.times(movement), _TIMES_MAX)]
         if self.code in BEFORE_FLIGHT:
             told = [one for one in told if one[1] == "A"]  # any other is the flight's
         told.sort(key=lambda one: one[1] not in ("", "A"))
@@ -331,7 +345,7 @@ class _Status:
             return
         for number, movement in enumerate(self.movements):
             for end in _ENDS:
-                for text, kind, element in end.times(movement):
+                for text, kind, element in islice(end.times(movement), _TIMES_MAX):
                     draft = self.draft(movement)
                     draft.classifier = self.classifier(kind)
                     if draft.classifier == "actual" and self.code not in _ON_BOARD:
@@ -355,10 +369,8 @@ class _Status:
         if match is None:
             raise Bad("no_air_waybill", self.position, f"TransportContractDocument/ID is {waybill[:40] or 'missing'}")
         draft.refer("air_waybill", f"{match[1]}-{match[2]}")
-        for unit in list(self.part.all("UtilizedUnitLoadTransportEquipment"))[:_ULDS_MAX]:
-            names = (unit.texts.get("CharacteristicCode"), unit.texts.get("ID"), unit.text("OperatingParty", "PrimaryID"))
-            serial = names[1] or ""
-            refer_uld(draft, serial if identifiers.is_uld(serial.upper()) else "".join(name or "" for name in names))
+        for unit in self.units:
+            refer_uld(draft, unit)
         draft.origin = self.location(self.master.first("OriginLocation"), draft)
         draft.destination = self.location(self.master.first("FinalDestinationLocation"), draft)
         number = movement.texts.get("ID", "")
@@ -438,7 +450,7 @@ class _Status:
         return moment
 
     def classifier(self, kind: str) -> Classifier:
-        classifier = _CLASSIFIERS.get(kind)
+        classifier = TIME_TYPES.get(kind)
         if classifier is None:
             raise Bad("bad_value", self.position, f"the type of time {kind[:20]} is none of A, E, S")
         return classifier
@@ -465,7 +477,8 @@ class _End:
                 yield text, element.texts.get(self.kind, "").upper(), element
 
     def own_place(self, status: _Status, movement: _Element, draft: Draft) -> Place | None:
-        found = (status.location(element.first(self.location), draft) for element in movement.all(self.element))
+        ends = islice(movement.all(self.element), _TIMES_MAX)
+        found = (status.location(element.first(self.location), draft) for element in ends)
         return next((place for place in found if place is not None), None)
 
     def place(self, status: _Status, movement: _Element, draft: Draft) -> Place | None:

@@ -13,6 +13,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 from services.ingest.readers.strict_json import pointer
@@ -102,7 +103,7 @@ class LinkedNode:
                 continue
             where = pointer(self.where, str(key))
             if isinstance(value, list):
-                yield from ((one, f"{where}/{index}") for index, one in enumerate(value[:_MANY]))
+                yield from ((one, f"{where}/{index}") for index, one in enumerate(islice(value, _MANY)))
             else:
                 yield value, where
             return
@@ -115,13 +116,16 @@ class LinkedNode:
                     return text, where
         return None
 
-    def nodes(self, *properties: str) -> Sequence[LinkedNode]:
+    def nodes(self, *properties: str, most: int = _MANY) -> Iterator[LinkedNode]:
         """The objects of the first of these properties that is there, as told most fully in the message."""
-        return [node for value, where in self.values(*properties) if (node := self.graph.node(value, where, self.names))]
+        for value, where in islice(self.values(*properties), most):
+            node = self.graph.node(value, where, self.names)
+            if node is not None:
+                yield node
 
     def first(self, *properties: str) -> LinkedNode | None:
         """The first of `nodes`."""
-        return next(iter(self.nodes(*properties)), None)
+        return next(self.nodes(*properties), None)
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ from services.ingest.readers.times import parse_rfc3339
 STANDARD: Final = "one_record"
 READER_VERSION: Final = 1
 
-_TIME_TYPES: Mapping[str, Classifier] = MappingProxyType(
+TIME_TYPES: Mapping[str, Classifier] = MappingProxyType(
     {
         "ACTUAL": "actual",
         "PLANNED": "planned",
@@ -268,6 +268,7 @@ class _Reader:
             objects = [LinkedNode({"@id": log}, self.event.at("@id"), self.event.names, self.event.graph)]
             objects = [self.event.graph.by_id.get(log, objects[0])]
         pieces: set[str] = set()
+        seen: set[int] = set()
         for number, thing in enumerate(objects):
             types = thing.types
             if "Piece" in types:
@@ -276,9 +277,10 @@ class _Reader:
                 self.refer_uld(thing, draft)
             if (flight := thing.text("transportIdentifier")) is not None and (known := flight_number(flight[0])):
                 draft.transport["flight"] = known
-            shipments = thing.nodes("ofShipment", "shipment")[:_WAYBILLS_MAX] if "Piece" in types else [thing]
-            for shipment in shipments:
-                self.refer_shipment(shipment, draft)
+            for shipment in thing.nodes("ofShipment", "shipment", most=_WAYBILLS_MAX) if "Piece" in types else [thing]:
+                if id(shipment.value) not in seen:  # pieces of one shipment lead to it again and again
+                    seen.add(id(shipment.value))
+                    self.refer_shipment(shipment, draft)
         partial = self.event.text("partialEventIndicator")
         if pieces or (partial is not None and partial[0].lower() in ("true", "1")):
             count_pieces(draft, len(pieces) or None, None, "P")
@@ -286,9 +288,8 @@ class _Reader:
     def refer_shipment(self, shipment: LinkedNode, draft: Draft) -> None:
         """The waybills of a shipment, and its own identifier."""
         types = shipment.types
-        waybills = (
-            [shipment] if "Waybill" in types or shipment.key("waybillNumber") else shipment.nodes("waybill")[:_WAYBILLS_MAX]
-        )
+        is_waybill = "Waybill" in types or shipment.key("waybillNumber") is not None
+        waybills = [shipment] if is_waybill else list(shipment.nodes("waybill", most=_WAYBILLS_MAX))
         before = len(draft.references)
         for waybill in waybills:
             self.refer_waybill(waybill, draft)
@@ -312,7 +313,7 @@ class _Reader:
         if last_part(kind).upper() == "HOUSE":
             if number is not None:
                 draft.refer("bill_of_lading", number[0], number[1])
-            for master in waybill.nodes("masterWaybill")[:1]:
+            for master in waybill.nodes("masterWaybill", most=1):
                 if (
                     last_part(next((named(v) or plain(v) or "" for v, _ in master.values("waybillType")), "")).upper()
                     != "HOUSE"
@@ -349,7 +350,7 @@ class _Reader:
                 yield text, where
 
     def set_place(self, draft: Draft) -> None:
-        found = [self.place(node, draft) for node in self.event.nodes("eventLocation", "recordedAtLocation")[:1]]
+        found = [self.place(node, draft) for node in self.event.nodes("eventLocation", "recordedAtLocation", most=1)]
         draft.place = next((place for place in found if place is not None), None)
 
     def place(self, node: LinkedNode | None, draft: Draft) -> Place | None:
@@ -402,9 +403,9 @@ class _Reader:
             draft.warn("time_type_assumed", "no eventTimeType; taken as ACTUAL", self.event.at("eventTimeType"))
             return
         kind = last_part(found[0]).upper()
-        classifier = _TIME_TYPES.get(kind)
+        classifier = TIME_TYPES.get(kind)
         if classifier is None:
-            raise Bad("bad_value", found[1], f"{kind[:40]} is none of {', '.join(_TIME_TYPES)}")
+            raise Bad("bad_value", found[1], f"{kind[:40]} is none of {', '.join(TIME_TYPES)}")
         draft.classifier = classifier
         if kind == "REQUESTED":
             draft.milestone = None  # a wish is no plan

@@ -19,8 +19,8 @@ from types import MappingProxyType
 from typing import Final
 
 from schemas.shipment_event_v1 import Hold
-from schemas.words import HoldKind, HoldState, Milestone
-from services.ingest.readers import x12_codes
+from schemas.words import Classifier, HoldKind, HoldState, Milestone
+from services.ingest.readers import air_status, cargo_xml, one_record, x12_codes
 from services.ingest.readers.x12 import NAMES
 from services.ingest.readers.x12_315 import ESTIMATES
 from services.ingest.readers.x12_856 import CATEGORIES
@@ -68,8 +68,24 @@ def _x12_zones() -> Table:
     return ("codes", "zone"), zone_rows()
 
 
+def _air_codes() -> Table:
+    held: dict[str, tuple[HoldKind, HoldState]] = {code: ("customs", state) for code, state in air_status.CUSTOMS.items()}
+    rows = [
+        (code, means, becomes(air_status.MILESTONES.get(code), held.get(code))) for code, means in air_status.MEANINGS.items()
+    ]
+    return ("code", "means", "becomes"), rows
+
+
+def _time_types(types: Mapping[str, Classifier]) -> Table:
+    return ("type of time", "the event is"), [(name or "(none)", classifier) for name, classifier in types.items()]
+
+
 TABLES: Final[Mapping[str, Callable[[], Table]]] = MappingProxyType(
     {
+        "air.codes": _air_codes,
+        "air.discrepancies": lambda: (("code", "means"), list(air_status.DISCREPANCIES.items())),
+        "cargo_xml.time_types": lambda: _time_types(cargo_xml.TIME_TYPES),
+        "one_record.time_types": lambda: _time_types(one_record.TIME_TYPES),
         "x12.214": lambda: _x12(x12_codes.ROAD),
         "x12.214.reasons": lambda: (("code", "means"), list(x12_codes.REASONS.items())),
         "x12.315": lambda: _x12(x12_codes.OCEAN),

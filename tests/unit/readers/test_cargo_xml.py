@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -337,3 +339,43 @@ def test_memory_stays_in_proportion_to_the_message(piece: str) -> None:
         tracemalloc.stop()
 
     assert peak < 20 * len(content)
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many calls of functions, ours and the interpreter's, a piece of work takes."""
+    count = 0
+
+    def counted(_: object, event: str, __: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(counted)
+    try:
+        work()
+    except Unreadable:
+        pass
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+TIMES = "<DepartureEvent><ScheduledOccurrenceDateTime>2020-03-31T08:00:00Z</ScheduledOccurrenceDateTime></DepartureEvent>"
+BULKS: dict[str, Callable[[int], str]] = {
+    "empty elements": lambda n: message("<a/>" * n),
+    "text": lambda n: message(status("RCF", movement(at()) + "<b>" + "x&#65;" * n + "</b>")),
+    "times": lambda n: message(status("DEP", movement(at() + TIMES * n))),
+    "movements": lambda n: message(status("DEP", movement(TIMES) * n)),
+    "units": lambda n: message(status("DEP", movement(at() + TIMES) + "<UtilizedUnitLoadTransportEquipment/>" * n)),
+    "parts that are bad": lambda n: message(
+        f"<ReportedStatus><ReasonCode>X</ReasonCode>{'<AssociatedStatusConsignment/>' * (n // 10)}</ReportedStatus>"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BULKS)
+def test_work_grows_with_the_message(name: str) -> None:
+    def work(n: int) -> int:
+        content = BULKS[name](n).encode()
+        return calls(lambda: read_text(content, LH))
+
+    assert work(8_000) < 1.2 * 8 * work(1_000)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.shipment_event_v1 import ShipmentEvent
-from services.ingest.readers import Registers, detect
+from services.ingest.readers import Registers, detect, one_record
+from services.ingest.readers.json_items import Item
 from tests.unit.readers.helpers import FIXTURES, context_at, expected, read_text, refused, told
+from tests.unit.readers.test_cargo_xml import calls
 
 AT = "2020-04-01T12:00:00Z"
 LH = context_at(AT, "LH")
@@ -412,3 +415,29 @@ def test_circles_of_objects_end() -> None:
 
 def test_more_events_than_a_message_may_hold_are_refused() -> None:
     assert refused(json.dumps({"@graph": [event()] * 1_001}), LH).code == "too_many_events"
+
+
+SHIPMENT = {"@id": "urn:s", "@type": "Shipment", "waybill": [WAYBILL] * 500}
+BULKS: dict[str, Callable[[int], list[Any]]] = {
+    "objects": lambda n: [event(), *[{"@id": f"urn:{i}", "x": {}} for i in range(n)]],
+    "pieces": lambda n: [
+        SHIPMENT,
+        event(eventFor=[{"@id": f"urn:{i}", "@type": "Piece", "ofShipment": {"@id": "urn:s"}} for i in range(n)]),
+    ],
+    "events of one shipment": lambda n: [
+        SHIPMENT,
+        *[event(AT_id=f"urn:e{i}", eventFor={"@id": "urn:s"}) for i in range(n // 10)],
+    ],
+    "stubs": lambda n: [SHIPMENT, *[event(AT_id=f"urn:e{i}", eventFor=[{"@id": "urn:s"}] * 100) for i in range(n // 100)]],
+    "contexts": lambda n: [event(), *[{"@context": {"a": CARGO}, "a:b": 1} for _ in range(n)]],
+    "a large context": lambda n: [event(AT_context={f"t{i}": CARGO for i in range(n)} | {"@vocab": CARGO})],
+}
+
+
+@pytest.mark.parametrize("name", BULKS)
+def test_work_grows_with_the_message(name: str) -> None:
+    def work(n: int) -> int:
+        items = [Item(f"/{index}", value) for index, value in enumerate(BULKS[name](n))]
+        return calls(lambda: one_record.read(items, LH))
+
+    assert work(8_000) < 1.2 * 8 * work(1_000)
