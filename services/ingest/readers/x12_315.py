@@ -157,12 +157,13 @@ def _where_and_when(
 def _time_segment(status: Segment, ports: Mapping[str, Port], role: str | None, before: Sequence[Segment]) -> Segment | None:
     """The DTM of the event: in the loop of its place, or before the loops, or the one that repeats B4's own date and time.
 
-    A DTM in another place's loop tells of that place (the estimated arrival, while B4 tells of the departure).
+    A DTM in another place's loop tells of that place (the estimated arrival, while B4 tells of the departure); it is taken
+    only where B4 has no date at all.
     """
     own = [*(ports[role].times if role is not None else ()), *before]
     every = [*before, *(time for port in ports.values() for time in port.times)]
     same = [time for time in every if (time.get(2), time.get(3)) == (status.get(4), status.get(5))]
-    for found in (own, same, every if role is None else []):
+    for found in (own, same, every if not status.get(4) else []):
         known = [time for time in found if time.get(1) in _TIME_OF]
         if known:
             return min(known, key=lambda time: _TIME_OF.index(time.get(1)))

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from schemas.base import rfc3339
 from schemas.shipment_event_v1 import Place, Warning_
-from schemas.words import LINKING_KINDS, ItemCategory, Mode, PartyRole, ReferenceKind, SenderKind
+from schemas.words import LINKING_KINDS, LOGISTIC_KINDS, ItemCategory, Mode, PartyRole, ReferenceKind, SenderKind
 from services.ingest import identifiers
 from services.ingest.legible import shown
 from services.ingest.places import Zone, facility_by_code, zone_of
@@ -197,8 +197,8 @@ class _Notice:
             return None
 
     def _bounded(self) -> list[dict[str, str]]:
-        """The references that a declaration has room for, those that link before others."""
-        ranked = sorted(self._references, key=lambda ref: ref[0] not in LINKING_KINDS)
+        """The references that a declaration has room for: documents and units before pallets, then what does not link."""
+        ranked = sorted(self._references, key=lambda ref: ref[0] in LOGISTIC_KINDS)
         linking = [ref for ref in ranked if ref[0] in LINKING_KINDS][:_LINKING_MOST]
         others = [ref for ref in ranked if ref[0] not in LINKING_KINDS][: _REFERENCES_MOST - len(linking)]
         kept = {*linking, *others}

@@ -112,6 +112,21 @@ def test_a_container_with_a_bad_check_digit_is_not_learned() -> None:
     assert all(ref.how != "learned" for ref in journey(subject).references)
 
 
+def test_a_bad_check_digit_links_where_that_very_string_is_declared() -> None:
+    slip = Ref("container", "MRSU4371638")  # BOX is the right number
+    subject = tracker()
+    tell(
+        subject,
+        register(refs=(slip,)),
+        event("departed", at(2), slip, place="CNSHA"),
+        event("arrived", at(15), BOX, place="USLAX"),
+    )
+    assert journey(subject).milestone == "departed"
+    right = tracker()
+    tell(right, register(refs=(BOX,)), event("departed", at(2), slip, place="CNSHA"))
+    assert journey(right).milestone is None
+
+
 def test_learning_is_one_hop() -> None:
     subject = tracker()
     tell(

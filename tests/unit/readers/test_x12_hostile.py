@@ -1,0 +1,129 @@
+"""X12 as an enemy or a bad line would send it: a reading, a command, a problem, an answer or none of it; never an error."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.consignment_command_v1 import COMMAND
+from schemas.raw_message_v1 import RawMessage
+from services.ingest.acknowledgements import Form, NotAcknowledged, acknowledge, unread
+from services.ingest.readers import Limits, Unreadable, read
+from services.ingest.readers.x12_segments import decode, sets_of
+from services.ingest.reading import read_message
+from tests.unit.readers.helpers import FIXTURES, REGISTERS, context_at
+from tests.unit.readers.test_x12 import ISA
+
+NOW = datetime(2020, 4, 1, tzinfo=UTC)
+NAMES = ("x12_214_stops", "x12_315_voyage", "x12_322", "x12_856", "x12_315", "x12_214")
+MESSAGES = [(FIXTURES / f"{name}.edi").read_bytes() for name in NAMES]
+PIECES = [line for message in MESSAGES for line in message.splitlines()[2:-2]]
+META = RawMessage(kind="message", sender="LACDHS", scopes=("push", "register"), sha256="ab" * 32)
+CAREFUL = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+HEAD, TAIL = ISA.encode() + b"~\nGS*QO*A*B*20200329*1205*77*X*004010~\n", b"\nGE*1*77~\nIEA*1*000000077~\n"
+
+
+def check(content: bytes) -> None:
+    """Whatever comes out is fit for the wire; what is answered can be read by our own tokeniser and has nothing wrong."""
+    found = read_message(META, content, NOW, REGISTERS)
+    assert len(found.verdicts) == len(
+        [v for v in found.verdicts if sum(x is not None for x in (v.event, v.problem, v.asked)) == 1]
+    )
+    for event in found.events:
+        assert event.model_validate_json(event.model_dump_json()) == event
+    for row in found.commands:
+        assert row.command is not None
+        assert COMMAND.validate_json(row.command.model_dump_json()) == row.command
+    for problem in found.problems:
+        assert problem.code and problem.text
+    for form in get_args(Form):
+        try:
+            judged = found if found.standard == "x12" else unread("x12", Unreadable("unknown_format", "", "no"))
+            written = acknowledge(content, judged, at=NOW, control=1, form=form)
+        except NotAcknowledged:
+            continue
+        assert written.isascii()
+        assert sets_of(decode(written)[0])[1] == []
+
+
+@CAREFUL
+@given(
+    st.sampled_from(MESSAGES),
+    st.lists(
+        st.tuples(st.integers(0, 10_000), st.sampled_from(["cut", "put", "drop", "double"]), st.binary(max_size=6)), max_size=6
+    ),
+)
+def test_a_message_that_was_damaged_on_its_way(content: bytes, damages: list[tuple[int, str, bytes]]) -> None:
+    for at, what, put in damages:
+        where = at % (len(content) + 1)
+        match what:
+            case "cut":
+                content = content[:where]
+            case "put":
+                content = content[:where] + put + content[where:]
+            case "drop":
+                content = content[:where] + content[where + 1 + at % 40 :]
+            case _:
+                content = content[:where] + content[where - at % 40 :]
+    check(content)
+
+
+@CAREFUL
+@given(st.sampled_from(["214", "315", "322", "856", "997"]), st.lists(st.sampled_from(PIECES), max_size=30))
+def test_segments_in_any_order_and_number(kind: str, lines: list[bytes]) -> None:
+    check(HEAD + f"ST*{kind}*1~\n".encode() + b"\n".join(lines) + TAIL)
+
+
+@CAREFUL
+@given(
+    st.sampled_from(["214", "315", "322", "856"]),
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["B4", "Q5", "N7", "AT7", "LX", "BSN", "HL", "LIN", "SN1", "TD3", "MAN", "DTM", "R4", "MS1", "MS2"]
+            ),
+            st.lists(st.text(max_size=12), max_size=14),
+        ),
+        max_size=8,
+    ),
+)
+def test_any_text_in_any_element(kind: str, segments: list[tuple[str, list[str]]]) -> None:
+    body = "~\n".join("*".join([name, *(e.replace("~", "").replace("*", "") for e in elements)]) for name, elements in segments)
+    check(HEAD + f"ST*{kind}*1~\n{body}~\nSE*9*1~".encode("utf-8", "replace") + TAIL)
+
+
+def grown(kind: str, head: str, repeated: str, times: int) -> bytes:
+    """A set in which a segment stands so often."""
+    return HEAD + f"ST*{kind}*1~\n{head}~\n".encode() + f"{repeated}~\n".encode() * times + b"SE*1*1~" + TAIL
+
+
+@pytest.mark.parametrize(
+    ("kind", "head", "repeated"),
+    [
+        ("856", "BSN*00*1*20200320*0900", "HL*1**I"),
+        ("856", "BSN*00*1*20200320*0900", "MAN*GM*00395213210000000033"),
+        ("856", "BSN*00*1*20200320*0900~\nHL*1**S", "HL*2*1*I~\nLIN*1*LT*A~\nSN1**5*EA"),
+        ("315", "B4***UV*20200328*2130**MRSU*437163*L*45G1*USLAX*UN*9", "R4*D*UN*USLAX~\nDTM*139*20200328*0600*UT"),
+        ("322", "Q5*OA*20200328*1000*PT", "N7*MRSU*437163"),
+        ("214", "B10*P1**HBRT", "LX*1~\nAT7*D1*NS***20200328*1000*PT"),
+    ],
+)
+def test_ten_times_the_segments_take_some_ten_times_the_time(kind: str, head: str, repeated: str) -> None:
+    limits = Limits(events=1_000_000)
+    context = context_at("2020-04-01T00:00:00Z")
+
+    def seconds(times: int) -> float:
+        content = grown(kind, head, repeated, times)
+        begun = time.process_time()
+        with contextlib.suppress(Unreadable):
+            read(content, None, None, context, limits)
+        return time.process_time() - begun
+
+    seconds(10)
+    assert seconds(1_500) < 40 * max(seconds(150), 0.002)
