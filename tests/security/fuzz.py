@@ -44,7 +44,8 @@ TOKENS: Sequence[bytes] = (
 def corpus() -> Sequence[bytes]:
     """Sound messages of every standard, and two that are not read yet."""
     names = ("dcsa.json", "lovla.ndjson", "x12_315.edi", "x12_214.edi", "fsu.txt")
-    sound = [(FOLDER / name).read_bytes() for name in names]
+    air = ("fsu_split.txt", "xfsu.xml", "one_record.json")
+    sound = [(FOLDER / name).read_bytes() for name in (*names, *air)]
     return [*sound, sound[2] + sound[3], UNB, gzip.compress(sound[0])]
 
 
