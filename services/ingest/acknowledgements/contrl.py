@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
 from schemas.shipment_event_v1 import Warning_
 from services.ingest.acknowledgements.model import Judged, NotAcknowledged, Said, number_of
-from services.ingest.readers import Unreadable
+from services.ingest.readers import LIMITS, Unreadable
 from services.ingest.readers.edifact_segments import BYTES_MAX, Interchange, Message, Segment, interchanges
 
 REJECTED, ACKNOWLEDGED = "4", "7"
@@ -78,7 +79,7 @@ def contrl(content: bytes, reading: Judged, at: datetime, control: int) -> bytes
     answered = 0
     try:
         for interchange in interchanges(content if len(content) <= BYTES_MAX else content[:_HEAD_BYTES]):
-            messages = list(interchange.messages())
+            messages = list(islice(interchange.messages(), LIMITS.events + 1))
             if interchange.header is None or (messages and all(one.kind in _ACKNOWLEDGEMENTS for one in messages)):
                 continue
             written += _interchange(interchange, interchange.header, messages, said, at, control + answered)
@@ -112,11 +113,13 @@ def _answers(theirs: Interchange, unb: Segment, messages: Sequence[Message], sai
     wrong: tuple[str, str] = ("", "")
     if foreign:
         wrong = (_SENDER, "UNB")
+    elif len(messages) > LIMITS.events:
+        wrong = (_UNSPECIFIED, "")
     elif whole:
         wrong = (_WHOLE.get(whole[0].code, _UNSPECIFIED), "")
     else:
         wrong = next((found for found in _of_envelope(theirs.warnings) if found[1] != _GROUP_END), wrong)
-    action = REJECTED if foreign or whole else ACKNOWLEDGED
+    action = REJECTED if foreign or whole or len(messages) > LIMITS.events else ACKNOWLEDGED
     yield _joined("UCI", _quoted(unb.get(5)), _party(unb, 2), _party(unb, 3), action, *wrong)
     if action == REJECTED:
         return  # no word about what is below: it is rejected with it

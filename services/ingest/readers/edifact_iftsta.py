@@ -118,7 +118,7 @@ def read_message(message: Message, context: Context, identities: Identities) -> 
         raise Bad("no_status", message.start.where, "an IFTSTA without STS says nothing")
     said = Said.of(header)
     begin = next((segment for segment in header if segment.name == "BGM"), None)
-    about = [segment for segment in header if segment.name in ("RFF", "LOC")]
+    about = digest(parts.tokens(segment for segment in header if segment.name in ("RFF", "LOC")))  # once for all below
     for one in consignments:
         around = _Around(
             message=message,
@@ -127,7 +127,7 @@ def read_message(message: Message, context: Context, identities: Identities) -> 
             header=said,
             consignment=_said_of(one),
             # CNI's first element only counts, as X12's LX does
-            identity=digest([parts.tokens(about), list(one.cni.elements[2:]) if one.cni else [], parts.tokens(one.others)]),
+            identity=digest([about, list(one.cni.elements[2:]) if one.cni else [], parts.tokens(one.others)]),
         )
         for status in one.statuses:
             yield from _verdicts(status, around, identities)
