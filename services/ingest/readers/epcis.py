@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from schemas.shipment_event_v1 import Place
 from schemas.words import LINKING_KINDS, LOGISTIC_KINDS, Milestone, ReferenceKind
@@ -39,7 +39,8 @@ _TYPE: Final = ("type", "@type", "isA")
 _OFFSET = re.compile(r"([+-])([0-9]{2}):([0-9]{2})")
 
 Where = Literal["consignee", "port", ""]
-_MILESTONES: Final[Mapping[tuple[str, Where], Milestone]] = MappingProxyType(
+PLACES: Final[Sequence[Where]] = get_args(Where)
+MILESTONES: Final[Mapping[tuple[str, Where], Milestone]] = MappingProxyType(
     {
         ("arriving", "consignee"): "arrived_consignee",
         ("receiving", "consignee"): "delivered",
@@ -283,7 +284,7 @@ def _meaning(draft: Draft, statement: _Statement, where: Where, objects: Sequenc
         draft.parent = next((one.reference for one in objects if one.is_parent), None)
     if statement.kind == "TransformationEvent" or statement.action == "DELETE":
         return
-    milestone = _MILESTONES.get((statement.step, where))
+    milestone = MILESTONES.get((statement.step, where))
     if milestone is None:
         return
     if objects and not any(one.reference is not None and one.reference[0] in ("sscc", "container") for one in objects):

@@ -19,8 +19,8 @@ from types import MappingProxyType
 from typing import Final
 
 from schemas.shipment_event_v1 import Hold
-from schemas.words import Classifier, HoldKind, HoldState, Milestone
-from services.ingest.readers import air_status, cargo_xml, one_record, x12_codes
+from schemas.words import MILESTONES, Classifier, HoldKind, HoldState, Milestone
+from services.ingest.readers import air_status, cargo_xml, dcsa_codes, epcis, one_record, x12_codes
 from services.ingest.readers.x12 import NAMES
 from services.ingest.readers.x12_315 import ESTIMATES
 from services.ingest.readers.x12_856 import CATEGORIES
@@ -80,10 +80,60 @@ def _time_types(types: Mapping[str, Classifier]) -> Table:
     return ("type of time", "the event is"), [(name or "(none)", classifier) for name, classifier in types.items()]
 
 
+def _dcsa_equipment() -> Table:
+    words = {code: word for word, code in dcsa_codes.WORDS.items()}
+    rows = []
+    for code in sorted(dcsa_codes.EQUIPMENT_30):
+        known = [row for row in dcsa_codes.EQUIPMENT_MILESTONES_30 if row[0] == code]
+        since = "2.2" if code in dcsa_codes.EQUIPMENT else "3.0"
+        for _, empty, roles, milestone in known:
+            where = ", ".join(role or "not named" for role in sorted(roles)) if roles else "any"
+            load = "either" if empty is None else "empty" if empty else "laden"
+            rows.append((code, words[code], since, load, where, becomes(milestone, dcsa_codes.EQUIPMENT_HOLDS_30.get(code))))
+        if not known:
+            rows.append((code, words[code], since, "either", "any", becomes(None, dcsa_codes.EQUIPMENT_HOLDS_30.get(code))))
+    return ("code", "word", "since", "load", "facility type", "becomes"), rows
+
+
+def _dcsa_transport() -> Table:
+    rows = [
+        (code, mode, "a customer's" if at_consignee else "any other", milestone)
+        for (code, mode, at_consignee), milestone in sorted(dcsa_codes.TRANSPORT_MILESTONES.items())
+    ]
+    return ("code", "mode", "place", "becomes"), rows
+
+
+def _dcsa_shipment() -> Table:
+    said = [("CONF", "BKG", "BKG, CBR"), ("HOLD", "CUC", "CUS (2.2), CUC"), ("RELS", "CUC", "CUS (2.2), CUC")]
+    said += [("HOLD", "", "any other"), ("RELS", "", "any other")]
+    rows = [(code, shown, becomes(*dcsa_codes.shipment_outcome(code, document))) for code, document, shown in said]
+    return ("code", "document", "becomes"), rows
+
+
+def _dcsa_phases() -> Table:
+    rows = [
+        (milestone, *(dcsa_codes.PHASES[phase].get(milestone, "-") for phase in dcsa_codes.PHASES))
+        for milestone in MILESTONES
+        if any(milestone in phase for phase in dcsa_codes.PHASES.values())
+    ]
+    return ("without a phase", *dcsa_codes.PHASES), rows
+
+
+def _epcis_steps() -> Table:
+    steps = sorted({step for step, _ in epcis.MILESTONES})
+    rows = [(step, *(becomes(epcis.MILESTONES.get((step, where))) for where in epcis.PLACES)) for step in steps]
+    return ("step", "at the consignee's", "at a terminal or airport", "elsewhere"), rows
+
+
 TABLES: Final[Mapping[str, Callable[[], Table]]] = MappingProxyType(
     {
         "air.codes": _air_codes,
         "air.discrepancies": lambda: (("code", "means"), list(air_status.DISCREPANCIES.items())),
+        "dcsa.equipment": _dcsa_equipment,
+        "dcsa.phases": _dcsa_phases,
+        "dcsa.shipment": _dcsa_shipment,
+        "dcsa.transport": _dcsa_transport,
+        "epcis.steps": _epcis_steps,
         "cargo_xml.time_types": lambda: _time_types(cargo_xml.TIME_TYPES),
         "one_record.time_types": lambda: _time_types(one_record.TIME_TYPES),
         "x12.214": lambda: _x12(x12_codes.ROAD),
