@@ -8,18 +8,21 @@ the IANA time zone database, and the small tables below.
 from __future__ import annotations
 
 import importlib.resources
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import airportsdata
 
 from schemas.registers_v1 import Facility
 from schemas.shipment_event_v1 import Place
-from services.ingest.readers.model import Registers
+
+if TYPE_CHECKING:  # its package holds the readers, which import this module
+    from services.ingest.readers.model import Registers
 
 _LOCODES_OF_OTHER_LETTERS: Final[Mapping[str, str]] = MappingProxyType({"MCO": "USORL", "SDF": "USLUI", "XIY": "CNSIA"})
 
@@ -111,6 +114,31 @@ AIRPORT_LOCODES: Final[Mapping[str, str]] = MappingProxyType(
 """Airports that freight for Los Angeles comes through or from. Not a rule: an airport's code is not a LOCODE by itself (USSDF
 is a hamlet in Michigan, SDF the airport of Louisville, USLUI); each of these was compared by its position in both tables."""
 
+_CITY_LOCODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "BJS": "CNBJS",
+        "BUE": "ARBUE",
+        "CHI": "USCHI",
+        "JKT": "IDJKT",
+        "LON": "GBLON",
+        "MIL": "ITMIL",
+        "MOW": "RUMOW",
+        "NYC": "USNYC",
+        "OSA": "JPOSA",
+        "PAR": "FRPAR",
+        "RIO": "BRRIO",
+        "ROM": "ITROM",
+        "SAO": "BRSAO",
+        "SEL": "KRSEL",
+        "STO": "SESTO",
+        "TYO": "JPTYO",
+        "WAS": "USWAS",
+        "YMQ": "CAMTR",
+        "YTO": "CATOR",
+    }
+)
+"""IATA's codes of cities with several airports, which air waybills name as origin or destination."""
+
 _LEADING_ZONES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "CN": "Asia/Shanghai",  # one official time in the whole country
@@ -148,8 +176,12 @@ _PORT_ZONES: Final[Mapping[str, str]] = MappingProxyType(
         "AUFRE": "Australia/Perth",
         "AUMEL": "Australia/Melbourne",
         "AUSYD": "Australia/Sydney",
+        "BRRIO": "America/Sao_Paulo",
+        "BRSAO": "America/Sao_Paulo",
         "BRSSZ": "America/Sao_Paulo",
+        "CAMTR": "America/Toronto",
         "CAPRR": "America/Vancouver",
+        "CATOR": "America/Toronto",
         "ESALG": "Europe/Madrid",
         "ESVLC": "Europe/Madrid",
         "IDJKT": "Asia/Jakarta",
@@ -161,6 +193,9 @@ _PORT_ZONES: Final[Mapping[str, str]] = MappingProxyType(
         "USNYC": "America/New_York",
         "USSPQ": "America/Los_Angeles",
         "USTIW": "America/Los_Angeles",
+        "USWAS": "America/New_York",
+        "ARBUE": "America/Argentina/Buenos_Aires",
+        "RUMOW": "Europe/Moscow",
     }
 )
 """Ports and ramps in countries of several zones whose letters are not those of their airport."""
@@ -185,9 +220,9 @@ def zone_of(place: Place | None, registers: Registers, state: str | None = None)
 
 
 def locode_of_airport(iata: str, registers: Registers) -> str | None:
-    """The UN/LOCODE of an airport: by our register, else by the table above, else unknown."""
+    """The UN/LOCODE of an airport or of a city of several: by our register, else by the tables above, else unknown."""
     known = registers.by_iata.get(iata)
-    return (known.unlocode if known else None) or AIRPORT_LOCODES.get(iata)
+    return (known.unlocode if known else None) or AIRPORT_LOCODES.get(iata) or _CITY_LOCODES.get(iata)
 
 
 def is_airport(iata: str) -> bool:
@@ -217,7 +252,22 @@ def zone_near(latitude: float, longitude: float) -> Zone:
         east_west = abs(airport["lon"] - longitude)
         return float((airport["lat"] - latitude) ** 2 + min(east_west, 360 - east_west) ** 2)
 
-    nearest = min(_airports().values(), key=apart)
+    latitudes, airports = _airports_by_latitude()
+    at = bisect_left(latitudes, latitude)
+    near, north, south = float("inf"), at, at - 1
+    nearest = airports[min(at, len(airports) - 1)]
+    # outwards from the point's own parallel, until the parallel alone is further away than the nearest so far
+    while north < len(airports) or south >= 0:
+        north_away = latitudes[north] - latitude if north < len(airports) else float("inf")
+        south_away = latitude - latitudes[south] if south >= 0 else float("inf")
+        if min(north_away, south_away) ** 2 > near:
+            break
+        if north_away <= south_away:
+            candidate, north = airports[north], north + 1
+        else:
+            candidate, south = airports[south], south - 1
+        if (away := apart(candidate)) < near:
+            nearest, near = candidate, away
     return Zone(ZoneInfo(nearest["tz"]), nearest["tz"], f"{nearest['iata']}, the nearest airport")
 
 
@@ -267,6 +317,12 @@ def _zone(name: str, of: str) -> Zone | None:
         return Zone(ZoneInfo(name), name, of)
     except (ZoneInfoNotFoundError, ValueError):
         return None  # a register may name what is no zone; the next source is asked
+
+
+@cache
+def _airports_by_latitude() -> tuple[list[float], list[airportsdata.Airport]]:
+    airports = sorted(_airports().values(), key=lambda airport: (airport["lat"], airport["iata"]))
+    return [airport["lat"] for airport in airports], airports
 
 
 @cache

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from schemas.words import DOCUMENT_KINDS, LOGISTIC_KINDS, MILESTONES
+from services.tracker.areas import same_area
 from services.tracker.linking import Counted, Declared, Linked
 from services.tracker.records import (
     Delivered,
@@ -192,9 +193,9 @@ def settle(event: Event, course: _Course) -> tuple[str | None, str, bool]:
         return _settle_arrival(milestone, locode, event, course)
     if milestone == "departed" and locode:
         origin = course.origin(event)
-        if origin is None or locode == origin:
+        if origin is None or same_area(locode, origin):
             return milestone, "", False
-        if locode == course.discharge(event):
+        if same_area(locode, course.discharge(event)):
             return None, "", False
         return "transship_departed", locode, False
     if milestone not in _INLAND and milestone != "received":
@@ -211,11 +212,13 @@ def settle(event: Event, course: _Course) -> tuple[str | None, str, bool]:
 
 def _settle_arrival(milestone: str, locode: str, event: Event, course: _Course) -> tuple[str | None, str, bool]:
     discharge = course.discharge(event)
-    if discharge is None or locode == discharge:
+    if discharge is None or same_area(locode, discharge):
         return milestone, "", False
-    if locode == course.origin(event):
+    if same_area(locode, course.origin(event)):
         return None, "", False
-    declared = locode in course.via or (event.place is not None and event.place.role == "transship")
+    declared = any(same_area(locode, via) for via in course.via) or (
+        event.place is not None and event.place.role == "transship"
+    )
     return "transship_arrived", locode, not declared and event.classifier == "actual"
 
 
@@ -268,7 +271,7 @@ def origin_carriage(counted: Iterable[Counted], registration: Registration, regi
             continue
         locode = _locode(event.place, registers)
         origin = route.origin or _locode(event.origin, registers)
-        if locode and origin and locode != origin:
+        if locode and origin and not same_area(locode, origin):
             continue
         if not any(ref.kind != "voyage" for ref in event.references):
             continue  # a vessel's own call says nothing of what is on board

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import airportsdata
 import pytest
 
 from schemas.registers_v1 import Facility
 from schemas.shipment_event_v1 import Place
 from services.ingest import identifiers
-from services.ingest.places import AIRPORT_LOCODES, facility_by_smdg, locode_of_airport, zone_near, zone_of
+from services.ingest.places import _CITY_LOCODES, AIRPORT_LOCODES, facility_by_smdg, locode_of_airport, zone_near, zone_of
 from services.ingest.readers import Registers
 from tests.unit.readers.helpers import REGISTERS
 
@@ -59,6 +61,21 @@ def test_a_point_has_the_zone_of_the_nearest_airport() -> None:
     assert zone_near(-17.7, 179.99).name == "Pacific/Fiji"
 
 
+def test_the_nearest_airport_is_found_as_if_all_were_looked_at() -> None:
+    airports = airportsdata.load("IATA")
+    dice = random.Random(5)
+    for _ in range(60):
+        latitude, longitude = dice.uniform(-90, 90), dice.uniform(-180, 180)
+
+        def apart(airport: airportsdata.Airport, latitude: float = latitude, longitude: float = longitude) -> float:
+            east_west = abs(airport["lon"] - longitude)
+            return float((airport["lat"] - latitude) ** 2 + min(east_west, 360 - east_west) ** 2)
+
+        least = min(apart(airport) for airport in airports.values())
+        named = zone_near(latitude, longitude).of.partition(",")[0]
+        assert apart(airports[named]) == least
+
+
 def test_an_airport_of_the_table_lies_in_the_country_of_its_locode_and_keeps_a_zone() -> None:
     airports = airportsdata.load("IATA")
 
@@ -69,7 +86,13 @@ def test_an_airport_of_the_table_lies_in_the_country_of_its_locode_and_keeps_a_z
 
 
 @pytest.mark.parametrize(
-    ("iata", "locode"), [("NCE", "FRNCE"), ("SDF", "USLUI"), ("XIY", "CNSIA"), ("MCO", "USORL"), ("RIV", None)]
+    ("iata", "locode"),
+    [("NCE", "FRNCE"), ("SDF", "USLUI"), ("XIY", "CNSIA"), ("MCO", "USORL"), ("RIV", None), ("NYC", "USNYC")],
 )
 def test_an_airport_whose_letters_are_another_place_is_not_that_place(iata: str, locode: str | None) -> None:
     assert locode_of_airport(iata, Registers.empty()) == locode
+
+
+@pytest.mark.parametrize("city", sorted(set(_CITY_LOCODES.values())))
+def test_a_city_of_several_airports_keeps_a_zone(city: str) -> None:
+    assert zone_of(Place(unlocode=city), Registers.empty()).name != "UTC"

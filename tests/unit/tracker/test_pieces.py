@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from services.tracker.areas import same_area
 from services.tracker.core import Tracker
 from services.tracker.records import Event, Journey, Packing, Pieces, Place, Ref, Route, Transport
 from tests.unit.tracker.build import at, event, register, tell, tracker
@@ -154,3 +155,30 @@ def test_an_airport_without_a_locode_is_told_from_the_messages_own_origin_and_de
     ends: dict[str, Any] = {"origin": Place(iata="XXA"), "destination": Place(iata="XXC")}
     tell(subject, event(milestone, at(3), WAYBILL, sender="LH", place=Place(iata=iata), **ends))
     assert [word.milestone for word in journey(subject).statements] == counts
+
+
+@pytest.mark.parametrize(
+    ("milestone", "locode", "counts"),
+    [
+        ("departed", "JPNRT", ["departed"]),
+        ("departed", "JPHND", ["departed"]),
+        ("departed", "JPKIX", ["transship_departed"]),
+        ("departed", "USJFK", []),
+        ("arrived", "USEWR", ["arrived"]),
+        ("discharged", "USJFK", ["discharged"]),
+        ("arrived", "JPNRT", []),
+        ("arrived", "USORD", ["transship_arrived"]),
+    ],
+)
+def test_an_airport_of_the_declared_city_is_the_city(milestone: str, locode: str, counts: list[str]) -> None:
+    subject = tracker()
+    route = Route(mode="air", origin="JPTYO", port_of_discharge="USNYC", via=("USCHI",), place_of_delivery="H-HARBOR")
+    tell(subject, register(refs=(WAYBILL,), route=route, parties={"carrier": "LH"}, plan={"departed": at(2)}))
+    tell(subject, event(milestone, at(3), WAYBILL, sender="LH", place=Place(iata=locode[2:], unlocode=locode)))
+    assert [word.milestone for word in journey(subject).statements] == counts
+    assert not [found for found in journey(subject).exceptions if found.kind == "misrouted"]
+
+
+def test_two_airports_of_a_city_are_two_places() -> None:
+    assert not same_area("USJFK", "USEWR")
+    assert not same_area(None, None)
