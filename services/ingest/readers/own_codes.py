@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
+from schemas.words import Standard
+from services.ingest.codemaps.model import CodeMap
 from services.ingest.readers.draft import Draft
+from services.ingest.readers.model import Context
 
 VERSIONS: Final = 10_000
 """A reader's version, times this, plus the map's: an event that a newer map reads otherwise is newer than the old reading."""
 
 
+def map_of(context: Context, standard: Standard, agency: str = "") -> CodeMap | None:
+    """The code map of whoever pushed the message: by its code, else by its SCAC. `agency`: as the message names it (3055)."""
+    sender = context.registers.senders.get(context.sender)
+    partners = (context.sender, sender.scac if sender is not None else None)
+    return context.registers.codemaps.valid(partners, standard, agency, context.received_at)
+
+
 def apply(draft: Draft, code: str, agency: str = "") -> bool:
-    """Whether the sender's map has `code`; if so, set what it says. `agency`: as the message names it (EDIFACT 3055).
+    """Whether the sender's map has `code`; if so, set what it says.
 
     What the map leaves open stays as the message has it: the mode, whether a container is empty.
     """
-    registers, context = draft.context.registers, draft.context
-    sender = registers.senders.get(context.sender)
-    partners = (context.sender, sender.scac if sender is not None else None)
-    found = registers.codemaps.valid(partners, draft.standard, agency, context.received_at)
+    found = map_of(draft.context, draft.standard, agency)
     if found is None:
         return False
     draft.reader_version = draft.reader_version * VERSIONS + found.version

@@ -20,7 +20,7 @@ from typing import Final
 
 from schemas.shipment_event_v1 import Hold
 from schemas.words import MILESTONES, Classifier, HoldKind, HoldState, Milestone
-from services.ingest.readers import air_status, cargo_xml, dcsa_codes, epcis, one_record, x12_codes
+from services.ingest.readers import air_status, cargo_xml, dcsa_codes, edifact_codes, epcis, one_record, x12_codes
 from services.ingest.readers.x12 import NAMES
 from services.ingest.readers.x12_315 import ESTIMATES
 from services.ingest.readers.x12_856 import CATEGORIES
@@ -125,6 +125,28 @@ def _epcis_steps() -> Table:
     return ("step", "at the consignee's", "at a terminal or airport", "elsewhere"), rows
 
 
+def _edifact_statuses() -> Table:
+    """Codes of Recommendation 24 that move something."""
+
+    def becomes_of(status: edifact_codes.Status) -> str:
+        more = "as estimate" if status.classifier else "by sea or air" if status.voyage else ""
+        return becomes(status.milestone, status.hold, more)
+
+    rows = [(code, status.means, becomes_of(status)) for code, status in edifact_codes.STATUSES.items()]
+    others = len(edifact_codes.LISTED) - len(rows)
+    return ("code", "means", "becomes"), [*rows, (f"the list's other {others}", "", becomes(None))]
+
+
+def _edifact_reports() -> Table:
+    """What COARRI and CODECO report."""
+    rows = [
+        (message, code, report.means, becomes(report.full), becomes(report.transshipped), becomes(report.empty))
+        for message, reports in (("COARRI", edifact_codes.COARRI), ("CODECO", edifact_codes.CODECO))
+        for code, report in reports.items()
+    ]
+    return ("message", "BGM", "means", "full", "full, transshipped (8249: 6)", "empty"), rows
+
+
 TABLES: Final[Mapping[str, Callable[[], Table]]] = MappingProxyType(
     {
         "air.codes": _air_codes,
@@ -133,6 +155,9 @@ TABLES: Final[Mapping[str, Callable[[], Table]]] = MappingProxyType(
         "dcsa.phases": _dcsa_phases,
         "dcsa.shipment": _dcsa_shipment,
         "dcsa.transport": _dcsa_transport,
+        "edifact.iftsta": _edifact_statuses,
+        "edifact.others": lambda: (("message", "is"), list(edifact_codes.OTHERS.items())),
+        "edifact.reports": _edifact_reports,
         "epcis.steps": _epcis_steps,
         "cargo_xml.time_types": lambda: _time_types(cargo_xml.TIME_TYPES),
         "one_record.time_types": lambda: _time_types(one_record.TIME_TYPES),

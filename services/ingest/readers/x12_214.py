@@ -11,6 +11,7 @@ from schemas.shipment_event_v1 import Hold, Pieces, Place
 from schemas.words import LINKING_KINDS, Milestone
 from services.ingest import identifiers
 from services.ingest.places import Zone, facility_by_code, zone_near, zone_of
+from services.ingest.readers import own_codes
 from services.ingest.readers.draft import Bad, Draft, Identities, digest
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import REASONS, REFERENCES, ROAD, Status
@@ -88,7 +89,7 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     shipment = [list(segment.elements) for segment in header.others if segment.name in ("B10", "L11")]
     if not any(loop.statuses for loop in loops):
         raise Bad("no_status", one.start.where, "a 214 without AT7 says nothing")
-    stops = _Stops([loop for loop in loops if loop.statuses and loop is not header])
+    stops = _Stops([loop for loop in loops if loop.statuses and loop is not header], context)
     for loop in loops:
         # Hashed once a loop: what names the shipment may be long, and each of its statuses has it in its identity.
         around = digest([shipment, [list(segment.elements) for segment in loop.others] if loop is not header else []])
@@ -110,7 +111,8 @@ class _Stops:
     - else the last stop alone delivers: what comes before it is kept and moves nothing.
     """
 
-    def __init__(self, loops: Sequence[_Loop]) -> None:
+    def __init__(self, loops: Sequence[_Loop], context: Context) -> None:
+        self._context = context
         self.are_several = len(loops) > 1
         for loop in loops:
             loop.links = self.are_several and _names_a_shipment(loop)
@@ -121,14 +123,14 @@ class _Stops:
         self._last: dict[tuple[Milestone, bool], tuple[str, str]] = {}
         for loop in shared if self.are_several and self.total is None else ():
             for status in loop.statuses:
-                if (key := _end_of_road(status)) is not None:
+                if (key := _end_of_road(status, context)) is not None:
                     self._last[key] = max(self._last.get(key, ("", "")), (status.at7.get(5), status.at7.get(6)))
 
     def settle(self, draft: Draft, loop: _Loop, status: _Status) -> None:
         """Set the pieces of a part, or take the milestone from a stop that is not the last."""
         if self.total is not None and not loop.links and loop.pieces is not None:
             draft.pieces = Pieces(this=loop.pieces, total=self.total, part="P")
-        key = _end_of_road(status)
+        key = _end_of_road(status, self._context)
         if key is None or loop.links:
             return
         if self._last.get(key, ("", "")) > (status.at7.get(5), status.at7.get(6)):
@@ -136,8 +138,17 @@ class _Stops:
             draft.warn("one_of_several_stops", f"not the last of the load's stops: {draft.code} moves nothing")
 
 
-def _end_of_road(status: _Status) -> tuple[Milestone, bool] | None:
-    known = ROAD.get(status.at7.get(1).upper(), _UNKNOWN)
+def _known(code: str, context: Context) -> Status:
+    """What a code means: by the sender's own map, else by the list."""
+    own = own_codes.map_of(context, STANDARD)
+    meaning = own.codes.get(code) if own is not None else None
+    if meaning is None:
+        return ROAD.get(code, _UNKNOWN)
+    return Status(meaning.text, meaning.milestone, mode=meaning.mode, estimated=meaning.classifier == "estimated")
+
+
+def _end_of_road(status: _Status, context: Context) -> tuple[Milestone, bool] | None:
+    known = _known(status.at7.get(1).upper(), context)
     return (known.milestone, known.estimated) if known.milestone in _AT_THE_END else None
 
 
@@ -175,7 +186,7 @@ def _draft(one: Set, header: _Loop, loop: _Loop, status: _Status, context: Conte
         raise Bad("missing_code", at7.where, "AT7 names neither a status (AT701) nor an appointment (AT703)", 1)
     name = code or f"appointment/{appointment}"
     draft = Draft(context, STANDARD, READER_VERSION, at7.where, name, mode="road", warnings=list(one.warnings))
-    known = ROAD.get(code, _UNKNOWN)
+    known = _known(code, context)
     if code:
         _map(draft, known)
         stops.settle(draft, loop, status)
@@ -200,12 +211,14 @@ def _draft(one: Set, header: _Loop, loop: _Loop, status: _Status, context: Conte
 
 
 def _map(draft: Draft, known: Status) -> None:
+    draft.mode = known.mode or "road"
+    if own_codes.apply(draft, draft.code):
+        return
     draft.milestone = known.milestone
     draft.classifier = "estimated" if known.estimated else "actual"
     if known.hold is not None:
         kind, state = known.hold
         draft.hold = Hold(kind=kind, state=state)
-    draft.mode = known.mode or "road"
     if known is _UNKNOWN:
         draft.unmapped()
 

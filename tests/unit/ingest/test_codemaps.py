@@ -154,3 +154,28 @@ def test_the_list_names_the_maps_that_are_used() -> None:
         ("COSU", 2, "2020-03-01"),
         ("HBRT", 1, None),
     ]
+
+
+def x12_214(*statuses: str, sender: str = "HBRT", maps: CodeMaps | None = None) -> list[ShipmentEvent]:
+    """The events of a 214 with these AT7, each at a stop of its own."""
+    isa = f"ISA*00*{'':10}*00*{'':10}*ZZ*{'HBRT':15}*ZZ*{'LOVLA':15}*200330*0800*U*00401*000000001*0*P*>~"
+    loops = "".join(f"LX*{n}~AT7*{code}*NS***202003{day}*0800*UT~" for n, (code, day) in enumerate(map(str.split, statuses), 1))
+    body = f"ST*214*1~B10*PRO1*SHIP1*HBRT~{loops}"
+    text = f"{isa}GS*QM*HBRT*LOVLA*20200330*0800*1*X*004010~{body}SE*{body.count('~') + 1}*1~GE*1*1~IEA*1*000000001~"
+    context = context_at("2020-03-31T00:00:00Z", sender, registers=Registers.of([], [], maps or load(EXAMPLES)))
+    return list(read_text(text, context).events)
+
+
+def test_a_truckers_own_214_code_moves_what_its_map_says_and_nothing_else() -> None:
+    (signed,), (rests,), (listed,), (strange,) = (x12_214(f"{code} 29") for code in ("Q1", "Q7", "D1", "QZ"))
+
+    assert (signed.mapped, signed.milestone, signed.mode, signed.warnings) == (True, "delivered", "road", ())
+    assert (rests.mapped, rests.milestone) == (True, None)
+    assert (listed.mapped, listed.milestone) == (True, "delivered")
+    assert (strange.mapped, strange.milestone) == (False, None)
+    (unmapped,) = x12_214("Q1 29", maps=CodeMaps())
+    assert (unmapped.mapped, unmapped.event_id) == (False, signed.event_id)
+
+
+def test_a_truckers_own_code_for_a_delivery_delivers_at_the_last_stop_alone() -> None:
+    assert [event.milestone for event in x12_214("Q1 28", "Q1 29")] == [None, "delivered"]
