@@ -6,18 +6,16 @@ Deprecated names of earlier versions are read too. Which code becomes which mile
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from schemas.shipment_event_v1 import Place
-from services.ingest import identifiers
-from services.ingest.places import facility_by_smdg, zone_of
+from services.ingest.places import zone_of
 from services.ingest.readers import dcsa_30
 from services.ingest.readers import dcsa_codes as codes
+from services.ingest.readers.dcsa_parts import country, facility, in_utc, locode
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.json_items import Item, Node, unfolded
 from services.ingest.readers.model import Context, Reading, Verdict
-from services.ingest.readers.times import parse_rfc3339
 
 STANDARD: Final = "dcsa.2.2"
 READER_VERSION: Final = 1
@@ -138,32 +136,14 @@ def _shipment(draft: Draft, code: str, event: Node) -> None:
 
 
 def _times(draft: Draft, event: Node) -> None:
-    moment = _time(event, "eventDateTime")
+    moment = event.time("eventDateTime")
     if moment is None:
         raise Bad("missing_field", event.at("eventDateTime"), "eventDateTime is required")
     if moment.tzinfo is None:
         moment = draft.at_local(moment, zone_of(draft.place, draft.context.registers), event.at("eventDateTime"))
     draft.occurred_at = moment
-    draft.created_at = _utc(draft, event, "eventCreatedDateTime")
-    draft.updated_at = _utc(draft, event, "eventUpdatedDateTime")
-
-
-def _utc(draft: Draft, event: Node, key: str) -> datetime | None:
-    moment = _time(event, key)
-    if moment is not None and moment.tzinfo is None:
-        draft.warn("zone_assumed", f"{key} has no offset; UTC assumed", event.at(key))
-        return moment.replace(tzinfo=UTC)
-    return moment
-
-
-def _time(event: Node, key: str) -> datetime | None:
-    text = event.text(key)
-    if text is None:
-        return None
-    try:
-        return parse_rfc3339(text)
-    except ValueError as error:
-        raise Bad("bad_time", event.at(key), str(error)) from error
+    draft.created_at = in_utc(draft, event, "eventCreatedDateTime")
+    draft.updated_at = in_utc(draft, event, "eventUpdatedDateTime")
 
 
 def _places(draft: Draft, event: Node, call: Node | None) -> None:
@@ -174,42 +154,18 @@ def _places(draft: Draft, event: Node, call: Node | None) -> None:
     if not nodes:
         return
     role = next((role for node in (event, *nodes) if (role := node.text("facilityTypeCode"))), None)
-    unlocode = _locode(draft, nodes)
-    address = next((found for node in nodes if (found := node.node("address")) is not None), None)
-    country = (address.text("country", "countryCode") or "" if address else "").upper()
+    unlocode = locode(draft, nodes)
     name = next((name for node in nodes if (name := node.text("locationName"))), None) or (
         call.text("otherFacility") if call else None
     )
-    facility = _facility(nodes, unlocode, draft)
     place = Place(
         unlocode=unlocode,
         name=draft.short(name) if name else None,
-        country=country if len(country) == 2 and country.isascii() and country.isalpha() else None,
-        facility=facility,
+        country=country(nodes),
+        facility=facility(draft, nodes, unlocode),
         role=draft.short(role.upper()) if role else None,
     )
     draft.place = place if place != Place() else None
-
-
-def _locode(draft: Draft, nodes: Sequence[Node]) -> str | None:
-    for node in nodes:
-        text = node.text("UNLocationCode")
-        if text is None:
-            continue
-        if identifiers.is_locode(text.upper()):
-            return text.upper()
-        draft.warn("bad_unlocode", f"{text[:20]} is not a UN/LOCODE; not used", node.at("UNLocationCode"))
-    return None
-
-
-def _facility(nodes: Sequence[Node], unlocode: str | None, draft: Draft) -> str | None:
-    for node in nodes:
-        code = node.text("facilityCode")
-        provider = (node.text("facilityCodeListProvider") or "SMDG").upper()
-        if code and provider == "SMDG":
-            found = facility_by_smdg(code, unlocode, draft.context.registers)
-            return found.code if found else None
-    return None
 
 
 def _transport(draft: Draft, kind: str, code: str, event: Node, call: Node | None) -> None:

@@ -18,18 +18,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from schemas.shipment_event_v1 import Place, ShipmentEvent
 from schemas.words import Classifier
-from services.ingest import identifiers
-from services.ingest.places import facility_by_smdg, zone_of
+from services.ingest.places import zone_of
 from services.ingest.readers import dcsa_codes as codes
+from services.ingest.readers.dcsa_parts import country, facility, in_utc, locode
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.json_items import Item, Node
 from services.ingest.readers.model import Context, Verdict
-from services.ingest.readers.times import parse_rfc3339
 
 STANDARD: Final = "dcsa.3.0"
 READER_VERSION: Final = 1
@@ -167,8 +165,8 @@ def _start(said: _Said, context: Context, code: str, classifier: Classifier = "a
     draft = Draft(context, STANDARD, READER_VERSION, said.whole.where, code, classifier=classifier)
     own = said.head.text("eventID")
     draft.source_id = draft.short(own, said.head.at("eventID")) if own else None
-    draft.created_at = _utc(draft, said.head, "eventCreatedDateTime")
-    draft.updated_at = _utc(draft, said.head, "eventUpdatedDateTime")
+    draft.created_at = in_utc(draft, said.head, "eventCreatedDateTime")
+    draft.updated_at = in_utc(draft, said.head, "eventUpdatedDateTime")
     return draft
 
 
@@ -261,30 +259,12 @@ def _in_phase(draft: Draft, said: _Said) -> None:
 
 
 def _time(draft: Draft, said: _Said) -> None:
-    moment = _moment(said.body, "eventDateTime")
+    moment = said.body.time("eventDateTime")
     if moment is None:
         raise Bad("missing_field", said.body.at("eventDateTime"), "eventDateTime is required")
     if moment.tzinfo is None:
         moment = draft.at_local(moment, zone_of(draft.place, draft.context.registers), said.body.at("eventDateTime"))
     draft.occurred_at = moment
-
-
-def _utc(draft: Draft, node: Node, key: str) -> datetime | None:
-    moment = _moment(node, key)
-    if moment is not None and moment.tzinfo is None:
-        draft.warn("zone_assumed", f"{key} has no offset; UTC assumed", node.at(key))
-        return moment.replace(tzinfo=UTC)
-    return moment
-
-
-def _moment(node: Node, key: str) -> datetime | None:
-    text = node.text(key)
-    if text is None:
-        return None
-    try:
-        return parse_rfc3339(text)
-    except ValueError as error:
-        raise Bad("bad_time", node.at(key), str(error)) from error
 
 
 def _place(draft: Draft, said: _Said, call: Node | None) -> str:
@@ -295,40 +275,18 @@ def _place(draft: Draft, said: _Said, call: Node | None) -> str:
     types = ("facilityTypeCode", "facilityType")
     role = next((text.upper() for node in (said.body, *nodes) if (text := node.text(*types))), None)
     facilities = [found for node in nodes for found in (node.node("facility"), node) if found is not None]
-    unlocode = _locode(draft, nodes)
+    unlocode = locode(draft, nodes)
     names = (*(node.text("locationName") for node in nodes), *(node.text("facilityName") for node in facilities))
     name = next((name for name in names if name), None)
-    address = next((found for node in nodes if (found := node.node("address")) is not None), None)
-    country = (address.text("countryCode", "country") or "" if address else "").upper()
     place = Place(
         unlocode=unlocode,
         name=draft.short(name) if name else None,
-        country=country if len(country) == 2 and country.isascii() and country.isalpha() else None,
-        facility=_facility(facilities, unlocode, draft),
+        country=country(nodes),
+        facility=facility(draft, facilities, unlocode),
         role=draft.short(role) if role else None,
     )
     draft.place = place if place != Place() else None
     return codes.code_of(role or codes.NO_TYPE)
-
-
-def _locode(draft: Draft, nodes: Sequence[Node]) -> str | None:
-    for node in nodes:
-        text = node.text("UNLocationCode")
-        if text is None:
-            continue
-        if identifiers.is_locode(text.upper()):
-            return text.upper()
-        draft.warn("bad_unlocode", f"{text[:20]} is not a UN/LOCODE; not used", node.at("UNLocationCode"))
-    return None
-
-
-def _facility(nodes: Sequence[Node], unlocode: str | None, draft: Draft) -> str | None:
-    for node in nodes:
-        code = node.text("facilityCode")
-        if code and (node.text("facilityCodeListProvider") or "SMDG").upper() == "SMDG":
-            found = facility_by_smdg(code, unlocode, draft.context.registers)
-            return found.code if found else None
-    return None
 
 
 def _transport(draft: Draft, code: str, call: Node) -> None:

@@ -220,6 +220,13 @@ class Draft:
         self.warn("zone_assumed", f"local time of {zone.of} ({zone.name}) assumed", where)
         return fixed_offset(local.replace(tzinfo=zone.info))
 
+    def in_utc(self, moment: datetime | None, name: str, where: str | None = None) -> datetime | None:
+        """A time of the record, not of what happened: UTC is assumed where it has no offset."""
+        if moment is None or moment.tzinfo is not None:
+            return moment
+        self.warn("zone_assumed", f"{name} has no offset; UTC assumed", where)
+        return moment.replace(tzinfo=UTC)
+
     def finish(self, event_id: str) -> ShipmentEvent:
         """The event; raises Bad (`outside_time_fence`, `no_linking_reference`, `too_long`).
 

@@ -14,7 +14,7 @@ import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, timedelta, timezone
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
@@ -27,7 +27,6 @@ from services.ingest.readers.epcis_ids import gs1_id
 from services.ingest.readers.epcis_words import BIZ_STEPS, DISPOSITIONS, Vocabulary, words
 from services.ingest.readers.json_items import Item, Node
 from services.ingest.readers.model import LIMITS, Context, Problem, Reading, Verdict
-from services.ingest.readers.times import parse_rfc3339
 
 STANDARD: Final = "epcis.2.0"
 READER_VERSION: Final = 1
@@ -179,7 +178,7 @@ class _Reader:
         code = "error_declaration" if error else statement.step or statement.kind
         draft = Draft(self.context, STANDARD, READER_VERSION, event.where, code)
         draft.source_id = draft.short(own, event.at("eventID"))
-        draft.created_at = _utc(draft, event, "recordTime")
+        draft.created_at = draft.in_utc(event.time("recordTime"), "recordTime", event.at("recordTime"))
         where = _places(draft, statement)
         _time(draft, event)
         objects = list(_objects(draft, statement))
@@ -295,7 +294,7 @@ def _meaning(draft: Draft, statement: _Statement, where: Where, objects: Sequenc
 
 def _erroneous(draft: Draft, error: Node, words: Vocabulary) -> None:
     """An event that is declared wrong withdraws itself. The corrective events speak for themselves; their ids are shown."""
-    draft.updated_at = _utc(draft, error, "declarationTime")
+    draft.updated_at = draft.in_utc(error.time("declarationTime"), "declarationTime", error.at("declarationTime"))
     draft.created_at = None
     reason = words.short("ER", error.text("reason") or "")
     ids = error.fields.get("correctiveEventIDs") or error.fields.get("correctiveEventID") or []
@@ -304,7 +303,7 @@ def _erroneous(draft: Draft, error: Node, words: Vocabulary) -> None:
 
 
 def _time(draft: Draft, event: Node) -> None:
-    moment = _moment(event, "eventTime")
+    moment = event.time("eventTime")
     if moment is None:
         raise Bad("missing_field", event.at("eventTime"), "eventTime is required")
     where = event.at("eventTimeZoneOffset")
@@ -329,24 +328,6 @@ def _offset(draft: Draft, text: str | None, where: str) -> timezone | None:
         draft.warn("bad_offset", f"{text[:20]} is no offset like -07:00; that of eventTime stands", where)
         return None
     return timezone(-offset if match[1] == "-" else offset) if offset else UTC
-
-
-def _utc(draft: Draft, node: Node, key: str) -> datetime | None:
-    moment = _moment(node, key)
-    if moment is not None and moment.tzinfo is None:
-        draft.warn("zone_assumed", f"{key} has no offset; UTC assumed", node.at(key))
-        return moment.replace(tzinfo=UTC)
-    return moment
-
-
-def _moment(node: Node, key: str) -> datetime | None:
-    text = node.text(key)
-    if text is None:
-        return None
-    try:
-        return parse_rfc3339(text)
-    except ValueError as error:
-        raise Bad("bad_time", node.at(key), str(error)) from error
 
 
 def _places(draft: Draft, statement: _Statement) -> Where:

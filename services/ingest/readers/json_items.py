@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from services.ingest.readers.draft import Bad
 from services.ingest.readers.model import LIMITS, Limits, Problem, Unreadable, Verdict
 from services.ingest.readers.strict_json import decode_utf8, parse_json, pointer
+from services.ingest.readers.times import parse_rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,16 @@ class Node:
         if value is None:
             raise Bad("missing_field", self.at(keys[0]), f"{keys[0]} is required")
         return value
+
+    def time(self, key: str) -> datetime | None:
+        """The time in member `key`; naive where it has no offset. Raises Bad."""
+        text = self.text(key)
+        if text is None:
+            return None
+        try:
+            return parse_rfc3339(text)
+        except ValueError as error:
+            raise Bad("bad_time", self.at(key), str(error)) from error
 
     def node(self, key: str) -> Node | None:
         """The object in member `key`."""
