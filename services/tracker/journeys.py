@@ -612,6 +612,8 @@ def _milestones(
         if all_pieces and (whole is None or whole.actual is None):
             last = max(count.words, key=lambda word: (word.occurred_at, word.event_id))
             whole = msgspec.structs.replace(whole or _NOTHING, actual=last)
+        elif whole is None or whole.actual is None:
+            whole = _awaited(whole, mine)
         each = [_over(mine.get(unit), whole) for unit in units] if units else [whole or _NOTHING]
         actuals = [slot.actual for slot in each if slot.actual]
         done, total = len(actuals), len(each)
@@ -633,6 +635,25 @@ def _milestones(
             units_total=total,
         )
     return states
+
+
+def _awaited(whole: Slot | None, mine: Mapping[str, Slot]) -> Slot | None:
+    """The whole, expected when its last part is: by the newest word on each flight whose part is not there yet, and the word on
+    all of it; of parts those only that are told after it."""
+    parts = [slot for unit, slot in mine.items() if unit.startswith("pieces:")]
+    there = {identity(slot.actual.event) for slot in parts if slot.actual and slot.actual.event}
+    newest: dict[str | None, Told] = {}
+    for slot in parts:
+        word = slot.estimate
+        if word is None or word.event is None or (flight := identity(word.event)) in there:
+            continue
+        newest[flight] = max(newest.get(flight, word), word, key=newest_first)
+    of_all = whole.estimate if whole is not None else None
+    words = [word for word in newest.values() if of_all is None or newest_first(word) > newest_first(of_all)]
+    if not words:
+        return whole
+    last = max((*words, of_all or words[0]), key=lambda word: (word.occurred_at, word.event_id))
+    return msgspec.structs.replace(whole or _NOTHING, estimate=last)
 
 
 def _place_in_order(key: tuple[str, str]) -> tuple[int, str]:

@@ -44,6 +44,10 @@ def reached(subject: Tracker) -> str | None:
     return journey(subject).milestone
 
 
+def estimated(subject: Tracker) -> datetime | None:
+    return next(state.estimated for state in journey(subject).milestones if state.milestone == "discharged")
+
+
 def test_parts_on_two_flights_add_up() -> None:
     subject = consigned()
     tell(subject, received(8, at(3), transport=LH456))
@@ -182,3 +186,27 @@ def test_an_airport_of_the_declared_city_is_the_city(milestone: str, locode: str
 def test_two_airports_of_a_city_are_two_places() -> None:
     assert not same_area("USJFK", "USEWR")
     assert not same_area(None, None)
+
+
+def test_the_last_part_to_come_says_when_all_of_it_is_expected() -> None:
+    subject = consigned()
+    first = received(8, at(5), transport=LH456, classifier="estimated", said=at(2))
+    tell(subject, first, received(12, at(7), transport=LH458, classifier="estimated", said=at(2)))
+    assert estimated(subject) == at(7)
+    tell(subject, received(12, at(6), transport=LH458, classifier="estimated", said=at(3)))
+    assert estimated(subject) == at(6)  # the newer word on that flight
+    tell(subject, received(12, at(4), transport=LH458, said=at(4.1)))
+    assert estimated(subject) == at(5)  # that part is there; the other is awaited
+    tell(subject, received(8, at(4.5), transport=LH456, said=at(4.6)))
+    assert (reached(subject), journey(subject).milestone_at) == ("discharged", at(4.5))
+
+
+def test_a_part_that_will_come_later_than_was_said_of_all_of_it_is_awaited() -> None:
+    subject = consigned()
+    tell(subject, received(20, at(6), letter="T", classifier="estimated", said=at(1)))
+    tell(subject, received(8, at(5), transport=LH456, classifier="estimated", said=at(2)))
+    assert estimated(subject) == at(6)
+    tell(subject, received(12, at(8), transport=LH458, classifier="estimated", said=at(2)))
+    assert estimated(subject) == at(8)
+    tell(subject, received(20, at(7), letter="T", classifier="estimated", said=at(3)))
+    assert estimated(subject) == at(7)
