@@ -266,6 +266,8 @@ def _equipment(draft: Draft, status: _Status, header: _Loop, known: Status) -> N
     """MS2: carrier and vehicle, or a container's owner code, number and check digit; and who takes over."""
     segment = status.first("MS2")
     carrier = ""
+    if any(kind == "container" for kind, _ in draft.references):
+        draft.single = frozenset({"container"})  # L11 lists what is carried: the equipment of a status is one of these
     if segment is not None:
         carrier, number = segment.get(1).upper(), segment.get(2).upper()
         if draft.split_equipment(carrier, number, segment.get(4), segment.where):

@@ -116,6 +116,16 @@ def test_ms2_names_equipment_in_split_fields(ms2: str, reference: tuple[str, str
     assert (found.transport.vehicle if found.transport else None) == vehicle
 
 
+def test_equipment_that_the_shipment_does_not_list_is_a_contradiction_that_names_both() -> None:
+    listed = ("L11*MRSU4371639*EQ", "L11*TCLU1234568*EQ", "LX*1", "AT7*X6*NS***20200328*1000*PT")
+    one_of_them = event("214", B10, *listed, "MS2*TCLU*123456*CN*8")
+    another = event("214", B10, *listed, "MS2*MSCU*663987*CN*0")
+    assert codes(one_of_them) == []
+    assert [w.text for w in another.warnings] == [
+        "container MSCU6639870 contradicts MRSU4371639, named before; MSCU6639870 is not used"
+    ]
+
+
 def test_a_stop_that_names_its_own_shipment_speaks_of_that_one_only() -> None:
     stops = ["LX*1", "L11*BILL1*BM", "AT7*D1*NS***20200328*1000*PT", "LX*2", "L11*BILL2*BM", "AT7*D1*NS***20200328*1500*PT"]
     reading = read_set("214", B10, *stops)
