@@ -45,7 +45,9 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     partner: Code
-    standard: Literal["edifact.iftsta", "edifact.coarri", "edifact.codeco", "x12.214"]
+    standard: Literal[
+        "edifact.iftsta", "edifact.coarri", "edifact.codeco", "x12.214", "cargo_imp.fsu", "cargo_xml.xfsu", "one_record"
+    ]
     version: int = Field(ge=1, lt=VERSIONS)
     agency: str = Field("", pattern=r"^[A-Z0-9]{0,17}$")
     valid_from: date | None = None

@@ -14,6 +14,7 @@ from schemas.shipment_event_v1 import Hold, Pieces, Place
 from schemas.words import HoldState, Milestone
 from services.ingest import identifiers
 from services.ingest.places import locode_of_airport
+from services.ingest.readers import own_codes
 from services.ingest.readers.draft import Draft
 from services.ingest.readers.model import Context
 
@@ -84,8 +85,11 @@ _UUID = re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", re.IGNORECASE)
 
 
 def name_status(draft: Draft, code: str, discrepancy: str | None = None) -> None:
-    """Set what the code (and a DIS's second code) means to a journey; one that is in no map is kept unmapped."""
+    """Set what the code (and a DIS's second code) means to a journey, by the sender's own map first; what no map has is kept
+    unmapped."""
     draft.code = f"{code}/{discrepancy}" if discrepancy else code
+    if own_codes.apply(draft, draft.code):
+        return
     draft.milestone = MILESTONES.get(code)
     if code in CUSTOMS:
         draft.hold = Hold(kind="customs", state=CUSTOMS[code])
