@@ -1,24 +1,26 @@
 -- Interchanges whose control number their sender used before: X12 (ISA13, of the sender ISA06) and EDIFACT (UNB 0020, of S002).
 -- Harmless (the same statement has the same event id), but a sender that repeats itself wants to know. The first interchange of
--- each record is looked at, compressed bodies are not. `contents` 1: the same bytes each time.
+-- each record is looked at, compressed bodies are not. `contents` 1: the same bytes each time. Separators become \x01, because
+-- to split by what a row says is not to be had.
 WITH
     substring(payload, 1, 600) AS head,
     position(head, 'ISA') AS isa,
     substring(head, isa + 3, 1) AS isa_separator,
-    arrayMap(element -> trimBoth(element), splitByString(isa_separator, substring(head, isa))) AS isa_elements,
+    splitByChar('\x01', replaceAll(substring(head, isa), isa_separator, '\x01')) AS isa_elements,
     startsWith(trimLeft(head), 'UNA') AS has_una,
     if(has_una, substring(trimLeft(head), 4, 1), ':') AS una_component,
     if(has_una, substring(trimLeft(head), 5, 1), '+') AS una_separator,
     if(has_una, substring(trimLeft(head), 9, 1), '''') AS una_terminator,
     position(head, concat('UNB', una_separator)) AS unb,
-    splitByString(una_separator, splitByString(una_terminator, substring(head, unb))[1]) AS unb_elements,
+    splitByChar('\x02', replaceAll(substring(head, unb), una_terminator, '\x02'))[1] AS unb_segment,
+    splitByChar('\x01', replaceAll(unb_segment, una_separator, '\x01')) AS unb_elements,
     isa > 0 AND isa <= 20 AND length(isa_elements) >= 16 AS is_x12,
     unb > 0 AND unb <= 40 AND length(unb_elements) >= 6 AS is_edifact
 SELECT
     sender,
     if(is_x12, 'x12', 'edifact') AS standard,
-    if(is_x12, isa_elements[7], splitByString(una_component, unb_elements[3])[1]) AS named,
-    if(is_x12, isa_elements[14], splitByString(una_component, unb_elements[6])[1]) AS control,
+    trimBoth(if(is_x12, isa_elements[7], splitByChar('\x01', replaceAll(unb_elements[3], una_component, '\x01'))[1])) AS named,
+    trimBoth(if(is_x12, isa_elements[14], splitByChar('\x01', replaceAll(unb_elements[6], una_component, '\x01'))[1])) AS control,
     count() AS times,
     uniqExact(sha256) AS contents,
     min(k_time) AS first_at,
