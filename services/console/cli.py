@@ -140,6 +140,9 @@ def _print(what: RenderableType, *notes: str) -> None:
     typer.echo("\n".join(line.rstrip(" ") for line in captured.get().rstrip("\n").split("\n")))
 
 
+_UNMAPPED_HELP = "`lovla show --raw EVENT` prints the bytes; a code map says what a code means (docs/standards/codemaps.md)"
+
+
 def _lines(rows: Sequence[object]) -> None:
     from services.console.render import as_json
 
@@ -384,14 +387,17 @@ def feeds(
     everyone: Annotated[
         bool, typer.Option("--all", help="Buyers, hospitals and operators too, of whom no events are expected.")
     ] = False,
+    codes: Annotated[
+        bool, typer.Option("--codes", help="Only the codes that are in no map, with counts and an example.")
+    ] = False,
     limit: Limit = 100,
     zone: Zone = None,
     as_json: AsJson = False,
 ) -> None:
     """How each sender's feed does: last event, events an hour, delay, repeats, unmapped, warnings, dead letters, claims.
 
-    A repeat: the same event came again. Unmapped: its code is in no map; it is kept and moves nothing. A claim: its sender
-    has no standing for the consignment; it moves nothing.
+    A repeat: the same event came again. Unmapped: its code is in no map; it is kept and moves nothing; which codes, is told
+    below the feeds. A claim: its sender has no standing for the consignment; it moves nothing.
     """
     from zoneinfo import ZoneInfo
 
@@ -400,14 +406,23 @@ def feeds(
     local = render.zone_of(zone) or ZoneInfo("UTC")
     with _questions() as questions:
         now, as_of = _now(questions)
-        rows, note = _cut(questions, questions.feeds(now, now - timedelta(days=days), carrier, everyone, limit + 1), limit)
+        since = now - timedelta(days=days)
+        unmapped, more = _cut(questions, questions.unmapped(since, carrier, limit + 1), limit)
+        if not codes:
+            rows, note = _cut(questions, questions.feeds(now, since, carrier, everyone, limit + 1), limit)
     if as_json:
-        _lines(rows)
+        _lines(unmapped if codes else rows)
+    elif codes and not unmapped:
+        typer.echo(f"Every code of the last {days} days is in a map. {as_of}")
+    elif codes:
+        _print(render.unmapped(unmapped, local), f"{more}; {as_of}; {_UNMAPPED_HELP}")
     elif not rows:
         nobody = f"No sender {carrier} is known" if carrier else "No sender is known yet"
         typer.echo(f"{nobody}; `lovla carriers add` adds one.")
     else:
         _print(render.feeds(rows, local, days), f"{note}; {as_of}; times in {local.key}; claims: in journeys as they are now")
+        if unmapped:
+            _print(render.unmapped(unmapped, local), f"{more}; {_UNMAPPED_HELP}")
 
 
 @_told

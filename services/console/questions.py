@@ -195,6 +195,23 @@ class FeedHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A code of a sender that stands in no map: how many events say it, the newest of them and where its bytes lie."""
+
+    sender: str
+    standard: str
+    code: str
+    words: str
+    events: int
+    first_at: datetime
+    last_at: datetime
+    example: str
+    raw_partition: int
+    raw_offset: int
+    raw_position: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unmatched:
     """Events of one sender under one reference that no consignment has."""
 
@@ -336,6 +353,10 @@ class Questions:
     ) -> list[FeedHealth]:
         """Silent feeds first. Not `everyone`: without those of whom no events are expected, and who sent none."""
         return self._ask("feeds", FeedHealth, now=now, since=since, sender=sender, all=int(everyone), limit=limit)
+
+    def unmapped(self, since: datetime, sender: str = "", limit: int = NO_LIMIT) -> list[Unmapped]:
+        """The commonest first."""
+        return self._ask("unmapped", Unmapped, since=since, sender=sender, limit=limit)
 
     def interchanges(self, since: datetime, sender: str = "", limit: int = NO_LIMIT) -> list[Interchange]:
         """Interchanges whose control number was there before, the newest first."""

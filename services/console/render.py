@@ -30,6 +30,7 @@ from services.console.questions import (
     Interchange,
     Letter,
     Place,
+    Unmapped,
     Unmatched,
 )
 
@@ -363,6 +364,26 @@ def interchanges(rows: Sequence[Interchange], zone: ZoneInfo) -> Sheet:
         where = f"{row.last_partition}/{row.last_offset}"
         style = "yellow" if row.contents > 1 else ""
         add(made, row.sender, row.standard, row.named, row.control, row.times, came, first, last, where, style=style)
+    return made
+
+
+def unmapped(rows: Sequence[Unmapped], zone: ZoneInfo) -> Sheet:
+    columns = (
+        "sender",
+        "standard",
+        "code",
+        "~in its own words",
+        ">events",
+        "first heard",
+        "last heard",
+        "an event",
+        "its bytes",
+    )
+    made = table("Codes in no map", *columns)
+    for row in rows:
+        first, last = when(row.first_at, zone), when(row.last_at, zone)
+        raw = f"{row.raw_partition}/{row.raw_offset} {row.raw_position}"
+        add(made, row.sender, row.standard, row.code, row.words, row.events, first, last, brief(row.example), raw)
     return made
 
 

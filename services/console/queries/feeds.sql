@@ -11,7 +11,7 @@ SELECT
     if(events.actuals = 0, NULL, round(events.lateness_h, 1)) AS lateness_h,
     events.events AS events,
     events.records - events.copies AS repeats,
-    events.unmapped AS unmapped,
+    unread.codes AS unmapped,
     events.warned AS warned,
     claimed.events_claimed AS claims,
     letters.letters AS dead_letters,
@@ -34,7 +34,6 @@ LEFT JOIN
         uniqExact(event_id) AS events,
         count() AS records,
         uniqExact(event_id, revision_at, revision_reader, revision_content) AS copies,
-        uniqExactIf(event_id, NOT mapped) AS unmapped,
         uniqExactIf(event_id, notEmpty(warnings)) AS warned,
         countIf(classifier = 'actual') AS actuals,
         quantileExactIf(0.5)(dateDiff('second', occurred_at, received_at), classifier = 'actual') / 3600 AS lateness_h
@@ -42,6 +41,23 @@ LEFT JOIN
     WHERE kind = 'event' AND received_at >= since
     GROUP BY sender
 ) AS events ON events.sender = everyone.name_of
+LEFT JOIN
+(
+    -- as in unmapped.sql: of an event's revisions the newest counts
+    SELECT sender, count() AS codes
+    FROM
+    (
+        SELECT sender, event_id
+        FROM shipment_events
+        WHERE kind = 'event' AND received_at >= since
+            AND event_id IN
+            (SELECT event_id FROM shipment_events WHERE kind = 'event' AND NOT mapped AND received_at >= since)
+        GROUP BY sender, event_id
+        HAVING NOT argMax(mapped, (revision_at, revision_reader, revision_content))
+            AND NOT argMax(retracted, (revision_at, revision_reader, revision_content))
+    )
+    GROUP BY sender
+) AS unread ON unread.sender = everyone.name_of
 LEFT JOIN
 (
     SELECT claim.sender AS sender, uniqExact(claim.event_id) AS events_claimed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -23,10 +24,13 @@ from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import ShipmentEvent
 from services.console import cli
 from services.console.questions import Questions
+from services.ingest.codemaps.model import CodeMap, CodeMaps, Meaning
+from services.ingest.readers import Context, Registers, read
 from services.runtime.clickhouse import connect
 from services.runtime.settings import Settings
 from services.sink import migrate
 from tests.integration.console.conftest import Books
+from tests.unit.readers.helpers import FIXTURES
 from tests.unit.sink.examples import exception, journey
 
 LA = ZoneInfo("America/Los_Angeles")
@@ -222,6 +226,43 @@ def test_every_question_has_a_table(shared: Books, told: dict[str, str]) -> None
         assert answer.exit_code == 0, (words, answer.output)
         for line in lovla(told, *words, "--json").output.splitlines():
             json.loads(line)
+
+
+def test_a_carriers_own_code_that_is_in_no_map_is_named_with_its_count_and_an_example(
+    shared: Books, told: dict[str, str]
+) -> None:
+    """What the readers make of an IFTSTA, without a code map and with one, as `lovla feeds` tells it."""
+    now = datetime.now(UTC)
+    sender = f"C{uuid.uuid4().hex[:7].upper()}"
+    text = (
+        (FIXTURES / "edifact_iftsta.edi")
+        .read_text()
+        .replace("STS+1+VD::87:Vessel", "STS+1+VQ::87:Ship")
+        .replace("202003", "202002")
+    )
+    text = text.replace(":205'", ":203'").replace("?+0800", "")
+    text = re.sub(r"20200229[0-9]{4}EDT:303", f"{now - timedelta(hours=2):%Y%m%d%H%M}UTC:303", text)
+    made = CodeMap(sender, "edifact.iftsta", 1, "87", None, {"VQ": Meaning("departed", "departed")}, "a test", "x")
+
+    def read_with(*maps: CodeMap) -> ShipmentEvent:
+        context = Context(sender, now, Registers.of([], [], CodeMaps.of(maps)), "ab" * 32, 0, 7)
+        events = read(text.encode(), None, None, context).events
+        return next(event for event in events if event.code == "87/VQ")
+
+    shared.write(read_with())
+    table = lovla(told, "feeds", "--carrier", sender)
+    assert table.exit_code == 0, table.output
+    (line,) = [line for line in table.output.splitlines() if "87/VQ" in line]
+    assert line.split()[:5] == [sender, "edifact.iftsta", "87/VQ", "Ship", "departed"]
+    assert line.rstrip().endswith("0/7 segment 38 (STS)")
+    (row,) = [json.loads(line) for line in lovla(told, "feeds", "--codes", "--json", "--carrier", sender).output.splitlines()]
+    assert (row["code"], row["words"], row["events"]) == ("87/VQ", "Ship departed", 1)
+    raw = lovla(told, "feeds", "--json", "--carrier", sender)
+    assert json.loads(raw.output)["unmapped"] == 1
+
+    shared.write(read_with(made))
+    assert "is in a map" in lovla(told, "feeds", "--codes", "--carrier", sender).output
+    assert json.loads(lovla(told, "feeds", "--json", "--carrier", sender).output)["unmapped"] == 0
 
 
 def test_the_drivers_own_log_does_not_stand_before_the_sentence(told: dict[str, str]) -> None:

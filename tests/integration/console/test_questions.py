@@ -280,6 +280,55 @@ def test_dwell_measures_what_left_and_what_still_stands(books: Books) -> None:
     assert (row.standing, row.oldest_h, row.oldest_consignment, row.oldest_unit) == (2, 240.0, "LACDHS-OLD", UNIT)
 
 
+def test_codes_in_no_map_are_counted_by_sender_with_their_newest_event(books: Books) -> None:
+    hour = timedelta(hours=1)
+    text = "the code 87/VD (Vessel (really) departed) is in no map; the event is kept and moves nothing"
+    unmapped = {"mapped": False, "milestone": None, "standard": "edifact.iftsta", "code": "87/VD"}
+    said = {"warnings": [WARNING, {"code": "unmapped_code", "where": "segment 8 (STS)", "text": text}]}
+    first, newest = (
+        event(
+            **unmapped,
+            **said,
+            received_at=NOW - hours * hour,
+            raw={"sha256": "ab" * 32, "partition": 2, "offset": hours, "position": "x"},
+        )
+        for hours in (9, 3)
+    )
+    since_mapped = event(**unmapped, received_at=NOW - hour)
+    withdrawn = event(**unmapped, received_at=NOW - hour, retracted=True)
+    books.write(
+        first,
+        first,
+        newest,
+        since_mapped,
+        since_mapped.model_copy(
+            update={
+                "mapped": True,
+                "revision": since_mapped.revision.model_copy(update={"reader": 10_001}),
+            }
+        ),
+        withdrawn,
+        event(**unmapped | {"code": "87/UV"}, received_at=NOW - hour),
+        event(**unmapped, received_at=NOW - 999 * hour),
+        event(**unmapped, sender="HBRT", received_at=NOW - hour),
+        event(received_at=NOW),
+    )
+    questions = Questions(books.client)
+    rows = questions.unmapped(NOW - timedelta(days=7))
+
+    assert [(row.sender, row.code, row.events) for row in rows] == [
+        ("MAEU", "87/VD", 2),
+        ("HBRT", "87/VD", 1),
+        ("MAEU", "87/UV", 1),
+    ]
+    worst = rows[0]
+    assert (worst.standard, worst.words) == ("edifact.iftsta", "Vessel (really) departed")
+    assert (worst.first_at, worst.last_at, worst.example) == (NOW - 9 * hour, NOW - 3 * hour, newest.event_id)
+    assert (worst.raw_partition, worst.raw_offset, worst.raw_position) == (2, 3, "x")
+    assert questions.total() == 3
+    assert [row.sender for row in questions.unmapped(NOW - timedelta(days=7), "HBRT")] == ["HBRT"]
+
+
 def test_feeds_tell_lateness_repeats_claims_and_silence(books: Books) -> None:
     hour = timedelta(hours=1)
     first = event(occurred_at=NOW - 4 * hour, received_at=NOW - 2 * hour)
@@ -437,6 +486,7 @@ def test_the_reader_may_ask_everything_and_write_nothing(console_settings: Setti
     questions.inbound(NOW, NOW)
     questions.dwell(NOW, NOW)
     questions.feeds(NOW, NOW)
+    questions.unmapped(NOW)
     questions.unmatched(NOW)
     questions.dead_letters()
     with pytest.raises(Refused):

@@ -66,7 +66,7 @@ def test_a_reference_is_found_however_it_is_typed() -> None:
 
 
 def test_questions_have_only_parameters_that_the_server_binds() -> None:
-    for name in ("delayed", "find", "find_events", "inbound", "dwell", "feeds", "unmatched", "dead_letters"):
+    for name in ("delayed", "find", "find_events", "inbound", "dwell", "feeds", "unmapped", "unmatched", "dead_letters"):
         assert "{limit:UInt32}" in sql(name)
 
 
