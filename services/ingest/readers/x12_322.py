@@ -49,11 +49,12 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     units = _units(one)
     if not units:
         raise Bad("missing_segment", one.start.where, "a 322 without N7 names no unit")
+    correction = one.first("ZC1")
     for unit in units:
         tokens = [list(segment.elements) for segment in (status, unit.n7, *unit.more)]
         for facet in ("", "freight") if code == "CU" else ("",):
             try:
-                draft = _draft(one, status, code, unit, context)
+                draft = _draft(one, status, code, unit, context, correction)
                 if facet:
                     draft.milestone, draft.hold = None, Hold(kind="freight", state="released")
                 event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp, facet)
@@ -74,7 +75,7 @@ def _units(one: Set) -> Sequence[_Unit]:
     return units
 
 
-def _draft(one: Set, status: Segment, code: str, unit: _Unit, context: Context) -> Draft:
+def _draft(one: Set, status: Segment, code: str, unit: _Unit, context: Context, correction: Segment | None) -> Draft:
     known = TERMINAL.get(code, _UNKNOWN)
     draft = Draft(context, STANDARD, READER_VERSION, unit.n7.where, code, warnings=list(one.warnings), single=_ONE)
     draft.mode = known.mode
@@ -83,7 +84,6 @@ def _draft(one: Set, status: Segment, code: str, unit: _Unit, context: Context) 
         draft.hold = Hold(kind=kind, state=state)
     if known is _UNKNOWN:
         draft.unmapped(status.where)
-    correction = one.first("ZC1")
     if correction is not None:
         text = "corrects an earlier message; what that one said stands until its sender withdraws it"
         draft.warn("correction", text, correction.where)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import time
+import sys
 from datetime import UTC, datetime
+from types import FrameType
 from typing import get_args
 
 import pytest
@@ -114,16 +115,30 @@ def grown(kind: str, head: str, repeated: str, times: int) -> bytes:
         ("214", "B10*P1**HBRT", "LX*1~\nAT7*D1*NS***20200328*1000*PT"),
     ],
 )
-def test_ten_times_the_segments_take_some_ten_times_the_time(kind: str, head: str, repeated: str) -> None:
-    limits = Limits(events=1_000_000)
-    context = context_at("2020-04-01T00:00:00Z")
+def test_ten_times_the_segments_take_ten_times_the_steps(kind: str, head: str, repeated: str) -> None:
+    few, many = (steps(grown(kind, head, repeated, times)) for times in (100, 1_000))
+    assert many < 12 * few
 
-    def seconds(times: int) -> float:
-        content = grown(kind, head, repeated, times)
-        begun = time.process_time()
+
+def test_ten_times_the_sets_take_ten_times_the_steps() -> None:
+    one = MESSAGES[4].splitlines(keepends=True)
+    few, many = (steps(b"".join([*one[:2], *one[2:13] * times, *one[-2:]])) for times in (30, 300))
+    assert many < 12 * few
+
+
+def steps(content: bytes) -> int:
+    """How many functions are called, Python's own included, until it is read."""
+    count = 0
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
         with contextlib.suppress(Unreadable):
-            read(content, None, None, context, limits)
-        return time.process_time() - begun
-
-    seconds(10)
-    assert seconds(1_500) < 40 * max(seconds(150), 0.002)
+            read(content, None, None, context_at("2020-04-01T00:00:00Z"), Limits(events=1_000_000))
+    finally:
+        sys.setprofile(before)
+    return count
