@@ -221,6 +221,7 @@ def _verdicts(message: _Element, context: Context, identities: Identities) -> It
         yield Bad("no_status", where, "a status message without MasterConsignment").verdict(where, b"StatusMessage")
     count = 0
     for master in consignments:
+        consignment = _Consignment.of(master)
         statuses = list(master.all("ReportedStatus"))
         if not statuses:
             where = f"line {master.line}"
@@ -232,11 +233,26 @@ def _verdicts(message: _Element, context: Context, identities: Identities) -> It
             ]
             for number, part in enumerate(parts, start=1):
                 position = f"line {part.line} (ReportedStatus {count}{f', part {number}' if len(parts) > 1 else ''})"
-                yield from _Status(header, master, status, part, position, context).verdicts(identities)
+                yield from _Status(header, consignment, status, part, position, context).verdicts(identities)
 
 
 def _payload(element: _Element) -> bytes:
     return repr(element.said()).encode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class _Consignment:
+    """What a MasterConsignment says of all its statuses, looked up once."""
+
+    texts: Mapping[str, str]
+    waybill: str | None
+    origin: _Element | None
+    destination: _Element | None
+
+    @classmethod
+    def of(cls, master: _Element) -> _Consignment:
+        origin, destination = master.first("OriginLocation"), master.first("FinalDestinationLocation")
+        return cls(master.texts, master.text("TransportContractDocument", "ID"), origin, destination)
 
 
 @dataclass(frozen=True)
@@ -244,7 +260,7 @@ class _Status:
     """A status of a consignment or of a part of it, and all that it stands in."""
 
     header: _Element | None
-    master: _Element
+    consignment: _Consignment
     status: _Element
     part: _Element
     position: str
@@ -258,9 +274,9 @@ class _Status:
             yield bad.verdict(self.position, self.payload)
             return
         # Neither the header nor what else the message tells: a repeat in another message is the same statement.
-        waybill = self.master.text("TransportContractDocument", "ID")
-        total = [self.master.texts.get(name) for name in ("PieceQuantity", "TotalPieceQuantity", "TransportSplitDescription")]
-        tokens = digest([waybill, total, self.status.texts, self.part.said()])
+        whole = self.consignment.texts
+        total = [whole.get(name) for name in ("PieceQuantity", "TotalPieceQuantity", "TransportSplitDescription")]
+        tokens = digest([self.consignment.waybill, total, self.status.texts, self.part.said()])
         for facet, draft in drafts:
             stamp = draft.created_at.isoformat() if draft.created_at and draft.classifier != "actual" else None
             try:
@@ -364,15 +380,15 @@ class _Status:
     def draft(self, movement: _Element) -> Draft:
         draft = Draft(self.context, STANDARD, READER_VERSION, self.position, self.code, mode="air")
         self.set_created(draft)
-        waybill = self.master.text("TransportContractDocument", "ID") or ""
+        waybill = self.consignment.waybill or ""
         match = _AIR_WAYBILL.fullmatch(waybill.strip())
         if match is None:
             raise Bad("no_air_waybill", self.position, f"TransportContractDocument/ID is {waybill[:40] or 'missing'}")
         draft.refer("air_waybill", f"{match[1]}-{match[2]}")
         for unit in self.units:
             refer_uld(draft, unit)
-        draft.origin = self.location(self.master.first("OriginLocation"), draft)
-        draft.destination = self.location(self.master.first("FinalDestinationLocation"), draft)
+        draft.origin = self.location(self.consignment.origin, draft)
+        draft.destination = self.location(self.consignment.destination, draft)
         number = movement.texts.get("ID", "")
         carrier = movement.text("CarrierParty", "PrimaryID") or movement.text("UsedLogisticsTransportMeans", "Name")
         if flight := flight_number(number, carrier):
@@ -399,9 +415,9 @@ class _Status:
 
     def count(self, draft: Draft) -> None:
         """The pieces of this status, of those of the waybill; where it counts none, all of them."""
-        whole = self.quantity(self.master.texts.get("PieceQuantity"), draft)
-        letter_of_all = self.master.texts.get("TransportSplitDescription", "").upper()
-        total = self.quantity(self.master.texts.get("TotalPieceQuantity"), draft)
+        whole = self.quantity(self.consignment.texts.get("PieceQuantity"), draft)
+        letter_of_all = self.consignment.texts.get("TransportSplitDescription", "").upper()
+        total = self.quantity(self.consignment.texts.get("TotalPieceQuantity"), draft)
         if total is None and letter_of_all in ("", "T"):
             total = whole
         this = self.quantity(self.part.texts.get("PieceQuantity"), draft)
