@@ -121,6 +121,8 @@ Standard = Literal[
     "one_record",
     "epcis.2.0",
     "lovla.1",
+    "mapped.csv",
+    "mapped.json",
 ]
 Scope = Literal["push", "register", "backfill", "operator"]
 FacilityKind = Literal["hospital", "terminal", "airport", "warehouse"]

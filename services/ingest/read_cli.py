@@ -15,7 +15,8 @@ import typer
 from schemas.raw_message_v1 import RawMessage
 from services.ingest.acknowledgements import FORMS, Form, Judged, NotAcknowledged, acknowledge, unread
 from services.ingest.commands import read_asked
-from services.ingest.readers import Context, Reading, Registers, Unreadable, Verdict, decode_body, detect, read
+from services.ingest.mappings_model import Mappings
+from services.ingest.readers import Context, Reading, Registers, Unreadable, Verdict, decode_body, detect, mapped, read
 from services.ingest.readers.model import LIMITS
 from services.ingest.readers.times import parse_rfc3339
 
@@ -45,7 +46,9 @@ def register(app: typer.Typer) -> None:
 
 def read_files(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Messages of any standard, plain or gzip; - is stdin.")],
-    sender: Annotated[str, typer.Option(help="Who is taken to have sent them.")] = "UNKNOWN",
+    sender: Annotated[
+        str | None, typer.Option(help="Who is taken to have sent them; default: UNKNOWN, or the sender of --mapping.")
+    ] = None,
     received_at: Annotated[
         str | None,
         typer.Option(
@@ -56,6 +59,10 @@ def read_files(
     facilities: Annotated[Path | None, typer.Option(help="Facilities (CSV), to name terminals and their zones.")] = None,
     codemaps: Annotated[
         Path | None, typer.Option(help="A folder of code maps (TOML), to try what partners' own codes become; with --sender.")
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="A mapping file (TOML), to read a partner's own CSV or JSON by; see docs/partners.md."),
     ] = None,
     ack: Annotated[
         bool, typer.Option("--ack", help="Print what we would answer (997, 999, CONTRL) instead of events.")
@@ -73,6 +80,8 @@ def read_files(
     try:
         received = _received(received_at)
         registers = _registers(facilities, codemaps)
+        if mapping is not None:
+            registers, sender = _by_mapping(registers, mapping, sender)
         form = _form(ack_form) if ack or ack_form else None
     except (ValueError, OSError, SettingsError) as error:
         typer.echo(f"lovla: {error}", err=True)
@@ -82,7 +91,7 @@ def read_files(
     readable = False
     try:
         for file in files:
-            said = _Said(file, sender, received, content_type, registers)
+            said = _Said(file, sender or "UNKNOWN", received, content_type, registers, mapped.STANDARD if mapping else None)
             for line in _answer(said, form) if ack or ack_form else _lines(said):
                 if isinstance(line, Complaint):
                     typer.echo(str(line), err=True)
@@ -125,11 +134,27 @@ def _registers(facilities: Path | None, codemaps: Path | None) -> Registers:
     return Registers.of([], read_facilities(facilities.read_text(encoding="utf-8-sig")), maps)
 
 
+def _by_mapping(registers: Registers, file: Path, sender: str | None) -> tuple[Registers, str]:
+    """Registers with this one mapping, as if it were `sender`'s and valid for ever."""
+    from services.ingest.mappings import read_mapping
+
+    made = read_mapping(file)
+    sender = sender or made.stated.sender
+    made = replace(made, stated=made.stated.model_copy(update={"sender": sender}), valid_from=None)
+    return replace(registers, mappings=Mappings.of([made])), sender
+
+
 class _Said:
     """A file, read. `reading` None: nothing could be read, for the reason in `error`."""
 
     def __init__(
-        self, file: str, sender: str, received: datetime | None, content_type: str | None, registers: Registers
+        self,
+        file: str,
+        sender: str,
+        received: datetime | None,
+        content_type: str | None,
+        registers: Registers,
+        hint: str | None = None,
     ) -> None:
         self.file = file
         self.content = b""
@@ -150,11 +175,11 @@ class _Said:
         )
         try:
             self.content = decode_body(body, "gzip" if body.startswith(_GZIP_MAGIC) else "identity")
-            self.standard = detect(self.content, content_type, None)
-            self.reading = read(self.content, content_type, None, self.context, _LOCAL)
+            self.standard = hint or detect(self.content, content_type, None)
+            self.reading = read(self.content, content_type, hint, self.context, _LOCAL)
             if received is None and (newest := _newest(self.reading)) is not None:
                 self.context = replace(self.context, received_at=newest)
-                self.reading = read(self.content, content_type, None, self.context, _LOCAL)
+                self.reading = read(self.content, content_type, hint, self.context, _LOCAL)
         except Unreadable as error:
             self.error = error
 

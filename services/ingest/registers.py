@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from schemas.base import Contract
 from schemas.registers_v1 import Account, Facility, Secret, Sender
 from schemas.topics import ACCOUNTS, FACILITIES, SECRETS, SENDERS, Topic
-from services.ingest import readers
+from services.ingest import mappings, readers
 from services.ingest.codemaps import files as codemaps
 from services.ingest.problems import Problem
 from services.runtime import kafka, logs
@@ -24,8 +24,8 @@ log = logs.get("registers")
 
 
 class Registers:
-    """Live views of the registers, and the code maps as they were at the start. Before they have caught up once, `check`
-    refuses everything. Making one raises BadCodeMap."""
+    """Live views of the registers, and code maps and mappings as they were at the start. Before they have caught up once,
+    `check` refuses everything. Making one raises BadCodeMap, BadMapping."""
 
     def __init__(self, settings: Settings) -> None:
         self._senders = RegisterView(settings, SENDERS.name, Sender)
@@ -33,6 +33,7 @@ class Registers:
         self._accounts = RegisterView(settings, ACCOUNTS.name, Account)
         self._secrets = RegisterView(settings, SECRETS.name, Secret)
         self._codemaps = codemaps.load(codemaps.folder_of(settings.codemaps, settings.state_dir))
+        self._mappings = mappings.load(mappings.folder_of(settings.mappings, settings.state_dir))
         self._views = (self._senders, self._facilities, self._accounts, self._secrets)
         self._ready = False
         self._indexed: tuple[Mapping[str, Sender], Mapping[str, Facility]] | None = None
@@ -76,7 +77,7 @@ class Registers:
         senders, facilities = self._senders.snapshot(), self._facilities.snapshot()
         indexed = self._indexed
         if indexed is None or indexed[0] is not senders or indexed[1] is not facilities:
-            self._known = readers.Registers.of(senders.values(), facilities.values(), self._codemaps)
+            self._known = readers.Registers.of(senders.values(), facilities.values(), self._codemaps, self._mappings)
             self._indexed = (senders, facilities)
         return self._known
 

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     codemaps: Path | None = Field(
         None, description="folder of an operator's own code maps (*.toml); unset: codemaps in the state dir, if it is there"
     )
+    mappings: Path | None = Field(
+        None, description="folder of mapping files (*.toml) for partners' own CSV and JSON; unset: mappings in the state dir"
+    )
     tick_s: float = Field(5.0, gt=0, le=30)
     metrics_port: int | None = Field(None, ge=0, le=65535, description="0: any free port; unset: none")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

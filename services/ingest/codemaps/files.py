@@ -30,7 +30,9 @@ class BadCodeMap(SettingsError):
     """A file that is no code map; the text says which file, where, and what is wrong."""
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
+    """What a file says of one code; mapping files say it alike."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     means: ShortText
@@ -52,7 +54,7 @@ class _File(BaseModel):
     agency: str = Field("", pattern=r"^[A-Z0-9]{0,17}$")
     valid_from: date | None = None
     source: ShortText
-    codes: dict[str, _Entry] = Field(min_length=1, max_length=_CODES_MAX)
+    codes: dict[str, Entry] = Field(min_length=1, max_length=_CODES_MAX)
 
 
 def read_map(file: Path) -> CodeMap:
@@ -67,13 +69,13 @@ def read_map(file: Path) -> CodeMap:
     try:
         made = _File.model_validate(stated)
     except ValidationError as error:
-        raise BadCodeMap(f"{file}: {_sentence(error)}") from None
+        raise BadCodeMap(f"{file}: {sentence(error)}") from None
     codes: dict[str, Meaning] = {}
     for code, entry in made.codes.items():
         key = code.upper()
         if key in codes:
             raise BadCodeMap(f"{file}: codes.{shown(code)}: the code stands there twice; upper and lower case are one")
-        codes[key] = _meaning(file, code, entry)
+        codes[key] = meaning_of(file, code, entry)
     return CodeMap(
         partner=made.partner,
         standard=made.standard,
@@ -130,7 +132,8 @@ def _of_this_package() -> Sequence[CodeMap]:
     return tuple(read_folder(OURS))
 
 
-def _meaning(file: Path, code: str, entry: _Entry) -> Meaning:
+def meaning_of(file: Path, code: str, entry: Entry) -> Meaning:
+    """An entry, checked; raises BadCodeMap."""
     if not code.strip() or len(code) > 35 or not code.isprintable():
         raise BadCodeMap(f"{file}: codes.{shown(code)}: a code has 1 to 35 printable characters")
     hold = None
@@ -142,7 +145,7 @@ def _meaning(file: Path, code: str, entry: _Entry) -> Meaning:
     return Meaning(entry.means, entry.milestone, entry.classifier, hold, entry.mode, entry.empty)
 
 
-def _sentence(error: ValidationError) -> str:
+def sentence(error: ValidationError) -> str:
     """The first thing that is wrong, and how many more there are."""
     wrongs = error.errors(include_url=False, include_input=False)
     where = ".".join(shown(str(part)) for part in wrongs[0]["loc"])

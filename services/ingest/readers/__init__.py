@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, edifact, epcis, lovla, one_record, wrapped, x12
+from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, edifact, epcis, lovla, mapped, one_record, wrapped, x12
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.draft import WARNINGS_MAX
 from services.ingest.readers.json_items import Item, json_items
@@ -60,6 +60,7 @@ _FOREIGN_TEXT: Final = (
     ((b"%PDF", b"PK\x03\x04"), "a document or archive"),
     ((b"\x1f\x8b",), "gzip; send it with Content-Encoding: gzip"),
 )
+_NOT_KNOWN: Final = ("unknown_format", "unsupported_standard", "not_json")
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _KNOWN: Final = (
@@ -78,19 +79,42 @@ def read(content: bytes, content_type: str | None, hint: str | None, context: Co
     """Read a message; see README.md. Raises Unreadable, and nothing else, whatever the bytes."""
     if len(content) > limits.decoded_bytes:
         raise Unreadable("too_large", "", f"more than {limits.decoded_bytes} bytes; send smaller parts")
-    family = _hinted(hint) or _text_family(content)
-    if family is not None and family in _TEXT:
-        reading = _TEXT[family][1](content, context, limits)
+    if hint == mapped.STANDARD:
+        reading = mapped.read(content, context, limits)
     else:
-        items = json_items(content, content_type, limits)
-        if len(items) > limits.events:
-            raise _too_many(len(items), limits)
-        reading = _JSON[family or _json_family(items)][1](items, context)
+        reading = _mapped_or_known(content, content_type, hint, context, limits)
     if not reading.verdicts:
         raise Unreadable("empty", "", "the message holds no event")
     if len(reading.verdicts) > limits.events:
         raise _too_many(len(reading.verdicts), limits)
     return reading
+
+
+def _mapped_or_known(content: bytes, content_type: str | None, hint: str | None, context: Context, limits: Limits) -> Reading:
+    """By a mapping of the sender that fits for certain, else by its standard's reader, else by a mapping that may be meant."""
+    family = _hinted(hint)
+    has_mappings = family is None and bool(context.registers.mappings.valid(context.sender, context.received_at))
+    if has_mappings and (reading := mapped.read_fitting(content, content_type, context, limits)) is not None:
+        return reading
+    try:
+        return _known(content, content_type, family, context, limits)
+    except Unreadable as error:
+        if not has_mappings or error.code not in _NOT_KNOWN:
+            raise
+        reading = mapped.read_otherwise(content, content_type, context, limits)
+        if reading is None:
+            raise
+        return reading
+
+
+def _known(content: bytes, content_type: str | None, family: str | None, context: Context, limits: Limits) -> Reading:
+    family = family or _text_family(content)
+    if family is not None and family in _TEXT:
+        return _TEXT[family][1](content, context, limits)
+    items = json_items(content, content_type, limits)
+    if len(items) > limits.events:
+        raise _too_many(len(items), limits)
+    return _JSON[family or _json_family(items)][1](items, context)
 
 
 def _unwrapped(content: bytes, context: Context) -> Reading:

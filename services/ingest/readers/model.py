@@ -13,6 +13,7 @@ from schemas.shipment_event_v1 import ShipmentEvent, Warning_
 from schemas.words import Cause
 from services.ingest.codemaps.model import CodeMaps
 from services.ingest.legible import shown
+from services.ingest.mappings_model import Mappings
 
 MIB = 1024 * 1024
 TEXT_MOST = 500  # characters of a sentence about a message; schemas/dead_letter_v1.py
@@ -112,7 +113,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Registers:
-    """The senders, facilities and code maps that readers look up; make one by `of` whenever a register changes."""
+    """The senders, facilities, code maps and mappings that readers look up; make one by `of` whenever a register changes."""
 
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
     facilities: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
@@ -123,6 +124,7 @@ class Registers:
     by_iata: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
     by_city: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
     codemaps: CodeMaps = field(default_factory=CodeMaps)
+    mappings: Mappings = field(default_factory=Mappings)
 
     @classmethod
     def empty(cls) -> Registers:
@@ -130,10 +132,16 @@ class Registers:
         return cls()
 
     @classmethod
-    def of(cls, senders: Iterable[Sender], facilities: Iterable[Facility], codemaps: CodeMaps | None = None) -> Registers:
+    def of(
+        cls,
+        senders: Iterable[Sender],
+        facilities: Iterable[Facility],
+        codemaps: CodeMaps | None = None,
+        mappings: Mappings | None = None,
+    ) -> Registers:
         """Index both registers. Of several that share a key the one with the least code counts, so that order does not.
 
-        `codemaps`: what partners' own codes mean (services/ingest/codemaps).
+        `codemaps`: what partners' own codes mean (services/ingest/codemaps); `mappings`: how their own files are read.
         """
         people = sorted(senders, key=lambda sender: sender.code)
         places = sorted(facilities, key=lambda facility: facility.code)
@@ -162,6 +170,7 @@ class Registers:
             by_iata=MappingProxyType(iata),
             by_city=MappingProxyType(city),
             codemaps=codemaps or CodeMaps(),
+            mappings=mappings or Mappings(),
         )
 
 
