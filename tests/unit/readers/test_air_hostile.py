@@ -125,7 +125,7 @@ def test_work_grows_with_the_message(name: str) -> None:
         return steps(lambda: read_text(text, AT))
 
     work(100)  # tables are loaded
-    assert work(1_600) < 1.2 * 8 * work(100)
+    assert work(800) < 1.2 * 8 * work(100)
 
 
 def test_nothing_of_a_message_is_dropped_in_silence() -> None:

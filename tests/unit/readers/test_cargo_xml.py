@@ -387,4 +387,4 @@ def test_work_grows_with_the_message(name: str) -> None:
         return steps(lambda: read_text(content, LH))
 
     work(100)  # tables are loaded
-    assert work(1_600) < 1.2 * 8 * work(100)
+    assert work(800) < 1.2 * 8 * work(100)

@@ -441,4 +441,4 @@ def test_work_grows_with_the_message(name: str) -> None:
         return steps(lambda: one_record.read(items, LH))
 
     work(100)  # tables are loaded
-    assert work(1_600) < 1.2 * 8 * work(100)
+    assert work(800) < 1.2 * 8 * work(100)
