@@ -20,7 +20,7 @@ from tests.unit.readers.helpers import FIXTURES, context_at
 
 CONTEXT = context_at("2020-04-01T00:00:00Z")
 MESSAGES = [(FIXTURES / f"edifact_{name}.edi").read_bytes() for name in ("iftsta", "coarri", "codeco")]
-CAREFUL = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+CAREFUL = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 NAMES = ["UNH", "UNT", "UNZ", "UNB", "UNG", "UNE", "BGM", "CNI", "STS", "DTM", "LOC", "TDT", "EQD", "RFF", "CNT", "SEL", "GIN"]
 
 
@@ -150,7 +150,7 @@ def steps(content: bytes) -> int:
 @pytest.mark.parametrize("name", HARM)
 def test_work_grows_no_faster_than_the_message(name: str) -> None:
     make = HARM[name]
-    small, large = make(60).encode(), make(240).encode()
+    small, large = make(40).encode(), make(160).encode()
 
     assert steps(large) < 1.6 * steps(small) * len(large) / len(small)
 
@@ -163,7 +163,7 @@ def of_size(name: str, size: int) -> bytes:
 
 @pytest.mark.parametrize("name", HARM)
 def test_memory_is_at_most_twenty_times_the_message_and_its_events(name: str) -> None:
-    content = of_size(name, 100_000)
+    content = of_size(name, 50_000)
     tracemalloc.start()
     try:
         told = check(content)
@@ -178,7 +178,7 @@ def test_memory_is_at_most_twenty_times_the_message_and_its_events(name: str) ->
 @pytest.mark.parametrize("name", HARM)
 def test_what_was_made_to_keep_us_busy_does_not(name: str) -> None:
     """Beside `steps`, which does not see what is copied or hashed in one step."""
-    content = of_size(name, 400_000)
+    content = of_size(name, 100_000)
     begin = time.process_time()
     check(content)
 
