@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -92,13 +92,7 @@ def _track(servers: Servers, stream: tracker.Stream, wanted: Tracker, shards: in
         began = time.time()
         servers.fill(events)
         servers.quiet([JOURNEYS.name], for_s=3.0, within_s=WITHIN_S)
-    ended = 0.0
-    found: dict[str, Journey] = {}
-    for seen in servers.read(JOURNEYS.name):
-        record = decode_journey_record(seen.value) if seen.value else None
-        if isinstance(record, Journey):
-            found[record.consignment] = record
-            ended = max(ended, seen.at)
+    found, ended = _journeys(servers)
     owned = {shard_of(name, shards) for name in found}
     names = sorted(name for name in wanted.state.journeys if shard_of(name, shards) in owned)
     if len(owned) != 1 or _hash([wanted.state.journey(name) for name in names]) != _hash([found.get(name) for name in names]):
@@ -167,7 +161,20 @@ def _pipe(servers: Servers, journeys: int) -> Run:
         servers.quiet([JOURNEYS.name], for_s=2.0, within_s=WITHIN_S)
         began = time.time()
         servers.fill(records)
-        servers.quiet([SHIPMENT_EVENTS.name, JOURNEYS.name], for_s=3.0, within_s=WITHIN_S)
+        stop = time.monotonic() + WITHIN_S
+        wrong: str | None = "nothing yet"
+        while wrong and time.monotonic() < stop:  # a batch of the tracker may take longer than the quiet that is waited for
+            servers.quiet([SHIPMENT_EVENTS.name, JOURNEYS.name], for_s=3.0, within_s=WITHIN_S)
+            found, ended = _journeys(servers)
+            wrong = _unfinished(numbers, found)
+    if wrong:
+        raise NotEqual(wrong)
+    span = Rate(journeys * load.EVENTS_A_JOURNEY, began, ended)
+    return _run(span, meter, ("readers", "tracker", "kafka"), "tracker")
+
+
+def _journeys(servers: Servers) -> tuple[dict[str, Journey], float]:
+    """The newest of each, and when the last one was written."""
     ended = 0.0
     found: dict[str, Journey] = {}
     for seen in servers.read(JOURNEYS.name):
@@ -175,13 +182,17 @@ def _pipe(servers: Servers, journeys: int) -> Run:
         if isinstance(record, Journey):
             found[record.consignment] = record
             ended = max(ended, seen.at)
+    return found, ended
+
+
+def _unfinished(numbers: Iterable[int], found: Mapping[str, Journey]) -> str | None:
+    """The first journey that is not where the load left it, in words."""
     for number in numbers:
         journey = found.get(load.consignment_of(number))
         units = {(unit.unit, unit.milestone) for unit in journey.units} if journey else set()
         if units != {(f"container:{load.container_of(number, unit)}", "gate_out") for unit in range(load.UNITS)}:
-            raise NotEqual(f"{load.consignment_of(number)}: both containers left the port, but the journey says {units}")
-    span = Rate(journeys * load.EVENTS_A_JOURNEY, began, ended)
-    return _run(span, meter, ("readers", "tracker", "kafka"), "tracker")
+            return f"{load.consignment_of(number)}: both containers left the port, but the journey says {units}"
+    return None
 
 
 def _raw(record: Raw) -> tuple[str, Raw]:
