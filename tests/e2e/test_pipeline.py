@@ -136,6 +136,40 @@ def test_a_pushed_315_answers_in_show_within_seconds_and_the_delay_is_found(lovl
 
 @pytest.mark.stack
 @pytest.mark.timeout(300)
+def test_a_ship_notice_tells_more_of_what_its_buyer_declared_and_a_second_one_nothing(lovla: Lovla, tmp_path: Path) -> None:
+    registration, notice = tmp_path / "consignment.json", tmp_path / "notice.856"
+    declared = consignment("0042", [{"kind": "bill_of_lading", "value": "MAEU203990042"}])
+    registration.write_text(json.dumps(declared))
+    lovla("register", str(registration), "--as", "LACDHS", "--wait", "60")
+    notice.write_text((ROOT / "tests/unit/readers/fixtures/x12_856.edi").read_text())
+
+    def outcomes() -> list[tuple[str, int | None, str | None]]:
+        taken = json.loads(lovla("push", str(notice), "--carrier", "LACDHS", "--json"))
+        found: list[dict[str, Any]] = []
+
+        def judged() -> bool:
+            found[:] = json.loads(lovla("receipts", "show", taken["receipt"], "--as", "LACDHS", "--json"))["verdicts"]
+            return not any(verdict["outcome"] == "queued" for verdict in found)
+
+        until(judged, "the outcome of the notice")
+        return [(v["outcome"], v.get("declared_version"), v.get("reason")) for v in found[:2]]
+
+    assert outcomes() == [("accepted", 2, None), ("accepted", 1, None)]
+    assert outcomes() == [("accepted", 2, "unchanged"), ("accepted", 1, "unchanged")]
+
+    def shown() -> bool:
+        (row,) = lovla.rows("show", "LACDHS-0042")
+        items = row["declaration"]["items"]
+        return row["declaration"]["tier"] == 1 and [item.get("lot") for item in items] == ["A17", "G-9"]
+
+    until(shown, "lots in `lovla show`, and the tier that was declared")
+    until(lambda: lovla.rows("interchanges"), "the control number that came twice")
+    (row,) = lovla.rows("interchanges")
+    assert (row["sender"], row["control"], row["times"], row["contents"]) == ("LACDHS", "000000856", 2, 1)
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(300)
 def test_people_are_told_what_the_tracker_made_of_what_they_asked(lovla: Lovla, tmp_path: Path) -> None:
     file = tmp_path / "consignment.json"
     declared = consignment("0009", [{"kind": "bill_of_lading", "value": "MAEU203990099"}])
