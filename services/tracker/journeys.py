@@ -360,7 +360,7 @@ def fold(own: Declared, linked: Linked, registers: Registers, words: Words | Non
         units=units,
         milestones=milestones,
         unit_states=_unit_states(units, slots, registration),
-        holds=_holds(linked.counted),
+        holds=_holds(linked.counted, total_pieces, milestones.get(("customs_released", ""))),
         off_route=left_off,
         news=tuple(news),
         stage=_stage(registration, reached),
@@ -720,8 +720,11 @@ def _progress(word: Told) -> tuple[int, datetime, str]:
     return (ORDER[word.milestone], word.occurred_at, word.event_id)
 
 
-def _holds(counted: Iterable[Counted]) -> tuple[HoldInterval, ...]:
-    """Intervals per kind and unit: placed opens, released of the same unit or of the whole consignment closes."""
+def _holds(counted: Iterable[Counted], total_pieces: int | None, cleared: MilestoneState | None) -> tuple[HoldInterval, ...]:
+    """Intervals per kind and unit: placed opens, released of the same unit or of the whole consignment closes.
+
+    The release of a part closes nothing before all pieces are `cleared`.
+    """
     events = sorted(
         (item.event for item in counted if item.event.hold and item.event.classifier == "actual"),
         key=lambda event: (event.occurred_at, event.event_id),
@@ -731,6 +734,11 @@ def _holds(counted: Iterable[Counted]) -> tuple[HoldInterval, ...]:
         hold = event.hold
         assert hold is not None  # filtered above
         unit = next((unit_key(ref) for ref in event.references if ref.kind in ("container", "uld")), "")
+        at = event.occurred_at
+        if hold.state == "released" and _is_part(event, total_pieces):
+            if cleared is None or cleared.actual is None:
+                continue
+            unit, at = "", max(at, cleared.actual)
         for n, open_one in enumerate(intervals):
             same = open_one.kind == hold.kind and (not unit or not open_one.unit or open_one.unit == unit)
             if same and open_one.released_at is None and hold.state == "released":
@@ -738,7 +746,7 @@ def _holds(counted: Iterable[Counted]) -> tuple[HoldInterval, ...]:
                     kind=open_one.kind,
                     unit=open_one.unit,
                     placed_at=open_one.placed_at,
-                    released_at=event.occurred_at,
+                    released_at=at,
                     sender=open_one.sender,
                     event_id=open_one.event_id,
                 )

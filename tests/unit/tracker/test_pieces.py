@@ -10,7 +10,7 @@ from msgspec import structs
 
 from services.tracker.areas import same_area
 from services.tracker.core import Tracker
-from services.tracker.records import Event, Journey, Packing, Pieces, Place, Ref, Route, Transport
+from services.tracker.records import Event, Hold, Journey, Packing, Pieces, Place, Ref, Route, Transport
 from tests.unit.tracker.build import at, event, register, tell, tracker
 
 WAYBILL = Ref("air_waybill", "020-12345675")
@@ -210,3 +210,21 @@ def test_a_part_that_will_come_later_than_was_said_of_all_of_it_is_awaited() -> 
     assert estimated(subject) == at(8)
     tell(subject, received(20, at(7), letter="T", classifier="estimated", said=at(3)))
     assert estimated(subject) == at(7)
+
+
+def test_the_clearance_of_a_part_leaves_the_hold_until_all_of_it_is_cleared() -> None:
+    subject = consigned()
+
+    def customs(state: str, when: datetime, this: int, *refs: Ref) -> Event:
+        fields: dict[str, Any] = {
+            "hold": Hold("customs", state),
+            "pieces": Pieces(this=this, total=20, part="T" if this == 20 else "P"),
+        }
+        return event(
+            "customs_released" if state == "released" else None, when, WAYBILL, *refs, sender="LH", place=LAX, **fields
+        )
+
+    tell(subject, customs("placed", at(3), 20), customs("released", at(4), 8, ULD))
+    assert [found.released_at for found in journey(subject).holds] == [None]
+    tell(subject, customs("released", at(5), 12, OTHER_ULD))
+    assert [found.released_at for found in journey(subject).holds] == [at(5)]
