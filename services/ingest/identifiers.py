@@ -23,6 +23,7 @@ REFERENCE_MAX: Final = 64
 _REMEMBERED: Final = 50_000  # a box is named by a dozen messages, a ship by thousands; some 10 MB at most
 
 _CONTAINER = re.compile(r"[A-Z]{3}[UJZ][0-9]{7}")
+_CONTAINER_WITHOUT_DIGIT = re.compile(r"[A-Z]{3}U[0-9]{6}")
 _RAIL_CAR = re.compile(r"[A-Z]{2,4}[0-9]{1,6}")
 _AIR_WAYBILL = re.compile(r"([0-9]{3})-?([0-9]{8})")
 _ULD = re.compile(r"[A-Z][A-Z0-9]{2}[0-9]{4,5}[A-Z0-9]{2}")
@@ -102,6 +103,12 @@ def join_container(owner: str, number: str, digit: str) -> tuple[str, bool] | No
     if _DIGITS.fullmatch(digit) and len(digit) == 1:
         return owner + number + digit, False
     return owner + number + container_check_digit(owner + number), True
+
+
+def lacks_check_digit(value: str) -> bool:
+    """Whether `value` is an owner's code and six digits: a container whose check digit was left out. No rail car's mark ends in
+    U: that letter marks containers."""
+    return _CONTAINER_WITHOUT_DIGIT.fullmatch(value) is not None
 
 
 def is_rail_car(value: str) -> bool:

@@ -178,6 +178,8 @@ class Draft:
         text = identifiers.normalise("container", value)
         if identifiers.is_container(text):
             self.refer("container", text, where)
+        elif identifiers.lacks_check_digit(text):
+            self.split_equipment(text[:4], text[4:], "", where)
         elif identifiers.is_rail_car(text):
             self.refer("rail_car", text, where)
         else:

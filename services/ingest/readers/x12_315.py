@@ -93,7 +93,7 @@ def _estimate(
 
 
 def _draft(one: Set, status: Segment, code: str, context: Context) -> Draft:
-    draft = Draft(context, STANDARD, READER_VERSION, status.where, code, warnings=list(one.warnings), single=_ONE)
+    draft = Draft(context, STANDARD, READER_VERSION, status.where, code, warnings=list(one.warnings))
     known = OCEAN.get(code, _UNKNOWN)
     if known is _UNKNOWN:
         draft.unmapped()
@@ -103,6 +103,8 @@ def _draft(one: Set, status: Segment, code: str, context: Context) -> Draft:
         draft.hold = Hold(kind=kind, state=state)
     draft.empty = {"E": True, "L": False}.get(status.get(9).upper(), True if known.is_empty else None)
     owner, number = status.get(7), status.get(8)
+    if number:
+        draft.single = _ONE  # B4 names the unit; where it names none, N9 may list all that the status is about
     if number and not draft.split_equipment(owner, number, status.get(13), status.where):
         draft.equipment(owner + number, status.where)
     carrier = ""

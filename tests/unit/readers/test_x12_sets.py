@@ -163,6 +163,18 @@ def test_a_second_container_in_a_status_of_one_is_a_warning_that_names_both(seco
     assert all("MRSU4371639" in w.text and second[6:] in w.text for w in found.warnings if w.code == "contradiction")
 
 
+def test_a_status_of_a_whole_booking_lists_its_containers() -> None:
+    found = event("315", "B4***VD*20200328*2130", "N9*BN*BK1", "N9*EQ*MRSU4371639", "N9*EQ*TCLU1234568")
+    assert [ref.value for ref in found.references] == ["BK1", "MRSU4371639", "TCLU1234568"]
+    assert codes(found) == []
+
+
+def test_a_container_without_its_check_digit_is_no_rail_car() -> None:
+    found = event("315", "B4***VD*20200328*2130", "N9*EQ*MRSU437163", "N9*EQ*UTLX290344")
+    assert [(ref.kind, ref.value) for ref in found.references] == [("container", "MRSU4371639"), ("rail_car", "UTLX290344")]
+    assert codes(found) == ["check_digit_computed"]
+
+
 def test_estimates_of_other_ports_stay_estimates_and_take_no_hold() -> None:
     ports = ("R4*L*UN*CNSHA", "DTM*140*20200310*2200*UT", "R4*D*UN*USLAX", "DTM*139*20200328*0600*UT")
     reading = read_set("315", UV.replace("UV", "VD"), *ports)
