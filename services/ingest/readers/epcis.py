@@ -69,6 +69,8 @@ _OBJECTS: Final[Sequence[tuple[str, bool]]] = (
     ("outputEPCList", False),
     ("outputQuantityList", True),
 )
+_BOUNDED: Final = LINKING_KINDS - LOGISTIC_KINDS
+"""Of these an event names a few at most (draft.py); of pallets and items as many as it can hold."""
 _PARTS_MOST: Final = 40  # events that one statement may become, for its references; some 1,200 of them
 
 
@@ -201,16 +203,26 @@ class _Reader:
         """The same statement about as many objects as an event can name, until all are named."""
         documents = sum(kind in LINKING_KINDS for kind, _ in draft.references)
         parent = [one for one in objects if one.is_parent and one.reference is not None]
-        others = [one for one in objects if not one.is_parent and one.reference is not None]
+        named_already: set[object] = {None, *(one.reference for one in parent)}
+        others = []
+        for one in objects:
+            if one.reference not in named_already:
+                named_already.add(one.reference)
+                others.append(one)
         most = max(1, REFERENCES_MAX - len(draft.references) - len(parent))
-        containers = max(1, LINKING_MAX - documents - len(parent))
+        bounded = max(1, LINKING_MAX - documents - len(parent))
+        if len(others) > min(
+            most, bounded
+        ):  # the same parts in whatever order the objects are listed: the event's id is the same
+            others.sort(key=lambda one: one.reference or ("seal", ""))
         groups: list[list[_Object]] = [[]]
         named = 0
         for one in others:
-            named += one.reference is not None and one.reference[0] not in LOGISTIC_KINDS and one.reference[0] in LINKING_KINDS
-            if len(groups[-1]) == most or named > containers:
+            is_bounded = one.reference is not None and one.reference[0] in _BOUNDED
+            if len(groups[-1]) == most or named + is_bounded > bounded:
                 groups.append([])
                 named = 0
+            named += is_bounded
             groups[-1].append(one)
         allowed = min(_PARTS_MOST, 1 + self.spare)
         if len(groups) > allowed:
@@ -295,7 +307,6 @@ def _meaning(draft: Draft, statement: _Statement, where: Where, objects: Sequenc
 def _erroneous(draft: Draft, error: Node, words: Vocabulary) -> None:
     """An event that is declared wrong withdraws itself. The corrective events speak for themselves; their ids are shown."""
     draft.updated_at = draft.in_utc(error.time("declarationTime"), "declarationTime", error.at("declarationTime"))
-    draft.created_at = None
     reason = words.short("ER", error.text("reason") or "")
     ids = error.fields.get("correctiveEventIDs") or error.fields.get("correctiveEventID") or []
     texts = [one for one in (ids if isinstance(ids, list) else [ids]) if isinstance(one, str)]

@@ -18,7 +18,6 @@ from stdnum import ean
 from schemas.words import ReferenceKind
 from services.ingest import identifiers
 
-_TEXT_MOST: Final = 2_000  # of a URI; what is longer names nothing
 _DOMAIN: Final = "https://id.gs1.org"
 _URN = re.compile(r"urn:epc:(id|class|idpat):([a-z]+):(.+)", re.DOTALL)
 _PREFIX = re.compile(r"[0-9]{6,12}")
@@ -80,8 +79,6 @@ class GS1Id:
 def gs1_id(text: str) -> GS1Id | None:
     """The GS1 key in an EPC URN (id, class, pattern) or in a Digital Link of any domain; None where there is none."""
     text = text.strip()
-    if len(text) > _TEXT_MOST:
-        return None
     if text.startswith("urn:epc:"):
         return _of_urn(text)
     return _of_link(text) if text.startswith(("https://", "http://")) else None

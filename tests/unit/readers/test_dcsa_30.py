@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.shipment_event_v1 import ShipmentEvent
 from services.ingest.readers import Problem, Registers
+from services.ingest.readers.json_items import Item, unfolded
 from tests.unit.readers.helpers import FIXTURES, context_at, expected, read_text, refused, told
 from tests.unit.readers.test_epcis import damaged
 from tests.unit.readers.test_hostile import CAREFUL, check
@@ -250,6 +251,13 @@ def test_what_sensors_say_is_kept_and_moves_nothing_not_even_the_window_of_an_em
         assert (found.milestone, found.hold, found.empty) == (None, None, None)
 
 
+def test_what_a_device_says_beside_what_is_known_may_be_new() -> None:
+    classification = {"eventTypeCode": "IOT", "eventClassifierCode": "ACT", "iotEventTypeCode": "DETC"}
+    found = events(DISCHARGED | {"eventClassification": classification, "iotDetails": {"iotEventCode": "SHK"}})[0]
+
+    assert (found.code, found.mapped) == ("IOT/DETC/SHK", False)
+
+
 def test_words_and_codes_are_of_one_meaning() -> None:
     assert equipment("GATED_OUT", "LADEN", "PORT_TERMINAL", "IMPORT").milestone == "gate_out"
     assert equipment("gtot", "laden", "pote", "import").milestone == "gate_out"
@@ -371,6 +379,8 @@ def test_a_page_of_more_events_than_a_message_may_hold_is_refused_without_being_
     page = {"events": [DISCHARGED] * 1_001, "feedbackElements": []}
 
     assert refused(json.dumps(page), context_at(AT)).code == "too_many_events"
+    assert len(unfolded([Item("", page), Item("", page)], "events")) == 1_001
+    assert len(unfolded([Item("", {"events": [{}] * 9_000})], "events")) == 1_001
 
 
 def test_sample_of_an_equipment_event(samples: Path) -> None:

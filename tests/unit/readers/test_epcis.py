@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from schemas.registers_v1 import Facility
 from schemas.shipment_event_v1 import ShipmentEvent
+from services.ingest import identifiers
 from services.ingest.readers import Context, Problem, Registers
 from tests.unit.readers.helpers import FIXTURES, context_at, expected, read_text, refused, told
 from tests.unit.readers.test_hostile import CAREFUL, check, values
@@ -418,6 +419,14 @@ def test_a_list_of_many_pallets_is_said_in_as_many_events_as_it_takes() -> None:
     assert [event.milestone for event in found] == ["delivered"] * 3
 
 
+def test_the_parts_are_the_same_in_whatever_order_the_pallets_are_listed() -> None:
+    forwards, backwards = (events(said(eventID=None, epcList=order)) for order in (pallets(70), pallets(70)[::-1]))
+
+    assert [(event.event_id, event.references) for event in forwards] == [
+        (event.event_id, event.references) for event in backwards
+    ]
+
+
 def test_a_declared_error_withdraws_all_of_them() -> None:
     stated = events(said(epcList=pallets(70)))
     wrong = events(said(epcList=pallets(70), errorDeclaration={}))
@@ -432,6 +441,20 @@ def test_the_parent_stands_in_each_of_them() -> None:
         ("MRSU4371639", 32),
         ("MRSU4371639", 10),
     ]
+
+
+def test_many_containers_are_said_in_events_of_eight() -> None:
+    boxes = [f"urn:epc:id:bic:MRSU{number:06}{identifiers.container_check_digit(f'MRSU{number:06}')}" for number in range(20)]
+    found = events(said(epcList=[*boxes, SSCC]))
+
+    assert [len(event.references) for event in found] == [8, 8, 5]
+    assert [codes(event) for event in found] == [[], [], []]
+
+
+def test_what_is_listed_twice_is_named_once() -> None:
+    found = events(said(type="AggregationEvent", parentID=SSCC, epcList=None, childEPCs=[OTHER, SSCC] * 50))
+
+    assert [named(event) for event in found] == [[("sscc", "095211410000000014"), ("sscc", "095211410000000021")]]
 
 
 def test_no_more_events_than_a_message_may_hold_and_what_is_left_out_is_said() -> None:
@@ -461,6 +484,19 @@ def test_items_beside_a_pallet_move_what_the_pallet_moves_items_alone_nothing() 
 def test_no_remote_context_is_fetched_and_an_odd_one_does_no_harm() -> None:
     for odd in ("https://evil.example.com/context.jsonld", {"cbv": {"@id": "x"}}, [3, None, {"@vocab": "x", "own": 4}], 7):
         assert events(RECEIVED | {"@context": odd})[0].milestone == "delivered"
+
+
+def test_prefixes_are_those_of_the_document_and_of_the_event() -> None:
+    prefix = {"mine": "https://ref.gs1.org/cbv/"}
+    document = {"type": "EPCISDocument", "@context": {"yours": 4, "theirs": "https://example.com/"}}
+    steps_said = ("mine:BizStep-receiving", "yours:BizStep-receiving", "theirs:wash")
+    stated = [said(eventID=step, bizStep=step) | {"@context": [prefix]} for step in steps_said]
+
+    assert [event.code for event in events(document | {"epcisBody": {"eventList": stated}})] == [
+        "receiving",
+        "yours:BizStep-receiving",
+        "https://example.com/wash",
+    ]
 
 
 def problem(stated: Any) -> Problem:
