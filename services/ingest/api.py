@@ -9,7 +9,8 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -24,10 +25,13 @@ from schemas.raw_message_v1 import RawKind
 from schemas.topics import RAW_MESSAGES
 from schemas.words import Scope
 from services.ingest import openapi
+from services.ingest.acknowledgements import Form
 from services.ingest.auth import Callbacks, Caller, by_key
 from services.ingest.body import Held, content_encoding, media_type
 from services.ingest.connections import bounded
 from services.ingest.door import Accepted, Door, Said
+from services.ingest.idempotency import HEADER as IDEMPOTENCY_KEY
+from services.ingest.idempotency import REPLAYED_HEADER, Answer, fingerprint, key_in
 from services.ingest.legible import legible
 from services.ingest.outcomes import Outcomes
 from services.ingest.problems import MEDIA_TYPE, Place, Problem
@@ -45,13 +49,16 @@ from services.runtime.receipts import Position, Sealer
 from services.runtime.settings import SettingsError
 
 RECEIPT_HEADER = "Lovla-Receipt"
+SENDER_HEADER = "Lovla-Sender"
+TRIED = ("/v1/messages", "/v1/events")
+_X12, _EDIFACT = "application/edi-x12", "application/edifact"
 JSON_TYPES = frozenset({"application/json"})
 EVENT_TYPES = JSON_TYPES | {"application/x-ndjson", "application/ndjson", "application/jsonl"}
 REGISTRATION_TYPES = JSON_TYPES | {"text/csv"}
 MESSAGE_TYPES = EVENT_TYPES | {
     "application/octet-stream",
-    "application/edi-x12",
-    "application/edifact",
+    _X12,
+    _EDIFACT,
     "application/edi-consent",
     "application/xml",
     "application/ld+json",
@@ -122,10 +129,29 @@ class Addresses:
         door = self._door
         door.registers.check()
         caller = by_key(request.headers.get("authorization"), door.registers.accounts, door.registers.senders, door.clock.now())
+        caller.is_named(request.headers.get(SENDER_HEADER))
         if any_of:
             caller.need(*any_of)
         door.count_request(caller)
         return caller
+
+    async def _once(self, request: Request, caller: Caller, said: Said, take: Callable[[], Awaitable[Response]]) -> Response:
+        """Take what was said; or answer as before, if it was taken before under the same Idempotency-Key."""
+        key, kept, now_s = key_in(request.headers.get(IDEMPOTENCY_KEY)), self._door.idempotency, self._door.clock.monotonic()
+        if key is None:
+            return await take()
+        received_at = "" if said.received_at is None else said.received_at.isoformat()
+        about = (request.method, request.url.path, said.content_type, said.content_encoding, received_at, said.recorded_by)
+        before = kept.begin(caller.meter, key, fingerprint(*about, said.content), now_s)
+        if before is not None:
+            return Response(before.body, before.status, dict(before.headers) | {REPLAYED_HEADER: "true"})
+        try:
+            response = await take()
+            headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+            kept.keep(caller.meter, key, Answer(response.status_code, headers, bytes(response.body)), now_s)
+        finally:
+            kept.forget(caller.meter, key)  # of what was not taken; what was kept stays
+        return response
 
     async def _said(
         self,
@@ -139,6 +165,8 @@ class Addresses:
         if_match: int | None = None,
         default_type: str = "application/json",
     ) -> Said:
+        if kind != "message":
+            tries(request)
         encoding = content_encoding(request.headers.get("content-encoding"))
         content_type = media_type(request.headers.get("content-type"), types, default_type)
         received_at, recorded_by = _received_at(request), _header_text(request, "lovla-recorded-by")
@@ -157,19 +185,49 @@ class Addresses:
             recorded_by=recorded_by,
             request_id=request_id if _REQUEST_ID.fullmatch(request_id) else None,
             traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
+            answer_form=wanted(request.headers.get("accept")).x12,
         )
+
+    async def _message(self, request: Request, caller: Caller, said: Said, *, keep_unreadable: bool) -> Response:
+        """Take a message, or only try it."""
+        media_types = wanted(request.headers.get("accept")).media_types
+        if tries(request):
+            report = await self._door.try_message(caller, said)
+            if (media_type := media_types.get(report.acknowledgement.form or "")) is not None:
+                return Response(report.acknowledgement.text, media_type=media_type)
+            return JSONResponse(report.body())
+
+        async def take() -> Response:
+            taken = await self._door.take_message(caller, said, keep_unreadable=keep_unreadable)
+            plain = accepted(taken, caller)
+            if not media_types or taken.acknowledge is None:
+                return plain
+            written = await taken.acknowledge()
+            media_type = media_types.get(written.form or "")
+            if media_type is None:  # what was taken is never refused for want of a form to answer in
+                return plain
+            headers = {name: plain.headers[name] for name in ("location", RECEIPT_HEADER)}
+            return Response(written.text, 202, headers, media_type)
+
+        return await self._once(request, caller, said, take)
+
+    async def _commands(self, request: Request, caller: Caller, said: Said) -> Response:
+        async def take() -> Response:
+            return accepted(await self._door.take_commands(caller, said), caller)
+
+        return await self._once(request, caller, said, take)
 
     async def events(self, request: Request) -> Response:
         caller = self.caller(request, "push")
-        with Held(self._door.budget, caller.sender.code) as held:
+        with Held(self._door.budget, caller.meter) as held:
             said = await self._said(request, held, "message", EVENT_TYPES, standard="lovla.1")
-            return accepted(await self._door.take_message(caller, said, keep_unreadable=False), caller)
+            return await self._message(request, caller, said, keep_unreadable=False)
 
     async def messages(self, request: Request) -> Response:
         caller = self.caller(request, "push")
-        with Held(self._door.budget, caller.sender.code) as held:
+        with Held(self._door.budget, caller.meter) as held:
             said = await self._said(request, held, "message", MESSAGE_TYPES, default_type="application/octet-stream")
-            return accepted(await self._door.take_message(caller, said, keep_unreadable=True), caller)
+            return await self._message(request, caller, said, keep_unreadable=True)
 
     async def dcsa(self, request: Request, token: str) -> Response:
         door = self._door
@@ -186,46 +244,46 @@ class Addresses:
 
     async def register(self, request: Request) -> Response:
         caller = self.caller(request, "register")
-        with Held(self._door.budget, caller.sender.code) as held:
+        with Held(self._door.budget, caller.meter) as held:
             said = await self._said(request, held, "registration", REGISTRATION_TYPES)
-            return accepted(await self._door.take_commands(caller, said), caller)
+            return await self._commands(request, caller, said)
 
     async def amend(self, request: Request, consignment: str) -> Response:
         caller = self.caller(request, "register")
         if_match = _if_match(request, required=True)
-        with Held(self._door.budget, caller.sender.code) as held:
+        with Held(self._door.budget, caller.meter) as held:
             said = await self._said(request, held, "amendment", JSON_TYPES, consignment=consignment, if_match=if_match)
-            return accepted(await self._door.take_commands(caller, said), caller)
+            return await self._commands(request, caller, said)
 
     async def cancel(self, request: Request, consignment: str) -> Response:
         caller = self.caller(request, "register")
         if_match = _if_match(request, required=False)
-        with Held(self._door.budget, caller.sender.code) as held:
+        with Held(self._door.budget, caller.meter) as held:
             said = await self._said(request, held, "cancellation", JSON_TYPES, consignment=consignment, if_match=if_match)
-            return accepted(await self._door.take_commands(caller, said), caller)
+            return await self._commands(request, caller, said)
 
     async def dock_receipt(self, request: Request, consignment: str) -> Response:
         caller = self.caller(request, "register", "push")
-        with Held(self._door.budget, caller.sender.code) as held:
+        with Held(self._door.budget, caller.meter) as held:
             said = await self._said(request, held, "dock_receipt", JSON_TYPES, consignment=consignment)
-            return accepted(await self._door.take_commands(caller, said), caller)
+            return await self._commands(request, caller, said)
 
     async def act(self, request: Request, consignment: str) -> Response:
         caller = self.caller(request, "register")
-        with Held(self._door.budget, caller.sender.code) as held:
+        with Held(self._door.budget, caller.meter) as held:
             said = await self._said(request, held, "action", JSON_TYPES, consignment=consignment)
-            return accepted(await self._door.take_commands(caller, said), caller)
+            return await self._commands(request, caller, said)
 
     async def receipt(self, request: Request, receipt: str) -> Response:
         caller = self.caller(request)
         return JSONResponse(await self._door.receipt(caller, receipt))
 
     async def begin_load(self, request: Request) -> Response:
-        self.caller(request, "operator")
+        self.caller(request, "operator").need_for_good()
         return JSONResponse({"loading_since": await self._door.ticker.begin_load()})
 
     async def end_load(self, request: Request) -> Response:
-        self.caller(request, "operator")
+        self.caller(request, "operator").need_for_good()
         try:
             await self._door.ticker.end_load()
         except Away as error:
@@ -234,7 +292,8 @@ class Addresses:
 
     async def retry(self, request: Request, sender: str) -> Response:
         caller = self.caller(request, "operator")
-        with Held(self._door.budget, caller.sender.code) as held:
+        caller.need_for_good()
+        with Held(self._door.budget, caller.meter) as held:
             said = await self._said(request, held, "action", JSON_TYPES)
         try:
             asked = RetryBody.model_validate(parse_json(decode_body(said.content, said.content_encoding)))
@@ -264,9 +323,57 @@ class Addresses:
         return Response(body, media_type=media)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The acknowledgements that `Accept` asks for: each form and the type that it is asked for as. `x12`: which of X12's."""
+
+    media_types: Mapping[str, str]
+    x12: Form | None = None
+
+
+_X12_FORMS: Mapping[str, Form] = {"997": "997", "999": "999"}
+
+
+def wanted(accept: str | None) -> Wanted:
+    """`application/edi-x12` (`; form=999`) and `application/edifact` ask for 997, 999, CONTRL, unless `application/json` is
+    liked better; raises Problem 400."""
+    weights: dict[str, float] = {}
+    x12: Form | None = None
+    for one in (accept or "").split(",")[:20]:
+        media_type, *parameters = (part.strip().lower() for part in one.split(";"))
+        named = dict(part.partition("=")[::2] for part in parameters)
+        try:
+            weights[media_type] = float(named.get("q", "1"))
+        except ValueError:
+            weights[media_type] = 0.0
+        if media_type == _X12 and "form" in named:
+            x12 = _X12_FORMS.get(named["form"])
+            if x12 is None:
+                raise Problem("bad-header", f"Accept: {_X12}; form= is 997 or 999.")
+    liked = {
+        name for name in (_X12, _EDIFACT) if weights.get(name, 0) > 0 and weights[name] >= weights.get("application/json", 0)
+    }
+    media_types = {str(x12 or "997"): _X12} if _X12 in liked else {}
+    return Wanted(media_types | ({"contrl": _EDIFACT} if _EDIFACT in liked else {}), x12)
+
+
+def tries(request: Request) -> bool:
+    """Whether the request only tries (`?dry_run=1`); raises Problem 400 for what cannot be meant, so that nothing is sent for
+    good which was meant to be tried."""
+    value = request.query_params.get("dry_run")
+    if value is None or value in ("0", "false"):
+        return False
+    if value not in ("1", "true"):
+        raise Problem("bad-parameter", "dry_run is 1 or 0.")
+    if request.url.path not in TRIED:
+        raise Problem("bad-parameter", f"dry_run is known at {' and '.join(TRIED)}; nothing was taken.")
+    return True
+
+
 def accepted(taken: Accepted, caller: Caller) -> Response:
     """202, with the receipt also as a header and an address."""
-    count_events(caller, taken)
+    if not taken.sandbox:
+        count_events(caller, taken)
     headers = {"Location": f"/v1/receipts/{taken.receipt}", RECEIPT_HEADER: taken.receipt}
     return JSONResponse(taken.body(), status_code=202, headers=headers)
 

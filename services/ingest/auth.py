@@ -17,6 +17,8 @@ from services.ingest.keys import is_live, parse_key, sha256_hex
 from services.ingest.problems import Problem
 
 _SIGNATURE = re.compile(r"\s*sha256=([0-9a-fA-F]{64})\s*")
+TRYING = "~trying"  # behind a sender's code, which has no tilde: what it tries out
+UNKNOWN = "UNKNOWN"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="lovla"'}
 
 
@@ -31,6 +33,30 @@ class Caller:
     def operator(self) -> bool:
         return "operator" in self.scopes
 
+    @property
+    def sandbox(self) -> bool:
+        """Whether nothing that the key sends may move anything."""
+        return "sandbox" in self.scopes
+
+    @property
+    def meter(self) -> str:
+        """Whose rates and room a request counts against: trying out never slows down the sender's live feed."""
+        return f"{self.sender.code}{TRYING}" if self.sandbox else self.sender.code
+
+    def need_for_good(self) -> None:
+        """Raise Problem 403 for a sandbox key: what it asks for has no harmless form."""
+        if self.sandbox:
+            raise Problem("no-scope", f"This is a sandbox key of {self.sender.code}: it moves nothing, and this would.")
+
+    def is_named(self, name: str | None) -> None:
+        """Raise Problem 403 unless the key is the one of the sender that the client means (Lovla-Sender), if it names one."""
+        if name is not None and name != self.sender.code:
+            raise Problem(
+                "wrong-sender",
+                f"The key is {self.sender.code}'s, and the request is meant for {name[:40]}; nothing was taken. What a key "
+                "sends counts as its owner's word.",
+            )
+
     def need(self, *any_of: Scope) -> None:
         """Raise Problem 403 unless the key has one of the scopes; an operator's key may do everything but backfill."""
         if self.scopes.isdisjoint(any_of) and not (self.operator and any_of != ("backfill",)):
@@ -39,6 +65,11 @@ class Caller:
                 f"The key of {self.sender.code} has scope {', '.join(sorted(self.scopes)) or 'none'}; "
                 f"this needs {' or '.join(any_of)}.",
             )
+
+
+def stranger() -> Caller:
+    """Whoever tries a message out without a key."""
+    return Caller(Sender(code=UNKNOWN, kind="forwarder", name=UNKNOWN), frozenset({"push", "sandbox"}))
 
 
 def _refuse(detail: str) -> Problem:

@@ -37,7 +37,7 @@ ActsAs = Annotated[str, typer.Option("--as", help="Whose kept key to use.")]
 By = Annotated[str | None, typer.Option("--by", help="Who says so; else the user of this machine.")]
 KeyScopes = Annotated[
     str | None,
-    typer.Option("--scope", help="push, register, backfill, operator; several with commas; else what the kind needs."),
+    typer.Option("--scope", help="push, register, backfill, operator, sandbox; several with commas; else what the kind needs."),
 ]
 
 OPERATOR = "OPS"  # the sender whose key people act with on this machine, unless --as names another
@@ -49,6 +49,7 @@ _CONTENT_TYPES = {
     ".csv": "text/csv",
     ".xml": "application/xml",
 }
+SANDBOX_LABEL = "sandbox"
 _ASK_AGAIN_S = 0.2
 _LINES_A_REQUEST = 1_000
 
@@ -125,6 +126,11 @@ def key_file(state_dir: Path, code: str) -> Path:
     return state_dir / "keys" / code
 
 
+def key_name(code: str, sandbox: bool) -> str:
+    """Under which name a sender's key is kept: its sandbox key beside the one that moves things."""
+    return f"{code}.sandbox" if sandbox else code
+
+
 def _keep(state_dir: Path, code: str, text: str) -> Path:
     file = key_file(state_dir, code)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -141,6 +147,8 @@ def _key(settings: IngestSettings, given: str | None, code: str) -> str:
     file = key_file(settings.state_dir, code)
     if not file.exists():
         kind = " --kind operator" if code == OPERATOR else ""
+        code, tries, _ = code.partition(".sandbox")
+        kind = f"{kind} --sandbox" if tries else kind
         raise Stop(f"No key for {code}: give --key or LOVLA_KEY, or make one with `lovla carriers add {code}{kind}`.")
     return file.read_text().strip()
 
@@ -180,6 +188,44 @@ def _show_taken(taken: Mapping[str, Any], as_json: bool) -> None:
         typer.echo(f"receipt {taken['receipt']}: {taken['accepted']} accepted, {taken['rejected']} rejected")
     if taken["accepted"] == 0:
         raise typer.Exit(1)
+
+
+def _show_tried(tried: Mapping[str, Any], as_json: bool) -> None:
+    """What a message would become: its statements, then each complaint in words."""
+    if as_json:
+        show([tried], (), True)
+        return
+    columns = (
+        "where",
+        "outcome",
+        "code",
+        "milestone",
+        "classifier",
+        "occurred_at",
+        "zone",
+        "place",
+        "references",
+        "consignment",
+    )
+    rows = [
+        statement
+        | {
+            "zone": "assumed" if statement.get("zone_assumed") else None,
+            "place": " ".join(str(part) for part in statement.get("place", {}).values()),
+            "references": [f"{one['kind']} {one['value']};" for one in statement.get("references", ())],
+        }
+        for statement in tried["statements"]
+    ]
+    show(rows, [name for name in columns if any(row.get(name) for row in rows)], False)
+    findings = [finding for statement in tried["statements"] for finding in statement["findings"]] + tried["findings"]
+    if findings:
+        typer.echo("")
+        show(findings, ("severity", "where", "field", "code", "text", "means", "do"), False)
+    answer = tried["acknowledgement"]
+    typer.echo(f"\nacknowledgement: {answer.get('none') or answer['form']}")
+    typer.echo(
+        f"{answer.get('text', '')}{tried['accepted']} would be accepted, {tried['rejected']} rejected; nothing was taken"
+    )
 
 
 def _show_judged(carrier: str, key: str | None, taken: Mapping[str, Any], wait_s: float, as_json: bool) -> None:
@@ -226,13 +272,14 @@ def default_scopes(kind: SenderKind) -> tuple[Scope, ...]:
     return _DEFAULT_SCOPES.get(kind, ("push",))
 
 
-def _scopes(given: str | None, kind: SenderKind) -> tuple[Scope, ...]:
-    if given is None:
-        return default_scopes(kind)
+def scopes_of(given: str | None, kind: SenderKind, *, sandbox: bool = False) -> tuple[Scope, ...]:
+    """The scopes of a new key: those given, else what its sender needs; a sandbox key's besides. Raises Stop."""
     known: tuple[Scope, ...] = get_args(Scope)
-    words = [word.strip() for word in given.split(",")]
-    if strange := sorted(set(words) - set(known)):
+    words = {word.strip() for word in given.split(",")} if given is not None else set(default_scopes(kind))
+    if strange := sorted(words - set(known)):
         raise Stop(f"{strange[0]} is no scope; known are {', '.join(known)}.")
+    if sandbox or "sandbox" in words:
+        words |= {"sandbox"} if words - {"sandbox"} else {"sandbox", *default_scopes(kind)}
     return tuple(scope for scope in known if scope in words)
 
 
@@ -261,10 +308,13 @@ def carriers_add(
     facility: Annotated[list[str] | None, typer.Option(help="Where a terminal or customs has standing; several.")] = None,
     scope: KeyScopes = None,
     label: str | None = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="A key that gets the same answers and moves nothing, for `lovla push --sandbox`.")
+    ] = False,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Keep the key in the state folder, for `lovla push`.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Register a sender, or change it, and print a new key, once. At most two keys are live."""
+    """Register a sender, or change it, and print a new key, once. At most two keys are live, and two of the sandbox."""
     from schemas.registers_v1 import Sender
     from services.ingest.registers import account_entry, sender_entry
 
@@ -278,9 +328,10 @@ def carriers_add(
     before: dict[str, Any] = {"code": code, "name": code} if old is None else old.model_dump()
     sender = Sender.model_validate(before | new)
     _check_code(code, sender.kind)
-    key, account = _new_key(sender, registers.accounts, _scopes(scope, sender.kind), label)
+    scopes = scopes_of(scope, sender.kind, sandbox=sandbox)
+    key, account = _new_key(sender, registers.accounts, scopes, label or (SANDBOX_LABEL if "sandbox" in scopes else None))
     _write(settings, [sender_entry(sender), account_entry(account)])
-    kept = str(_keep(settings.state_dir, code, key)) if save else None
+    kept = str(_keep(settings.state_dir, key_name(code, "sandbox" in scopes), key)) if save else None
     _show_key(sender, account, key, kept, as_json)
 
 
@@ -290,7 +341,11 @@ def _new_key(
     from services.ingest.keys import LIVE_KEYS, is_live, make_key
 
     now = datetime.now(UTC)
-    live = [account.key_id for account in accounts.values() if account.sender == sender.code and is_live(account, now)]
+    live = [
+        account.key_id
+        for account in accounts.values()
+        if account.sender == sender.code and is_live(account, now) and ("sandbox" in account.scopes) == ("sandbox" in scopes)
+    ]
     if len(live) >= LIVE_KEYS:
         raise Stop(f"{sender.code} has {LIVE_KEYS} live keys; revoke one first: lovla carriers revoke {live[0]}")
     return make_key(sender.code, scopes, now, label)
@@ -305,7 +360,8 @@ def _show_key(sender: Sender, account: Account, key: str, kept: str | None, as_j
     typer.echo(key)
     if kept:
         acts = sender.kind in ("buyer", "operator", "consignee")
-        typer.echo(f"kept in {kept} for `lovla {'register --as' if acts else 'push --carrier'} {sender.code}`")
+        tries = " --sandbox" if "sandbox" in account.scopes and not acts else ""
+        typer.echo(f"kept in {kept} for `lovla {'register --as' if acts else 'push --carrier'} {sender.code}{tries}`")
 
 
 @carriers.command("import")
@@ -330,7 +386,7 @@ def carriers_import(
         accounts = _registers(settings).accounts
         for sender in senders:
             if not key_file(settings.state_dir, sender.code).exists():
-                key, account = _new_key(sender, accounts, _scopes(scope, sender.kind), None)
+                key, account = _new_key(sender, accounts, scopes_of(scope, sender.kind), None)
                 made[sender.code] = key
                 entries.append(account_entry(account))
     _write(settings, entries)
@@ -379,13 +435,14 @@ def carriers_revoke(key: Annotated[str, typer.Argument(help="The key or its id."
 @carriers.command("rotate")
 @told
 def carriers_rotate(code: str, save: Annotated[bool, typer.Option("--save/--no-save")] = True, as_json: AsJson = False) -> None:
-    """Print a second key with the scopes of the newest one. Both are live until the old one is revoked."""
+    """Print a second key with the scopes of the newest one (of the sandbox's aside). Both are live until the old is revoked."""
     from services.ingest.registers import account_entry
 
     settings = _settings()
     registers = _registers(settings)
     sender = registers.senders.get(code)
-    accounts = sorted((a for a in registers.accounts.values() if a.sender == code), key=lambda a: a.created_at)
+    own = (a for a in registers.accounts.values() if a.sender == code and "sandbox" not in a.scopes)
+    accounts = sorted(own, key=lambda a: a.created_at)
     if sender is None or not accounts:
         raise Stop(f"{code} has no key; make one with `lovla carriers add {code}`.")
     key, account = _new_key(sender, registers.accounts, accounts[-1].scopes, accounts[-1].label)
@@ -481,19 +538,27 @@ def push(
     carrier: Annotated[str, typer.Option("--carrier", help="Whose message it is.")],
     key: KeyText = None,
     received_at: Annotated[str | None, typer.Option(help="RFC 3339; needs a key of scope backfill.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what it would become, line by line; nothing is taken.")
+    ] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="With the carrier's sandbox key, which moves nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Push message files as a carrier would. Exit code 1 if nothing of them was accepted."""
-    headers = {} if received_at is None else {"Lovla-Received-At": received_at}
+    """Push message files as a carrier would. Exit code 1 if nothing of them was accepted.
+
+    A key that is another sender's is refused: what a key pushes counts as its owner's word.
+    """
+    headers = {"Lovla-Sender": carrier} | ({} if received_at is None else {"Lovla-Received-At": received_at})
+    path, show_answer = ("/v1/messages?dry_run=1", _show_tried) if dry_run else ("/v1/messages", _show_taken)
     accepted = 0
     for file in files:
         suffix = file.suffix.lower()
         kind = _CONTENT_TYPES.get(suffix, "application/octet-stream")
         for part in _parts(file.read_bytes(), kind):
-            taken = _send(carrier, key, "POST", "/v1/messages", part, {"Content-Type": kind} | headers)
+            taken = _send(key_name(carrier, sandbox), key, "POST", path, part, {"Content-Type": kind} | headers)
             accepted += taken["accepted"]
             try:
-                _show_taken(taken, as_json)
+                show_answer(taken, as_json)
             except typer.Exit:
                 continue
     if accepted == 0:

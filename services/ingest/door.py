@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar
@@ -23,16 +23,21 @@ from schemas.base import rfc3339
 from schemas.journey_change_v1 import CommandJudged
 from schemas.raw_message_v1 import RawKind, RawMessage
 from schemas.registers_v1 import Account, Secret, Sender
-from services.ingest.auth import Callbacks, Caller
+from schemas.topics import RAW_MESSAGES
+from services.ingest.acknowledgements import Form
+from services.ingest.auth import TRYING, UNKNOWN, Callbacks, Caller
 from services.ingest.body import Budget
 from services.ingest.commands import command_id, order_key, read_commands
+from services.ingest.conformance import Acknowledgement, Report, answer, report
+from services.ingest.idempotency import Idempotency
 from services.ingest.limits import KIB, Limits, Rates
 from services.ingest.problems import Place, Problem
 from services.ingest.raw_log import Appended, Away
 from services.ingest.readers import Registers as KnownRegisters
-from services.ingest.reading import read_message, row_verdict, said_warnings
+from services.ingest.reading import Read, read_message, row_verdict, said_warnings
 from services.ingest.records import RawRecord
 from services.ingest.retrying import UNPARK, again, unparking
+from services.ingest.sandbox import Sandbox
 from services.ingest.ticker import Log, Ticker
 from services.runtime.clock import Clock
 from services.runtime.receipts import NotAReceipt, Position, Sealer
@@ -94,16 +99,20 @@ class Said:
     recorded_by: str | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    answer_form: Form | None = None  # of the acknowledgement that is asked for; None: the usual one
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Kafka has it: the receipt, and a verdict for every event or row."""
+    """Kafka has it: the receipt, and a verdict for every event or row. `acknowledge`: writes the 997 or CONTRL of the message.
+    `sandbox`: nobody has it, and the answer is the same."""
 
     receipt: str
     at: datetime
     verdicts: Sequence[Mapping[str, Any]]
     warnings: Sequence[Mapping[str, str]] = ()
+    sandbox: bool = False
+    acknowledge: Callable[[], Awaitable[Acknowledgement]] | None = None
 
     def body(self) -> dict[str, Any]:
         """The JSON answer."""
@@ -114,7 +123,12 @@ class Accepted:
             "accepted": len(self.verdicts) - rejected,
             "rejected": rejected,
             "verdicts": list(self.verdicts),
-        } | ({"warnings": list(self.warnings)} if self.warnings else {})
+        } | self.about_all()
+
+    def about_all(self) -> dict[str, Any]:
+        """What is said of the whole request, where there is something to say."""
+        said: dict[str, Any] = {"warnings": list(self.warnings)} if self.warnings else {}
+        return said | ({"sandbox": True} if self.sandbox else {})
 
 
 @dataclass
@@ -134,11 +148,17 @@ class Door:
     def __post_init__(self) -> None:
         self.rates = Rates(self.limits)
         self.budget = Budget()
+        self.idempotency = Idempotency()
+        self._sandbox = Sandbox()
+        self._trying = asyncio.Semaphore(1)
         self._judging, self._reading_back = asyncio.Semaphore(2), asyncio.Semaphore(1)
 
     def count_request(self, caller: Caller) -> None:
         """Raise Problem 429 if the sender asks too often."""
-        self.rates.request(caller.sender.code, "backfill" in caller.scopes, self.clock.monotonic())
+        if caller.sender.code == UNKNOWN and caller.sandbox:
+            self.rates.stranger(caller.meter, self.clock.monotonic())
+        else:
+            self.rates.request(caller.meter, "backfill" in caller.scopes, self.clock.monotonic())
 
     def not_ready(self) -> str | None:
         """None, or why requests are refused just now."""
@@ -156,10 +176,33 @@ class Door:
         if not keep_unreadable and not read.events and not read.commands:
             raise Problem("invalid", "Nothing in this body can be taken.", errors=read.places())
         self._count_events(caller, len(read.verdicts))
-        appended = await self._append(meta, said, order_key(read.commands, meta.sender))
+        appended = await self._append(caller, meta, said, order_key(read.commands, meta.sender))
         at = meta.received_at or appended.at
-        verdicts = read.said(appended.position)
-        return Accepted(self.sealer.seal(appended.position), at, verdicts, said_warnings(read.warnings))
+        verdicts, warnings = read.said(appended.position), said_warnings(read.warnings)
+
+        async def acknowledged() -> Acknowledgement:
+            control = _control_number(appended.position)
+            return await self._aside(said.content, lambda: answer(meta, said.content, read, at, control, said.answer_form))
+
+        receipt = self._receipt(caller, meta, appended, verdicts, warnings)
+        return Accepted(receipt, at, verdicts, warnings, caller.sandbox, acknowledged)
+
+    async def try_message(self, caller: Caller, said: Said) -> Report:
+        """What a message would become; nothing is written. Raises Problem where it would be refused."""
+        meta = self._meta(caller, said)
+        received_at = meta.received_at or self.clock.now()
+        # whom and what we know is told to those whom we know
+        known = KnownRegisters.empty() if caller.sender.code == UNKNOWN else self.registers.known()
+
+        def judged() -> tuple[Read, Report]:
+            read = read_message(meta, said.content, received_at, known)
+            return read, report(meta, said.content, read, received_at, said.answer_form)
+
+        async with self._trying:  # one at a time, beside the loop: what is sent for good goes first
+            read, told = await asyncio.to_thread(judged)
+        _check_limits(read.places())
+        self.rates.events(f"{caller.sender.code}{TRYING}", max(1, len(read.verdicts)), False, self.clock.monotonic())
+        return told
 
     async def take_commands(self, caller: Caller, said: Said) -> Accepted:
         """Take a registration, amendment, cancellation, action or dock receipt; what the tracker says of it comes later."""
@@ -173,13 +216,33 @@ class Door:
                 raise Problem("no-scope", problems[0]["text"], errors=problems)
             raise Problem("invalid", "Nothing in this body can be taken.", errors=problems)
         self._count_events(caller, len(rows))
-        appended = await self._append(meta, said, order_key(rows, meta.sender))
+        appended = await self._append(caller, meta, said, order_key(rows, meta.sender))
         verdicts = [row_verdict(row, appended.position, index) for index, row in enumerate(rows)]
-        return Accepted(self.sealer.seal(appended.position), meta.received_at or appended.at, verdicts)
+        receipt = self._receipt(caller, meta, appended, verdicts)
+        return Accepted(receipt, meta.received_at or appended.at, verdicts, sandbox=caller.sandbox)
+
+    def _receipt(
+        self,
+        caller: Caller,
+        meta: RawMessage,
+        appended: Appended,
+        verdicts: Sequence[Mapping[str, Any]],
+        warnings: Sequence[Mapping[str, str]] = (),
+    ) -> str:
+        """The receipt of a request that was taken; what a sandbox key sent is remembered here and nowhere else."""
+        if not caller.sandbox:
+            return self.sealer.seal(appended.position)
+        said = _receipt_head(meta, meta.received_at or appended.at, "read") | {"verdicts": list(verdicts), "sandbox": True}
+        return self._sandbox.keep(caller.sender.code, said | ({"warnings": list(warnings)} if warnings else {}))
 
     async def receipt(self, caller: Caller, text: str) -> dict[str, Any]:
         """What became of a request. Raises Problem 404 for what is not there or not the caller's, alike."""
         unknown = Problem("not-found", "There is no such receipt of yours.")
+        if caller.sandbox:  # whoever tries out sees what was tried out
+            known_here = self._sandbox.receipt(caller.sender.code, text)
+            if known_here is None:
+                raise unknown
+            return known_here
         try:
             position = self.sealer.open(text)
             record = await self._read_back(position)
@@ -193,23 +256,16 @@ class Door:
         except Away as error:
             raise self.away(error) from error
         meta, at = record.meta, record.meta.received_at or record.at
-        answer: dict[str, Any] = {
-            "receipt": text,
-            "kind": meta.kind,
-            "sender": meta.sender,
-            "received_at": rfc3339(at),
-            "sha256": meta.sha256,
-            "state": "read" if read else "pending",
-        }
+        found: dict[str, Any] = {"receipt": text} | _receipt_head(meta, at, "read" if read else "pending")
         since = self.outcomes.complete_since
         in_view = not read or (since is not None and record.at >= since)
         if meta.kind == "message":
             known = self.registers.known()
             judged = await self._aside(record.content, lambda: read_message(meta, record.content, at, known))
-            answer["verdicts"] = judged.said(position, self.outcomes.get, in_view)
-            return answer | ({"warnings": said_warnings(judged.warnings)} if judged.warnings else {})
+            found["verdicts"] = judged.said(position, self.outcomes.get, in_view)
+            return found | ({"warnings": said_warnings(judged.warnings)} if judged.warnings else {})
         rows = await self._aside(record.content, lambda: read_commands(meta, record.content, at))
-        return answer | {
+        return found | {
             "verdicts": [
                 row_verdict(
                     row, position, index, self.outcomes.get(command_id(position.partition, position.offset, index)), in_view
@@ -273,9 +329,12 @@ class Door:
             raise Problem("bad-header", "A header or the address cannot be kept with the record.", errors=errors) from error
 
     def _count_events(self, caller: Caller, count: int) -> None:
-        self.rates.events(caller.sender.code, max(1, count), "backfill" in caller.scopes, self.clock.monotonic())
+        self.rates.events(caller.meter, max(1, count), "backfill" in caller.scopes, self.clock.monotonic())
 
-    async def _append(self, meta: RawMessage, said: Said, key: str) -> Appended:
+    async def _append(self, caller: Caller, meta: RawMessage, said: Said, key: str) -> Appended:
+        """Where the record stands; of a sandbox key's there is none."""
+        if caller.sandbox:
+            return Appended(self._sandbox.position(), self.clock.now())
         headers = raw_headers(meta)
         if said.traceparent is not None:
             headers.append(("traceparent", said.traceparent.encode("ascii", "ignore")))
@@ -296,6 +355,18 @@ class Door:
             return judge()
         async with self._judging:
             return await asyncio.to_thread(judge)
+
+
+def _receipt_head(meta: RawMessage, at: datetime, state: str) -> dict[str, Any]:
+    """What a receipt says of its request, before the verdicts."""
+    said = {"kind": meta.kind, "sender": meta.sender, "received_at": rfc3339(at), "sha256": meta.sha256, "state": state}
+    return dict(said)
+
+
+def _control_number(position: Position) -> int:
+    """The number of our acknowledgement's interchange: the same for the same record, another one for the next of its sender,
+    with room for a number for each of several interchanges in one record."""
+    return (position.offset * RAW_MESSAGES.partitions + position.partition) % 1_000_000_000 + 1
 
 
 def _check_limits(problems: Sequence[Place]) -> None:

@@ -21,6 +21,10 @@ class Limits:
     requests_s: float = 50.0
     events_s: float = 5_000.0
     burst_s: float = 2.0
+    stranger_requests_s: float = 2.0  # of the conformance page without a key, all strangers together
+    stranger_burst_s: float = 5.0
+    stranger_body_bytes: int = 256 * KIB
+    page_body_bytes: int = 1 * MIB
     backfill_factor: float = 10.0  # a key of scope backfill brings months at once: ten times the rates of a live feed
 
 
@@ -51,10 +55,10 @@ class Rates:
         self._senders = senders
         self._buckets: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
 
-    def _bucket(self, key: tuple[str, str], rate_s: float, now_s: float) -> Bucket:
+    def _bucket(self, key: tuple[str, str], rate_s: float, now_s: float, burst_s: float) -> Bucket:
         bucket = self._buckets.get(key)
         if bucket is None or bucket.rate_s != rate_s:
-            size = rate_s * self._limits.burst_s
+            size = rate_s * burst_s
             bucket = self._buckets[key] = Bucket(rate_s, size, size, now_s)
         self._buckets.move_to_end(key)
         while len(self._buckets) > 2 * self._senders:
@@ -69,9 +73,17 @@ class Rates:
         """Count the events of one request; raises Problem 429."""
         self._take("events", sender, self._limits.events_s, count, backfill, now_s)
 
+    def stranger(self, meter: str, now_s: float) -> None:
+        """Count one request of nobody whom we know; raises Problem 429."""
+        rate_s, burst_s = self._limits.stranger_requests_s, self._limits.stranger_burst_s
+        wait_s = self._bucket((meter, "requests"), rate_s, now_s, burst_s).take(1, now_s)
+        if wait_s > 0:
+            text = f"Without a key all may try {rate_s:g} messages a second together; try again in a moment, or give a key."
+            raise Problem("too-many-requests", text, retry_after_s=wait_s)
+
     def _take(self, what: str, sender: str, rate_s: float, amount: int, backfill: bool, now_s: float) -> None:
         allowed_s = rate_s * (self._limits.backfill_factor if backfill else 1)
-        wait_s = self._bucket((sender, what), allowed_s, now_s).take(amount, now_s)
+        wait_s = self._bucket((sender, what), allowed_s, now_s, self._limits.burst_s).take(amount, now_s)
         if wait_s > 0:
             raise Problem(
                 "too-many-requests",

@@ -1,0 +1,293 @@
+"""A dry run: what a message would become, line by line and in words, and nothing is written."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.registers_v1 import Facility
+from services.ingest.field_names import field_name
+from services.ingest.limits import Limits
+from tests.unit.ingest.fakes import House
+from tests.unit.ingest.test_api import DCSA_EVENT, OWN_EVENT, problem
+from tests.unit.readers.helpers import FIXTURES
+
+X12 = (FIXTURES / "x12_315.edi").read_bytes()
+EDIFACT = (FIXTURES / "edifact_iftsta.edi").read_bytes()
+ADDRESS = "/v1/messages?dry_run=1"
+X12_TYPE, EDIFACT_TYPE = "application/edi-x12", "application/edifact"
+
+
+async def tried(house: House, content: bytes, key: dict[str, str] | None = None) -> dict[str, Any]:
+    response = await house.http.post(ADDRESS, content=content, headers=key or house.add("COSU", "ocean_carrier", "push"))
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+async def test_a_dry_run_tells_each_statement_and_writes_nothing(house: House) -> None:
+    said = await tried(house, json.dumps([DCSA_EVENT, {"eventType": "NOTHING"}]).encode())
+    assert house.log.records == []
+    assert (said["dry_run"], said["sender"], said["standard"]) == (True, "COSU", "dcsa.2.2")
+    assert (said["accepted"], said["rejected"]) == (1, 1)
+    first, second = said["statements"]
+    assert (first["where"], first["code"], first["milestone"], first["classifier"]) == (
+        "/0",
+        "EQUIPMENT/DISC",
+        "discharged",
+        "actual",
+    )
+    assert (first["occurred_at"], first["zone_assumed"]) == ("2020-04-11T09:40:00-07:00", False)
+    assert first["place"]["unlocode"] == "USLAX"
+    assert {"kind": "container", "value": "MRSU4371639"} in first["references"]
+    (finding,) = second["findings"]
+    assert second["outcome"] == "rejected"
+    assert (finding["severity"], finding["code"], finding["field"]) == ("problem", "bad_value", "eventType")
+    assert finding["source"] == "NOTHING"
+
+
+async def test_every_finding_names_the_standards_field_and_says_what_to_do(house: House) -> None:
+    said = await tried(house, X12)
+    findings = [finding for statement in said["statements"] for finding in statement["findings"]] + said["findings"]
+    assert findings
+    assert all(finding["means"] and finding["do"] and finding["text"] for finding in findings)
+    named = {(finding["code"], finding["field"]) for finding in findings}
+    assert ("zone_assumed", "DTM04 Time Code (DTM Date/Time Reference)") in named
+    assert ("unmapped_code", "B403 Shipment Status Code (B4 Beginning Segment for Inquiry or Reply)") in named
+    assert ("bad_count", "GE01 Number of Transaction Sets Included (GE Functional Group Trailer)") in named
+    sources = {finding["source"] for finding in findings}
+    assert "DTM*140*20200328*2130*LT" in sources
+
+
+async def test_it_shows_the_acknowledgement_that_we_would_send(house: House) -> None:
+    said = await tried(house, X12)
+    assert said["acknowledgement"]["form"] == "997"
+    assert "AK1*QO*" in said["acknowledgement"]["text"]
+    said = await tried(house, EDIFACT)
+    assert said["acknowledgement"]["form"] == "contrl"
+    assert "UCI+" in said["acknowledgement"]["text"]
+    said = await tried(house, json.dumps(DCSA_EVENT).encode())
+    assert "no such acknowledgement" in said["acknowledgement"]["none"]
+
+
+async def test_it_reads_with_the_registers_of_the_sender(house: House) -> None:
+    place = {"code": "LA-APMT", "kind": "terminal", "name": "Pier 400", "unlocode": "USLAX", "zone": "America/Los_Angeles"}
+    house.registers.facilities["LA-APMT"] = Facility.model_validate(place)
+    said = await tried(house, X12)
+    assert said["statements"][0]["place"]["facility"] == "LA-APMT"
+    house.add("MAEU", "ocean_carrier", "push")
+    other = await tried(house, X12.replace(b"COSU           ", b"MAEU           ").replace(b"*COSU*", b"*MAEU*"))
+    assert {f["code"] for s in other["statements"] for f in s["findings"]} >= {"foreign_interchange"}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(file.name for file in FIXTURES.iterdir() if not file.name.endswith(".expected.json")), ids=str
+)
+async def test_a_dry_run_says_the_same_as_the_push(house: House, name: str) -> None:
+    key = house.add("HOUSE", "operator", "push", "register", "operator")
+    content = (FIXTURES / name).read_bytes()
+    said = await tried(house, content, key)
+    pushed = (await house.http.post("/v1/messages", content=content, headers=key)).json()
+    assert (said["accepted"], said["rejected"]) == (pushed["accepted"], pushed["rejected"])
+    assert [s["where"] for s in said["statements"]] == [v["where"] for v in pushed["verdicts"]]
+    assert [s.get("event_id") for s in said["statements"]] == [v.get("event_id") for v in pushed["verdicts"]]
+
+
+async def test_what_cannot_be_read_at_all_is_told_in_words(house: House) -> None:
+    said = await tried(house, b"%PDF-1.4 bill of lading")
+    (statement,) = said["statements"]
+    assert (said["standard"], statement["outcome"]) == (None, "rejected")
+    assert statement["findings"][0]["code"] == "unsupported_standard"
+    said = await tried(house, b"ISA*00*no")
+    assert said["standard"] == "x12"
+    assert said["statements"][0]["findings"][0]["means"]
+
+
+async def test_a_gzip_body_is_shown_as_what_is_in_it(house: House) -> None:
+    key = house.add("COSU", "ocean_carrier", "push") | {"Content-Encoding": "gzip"}
+    said = await tried(house, gzip.compress(X12), key)
+    assert said["statements"][0]["source"].startswith("B4*")
+    said = await tried(house, b"no gzip", key)
+    assert said["statements"][0]["findings"][0]["code"] == "bad_gzip"
+
+
+async def test_our_own_events_can_be_tried_at_their_address(house: House) -> None:
+    key = house.add("MAEU", "ocean_carrier", "push")
+    response = await house.http.post("/v1/events?dry_run=true", json=[OWN_EVENT, {"code": "x"}], headers=key)
+    assert (response.json()["accepted"], response.json()["rejected"]) == (1, 1)
+    assert house.log.records == []
+
+
+async def test_what_was_meant_to_be_tried_is_never_sent_for_good(house: House) -> None:
+    key = house.add("MAEU", "buyer", "push", "register")
+    for value in ("yes", "", "2", "TRUE"):
+        answer = await house.http.post(f"/v1/messages?dry_run={value}", content=X12, headers=key)
+        problem(answer, 400, "bad-parameter")
+    declaration = {"consignment": "MAEU-1", "items": [{"line": 1, "category": "gown", "quantity": 5}]}
+    problem(await house.http.post("/v1/consignments?dry_run=1", json=declaration, headers=key), 400, "bad-parameter")
+    problem(await house.http.delete("/v1/consignments/MAEU-1?dry_run=1", headers=key), 400, "bad-parameter")
+    assert house.log.records == []
+    assert (await house.http.post("/v1/messages?dry_run=0", content=X12, headers=key)).status_code == 202
+
+
+async def test_a_dry_run_needs_a_key_that_may_push(house: House) -> None:
+    problem(await house.http.post(ADDRESS, content=X12), 401, "no-credential")
+    buyer = house.add("LACDHS", "buyer", "register")
+    problem(await house.http.post(ADDRESS, content=X12, headers=buyer), 403, "no-scope")
+
+
+async def test_limits_are_refused_as_they_would_be(tmp_path: Path) -> None:
+    house = House(tmp_path, Limits(body_bytes=100))
+    key = house.add("MAEU", "ocean_carrier", "push")
+    problem(await house.http.post(ADDRESS, content=b"x" * 101, headers=key), 413, "too-large")
+    await house.http.aclose()
+    house = House(tmp_path)
+    key = house.add("MAEU", "ocean_carrier", "push")
+    many = json.dumps([OWN_EVENT] * 1_001).encode()
+    problem(await house.http.post(ADDRESS, content=many, headers=key), 422, "too-many-events")
+    await house.http.aclose()
+
+
+async def test_trying_does_not_use_up_the_live_feeds_rate(tmp_path: Path) -> None:
+    house = House(tmp_path, Limits(events_s=1, burst_s=1))
+    key = house.add("COSU", "ocean_carrier", "push")
+    assert (await house.http.post(ADDRESS, content=X12, headers=key)).status_code == 200
+    assert (await house.http.post(ADDRESS, content=X12, headers=key)).status_code == 429
+    assert (await house.http.post("/v1/messages", content=X12, headers=key)).status_code == 202
+    await house.http.aclose()
+
+
+# --- acknowledgements in the answer
+
+
+async def acknowledged(house: House, accept: str, content: bytes = X12, address: str = "/v1/messages") -> httpx.Response:
+    return await house.http.post(
+        address, content=content, headers=house.add("COSU", "ocean_carrier", "push") | {"Accept": accept}
+    )
+
+
+@pytest.mark.parametrize(
+    ("accept", "content", "begins", "media_type"),
+    [
+        (X12_TYPE, X12, "ISA*", X12_TYPE),
+        (f"{X12_TYPE}; form=999", X12, "ISA*", X12_TYPE),
+        (EDIFACT_TYPE, EDIFACT, "UNB+", EDIFACT_TYPE),
+        (f"{X12_TYPE}, {EDIFACT_TYPE}", EDIFACT, "UNB+", EDIFACT_TYPE),
+        (f"application/json;q=0.5, {X12_TYPE}", X12, "ISA*", X12_TYPE),
+    ],
+)
+async def test_an_acknowledgement_is_answered_where_it_is_asked_for(
+    house: House, accept: str, content: bytes, begins: str, media_type: str
+) -> None:
+    response = await acknowledged(house, accept, content)
+    assert response.status_code == 202, response.text
+    assert response.headers["content-type"] == media_type
+    assert response.text.startswith(begins)
+    assert ("ST*999*" in response.text) == ("999" in accept)
+    receipt = response.headers["lovla-receipt"]
+    assert response.headers["location"] == f"/v1/receipts/{receipt}"
+    found = await house.http.get(f"/v1/receipts/{receipt}", headers=house.add("COSU", "ocean_carrier", "push"))
+    assert found.json()["kind"] == "message"
+
+
+@pytest.mark.parametrize(
+    ("accept", "content"),
+    [
+        ("*/*", X12),
+        ("application/json", X12),
+        (f"application/json, {X12_TYPE};q=0.5", X12),
+        (f"{X12_TYPE};q=0", X12),
+        (f"{X12_TYPE};q=x", X12),
+        (EDIFACT_TYPE, X12),
+        (X12_TYPE, EDIFACT),
+        (X12_TYPE, json.dumps(DCSA_EVENT).encode()),
+        (X12_TYPE, b"nothing that is known"),
+    ],
+)
+async def test_a_message_is_taken_and_answered_in_json_where_no_such_acknowledgement_fits(
+    house: House, accept: str, content: bytes
+) -> None:
+    response = await acknowledged(house, accept, content)
+    assert response.status_code == 202
+    assert response.json()["receipt"] == response.headers["lovla-receipt"]
+    assert len(house.log.records) == 1
+
+
+async def test_a_form_that_does_not_exist_is_refused_before_anything_is_taken(house: House) -> None:
+    problem(await acknowledged(house, f"{X12_TYPE}; form=998"), 400, "bad-header")
+    assert house.log.records == []
+
+
+async def test_each_record_is_acknowledged_under_a_number_of_its_own(house: House) -> None:
+    numbers = [(await acknowledged(house, X12_TYPE)).text.split("*")[13] for _ in range(3)]
+    assert len(set(numbers)) == 3
+
+
+async def test_a_dry_run_answers_with_the_acknowledgement_alone_on_request(house: House) -> None:
+    response = await acknowledged(house, X12_TYPE, X12, ADDRESS)
+    assert (response.status_code, response.headers["content-type"]) == (200, X12_TYPE)
+    assert response.text.startswith("ISA*")
+    assert house.log.records == []
+
+
+# --- names of fields
+
+
+@pytest.mark.parametrize(
+    ("standard", "where", "code", "text", "source", "name"),
+    [
+        (
+            "x12.315",
+            "segment 4 (B4)",
+            "unmapped_code",
+            "",
+            "",
+            "B403 Shipment Status Code (B4 Beginning Segment for Inquiry or Reply)",
+        ),
+        (
+            "x12",
+            "segment 9 (SE)",
+            "bad_count",
+            "SE01 says 8",
+            "",
+            "SE01 Number of Included Segments (SE Transaction Set Trailer)",
+        ),
+        ("x12", "segment 9 (ZZ)", "bad_value", "", "", "ZZ"),
+        (
+            "x12",
+            "segment 9 (B10)",
+            "bad_value",
+            "",
+            "",
+            "B10 Beginning Segment for Transportation Carrier Shipment Status Message",
+        ),
+        ("edifact.iftsta", "segment 7 (STS)", "unmapped_code", "", "", "STS, element 2 C555 Status, code (STS Status)"),
+        ("wrapped", "/messageRaw segment 7 (STS)", "bad_value", "", "", "STS Status"),
+        ("dcsa.2.2", "/0/transportCall/modeOfTransport", "unknown_mode", "", "", "modeOfTransport"),
+        ("dcsa.2.2", "/0/references/3", "bad_value", "", "", "references"),
+        ("lovla.1", "line 3/occurred_at", "bad_time", "", "", "occurred_at"),
+        ("one_record", "/1/https:~1~1onerecord.iata.org~1ns~1cargo#eventDate/0", "bad_time", "", "", "eventDate"),
+        ("cargo_xml.xfsu", "line 12 (ReportedStatus 1)", "no_time", "", "", "ReportedStatus"),
+        ("cargo_imp.fsu", "line 3", "bad_time", "", "DEP/LH8402", "Status details (DEP)"),
+        (
+            "cargo_imp.fsu",
+            "line 2",
+            "bad_value",
+            "",
+            "020-12345675FRALAX/T10",
+            "Consignment detail (air waybill, origin and destination, quantity)",
+        ),
+        ("mapped.csv", "row 3, column Gate out", "bad_time", "", "", "Gate out"),
+        ("dcsa.2.2", "/0", "no_linking_reference", "", "", None),
+        (None, "", "empty", "", "", None),
+    ],
+)
+def test_the_place_of_a_complaint_has_the_standards_name(
+    standard: str | None, where: str, code: str, text: str, source: str, name: str | None
+) -> None:
+    assert field_name(standard, where, code, text, None, source) == name
