@@ -130,7 +130,9 @@ def _equipment(draft: Draft, segment: Segment, digit: str, description: str) -> 
     if description.upper() == _CHASSIS or identifiers.scac_names(owner.upper()) == "chassis owner":
         draft.transport["vehicle"] = draft.short(owner + number, segment.where)
         return True
-    if description.upper() == _RAIL_CAR or not draft.split_equipment(owner, number, digit, segment.where):
+    if description.upper() == _RAIL_CAR:
+        draft.refer("rail_car", owner + number, segment.where)
+    elif not draft.split_equipment(owner, number, digit, segment.where):
         draft.equipment(owner + number, segment.where)
     return not any(warning.code == "contradiction" and warning.where == segment.where for warning in draft.warnings)
 
