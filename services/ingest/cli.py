@@ -21,6 +21,7 @@ from urllib.parse import quote
 import typer
 
 from schemas.words import Classifier, FacilityKind, Milestone, PartyRole, ReferenceKind, Scope, SenderKind
+from services.ingest.message_files import content_type_of, parts_of
 from services.runtime.terminal import console
 
 if TYPE_CHECKING:  # `lovla read` needs no Kafka and no HTTP client; the verbs that do import them when they run
@@ -42,16 +43,7 @@ KeyScopes = Annotated[
 
 OPERATOR = "OPS"  # the sender whose key people act with on this machine, unless --as names another
 _DEFAULT_SCOPES: Mapping[str, tuple[Scope, ...]] = {"buyer": ("register",), "operator": ("operator", "push", "register")}
-_CONTENT_TYPES = {
-    ".json": "application/json",
-    ".ndjson": "application/x-ndjson",
-    ".jsonl": "application/x-ndjson",
-    ".csv": "text/csv",
-    ".xml": "application/xml",
-}
-SANDBOX_LABEL = "sandbox"
 _ASK_AGAIN_S = 0.2
-_LINES_A_REQUEST = 1_000
 
 
 class Stop(Exception):
@@ -552,9 +544,8 @@ def push(
     path, show_answer = ("/v1/messages?dry_run=1", _show_tried) if dry_run else ("/v1/messages", _show_taken)
     accepted = 0
     for file in files:
-        suffix = file.suffix.lower()
-        kind = _CONTENT_TYPES.get(suffix, "application/octet-stream")
-        for part in _parts(file.read_bytes(), kind):
+        kind = content_type_of(file.name)
+        for part in parts_of(file.read_bytes(), kind):
             taken = _send(key_name(carrier, sandbox), key, "POST", path, part, {"Content-Type": kind} | headers)
             accepted += taken["accepted"]
             try:
@@ -563,13 +554,6 @@ def push(
                 continue
     if accepted == 0:
         raise typer.Exit(1)
-
-
-def _parts(content: bytes, kind: str) -> list[bytes]:
-    if kind != "application/x-ndjson":
-        return [content]
-    lines = content.splitlines(keepends=True)
-    return [b"".join(lines[at : at + _LINES_A_REQUEST]) for at in range(0, len(lines), _LINES_A_REQUEST)]
 
 
 @told
@@ -582,7 +566,7 @@ def register_file(
     as_json: AsJson = False,
 ) -> None:
     """Register the consignments of a file. Rows that are wrong are named; the others are registered."""
-    headers = {"Content-Type": _CONTENT_TYPES.get(file.suffix.lower(), "application/json")}
+    headers = {"Content-Type": content_type_of(file.name, "application/json")}
     if received_at is not None:
         headers["Lovla-Received-At"] = received_at
     taken = _send(carrier, key, "POST", "/v1/consignments", file.read_bytes(), headers)

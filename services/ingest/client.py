@@ -14,7 +14,11 @@ _MOST_PATIENCE_S = 30.0
 
 
 class Refused(Exception):
-    """The door said no, or nobody is there; the text says what to do."""
+    """The door said no, or nobody is there; the text says what to do. `status`: of HTTP, None if nobody answered."""
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class Client:
@@ -40,6 +44,13 @@ class Client:
 
     def send(self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None) -> Any:
         """The JSON answer (None for 204); raises Refused."""
+        response = self.ask(method, path, content, headers)
+        return response.json() if response.content else None
+
+    def ask(
+        self, method: str, path: str, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """The answer, with its headers; raises Refused."""
         said = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]  # names of people are not all ASCII
         for left in reversed(range(_TRIES)):
             try:
@@ -50,8 +61,8 @@ class Client:
                 break
             self._sleep(min(_MOST_PATIENCE_S, float(response.headers.get("Retry-After", "1"))))
         if response.is_success:
-            return response.json() if response.content else None
-        raise Refused(_sentence(response))
+            return response
+        raise Refused(_sentence(response), response.status_code)
 
 
 def _sentence(response: httpx.Response) -> str:
