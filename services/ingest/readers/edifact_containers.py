@@ -152,16 +152,16 @@ def _places(draft: Draft, kind: str, code: str, status: str, own: Said, header: 
     if kind == "COARRI":
         here = "11" if discharged else "9"
         found = parts.find([header, own], here, "165")
-        draft.place = parts.place(draft, found, "transship" if transshipped else None)
+        draft.place = parts.place(draft, found, header, "transship" if transshipped else None)
         draft.origin = _end(draft, own, header, "9", not discharged and not transshipped)
         draft.destination = _end(draft, own, header, "11", discharged and not transshipped)
         return
     levels = [own, header]
     found = parts.find(levels, "165", "175", *(("11",) if code == _GATE_OUT else ("9",) if code == _GATE_IN else ()))
-    draft.place = parts.activity(draft, found, levels) if found is not None else None
+    draft.place = parts.activity(draft, found, levels, header) if found is not None else None
     draft.origin, draft.destination = _end(draft, own, header, "9", True), _end(draft, own, header, "11", True)
 
 
 def _end(draft: Draft, own: Said, header: Said, qualifier: str, of_header: bool) -> Place | None:
     """The container's own port; that of the header, where all of them share it."""
-    return parts.place(draft, parts.find([own, header] if of_header else [own], qualifier))
+    return parts.place(draft, parts.find([own, header] if of_header else [own], qualifier), header)

@@ -231,7 +231,7 @@ def _draft(status: _Status, group: list[Segment], every: frozenset[str], around:
     _ends(draft, status, around)
     where = _place_of_status(status, around, departs_or_arrives)
     if where is not None:
-        draft.place = parts.activity(draft, where, [status.ends, said, around.consignment, around.header])
+        draft.place = parts.activity(draft, where, [status.ends, said, around.consignment, around.header], around.header)
     _when(draft, status, departs_or_arrives)
     return draft
 
@@ -286,8 +286,8 @@ def _pieces(said: Said, around: _Around) -> Pieces | None:
 
 def _ends(draft: Draft, status: _Status, around: _Around) -> None:
     levels = [status.ends, status.said, around.consignment, around.header]
-    draft.origin = parts.place(draft, parts.find(levels, "9", "88", "5"))
-    draft.destination = parts.place(draft, parts.find(levels, "11", "7", "8"))
+    draft.origin = parts.place(draft, parts.find(levels, "9", "88", "5"), around.header)
+    draft.destination = parts.place(draft, parts.find(levels, "11", "7", "8"), around.header)
 
 
 def _place_of_status(status: _Status, around: _Around, milestone: Milestone | None) -> Segment | None:
@@ -385,6 +385,6 @@ def _leg_draft(
         draft.milestone = "departed" if departs else "arrived"
     parts.function_of(draft, around.message, around.header, around.begin)
     _ends(draft, status, around)
-    draft.place = parts.place(draft, loc)
+    draft.place = parts.place(draft, loc, around.header)
     draft.occurred_at = read_time(draft, dtm, zone_of(draft.place, around.context.registers))
     return draft

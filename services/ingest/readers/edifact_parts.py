@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
 
 from schemas.shipment_event_v1 import Place
 from schemas.words import Mode, ReferenceKind
@@ -37,6 +39,7 @@ class Said:
     seals: list[tuple[str, str]] = field(default_factory=list)
     carrier: str = ""
     pieces: int | None = None
+    made: dict[tuple[object, ...], Place | None] = field(default_factory=dict)  # places already made, for `place`
 
     @classmethod
     def of(cls, segments: Iterable[Segment]) -> Said:
@@ -47,25 +50,35 @@ class Said:
         return said
 
     def take(self, segment: Segment) -> None:
-        name, qualifier = segment.name, segment.get(1).upper()
-        if name == "RFF":
-            self._refer(qualifier, segment.get(1, 1), segment.where)
-        elif name == "LOC":
-            self.places.setdefault(qualifier, segment)
-        elif name == "DTM":
-            self.times.setdefault(qualifier, segment)
-        elif name == "SEL" and segment.get(1) and len(self.seals) < _STATEMENTS_MAX:
+        """Note what one of them says."""
+        reading = _READ.get(segment.name)
+        if reading is not None:
+            reading(self, segment)
+
+    def _place(self, segment: Segment) -> None:
+        self.places.setdefault(segment.get(1), segment)
+
+    def _time(self, segment: Segment) -> None:
+        self.times.setdefault(segment.get(1), segment)
+
+    def _seal(self, segment: Segment) -> None:
+        if segment.get(1) and len(self.seals) < _STATEMENTS_MAX:
             self.seals.append((segment.get(1), segment.where))
-        elif name == "NAD" and qualifier in ("CA", "CF") and segment.get(2, 2) in _SCAC_AGENCIES:
+
+    def _party(self, segment: Segment) -> None:
+        if segment.get(1) in ("CA", "CF") and segment.get(2, 2) in _SCAC_AGENCIES:
             self.carrier = self.carrier or segment.get(2)
-        elif name == "FTX" and len(self.texts) < 8:
+
+    def _text(self, segment: Segment) -> None:
+        if len(self.texts) < 8:
             self.texts.append(" ".join(text for component in range(5) if (text := segment.get(4, component))))
-        elif name in ("GIN", "PCI"):
-            self._numbers(segment)
-        elif name == "CNT" and qualifier in ("8", "11") and segment.get(1, 1).isdecimal():
+
+    def _count(self, segment: Segment) -> None:
+        if segment.get(1) in ("8", "11") and segment.get(1, 1).isdecimal():
             self.pieces = int(segment.get(1, 1)[:8])
 
-    def _refer(self, qualifier: str, value: str, where: str) -> None:
+    def _refer(self, segment: Segment) -> None:
+        qualifier, value, where = segment.get(1).upper(), segment.get(1, 1), segment.where
         if not value or len(self.references) >= _STATEMENTS_MAX:
             return
         if qualifier in REFERENCES:
@@ -77,12 +90,27 @@ class Said:
 
     def _numbers(self, segment: Segment) -> None:
         """GIN+BJ and GIN+AW: SSCCs, two (a range) an element."""
-        if segment.name != "GIN" or segment.get(1).upper() not in ("BJ", "AW"):
+        if segment.get(1).upper() not in ("BJ", "AW"):
             return
         for element in range(2, min(len(segment.elements), 8)):
             for component in (0, 1):
                 if (value := segment.get(element, component)) and len(self.references) < _STATEMENTS_MAX:
                     self.references.append(("sscc", value, segment.where))
+
+
+_READ: Final[Mapping[str, Callable[[Said, Segment], None]]] = MappingProxyType(
+    {
+        "CNT": Said._count,
+        "DTM": Said._time,
+        "FTX": Said._text,
+        "GIN": Said._numbers,
+        "LOC": Said._place,
+        "NAD": Said._party,
+        "RFF": Said._refer,
+        "SEL": Said._seal,
+    }
+)
+"""The segments that mean the same on every level. One line a segment."""
 
 
 def refer(draft: Draft, levels: Sequence[Said], elsewhere: frozenset[str] = frozenset()) -> None:
@@ -109,10 +137,25 @@ def find(levels: Iterable[Said], *qualifiers: str) -> Segment | None:
     return next((said.places[name] for name in qualifiers for said in held if name in said.places), None)
 
 
-def place(draft: Draft, segment: Segment | None, role: str | None = None) -> Place | None:
-    """What a LOC names. C517: code, list, agency, name; C519: a terminal, or the country of a code in parts."""
+def place(draft: Draft, segment: Segment | None, known: Said, role: str | None = None) -> Place | None:
+    """What a LOC names; `role`: in place of its qualifier's.
+
+    `known` is the header's `Said`: it remembers the places of a message, which names the same few again and again.
+    """
     if segment is None:
         return None
+    key = (segment.elements, role)
+    if key not in known.made:
+        warnings = len(draft.warnings)
+        made = _made(draft, segment, role)
+        if len(draft.warnings) > warnings:
+            return made  # told anew wherever it stands
+        known.made[key] = made
+    return known.made[key]
+
+
+def _made(draft: Draft, segment: Segment, role: str | None) -> Place | None:
+    """C517: code, list, agency, name; C519: a terminal, or the country of a code in parts."""
     code, listed, agency = segment.get(2).replace(" ", "").upper(), segment.get(2, 1).upper(), segment.get(2, 2)
     related, related_list = segment.get(3).replace(" ", "").upper(), segment.get(3, 1)
     country = related if len(related) == 2 and related.isascii() and related.isalpha() else None
@@ -132,14 +175,17 @@ def place(draft: Draft, segment: Segment | None, role: str | None = None) -> Pla
     name = segment.get(2, 3) or (code if unlocode is None and iata is None and facility is None else "")
     if not name and facility is None:
         name = segment.get(3, 3) or terminal
-    made = Place(
-        unlocode=unlocode or (facility.unlocode if facility is not None else None),
+    unlocode = unlocode or (facility.unlocode if facility is not None else None)
+    if not (unlocode or iata or name or country or facility):
+        return None
+    return Place(
+        unlocode=unlocode,
         iata=iata,
         name=draft.short(name) if name else None,
         country=country,
         facility=facility.code if facility is not None else None,
+        role=role or ROLES.get(segment.get(1)),
     )
-    return made.model_copy(update={"role": role or ROLES.get(segment.get(1))}) if made != Place() else None
 
 
 def _locode(code: str, country: str | None) -> str | None:
@@ -149,20 +195,20 @@ def _locode(code: str, country: str | None) -> str | None:
     return whole if identifiers.is_locode(whole) else None
 
 
-def activity(draft: Draft, segment: Segment, levels: Sequence[Said]) -> Place | None:
+def activity(draft: Draft, segment: Segment, levels: Sequence[Said], known: Said) -> Place | None:
     """The place of what happened: where the message names the same code in a role of its own, it takes that role."""
     same = next(
         (
             ROLES[qualifier]
             for qualifier in ("13", "11", "9", "7", "88")
-            if (other := find(levels, qualifier)) is not None and _same(draft, other, segment)
+            if (other := find(levels, qualifier)) is not None and _same(other, segment)
         ),
         None,
     )
-    return place(draft, segment, same if ROLES.get(segment.get(1), "activity") == "activity" else None)
+    return place(draft, segment, known, same if ROLES.get(segment.get(1), "activity") == "activity" else None)
 
 
-def _same(draft: Draft, one: Segment, other: Segment) -> bool:
+def _same(one: Segment, other: Segment) -> bool:
     country = other.get(3).upper()
     codes = {other.get(2).upper(), country + other.get(2).upper()}
     return bool(one.get(2)) and one.get(2).upper() in codes
@@ -225,7 +271,7 @@ def _sent_at(draft: Draft, message: Message, header: Said) -> datetime:
         number, sent = message.header.number, (message.header.get(4), message.header.get(4, 1))
         digits = "".join(sent)
         form = "203" if len(digits) == 12 else "201"
-        stated = Segment(number, ("UNB", ("137", digits, form)))
+        stated = Segment(number, "UNB", ("UNB", ("137", digits, form)))
     if stated is None:
         return draft.context.received_at
     try:

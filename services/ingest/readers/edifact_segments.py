@@ -73,15 +73,13 @@ class Segment:
     """One segment; `number` counts from 1 over the whole file, UNA not counted. A composite element is a tuple."""
 
     number: int
+    name: str
     elements: tuple[Element, ...]
 
     @property
-    def name(self) -> str:
-        return self.get(0)
-
-    @property
     def where(self) -> str:
-        return f"segment {self.number} ({shown(self.name)[:10]})"
+        name = self.name
+        return f"segment {self.number} ({name if len(name) == 3 and name.isalnum() else shown(name)[:10]})"
 
     @property
     def raw(self) -> str:
@@ -90,12 +88,11 @@ class Segment:
 
     def get(self, element: int, component: int = 0) -> str:
         """A component (from 0) of an element (0: the name), empty where the segment is shorter."""
-        if element >= len(self.elements):
+        try:
+            found = self.elements[element]
+            return (found if component == 0 else "") if isinstance(found, str) else found[component]
+        except IndexError:
             return ""
-        found = self.elements[element]
-        if isinstance(found, str):
-            return found if component == 0 else ""
-        return found[component] if component < len(found) else ""
 
 
 @dataclass(slots=True)
@@ -362,7 +359,7 @@ def _segments(text: str, characters: Characters, number: int) -> Iterator[Segmen
         for token in Tokenizer().get_tokens(text, characters):
             kind = token.type
             if kind is content:
-                value = token.value.strip()
+                value = token.value.strip()  # most tokens are content or the separator behind it
                 continue
             if kind is component:
                 parts.append(value)
@@ -380,7 +377,8 @@ def _segments(text: str, characters: Characters, number: int) -> Iterator[Segmen
                     number += 1
                     if number > _SEGMENTS_MAX:
                         raise Unreadable("too_many_segments", "", f"more than {_SEGMENTS_MAX} segments; send several messages")
-                    yield Segment(number, tuple(elements))
+                    name = elements[0]
+                    yield Segment(number, name if isinstance(name, str) else name[0], tuple(elements))
                 elements = []
     except EDISyntaxError as error:  # nothing that was prepared makes it raise; if it does, it is the message that is bad
         raise Unreadable("bad_syntax", f"segment {number + 1}", str(error)) from error
