@@ -43,6 +43,7 @@ KeyScopes = Annotated[
 
 OPERATOR = "OPS"  # the sender whose key people act with on this machine, unless --as names another
 _DEFAULT_SCOPES: Mapping[str, tuple[Scope, ...]] = {"buyer": ("register",), "operator": ("operator", "push", "register")}
+SANDBOX_LABEL = "sandbox"
 _ASK_AGAIN_S = 0.2
 
 
