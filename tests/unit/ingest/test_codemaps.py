@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -179,3 +182,15 @@ def test_a_truckers_own_214_code_moves_what_its_map_says_and_nothing_else() -> N
 
 def test_a_truckers_own_code_for_a_delivery_delivers_at_the_last_stop_alone() -> None:
     assert [event.milestone for event in x12_214("Q1 28", "Q1 29")] == [None, "delivered"]
+
+
+@pytest.mark.parametrize("service", ["api", "readers_stage"])
+def test_a_service_with_a_bad_map_does_not_start_and_says_why(service: str, tmp_path: Path) -> None:
+    bad = written(tmp_path, "partner = 1\n")
+    told = {"LOVLA_KAFKA": "127.0.0.1:1", "LOVLA_STATE_DIR": str(tmp_path), "LOVLA_CODEMAPS": str(tmp_path)}
+    words = [sys.executable, "-m", f"services.ingest.{service}"]
+    done = subprocess.run(words, env=os.environ | told, cwd=EXAMPLES.parents[2], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 1
+    assert f"{bad}: partner: Input should be a valid string" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
