@@ -238,7 +238,7 @@ def _without_links(segments: Sequence[Segment]) -> Iterator[Segment]:
     """What a header says but for the shipment that it names: of B10 the carrier."""
     for segment in segments:
         if segment.name == "B10":
-            yield Segment(segment.number, ("B10", "", "", segment.get(3)), segment.raw)
+            yield Segment(segment.number, "B10", ("B10", "", "", segment.get(3)), segment.raw)
         elif segment.name != "L11" or segment.get(2).upper() in ("PO", "SN"):
             yield segment
 

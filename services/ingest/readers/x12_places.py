@@ -96,16 +96,21 @@ def named_place(
         if text and facility is None:
             registers = draft.context.registers
             facility = facility_by_code(text, registers) or facility_by_smdg(text, unlocode, registers)
-    place = Place(
+    country_of = country_code(country)
+    if not (unlocode or name or country_of or facility):
+        return None
+    return Place(
         unlocode=unlocode,
         name=draft.short(name) if name else None,
-        country=country_code(country),
+        country=country_of,
         facility=facility.code if facility else None,
+        role=role,
     )
-    return place.model_copy(update={"role": role}) if place != Place() else None
 
 
 def country_code(text: str) -> str | None:
     """A country's two letters, None for anything else; USA is taken for US."""
+    if not text:
+        return None
     code = text.upper().replace("USA", "US")
     return code if len(code) == 2 and code.isascii() and code.isalpha() else None
