@@ -239,6 +239,8 @@ class Draft:
         references = self._bounded()
         if not any(kind in LINKING_KINDS for kind, _ in references) and self.retracts is None and not self.retracted:
             text = "names nothing that a consignment is found by (container, bill of lading, booking, air waybill ...)"
+            unused = [warning.text for warning in self.warnings if warning.code in ("placeholder", "bad_reference")]
+            text = "; ".join([text, *unused[:2]])
             raise Bad("no_linking_reference", self.position, text)
         content: dict[str, Any] = {
             "source_id": self.source_id and self.short(self.source_id),

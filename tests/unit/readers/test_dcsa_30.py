@@ -385,10 +385,12 @@ def test_a_page_of_more_events_than_a_message_may_hold_is_refused_without_being_
 
 def test_sample_of_an_equipment_event(samples: Path) -> None:
     content = (samples / "dcsa" / "tnt-300-request-equipment.json").read_bytes()
-    found = refused_events(content, "2026-01-20T15:00:00Z")
+    reading = read_text(content, context_at("2026-01-20T15:00:00Z", registers=Registers.empty()))
 
     # its only reference is the container of DCSA's examples, which stands in too many test messages to be anybody's
-    assert found == [("no_linking_reference", "/events/0")]
+    assert [(problem.code, problem.where) for problem in reading.problems] == [("no_linking_reference", "/events/0")]
+    assert reading.problems[0].text.endswith("; container APZU4812090 is a known example value; not used")
+    assert not reading.events
 
 
 def test_sample_of_a_transport_event(samples: Path) -> None:
@@ -427,9 +429,3 @@ def test_sample_of_a_subscription_is_refused_by_name(samples: Path) -> None:
 
     assert (error.code, error.where) == ("unsupported_standard", "")
     assert "a DCSA event subscription, which is no event" in error.text
-
-
-def refused_events(content: bytes, received_at: str) -> list[tuple[str, str]]:
-    """Code and place of what cannot be read."""
-    reading = read_text(content, context_at(received_at, registers=Registers.empty()))
-    return [(problem.code, problem.where) for problem in reading.problems]
