@@ -8,9 +8,10 @@ Tolerated: Type-B envelopes, junk before the message, all of it on one line, sev
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -71,6 +72,8 @@ _ORIGIN = re.compile(r"(?:\.[A-Z0-9]{5,8} )?([0-9]{2})([0-9]{2})([0-9]{2})(?![0-
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _TEXT_MAX: Final = 2 * MIB  # twenty times what a thousand statuses need
 _LINE_MAX: Final = 1_000  # characters with continuations; real ones have some eighty
+_LINES_MAX: Final = 5_000  # of a message that another one follows; a thousand statuses have some more lines
+_ENVELOPE_MAX: Final = 200  # lines before a message that are looked at
 _ULDS_MAX: Final = 100
 _REMARKS_MAX: Final = 20
 _NOT_READ: Final = frozenset({"OCI", "SRI", "SSR", "SCI"})
@@ -168,7 +171,7 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
         raise Unreadable("too_large", "", f"more than {_TEXT_MAX} bytes of status lines; send several messages")
     text = content.decode("latin-1").removeprefix("\u00ef\u00bb\u00bf")
     text = _CONTROL.sub("\n", text.replace("\r\n", "\n").replace("\r", "\n"))  # SOH, STX, ETX of teleprinter lines too
-    starts = list(_MESSAGE.finditer(text))
+    starts = list(islice(_MESSAGE.finditer(text), limits.events + 1))
     if not starts and (other := _OTHER_MESSAGE.search(text)):
         where = f"line {text.count(chr(10), 0, other.start()) + 1}"
         raise Unreadable("not_a_status_message", where, f"a Cargo-IMP {other[1]} is no status message; read are FSU and FSA")
@@ -180,7 +183,7 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
     verdicts: list[Verdict] = []
     identities = Identities(context.sender, STANDARD)
     for lines, created_at in _messages(text, starts, context, warnings):
-        for one in _shipments(lines, created_at):
+        for one in _shipments(lines, created_at, limits):
             if isinstance(one, _Shipment):
                 verdicts.extend(_verdicts(one, context, identities))
             else:
@@ -193,25 +196,29 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
 
 def _messages(
     text: str, starts: Sequence[re.Match[str]], context: Context, warnings: list[Warning_]
-) -> Iterator[tuple[list[_Line], datetime | None]]:
+) -> Iterator[tuple[Iterable[_Line], datetime | None]]:
     """The lines of each message after its FSU line, and the time of its envelope, which stands before that line."""
     number = text.count("\n", 0, starts[0].start()) + 1
-    envelope = [line.strip() for line in text[: starts[0].start()].split("\n") if line.strip()]
+    before = (line.strip() for line in _raw_lines(text, 0, starts[0].start()))
+    envelope = list(islice((line for line in before if line), _ENVELOPE_MAX))
     for index, start in enumerate(starts):
         is_last = index + 1 == len(starts)
         end = len(text) if is_last else starts[index + 1].start()
-        lines = _lines(text[start.end() : end], number)
+        lines: Iterable[_Line] = _lines(text, start.end(), end, number)
         strange = _strange(envelope)
         if strange is not None:
             said = f"{shown(strange)[:40]} stands before the message; not read"
             warnings.append(Warning_(code="junk_before", where=f"line {number}", text=said))
         yielded_envelope, envelope = envelope, []
         if not is_last:
-            first = next((n for n, line in enumerate(lines) if _SITATEX.fullmatch(line.text)), len(lines))
-            while first and _is_envelope(lines[first - 1].text):
+            all_lines = list(islice(lines, _LINES_MAX + 1))
+            if len(all_lines) > _LINES_MAX:
+                raise Unreadable("too_many_lines", f"line {number}", f"more than {_LINES_MAX} lines in a message")
+            first = next((n for n, line in enumerate(all_lines) if _SITATEX.fullmatch(line.text)), len(all_lines))
+            while first and _is_envelope(all_lines[first - 1].text):
                 first -= 1
-            envelope = [line.text for line in lines[first:]]
-            del lines[first:]
+            envelope = [line.text for line in all_lines[first:]]
+            lines = all_lines[:first]
         yield lines, _created_at(yielded_envelope, context)
         number += text.count("\n", start.start(), end)
 
@@ -231,20 +238,40 @@ def _is_envelope(text: str) -> bool:
     return _ENVELOPE.fullmatch(text) is not None or _ADDRESSES.fullmatch(text) is not None
 
 
-def _lines(body: str, first_number: int) -> list[_Line]:
+def _raw_lines(text: str, start: int, end: int) -> Iterator[str]:
+    """The lines between two places of a text, one at a time: a list of short ones is many times their size."""
+    while (stop := text.find("\n", start, end)) >= 0:
+        yield text[start:stop]
+        start = stop + 1
+    yield text[start:end]
+
+
+def _lines(text: str, start: int, end: int, first_number: int) -> Iterator[_Line]:
     """The lines of a message; a line that starts with a slash goes on with the line before.
 
     Where all stands on one line, blanks stand where lines should end: before a code and its slash, or an air waybill.
     """
-    lines: list[tuple[int, list[str]]] = []
-    for number, raw in enumerate(body.split("\n"), start=first_number):
+    parts: list[str] = []
+    begun = first_number
+    for number, raw in enumerate(_raw_lines(text, start, end), start=first_number):
         on_the_first = number == first_number  # what follows FSU/14 on its own line; a text of another line is left whole
-        for part in _ONE_LINE_BREAK.split(raw.strip()) if on_the_first else [raw.strip()]:
-            if part.startswith("/") and lines:
-                lines[-1][1].append(part.strip())
-            elif part.strip():
-                lines.append((number, [part.strip()]))
-    return [_Line(number, "".join(parts)) for number, parts in lines]
+        for part in _broken(raw.strip()) if on_the_first else (raw.strip(),):
+            if part.startswith("/") and parts:
+                parts.append(part)
+            elif part:
+                if parts:
+                    yield _Line(begun, "".join(parts))
+                parts, begun = [part], number
+    if parts:
+        yield _Line(begun, "".join(parts))
+
+
+def _broken(line: str) -> Iterator[str]:
+    start = 0
+    for match in _ONE_LINE_BREAK.finditer(line):
+        yield line[start : match.start()]
+        start = match.end()
+    yield line[start:]
 
 
 def _created_at(envelope: Sequence[str], context: Context) -> datetime | None:
@@ -260,9 +287,11 @@ def _created_at(envelope: Sequence[str], context: Context) -> datetime | None:
     return None
 
 
-def _shipments(lines: Sequence[_Line], created_at: datetime | None) -> Iterator[_Shipment | tuple[_Line, Bad]]:
+def _shipments(lines: Iterable[_Line], created_at: datetime | None, limits: Limits) -> Iterator[_Shipment | tuple[_Line, Bad]]:
     current: _Shipment | None = None
     for line in lines:
+        if current is not None and len(current.statuses) > limits.events:
+            break  # too many, which the reader says
         try:
             if len(line.text) > _LINE_MAX and line.text.partition("/")[0].upper() not in _NOT_READ:
                 raise Bad("line_too_long", line.where, f"longer than {_LINE_MAX} characters")

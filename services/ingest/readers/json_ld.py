@@ -133,24 +133,38 @@ class Graph:
     """The objects of a message by their `@id`. `ours`: whether an IRI belongs to the vocabulary that is read."""
 
     ours: Callable[[str], bool]
-    by_id: dict[str, LinkedNode] = field(default_factory=dict)
+    _told: dict[str, tuple[dict[str, Any], str, Names]] = field(default_factory=dict)
+    _made: dict[str, LinkedNode] = field(default_factory=dict)
 
     def add(self, node: LinkedNode) -> None:
         """Remember an object that says more than its name; of several that share one, the fullest."""
         name = node.id
         if name is not None and len(node.value) > 1:
-            known = self.by_id.get(name)
-            if known is None or len(known.value) < len(node.value):
-                self.by_id[name] = node
+            known = self._told.get(name)
+            if known is None or len(known[0]) < len(node.value):
+                self._told[name] = (node.value, node.where, node.names)
+                self._made.pop(name, None)
+
+    def find(self, name: str | None) -> LinkedNode | None:
+        """The object of that name, as told most fully in the message."""
+        told = self._told.get(name) if name is not None else None
+        if name is None or told is None:
+            return None
+        node = self._made.get(name)
+        if node is None:
+            if len(self._made) >= _MANY:  # a message names few of its objects again and again
+                self._made.clear()
+            node = self._made[name] = LinkedNode(*told, self)
+        return node
 
     def node(self, value: object, where: str, names: Names) -> LinkedNode | None:
         """The object that a value is or names; None for what is no object."""
         if isinstance(value, str):
-            return self.by_id.get(value) or LinkedNode({"@id": value}, where, names, self)
+            return self.find(value) or LinkedNode({"@id": value}, where, names, self)
         if not isinstance(value, dict):
             return None
         node = LinkedNode(value, where, names_of(value.get("@context"), names), self)
-        known = self.by_id.get(node.id or "")
+        known = self.find(node.id)
         return known if known is not None and len(known.value) > len(value) else node
 
 

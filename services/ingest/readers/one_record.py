@@ -186,7 +186,7 @@ class _Statement:
     @property
     def is_told_elsewhere(self) -> bool:
         """Whether it only names an event that stands in the message."""
-        known = self.node.graph.by_id.get(self.node.id or "")
+        known = self.node.graph.find(self.node.id)
         return self.other is None and not _is_told(self.node) and known is not None and _is_told(known)
 
     def event_id(self, event: LinkedNode, draft: Draft, identities: Identities) -> str:
@@ -266,7 +266,7 @@ class _Reader:
         log, found, _ = (self.event.id or "").partition("/logistics-events/")
         if not objects and found:
             objects = [LinkedNode({"@id": log}, self.event.at("@id"), self.event.names, self.event.graph)]
-            objects = [self.event.graph.by_id.get(log, objects[0])]
+            objects = [self.event.graph.find(log) or objects[0]]
         pieces: set[str] = set()
         seen: set[int] = set()
         for number, thing in enumerate(objects):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -144,3 +145,33 @@ def test_a_hint_is_believed_and_what_is_none_of_it_refused() -> None:
                 assert error.code and error.text
             else:
                 assert reading.problems and not reading.events
+
+
+LONG: dict[str, Callable[[int], bytes]] = {
+    "lines of nothing": lambda n: b"FSU/14\n020-12345675FRALAX/T20\n" + b"A\n" * (n // 2),
+    "empty lines": lambda n: b"FSU/14\n020-12345675FRALAX/T20\n" + b"\n" * n,
+    "units": lambda n: b"FSU/14\n020-12345675FRALAX/T20\nRCF/LH456/31MAR1400/LAX\n" + b"ULD/AKE12345LH\n" * (n // 15),
+    "continuations": lambda n: b"FSU/14\n020-12345675FRALAX/T20\nRCF/LH456/31MAR1400/LAX\n" + b"/\n" * (n // 2),
+    "statuses": lambda n: b"FSU/14\n020-12345675FRALAX/T20\n" + b"NFD/31MAR1400/LAX\n" * (n // 18),
+    "one line": lambda n: b"FSU/14 020-12345675FRALAX/T20 RCF/LH456/31MAR1400/LAX" + b" /A" * (n // 3),
+    "messages": lambda n: b"FSU/14\n" * (n // 7),
+    "pieces": lambda n: json.dumps(
+        EVENTS[6] | {"cargo:eventFor": [{"@id": f"urn:{i}", "@type": "cargo:Piece"} for i in range(n // 40)]}
+    ).encode(),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_memory_stays_in_proportion_to_the_message(name: str) -> None:
+    content = LONG[name](600_000)
+    read(MESSAGES["fsu.txt"], None, None, AT)  # tables are loaded
+    tracemalloc.start()
+    try:
+        read(content, None, None, AT)
+    except Unreadable:
+        pass
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert peak < 20 * len(content)
