@@ -252,16 +252,18 @@ def _lines(text: str, start: int, end: int, first_number: int) -> Iterator[_Line
     Where all stands on one line, blanks stand where lines should end: before a code and its slash, or an air waybill.
     """
     parts: list[str] = []
-    begun = first_number
+    length, begun = 0, first_number
     for number, raw in enumerate(_raw_lines(text, start, end), start=first_number):
         on_the_first = number == first_number  # what follows FSU/14 on its own line; a text of another line is left whole
         for part in _broken(raw.strip()) if on_the_first else (raw.strip(),):
             if part.startswith("/") and parts:
-                parts.append(part)
+                if length <= _LINE_MAX:  # else it is too long already
+                    parts.append(part)
+                    length += len(part)
             elif part:
                 if parts:
                     yield _Line(begun, "".join(parts))
-                parts, begun = [part], number
+                parts, length, begun = [part], len(part), number
     if parts:
         yield _Line(begun, "".join(parts))
 
