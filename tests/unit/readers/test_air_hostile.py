@@ -163,7 +163,7 @@ LONG: dict[str, Callable[[int], bytes]] = {
 
 @pytest.mark.parametrize("name", LONG)
 def test_memory_stays_in_proportion_to_the_message(name: str) -> None:
-    content = LONG[name](600_000)
+    content = LONG[name](200_000)
     read(MESSAGES["fsu.txt"], None, None, AT)  # tables are loaded
     tracemalloc.start()
     try:
