@@ -35,6 +35,7 @@ KAFKA_START_S = 120  # 4 s on a quiet machine; tests of several people may share
 CLICKHOUSE_START_S = 60
 PORTS = range(10_000, 20_000)  # not those of `lovla up`: a stack that is down must find its ports free again
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # 2.4 s of CPU until ready instead of 4; slower at its peak
+QUICK_SESSION_MS = 5_000  # tests kill members by the dozen; each is waited out
 ROOT = Path(__file__).resolve().parent.parent
 
 Provider = Literal["local", "docker", "environment"]
@@ -239,7 +240,9 @@ class Stack:
                     self._kafka = GivenKafka(kafka(self._end, self._environ))
                 case "local":
                     port, controller_port = free_ports(2, among=PORTS)
-                    server = KafkaServer(self.directory() / "kafka", port, controller_port, jvm=QUICK_START)
+                    server = KafkaServer(
+                        self.directory() / "kafka", port, controller_port, jvm=QUICK_START, session_ms=QUICK_SESSION_MS
+                    )
                     local = LocalKafka(server, KAFKA_START_S, self.watch)
                     self._end.callback(local.stop)
                     self._kafka = local

@@ -37,13 +37,15 @@ def java() -> str:
 
 @dataclass(frozen=True, slots=True)
 class KafkaServer:
-    """One broker on 127.0.0.1; everything it has lies below `directory`. `jvm`: more options for Java."""
+    """One broker on 127.0.0.1; everything it has lies below `directory`. `jvm`: more options for Java. `session_ms`: how long a
+    member that was killed holds its partitions."""
 
     directory: Path
     port: int
     controller_port: int
     heap_mb: int = 512
     jvm: tuple[str, ...] = ()
+    session_ms: int = 10_000
 
     @property
     def name(self) -> str:
@@ -116,9 +118,9 @@ class KafkaServer:
             "offset.metadata.max.bytes": 65_536,  # the sink keeps its plan there
             "group.initial.rebalance.delay.ms": 0,
             # a member killed by -9 holds its partitions until its session ends: 45 s by default, in which nobody works
-            "group.consumer.session.timeout.ms": 10_000,
-            "group.consumer.min.session.timeout.ms": 6_000,
-            "group.consumer.heartbeat.interval.ms": 2_000,
+            "group.consumer.session.timeout.ms": self.session_ms,
+            "group.consumer.min.session.timeout.ms": min(6_000, self.session_ms),
+            "group.consumer.heartbeat.interval.ms": self.session_ms // 5,
             "group.consumer.min.heartbeat.interval.ms": 1_000,
             # a raw record holds a body of 5 MiB and its headers
             "message.max.bytes": 6 * megabyte,
