@@ -24,6 +24,7 @@ _REMEMBERED: Final = 50_000  # a box is named by a dozen messages, a ship by tho
 
 _CONTAINER = re.compile(r"[A-Z]{3}[UJZ][0-9]{7}")
 _CONTAINER_WITHOUT_DIGIT = re.compile(r"[A-Z]{3}U[0-9]{6}")
+_LIKE_CONTAINER = re.compile(r"[A-Z]{4}[0-9]{7}")
 _RAIL_CAR = re.compile(r"[A-Z]{2,4}[0-9]{1,6}")
 _AIR_WAYBILL = re.compile(r"([0-9]{3})-?([0-9]{8})")
 _ULD = re.compile(r"[A-Z][A-Z0-9]{2}[0-9]{4,5}[A-Z0-9]{2}")
@@ -109,6 +110,12 @@ def lacks_check_digit(value: str) -> bool:
     """Whether `value` is an owner's code and six digits: a container whose check digit was left out. No rail car's mark ends in
     U: that letter marks containers."""
     return _CONTAINER_WITHOUT_DIGIT.fullmatch(value) is not None
+
+
+def is_like_container(value: str) -> bool:
+    """Whether `value` is as long as a container's number, but of a fourth letter that ISO 6346 does not know: some owners do
+    so. It is kept, and links only where a consignment declares that string."""
+    return _LIKE_CONTAINER.fullmatch(value) is not None
 
 
 def is_rail_car(value: str) -> bool:

@@ -182,6 +182,10 @@ class Draft:
             self.split_equipment(text[:4], text[4:], "", where)
         elif identifiers.is_rail_car(text):
             self.refer("rail_car", text, where)
+        elif identifiers.is_like_container(text):
+            text_of = f"container {text} does not follow ISO 6346 (its fourth letter is not U, J or Z); kept as sent"
+            self.warn("not_iso_6346", text_of, where)
+            self.refer("container", text, where)
         else:
             self.warn("bad_reference", f"equipment {value[:40]} is neither a container nor a rail car; not used", where)
 

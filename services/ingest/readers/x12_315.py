@@ -106,7 +106,7 @@ def _draft(one: Set, status: Segment, code: str, context: Context) -> Draft:
     if number:
         draft.single = _ONE  # B4 names the unit; where it names none, N9 may list all that the status is about
     if number and not draft.split_equipment(owner, number, status.get(13), status.where):
-        draft.equipment(owner + number, status.where)
+        draft.equipment(owner + number + (status.get(13) if len(number) == 6 else ""), status.where)
     carrier = ""
     for segment in one.every("N9"):
         qualifier, value = segment.get(1).upper(), segment.get(2)

@@ -133,7 +133,7 @@ def _equipment(draft: Draft, segment: Segment, digit: str, description: str) -> 
     if description.upper() == _RAIL_CAR:
         draft.refer("rail_car", owner + number, segment.where)
     elif not draft.split_equipment(owner, number, digit, segment.where):
-        draft.equipment(owner + number, segment.where)
+        draft.equipment(owner + number + (digit if len(number) == 6 else ""), segment.where)
     return not any(warning.code == "contradiction" and warning.where == segment.where for warning in draft.warnings)
 
 

@@ -125,6 +125,7 @@ def test_a_codeco_wrapped_in_json(samples: Path) -> None:
             "occurred_at": "2023-08-11T14:47:00Z",
             "zone_assumed": True,
             "references": [
+                {"kind": "container", "value": "TESI1120274"},
                 {"kind": "booking", "value": "FUE110823"},
                 {"kind": "purchase_order", "value": "110823110823CCHRIB"},
                 {"kind": "seal", "value": "88200"},
@@ -137,9 +138,9 @@ def test_a_codeco_wrapped_in_json(samples: Path) -> None:
             "empty": False,
             "warnings": [
                 {
-                    "code": "bad_reference",
+                    "code": "not_iso_6346",
                     "where": "/messageRaw segment 8 (EQD)",
-                    "text": "equipment TESI1120274 is neither a container nor a rail car; not used",
+                    "text": "container TESI1120274 does not follow ISO 6346 (its fourth letter is not U, J or Z); kept as sent",
                 },
                 {
                     "code": "placeholder",

@@ -169,6 +169,12 @@ def test_a_status_of_a_whole_booking_lists_its_containers() -> None:
     assert codes(found) == []
 
 
+def test_a_number_beside_iso_6346_is_kept_and_flagged() -> None:
+    found = event("315", "B4***UV*20200328*2130**TESI*112027*L*45G1*USLAX*UN*4", "N9*BN*BK1")
+    assert [(ref.kind, ref.value) for ref in found.references] == [("container", "TESI1120274"), ("booking", "BK1")]
+    assert codes(found) == ["not_iso_6346"]
+
+
 def test_a_container_without_its_check_digit_is_no_rail_car() -> None:
     found = event("315", "B4***VD*20200328*2130", "N9*EQ*MRSU437163", "N9*EQ*UTLX290344")
     assert [(ref.kind, ref.value) for ref in found.references] == [("container", "MRSU4371639"), ("rail_car", "UTLX290344")]
