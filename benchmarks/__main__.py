@@ -80,11 +80,12 @@ def run(
         err.print(_table(f"{MEASUREMENTS[name].title} ({took_s:.0f} s)", result))
         for note in result.notes:
             err.print(f"  {note}", highlight=False)
+        if not quick:  # after each part: a run that is ended early keeps what it found
+            known = page.read() | found
+            page.write({name: known[name] for name in MEASUREMENTS if name in known})
     if as_json:
         out.print_json(data=found)
-    if not quick:
-        known = page.read() | found
-        page.write({name: known[name] for name in MEASUREMENTS if name in known})
+    if found and not quick:
         err.print(f"bench: written: {_short(LATEST)}, {_short(page.PAGE)}")
     if failed:
         err.print(f"bench: failed: {', '.join(failed)}")
