@@ -76,6 +76,7 @@ _KEPT: Final = frozenset(
 
 _BYTES_MAX: Final = 4 * MIB  # a thousand statuses, well wrapped
 _ELEMENTS_MAX: Final = 50_000  # kept; a status has about ten
+_PAYLOAD_MAX: Final = 100_000  # bytes of a problem; a dead letter keeps fewer
 _TEXT_MAX: Final = 1_000  # characters of one element
 _ULDS_MAX: Final = 100
 _MOVEMENTS_MAX: Final = 16  # flights of a status; a journey has four at most
@@ -95,6 +96,8 @@ class _Element:
 
     name: str
     line: int
+    begin: int = 0  # of its bytes in the message
+    end: int = 0
     texts: dict[str, str] = field(default_factory=dict)
     elements: list[_Element] = field(default_factory=list)
 
@@ -110,6 +113,10 @@ class _Element:
         for name in path[:-1]:
             here = here.first(name) if here is not None else None
         return here.texts.get(path[-1]) if here is not None else None
+
+    def bytes_of(self, content: bytes) -> bytes:
+        """As it stands in the message, without its end tag."""
+        return content[self.begin : min(self.end, self.begin + _PAYLOAD_MAX)]
 
     def said(self) -> object:
         """All that stands in it, for its identity."""
@@ -129,14 +136,15 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
     """One verdict a status of a consignment (and a time of its flight), in order. Raises Unreadable."""
     if len(content) > _BYTES_MAX:
         raise Unreadable("too_large", "", f"more than {_BYTES_MAX} bytes of XML; send several messages")
-    messages, root = _parse(content, limits)
+    text = content.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")  # blanks before the XML declaration are not XML
+    messages, root = _parse(text, content[: len(content) - len(text)].count(b"\n"), limits)
     if not messages:
-        text = f"the element {shown(root, 40)} is no StatusMessage (xFSU); only statuses are read"
-        raise Unreadable("not_a_status_message", "line 1", text)
+        said = f"the element {shown(root, 40)} is no StatusMessage (xFSU); only statuses are read"
+        raise Unreadable("not_a_status_message", "line 1", said)
     identities = Identities(context.sender, STANDARD)
     verdicts: list[Verdict] = []
     for message in messages:
-        for verdict in _verdicts(message, context, identities):
+        for verdict in _verdicts(message, text, context, identities):
             verdicts.append(verdict)
             if len(verdicts) > limits.events:
                 raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
@@ -146,7 +154,7 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
 class _Builder:
     """Expat's handlers: keeps the elements of status messages, and refuses what no status message needs."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, lines_before: int) -> None:
         self.parser = expat.ParserCreate()
         self.parser.buffer_text = True
         self.parser.ordered_attributes = True  # a list costs less than a dict, and they are not read
@@ -157,25 +165,31 @@ class _Builder:
         self.messages: list[_Element] = []
         self.root = ""
         self._limits = limits
+        self._lines_before = lines_before
         self._open: list[_Element] = []
         self._text: list[str] = []
         self._length = 0
         self._kept = 0
+
+    @property
+    def _line(self) -> int:
+        return int(self.parser.CurrentLineNumber) + self._lines_before
 
     def _start(self, name: str, _: object) -> None:
         local = name.rpartition(":")[2]
         self.root = self.root or local
         if len(self._open) == self._limits.depth:
             text = f"more than {self._limits.depth} levels of elements"
-            raise Unreadable("too_deep", f"line {self.parser.CurrentLineNumber}", text)
+            raise Unreadable("too_deep", f"line {self._line}", text)
         self._text, self._length = [], 0
-        self._open.append(_Element(local, self.parser.CurrentLineNumber))
+        self._open.append(_Element(local, self._line, self.parser.CurrentByteIndex))
 
     def _end(self, _: str) -> None:
         element = self._open.pop()
         parent = self._open[-1] if self._open else None
         is_message = element.name.lower() in _MESSAGES
         if is_message or element.name in _KEPT:
+            element.end = self.parser.CurrentByteIndex
             self._kept += 1
             if self._kept > _ELEMENTS_MAX:
                 raise Unreadable("too_many_values", f"line {element.line}", f"more than {_ELEMENTS_MAX} elements; send less")
@@ -195,37 +209,38 @@ class _Builder:
             self._length += len(data)
 
     def _doctype(self, *_: object) -> None:
-        where = f"line {self.parser.CurrentLineNumber}"
+        where = f"line {self._line}"
         raise Unreadable("forbidden_xml", where, "a document type declaration (DOCTYPE) is refused; Cargo-XML has none")
 
 
-def _parse(content: bytes, limits: Limits) -> tuple[Sequence[_Element], str]:
+def _parse(content: bytes, lines_before: int, limits: Limits) -> tuple[Sequence[_Element], str]:
     """The status messages wherever they stand (real ones come in SOAP envelopes and batches too), and the root's name."""
-    text = content.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")  # blanks before the XML declaration are not XML
-    builder = _Builder(limits)
+    builder = _Builder(limits, lines_before)
     try:
-        builder.parser.Parse(text, True)
+        builder.parser.Parse(content, True)
     except expat.ExpatError as error:
         message = expat.errors.messages.get(error.code, "not well-formed")
-        raise Unreadable("not_xml", f"line {error.lineno} column {error.offset + 1}", f"not XML: {message}") from error
+        raise Unreadable(
+            "not_xml", f"line {error.lineno + lines_before} column {error.offset + 1}", f"not XML: {message}"
+        ) from error
     except (ValueError, LookupError) as error:  # of an encoding that is no encoding, or one of several bytes a character
         raise Unreadable("bad_encoding", "line 1", "the encoding of the XML cannot be read; send UTF-8") from error
     return builder.messages, builder.root
 
 
-def _verdicts(message: _Element, context: Context, identities: Identities) -> Iterator[Verdict]:
+def _verdicts(message: _Element, content: bytes, context: Context, identities: Identities) -> Iterator[Verdict]:
     header = message.first("MessageHeaderDocument")
     consignments = list(message.all("MasterConsignment"))
     if not consignments:
         where = f"line {message.line}"
-        yield Bad("no_status", where, "a status message without MasterConsignment").verdict(where, b"StatusMessage")
+        yield Bad("no_status", where, "a status message without MasterConsignment").verdict(where, message.bytes_of(content))
     count = 0
     for master in consignments:
         consignment = _Consignment.of(master)
         statuses = list(master.all("ReportedStatus"))
         if not statuses:
             where = f"line {master.line}"
-            yield Bad("no_status", where, "a consignment without ReportedStatus").verdict(where, _payload(master))
+            yield Bad("no_status", where, "a consignment without ReportedStatus").verdict(where, master.bytes_of(content))
         for status in statuses:
             count += 1
             parts: Sequence[_Element] = list(status.all("AssociatedStatusConsignment")) or [
@@ -233,11 +248,7 @@ def _verdicts(message: _Element, context: Context, identities: Identities) -> It
             ]
             for number, part in enumerate(parts, start=1):
                 position = f"line {part.line} (ReportedStatus {count}{f', part {number}' if len(parts) > 1 else ''})"
-                yield from _Status(header, consignment, status, part, position, context).verdicts(identities)
-
-
-def _payload(element: _Element) -> bytes:
-    return repr(element.said()).encode("utf-8", "replace")
+                yield from _Status(header, consignment, status, part, position, context, content).verdicts(identities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,14 +276,20 @@ class _Status:
     part: _Element
     position: str
     context: Context
+    content: bytes
 
     def verdicts(self, identities: Identities) -> Iterator[Verdict]:
         try:
             status = self.event()
-            drafts = [("", status), *self.times_of_flight(status)]
         except Bad as bad:
             yield bad.verdict(self.position, self.payload)
             return
+        drafts, fault = [("", status)], None
+        try:
+            for one in self.times_of_flight(status):
+                drafts.append(one)
+        except Bad as bad:  # of a flight's time: the status itself is told all the same
+            fault = bad
         # Neither the header nor what else the message tells: a repeat in another message is the same statement.
         whole = self.consignment.texts
         total = [whole.get(name) for name in ("PieceQuantity", "TotalPieceQuantity", "TransportSplitDescription")]
@@ -283,10 +300,12 @@ class _Status:
                 yield Verdict(draft.position, event=draft.finish(identities.of(tokens, stamp, facet)))
             except Bad as bad:
                 yield bad.verdict(self.position, self.payload)
+        if fault is not None:
+            yield fault.verdict(self.position, self.payload)
 
     @property
     def payload(self) -> bytes:
-        return repr(self.status.texts).encode("utf-8", "replace") + _payload(self.part)
+        return (self.part if self.part.end else self.status).bytes_of(self.content)
 
     @cached_property
     def movements(self) -> Sequence[_Element]:

@@ -160,6 +160,7 @@ SLOPPY = {
     "continued": "FSU/14\r\n" + LINES.replace("/J SMITH", "\r\n/J SMITH"),
     "UNB around": "UNB+IATA:1+A+B+200331:1700+1\r\nFSU/14\r\n" + LINES + "UNZ+1+1\r\n",
     "no hyphen": "FSU/14\r\n" + LINES.replace("020-", "020"),
+    "teletype": "\x01QD LAXLVXH SFOLVXH\r\nJFKLVXH\r\n.FRAFMLH 311800/REF77 LH\r\n\x02FSU/14\r\n" + LINES + "\x03\r\nNNNN\r\n",
     "customs lines": "FSU/14\r\n" + LINES + "OCI/US/IMP/M/X\r\n",
 }
 

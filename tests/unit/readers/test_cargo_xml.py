@@ -269,6 +269,7 @@ def test_a_message_of_deletion_withdraws_what_it_repeats() -> None:
         (message(status("RCF", movement(""))), "no_time", "line 5 (ReportedStatus 1)"),
         (message(status("", movement(at()))), "missing_field", "line 5 (ReportedStatus 1)"),
         (message(), "no_status", "line 2"),
+        ("\n\n" + message(), "no_status", "line 4"),
         ("<StatusMessage/>", "no_status", "line 1"),
         (
             message(status("RCF", movement(at())), head=HEAD.replace("020-12345675", "")),
@@ -286,6 +287,26 @@ def test_a_bad_status_costs_only_itself() -> None:
     reading = read_text(message(status("RCF", movement("")), status("NFD", movement(at()))), LH)
 
     assert [verdict.event.code if verdict.event else "-" for verdict in reading.verdicts] == ["-", "NFD"]
+
+
+def test_a_problem_holds_its_own_bytes() -> None:
+    first = status("RCF", movement(at(kind="Z")) + "<Ü/>")
+    reading = read_text(message(first, status("NFD", movement(at()))), LH)
+
+    assert [found.payload.decode() for found in reading.problems] == [
+        first.partition("</ReasonCode>")[2].rpartition("</AssociatedStatusConsignment>")[0]
+    ]
+
+
+def test_a_bad_time_of_the_flight_costs_only_itself() -> None:
+    found = read_text(message(status("RCF", movement(at() + FLIGHT.format("A").replace("T08:00:00Z", "")))), LH)
+
+    assert [
+        verdict.event.code if verdict.event else verdict.problem and verdict.problem.code for verdict in found.verdicts
+    ] == [
+        "RCF",
+        "bad_time",
+    ]
 
 
 BOMB = (
