@@ -56,6 +56,7 @@ _TOKENS: Final = {
     "AM": r"([AaPp])\.?[Mm]\.?",
     "ZZ": r"([Zz]|[+-]\d{2}:?\d{2})",
 }
+_OF_ANY_WIDTH: Final = r"(\d{1,2})"  # two of them side by side could be read in two ways
 _TOKEN = re.compile("|".join(sorted(_TOKENS, key=len, reverse=True)) + r"|[ /.,:'-]|T")
 _CODES: Final[TypeAdapter[dict[str, Entry]]] = TypeAdapter(dict[str, Entry])
 
@@ -228,7 +229,9 @@ class _Compiler:
         if text in _NAMED_FORMATS:
             self._formats[text] = TimeFormat(text)
             return
-        tokens, parts, at = [], [], 0
+        tokens: list[str] = []
+        parts: list[str] = []
+        at = 0
         while at < len(text):
             match = _TOKEN.match(text, at)
             if match is None:
@@ -236,11 +239,15 @@ class _Compiler:
                 raise self._bad(key, f"{shown(text)}: what is {shown(text[at:])}? Write {known}")
             found = match.group()
             if found in _TOKENS:
+                if parts and parts[-1] == _OF_ANY_WIDTH:
+                    raise self._bad(key, f"{shown(text)}: behind {tokens[-1]} something must stand that is no digit")
                 tokens.append(found)
             parts.append(_TOKENS.get(found, re.escape(found)))
             at = match.end()
         if not {"DD", "D"} & set(tokens) or not {"MM", "M", "MON"} & set(tokens):
             raise self._bad(key, f"{shown(text)}: a time needs a month (M, MM, MON) and a day (D, DD)")
+        if {"h", "hh"} & set(tokens) and "AM" not in tokens:
+            raise self._bad(key, f"{shown(text)}: h is an hour of twelve: write AM behind it, or H")
         kinds = [_kind(token) for token in tokens]
         if len(set(kinds)) < len(kinds):
             raise self._bad(key, f"{shown(text)}: something stands in it twice")

@@ -153,7 +153,7 @@ class TimeSource(Source):
 class ReferenceSource(Source):
     """A reference; `equipment` is a container or a rail car, by its shape. `split`: what stands between several in one text."""
 
-    kind: ReferenceKind | Literal["equipment"]
+    kind: Literal[ReferenceKind, "equipment"]
     split: str | None = Field(None, min_length=1, max_length=4)
 
 

@@ -13,7 +13,7 @@ from services.ingest.mappings_model import TimeFormat
 from services.ingest.readers.draft import sensible_year
 from services.ingest.readers.times import nearest_year, parse_rfc3339
 
-_NUMBER = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,9})?", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,20})?", re.ASCII)
 _EXCEL_DAY_0: Final = datetime(1899, 12, 30)  # noqa: DTZ001  a spreadsheet's days have no zone; this one makes its leap day of 1900 right
 _EXCEL_LAST: Final = 110_000  # days: in 2201
 _UNIX_LAST: Final = 7_258_118_400  # seconds: 2200
