@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -18,16 +18,20 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from python_multipart.exceptions import MultipartParseError
+from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from schemas.raw_message_v1 import RawKind
 from schemas.topics import RAW_MESSAGES
 from schemas.words import Scope
-from services.ingest import openapi
+from services.ingest import conformance_page, openapi
 from services.ingest.acknowledgements import Form
-from services.ingest.auth import Callbacks, Caller, by_key
+from services.ingest.auth import UNKNOWN, Callbacks, Caller, by_key, stranger
 from services.ingest.body import Held, content_encoding, media_type
+from services.ingest.conformance_page import Asked
 from services.ingest.connections import bounded
 from services.ingest.door import Accepted, Door, Said
 from services.ingest.idempotency import HEADER as IDEMPOTENCY_KEY
@@ -85,14 +89,13 @@ def _header_text(request: Request, name: str) -> str | None:
         raise Problem("bad-header", f"{name} is not UTF-8.") from error
 
 
-def _received_at(request: Request) -> datetime | None:
-    value = request.headers.get("lovla-received-at")
+def _time_in(name: str, value: str | None) -> datetime | None:
     if value is None:
         return None
     try:
         return _TIME.validate_python(value)
     except ValidationError as error:
-        raise Problem("bad-header", "Lovla-Received-At must be an RFC 3339 time with an offset.") from error
+        raise Problem("bad-header", f"{name} must be an RFC 3339 time with an offset.") from error
 
 
 def _if_match(request: Request, *, required: bool) -> int | None:
@@ -115,6 +118,47 @@ class RetryBody(BaseModel):
 
     positions: list[tuple[Annotated[int, Field(ge=0, lt=2**31)], Annotated[int, Field(ge=0, lt=2**63)]]] = Field(
         max_length=RETRIES_MAX
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PageForm:
+    """What came from the conformance page. `content`: the file's bytes, else what was pasted."""
+
+    content: bytes
+    content_type: str
+    pasted: str
+    key: str
+    received_at: str
+
+
+async def fields_of(content_type: str | None, body: bytes) -> PageForm:
+    """The fields of the conformance page's form; raises Problem 415, 422."""
+    media_type(content_type, frozenset({"multipart/form-data"}), "")
+
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    parser = MultiPartParser(
+        Headers({"content-type": content_type or ""}), whole(), max_files=1, max_fields=4, max_part_size=max(1, len(body))
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, MultipartParseError, ValueError) as error:
+        raise Problem("invalid", "This is no form of the conformance page.") from error
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(form.close)
+        file = form.get("file")
+        texts = {name: value for name in ("message", "key", "received_at") if isinstance(value := form.get(name), str)}
+        pasted = texts.get("message", "").replace("\r\n", "\n")  # a browser's line ends, not the message's
+        uploaded = await file.read() if isinstance(file, UploadFile) else b""
+        named_csv = isinstance(file, UploadFile) and (file.filename or "").lower().endswith(".csv")
+    return PageForm(
+        content=uploaded or pasted.encode("utf-8", "replace"),
+        content_type="text/csv" if uploaded and named_csv else "application/octet-stream",
+        pasted="" if uploaded else pasted,
+        key=texts.get("key", "").strip(),
+        received_at=texts.get("received_at", "").strip(),
     )
 
 
@@ -169,7 +213,10 @@ class Addresses:
             tries(request)
         encoding = content_encoding(request.headers.get("content-encoding"))
         content_type = media_type(request.headers.get("content-type"), types, default_type)
-        received_at, recorded_by = _received_at(request), _header_text(request, "lovla-recorded-by")
+        received_at, recorded_by = (
+            _time_in("Lovla-Received-At", request.headers.get("lovla-received-at")),
+            _header_text(request, "lovla-recorded-by"),
+        )
         limits, declared = self._door.limits, request.headers.get("content-length")
         content = await held.read(request.stream(), declared, limits.body_bytes, limits.body_s)
         request_id, traceparent = request.headers.get("x-request-id", ""), request.headers.get("traceparent", "")
@@ -242,6 +289,14 @@ class Addresses:
         count_events(caller, taken)
         return Response(status_code=204, headers={RECEIPT_HEADER: taken.receipt})
 
+    async def dcsa_head(self, request: Request, token: str) -> Response:
+        """A publisher's question whether the callback is there; it has no subscription id yet."""
+        door = self._door
+        door.registers.check()
+        if not door.callbacks.is_callback(token, door.registers.secrets.values()):
+            raise Problem("not-found", "There is no such callback.")
+        return Response(status_code=204)
+
     async def register(self, request: Request) -> Response:
         caller = self.caller(request, "register")
         with Held(self._door.budget, caller.meter) as held:
@@ -310,6 +365,60 @@ class Addresses:
 
     async def docs(self, request: Request) -> Response:
         return Response(openapi.page(request.app.openapi()), media_type="text/html")
+
+    async def conformance(self, request: Request) -> Response:
+        return Response(conformance_page.page(self._door.limits), headers=conformance_page.HEADERS, media_type="text/html")
+
+    async def conformance_style(self, request: Request) -> Response:
+        return Response(conformance_page.style_sheet(), media_type="text/css")
+
+    async def conformance_try(self, request: Request) -> Response:
+        """What a message becomes, as a page. Whose it is says the key in the form; without one it is a stranger's."""
+        door, asked = self._door, Asked()
+        try:
+            door.registers.check()
+            with Held(door.budget, stranger().meter) as held:
+                declared, most_bytes = request.headers.get("content-length"), door.limits.page_body_bytes
+                body = await held.read(request.stream(), declared, most_bytes, door.limits.body_s)
+                form = await fields_of(request.headers.get("content-type"), body)
+                asked = Asked(form.pasted, form.received_at)
+                if not form.content:
+                    raise Problem("invalid", "Paste a message, or choose a file.")
+                caller = self._page_caller(form)
+                if caller.sender.code == UNKNOWN and len(form.content) > door.limits.stranger_body_bytes:
+                    most_bytes = door.limits.stranger_body_bytes
+                    raise Problem("too-large", f"Without a key a message may hold at most {most_bytes} bytes.")
+                said = Said(
+                    kind="message",
+                    content=form.content,
+                    content_type=form.content_type,
+                    content_encoding="gzip" if form.content.startswith(b"\x1f\x8b") else "identity",
+                    received_at=_time_in("The time of receipt", form.received_at or None),
+                )
+                report = await door.try_message(caller, said)
+        except Problem as problem:
+            metrics.counter("lovla_ingest_refused_total", reason=problem.kind).inc()
+            headers = problem.response_headers() | dict(conformance_page.HEADERS)
+            content = conformance_page.page(door.limits, asked, problem=problem)
+            return Response(content, problem.status, headers, media_type="text/html")
+        content = conformance_page.page(door.limits, asked, report)
+        return Response(content, headers=conformance_page.HEADERS, media_type="text/html")
+
+    def _page_caller(self, form: PageForm) -> Caller:
+        """Whoever the key in the form says, else a stranger; raises Problem 401, 403, 429. To guess is a stranger's."""
+        door = self._door
+        if not form.key:
+            door.count_request(stranger())
+            return stranger()
+        try:
+            caller = by_key(f"Bearer {form.key}", door.registers.accounts, door.registers.senders, door.clock.now())
+        except Problem:
+            door.count_request(stranger())
+            raise
+        caller.need("push", "register")
+        caller = caller.trying()
+        door.count_request(caller)
+        return caller
 
     async def healthz(self) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -399,6 +508,7 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
         ("POST", "/v1/events", at.events, "events"),
         ("POST", "/v1/messages", at.messages, "messages"),
         ("POST", "/v2/dcsa/{token}/events", at.dcsa, "dcsa"),
+        ("HEAD", "/v2/dcsa/{token}/events", at.dcsa_head, "dcsa_head"),
         ("POST", "/v1/consignments", at.register, "register"),
         ("POST", "/v1/consignments/{consignment:path}/dock-receipt", at.dock_receipt, "dock_receipt"),
         ("POST", "/v1/consignments/{consignment:path}/actions", at.act, "act"),
@@ -409,6 +519,9 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
         ("POST", "/v1/load/end", at.end_load, "load_end"),
         ("POST", "/v1/senders/{sender}/retry", at.retry, "retry"),
         ("GET", "/docs", at.docs, "docs"),
+        ("GET", "/conformance", at.conformance, "conformance"),
+        ("POST", "/conformance", at.conformance_try, "conformance_try"),
+        ("GET", "/conformance.css", at.conformance_style, "conformance_style"),
         ("GET", "/healthz", at.healthz, "healthz"),
         ("GET", "/readyz", at.readyz, "readyz"),
         ("GET", "/metrics", at.metrics, "metrics"),

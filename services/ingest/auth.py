@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from schemas.registers_v1 import Account, Secret, Sender
 from schemas.words import Scope
-from services.ingest.keys import is_live, parse_key, sha256_hex
+from services.ingest.keys import is_live, parse_key, sha256_hex, signing_keys
 from services.ingest.problems import Problem
 
 _SIGNATURE = re.compile(r"\s*sha256=([0-9a-fA-F]{64})\s*")
@@ -42,6 +42,10 @@ class Caller:
     def meter(self) -> str:
         """Whose rates and room a request counts against: trying out never slows down the sender's live feed."""
         return f"{self.sender.code}{TRYING}" if self.sandbox else self.sender.code
+
+    def trying(self) -> Caller:
+        """The same, in the sandbox."""
+        return Caller(self.sender, self.scopes | {"sandbox"})
 
     def need_for_good(self) -> None:
         """Raise Problem 403 for a sandbox key: what it asks for has no harmless form."""
@@ -102,7 +106,7 @@ class Callbacks:
 
     def __init__(self, secret_key: bytes) -> None:
         self._fernet = Fernet(secret_key)
-        self._decrypted: dict[str, bytes] = {}
+        self._decrypted: dict[str, Sequence[bytes]] = {}
 
     def _secrets(self, kept: Secret) -> list[bytes]:
         if len(self._decrypted) > 10_000:
@@ -111,10 +115,10 @@ class Callbacks:
         for text in kept.encrypted:
             if text not in self._decrypted:
                 try:
-                    self._decrypted[text] = self._fernet.decrypt(text.encode())
+                    self._decrypted[text] = signing_keys(self._fernet.decrypt(text.encode()).decode())
                 except InvalidToken:  # written under another LOVLA_SECRET_KEY: it opens nothing here
                     continue
-            found.append(self._decrypted[text])
+            found.extend(self._decrypted[text])
         return found
 
     def addressed(self, token: str, subscription_id: str | None, kept: Iterable[Secret]) -> Secret:
@@ -125,6 +129,12 @@ class Callbacks:
             if same and secret.revoked_at is None:
                 return secret
         raise _no_publisher()
+
+    def is_callback(self, token: str, kept: Iterable[Secret]) -> bool:
+        """Whether the token is that of a live callback: what a publisher asks (HEAD) before it takes a subscription."""
+        wanted = sha256_hex(token)
+        live = [hmac.compare_digest(secret.token_sha256, wanted) for secret in kept if secret.revoked_at is None]
+        return any(live)
 
     def caller(self, secret: Secret, signature: str | None, body: bytes, senders: Mapping[str, Sender]) -> Caller:
         """The publisher, if one of its live secrets signed exactly these bytes; raises Problem 401, the same as `addressed`."""

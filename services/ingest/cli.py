@@ -452,9 +452,16 @@ def carriers_callback(
     rotate: Annotated[
         bool, typer.Option("--rotate", help="A new secret for the callback; the one before it stays live.")
     ] = False,
+    subscribed: Annotated[
+        str | None, typer.Option(help="The subscription id that the publisher answered with, for the newest callback.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """A DCSA publisher's callback: its address, subscription id and secret, shown this once."""
+    """A DCSA publisher's callback: its address, subscription id and secret, shown this once.
+
+    Subscribe with the address and the secret, then tell the id that the publisher answered with --subscribed.
+    """
+    from schemas.registers_v1 import Secret
     from services.ingest.keys import make_callback, rotate_secret
     from services.ingest.registers import secret_entry
 
@@ -463,11 +470,16 @@ def carriers_callback(
     if code not in registers.senders:
         raise Stop(f"{code} is not registered; add it with `lovla carriers add {code}`.")
     secret_key = settings.secret_key.get_secret_value().encode()
-    if rotate:
+    if rotate or subscribed is not None:
         kept = [s for s in registers.secrets.values() if s.sender == code and s.revoked_at is None]
         if not kept:
             raise Stop(f"{code} has no callback; make one with `lovla carriers callback {code}`.")
         newest = max(kept, key=lambda s: s.created_at)
+    if subscribed is not None:
+        named = Secret.model_validate(newest.model_dump() | {"subscription_id": subscribed})
+        _write(settings, [secret_entry(named)])
+        said = {"sender": code, "subscription_id": subscribed}
+    elif rotate:
         new_secret, changed = rotate_secret(newest, secret_key, secret)
         _write(settings, [secret_entry(changed)])
         said = {"sender": code, "subscription_id": changed.subscription_id, "secret": new_secret}

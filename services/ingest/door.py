@@ -189,7 +189,7 @@ class Door:
 
     async def try_message(self, caller: Caller, said: Said) -> Report:
         """What a message would become; nothing is written. Raises Problem where it would be refused."""
-        meta = self._meta(caller, said)
+        meta = self._meta(caller, said, for_good=False)
         received_at = meta.received_at or self.clock.now()
         # whom and what we know is told to those whom we know
         known = KnownRegisters.empty() if caller.sender.code == UNKNOWN else self.registers.known()
@@ -301,9 +301,11 @@ class Door:
         """The refusal for Kafka being away."""
         return Problem("not-ready", f"The message was not taken ({error}); send it again later.", retry_after_s=_RETRY_S)
 
-    def _meta(self, caller: Caller, said: Said) -> RawMessage:
+    def _meta(self, caller: Caller, said: Said, *, for_good: bool = True) -> RawMessage:
+        """What is kept beside the bytes; raises Problem. History is tried by anyone, and kept from those who may bring it."""
         if said.received_at is not None:
-            caller.need("backfill")
+            if for_good:
+                caller.need("backfill")
             if said.received_at > self.clock.now() + _CLOCK_SLACK:
                 raise Problem("bad-header", "Lovla-Received-At lies in the future.")
         try:

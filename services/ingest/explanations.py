@@ -53,6 +53,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             ("too_many_events", f"More than {LIMITS.events:,} events in one message.", "Send them in several messages."),
             ("too_many_rows", f"More than {LIMITS.events:,} rows in one request.", "Send them in several requests."),
             ("too_many_segments", "More segments than any real interchange has.", "Send several interchanges."),
+            ("too_many_lines", "A message has more lines than any real one.", "Send several messages."),
             ("too_many_values", f"More than {LIMITS.values:,} values in one document.", "Send several documents."),
             ("too_deep", f"The document nests deeper than {LIMITS.depth} levels.", "Send it in the standard's own form."),
             (
@@ -323,6 +324,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
                 "bad_check_digit",
                 "The check digit does not fit to the number: kept as sent, and links only where that very text was declared.",
                 "Check the number on the unit or the document.",
+            ),
+            (
+                "not_iso_6346",
+                "A container whose number is not of ISO 6346: its fourth letter is not U, J or Z. It is kept as sent.",
+                "Check the number on the unit; a shipper's own unit may be like this.",
             ),
             ("check_digit_computed", "The check digit was missing and was computed.", "Send the number with its check digit."),
             (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import secrets
@@ -19,6 +20,8 @@ from schemas.words import Scope
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 _ID_LENGTH = 12
 _KEY = re.compile(r"lovla_(?P<key_id>[a-z0-9]{12})_(?P<secret>[A-Za-z0-9_-]{43})")
+SECRET_BYTES = 48
+SECRET_LEAST_BYTES = 16  # what decodes to less is text that happens to look like Base64
 LIVE_KEYS = 2  # one in use and its successor, so that a sender can rotate without a gap
 
 
@@ -69,6 +72,22 @@ class Callback:
     secret: str
 
 
+def signing_keys(secret: str) -> Sequence[bytes]:
+    """The bytes that a publisher may sign with. DCSA's `secret` is Base64 (`format: byte`) and the bytes in it are the key, as
+    its own implementation takes them; publishers that sign with the text itself are understood too."""
+    text = secret.encode()
+    try:
+        inner = base64.b64decode(text, validate=True)
+    except ValueError:
+        return (text,)
+    return (inner, text) if len(inner) >= SECRET_LEAST_BYTES else (text,)
+
+
+def make_secret() -> str:
+    """A new secret as DCSA asks for it: Base64 of 32 to 64 bytes."""
+    return base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
 def make_callback(
     sender: str, secret_key: bytes, now: datetime, subscription_id: str | None = None, secret: str | None = None
 ) -> tuple[Callback, Secret]:
@@ -77,7 +96,7 @@ def make_callback(
     `subscription_id` and `secret` are given where the publisher chose them.
     """
     token = secrets.token_urlsafe(32)
-    secret = secret or secrets.token_urlsafe(48)
+    secret = secret or make_secret()
     subscription_id = subscription_id or str(uuid.uuid4())
     kept = Secret(
         secret_id=_new_id(),
@@ -92,6 +111,6 @@ def make_callback(
 
 def rotate_secret(kept: Secret, secret_key: bytes, secret: str | None = None) -> tuple[str, Secret]:
     """A further secret for the same callback: it and the newest before it are live, an older one is not."""
-    secret = secret or secrets.token_urlsafe(48)
+    secret = secret or make_secret()
     encrypted = Fernet(secret_key).encrypt(secret.encode()).decode()
     return secret, kept.model_copy(update={"encrypted": (encrypted, *kept.encrypted)[:LIVE_KEYS]})

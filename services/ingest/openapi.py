@@ -35,6 +35,22 @@ class AcceptedBody(BaseModel):
     warnings: list[dict[str, str]] | None = None
 
 
+class TriedBody(BaseModel):
+    """A dry run: nothing was taken. Each statement has its place, what it says, and `findings`: each with its code, the
+    standard's name of the field, what stands there, what the complaint means and what to do. `acknowledgement`: as we would
+    send it."""
+
+    dry_run: bool
+    sender: str
+    standard: str | None
+    received_at: str
+    accepted: int
+    rejected: int
+    statements: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
+    acknowledgement: dict[str, str]
+
+
 class ReceiptBody(BaseModel):
     """What became of a request: `pending` until the readers are past it; each command's own outcome in its verdict."""
 
@@ -53,13 +69,15 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "messages": (
         "Push a message of any standard",
         "The bytes as they are, plain or gzip: DCSA, X12, Cargo-IMP, ... The standard is told by its content. Scope push. "
-        "A message in which nothing can be read is kept too: its verdict says why, and a dead letter is written.",
+        "A message in which nothing can be read is kept too: its verdict says why, and a dead letter is written. "
+        "`dry_run=1` only tells what it would become.",
     ),
     "dcsa": (
         "DCSA Track & Trace 2.2 notification callback",
         "An array of events. Token and `Subscription-ID` name the secret; `Notification-Signature: sha256=<hex>` "
         "over the exact bytes is the credential. 204 with `Lovla-Receipt`; a bad event does not refuse the others.",
     ),
+    "dcsa_head": ("Is the callback there?", "What a DCSA publisher asks before it takes a subscription: 204, or 404."),
     "register": ("Register consignments", "One declaration, an array, or CSV (one row an item line); scope register."),
     "amend": ("Amend a consignment", "Replaces the declaration. `If-Match` holds the declared_version that you saw, or `*`."),
     "cancel": ("Cancel a consignment", 'Body empty or `{"reason": "..."}`.'),
@@ -72,6 +90,12 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "load_begin": ("Begin a first load", "Withholds ticks, so that no deadline fires on half the history; scope operator."),
     "load_end": ("End a first load", "Appends the tick that ends it; scope operator."),
     "retry": ("Bring back what a fault of ours put aside", "Unparks the sender; scope operator."),
+    "conformance": (
+        "Try a message",
+        "A page: paste or upload a message, see what it becomes and why. No key needed, no script.",
+    ),
+    "conformance_try": ("Try a message: the answer", "The page's own form; machines take `POST /v1/messages?dry_run=1`."),
+    "conformance_style": ("Its style sheet", ""),
     "docs": ("This page", ""),
     "healthz": ("Alive", ""),
     "readyz": ("Ready to take messages", ""),
@@ -89,18 +113,27 @@ _BODIES: Mapping[str, Mapping[str, Any]] = {
     "act": {"application/json": {"schema": {"type": "object"}}},
     "retry": {"application/json": {"schema": {"type": "object"}}},
 }
+_IDEMPOTENCY = ("Idempotency-Key", "a string of yours: the same request again under it gets the same answer, for a day")
+_SENDER = ("Lovla-Sender", "whom you mean to send as: refused with 403 if the key is another sender's")
+_ACCEPT = ("Accept", "`application/edi-x12` (`; form=999`) or `application/edifact`: answer with a 997, 999 or CONTRL")
+_DRY_RUN = ("dry_run", "1: only tell what it would become, line by line and in words; nothing is taken")
+_QUERIES: Mapping[str, tuple[tuple[str, str], ...]] = {"events": (_DRY_RUN,), "messages": (_DRY_RUN,)}
 _HEADERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "events": (
+        _IDEMPOTENCY,
+        _SENDER,
         ("Lovla-Received-At", "RFC 3339; scope backfill: when it was received, for history"),
         ("Lovla-Recorded-By", "the person who phoned it in"),
     ),
-    "messages": (("Lovla-Received-At", "RFC 3339; scope backfill"),),
+    "messages": (_IDEMPOTENCY, _SENDER, _ACCEPT, ("Lovla-Received-At", "RFC 3339; scope backfill")),
     "dcsa": (("Subscription-ID", "DCSA's uuid"), ("Notification-Signature", "sha256=<hex>")),
-    "register": (("Lovla-Received-At", "RFC 3339; scope backfill"),),
+    "register": (_IDEMPOTENCY, ("Lovla-Received-At", "RFC 3339; scope backfill")),
+    "dock_receipt": (_IDEMPOTENCY,),
+    "act": (_IDEMPOTENCY,),
     "amend": (("If-Match", "declared_version, or *"),),
     "cancel": (("If-Match", "declared_version, or *"),),
 }
-_OPEN = frozenset({"docs", "healthz", "readyz", "metrics"})
+_OPEN = frozenset({"conformance", "conformance_try", "conformance_style", "docs", "healthz", "readyz", "metrics"})
 _DIRECT = frozenset({"receipt", "retry", "load_begin", "load_end"})
 
 
@@ -111,24 +144,28 @@ def describe(name: str) -> dict[str, Any]:
         return {"summary": summary, "description": text}
     refusals: dict[int | str, dict[str, Any]] = {
         status: {"model": ProblemBody, "content": {"application/problem+json": {}}}
-        for status in (401, 403, 408, 413, 415, 422, 429, 503)
+        for status in (400, 401, 403, 408, 409, 413, 415, 422, 429, 503)
     }
     extra: dict[str, Any] = {}
     if name in _BODIES:
         extra["requestBody"] = {"content": dict(_BODIES[name]), "required": name != "cancel"}
     if name in _HEADERS:
         extra["parameters"] = [
-            {"name": header, "in": "header", "required": False, "description": said, "schema": {"type": "string"}}
-            for header, said in _HEADERS[name]
+            {"name": parameter, "in": place, "required": False, "description": said, "schema": {"type": "string"}}
+            for place, named in (("query", _QUERIES), ("header", _HEADERS))
+            for parameter, said in named.get(name, ())
         ]
-    if name != "dcsa":
+    if not name.startswith("dcsa"):
         extra["security"] = [{"key": []}]
     said: dict[str, Any] = {"summary": summary, "description": text, "openapi_extra": extra}
     if name == "dcsa":
         return said | {"status_code": 204, "responses": refusals}
+    if name == "dcsa_head":
+        return said | {"status_code": 204, "responses": {404: {"description": "No callback of ours"}}}
     if name in _DIRECT:
         return said | {"responses": refusals | ({200: {"model": ReceiptBody}} if name == "receipt" else {})}
-    return said | {"status_code": 202, "responses": refusals | {202: {"model": AcceptedBody}}}
+    tried = {200: {"description": "With dry_run=1: what it would become", "model": TriedBody}} if name in _QUERIES else {}
+    return said | {"status_code": 202, "responses": refusals | tried | {202: {"model": AcceptedBody}}}
 
 
 def name_the_key(app: FastAPI) -> None:
@@ -157,7 +194,7 @@ def page(description: Mapping[str, Any]) -> str:
         + "".join(
             f"<p><code>{escape(header['name'])}</code>: {_marked(header['description'])}</p>"
             for header in said.get("parameters", ())
-            if header["in"] == "header"
+            if header["in"] in ("header", "query")
         )
         for path, methods in description["paths"].items()
         for method, said in methods.items()
