@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -91,12 +91,7 @@ def _track(servers: Servers, stream: tracker.Stream, wanted: Tracker, shards: in
         servers.quiet([JOURNEYS.name], for_s=1.5, within_s=WITHIN_S)
         began = time.time()
         servers.fill(events)
-        servers.quiet([JOURNEYS.name], for_s=3.0, within_s=WITHIN_S)
-    found, ended = _journeys(servers)
-    owned = {shard_of(name, shards) for name in found}
-    names = sorted(name for name in wanted.state.journeys if shard_of(name, shards) in owned)
-    if len(owned) != 1 or _hash([wanted.state.journey(name) for name in names]) != _hash([found.get(name) for name in names]):
-        raise NotEqual(f"tracker over Kafka, {shards} shards: the journeys differ from those of one fresh computation")
+        ended = _settled(servers, partial(_differ, wanted, shards))
     span = Rate(len(stream.events), began, ended)
     return _run(span, meter, ("tracker", "kafka"), "tracker")
 
@@ -161,28 +156,38 @@ def _pipe(servers: Servers, journeys: int) -> Run:
         servers.quiet([JOURNEYS.name], for_s=2.0, within_s=WITHIN_S)
         began = time.time()
         servers.fill(records)
-        stop = time.monotonic() + WITHIN_S
-        wrong: str | None = "nothing yet"
-        while wrong and time.monotonic() < stop:  # a batch of the tracker may take longer than the quiet that is waited for
-            servers.quiet([SHIPMENT_EVENTS.name, JOURNEYS.name], for_s=3.0, within_s=WITHIN_S)
-            found, ended = _journeys(servers)
-            wrong = _unfinished(numbers, found)
-    if wrong:
-        raise NotEqual(wrong)
+        ended = _settled(servers, partial(_unfinished, numbers))
     span = Rate(journeys * load.EVENTS_A_JOURNEY, began, ended)
     return _run(span, meter, ("readers", "tracker", "kafka"), "tracker")
 
 
-def _journeys(servers: Servers) -> tuple[dict[str, Journey], float]:
-    """The newest of each, and when the last one was written."""
-    ended = 0.0
-    found: dict[str, Journey] = {}
-    for seen in servers.read(JOURNEYS.name):
-        record = decode_journey_record(seen.value) if seen.value else None
-        if isinstance(record, Journey):
-            found[record.consignment] = record
-            ended = max(ended, seen.at)
-    return found, ended
+def _settled(servers: Servers, wrong: Callable[[Mapping[str, Journey]], str | None]) -> float:
+    """Waits until the journeys are right; a batch of the tracker may take longer than a short quiet. Returns when the last one
+    was written. Raises NotEqual."""
+    stop = time.monotonic() + WITHIN_S
+    while True:
+        servers.quiet([SHIPMENT_EVENTS.name, JOURNEYS.name], for_s=3.0, within_s=WITHIN_S)
+        ended = 0.0
+        found: dict[str, Journey] = {}
+        for seen in servers.read(JOURNEYS.name):
+            record = decode_journey_record(seen.value) if seen.value else None
+            if isinstance(record, Journey):
+                found[record.consignment] = record
+                ended = max(ended, seen.at)
+        said = wrong(found)
+        if said is None:
+            return ended
+        if time.monotonic() > stop:
+            raise NotEqual(said)
+
+
+def _differ(wanted: Tracker, shards: int, found: Mapping[str, Journey]) -> str | None:
+    """Unless these are the journeys of one shard, as wanted: that, in words."""
+    owned = {shard_of(name, shards) for name in found}
+    names = sorted(name for name in wanted.state.journeys if shard_of(name, shards) in owned)
+    if len(owned) == 1 and _hash([wanted.state.journey(name) for name in names]) == _hash([found.get(n) for n in names]):
+        return None
+    return f"tracker over Kafka, {shards} shards: the journeys differ from those of one fresh computation"
 
 
 def _unfinished(numbers: Iterable[int], found: Mapping[str, Journey]) -> str | None:
