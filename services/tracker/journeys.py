@@ -325,13 +325,14 @@ def fold(own: Declared, linked: Linked, registers: Registers, words: Words | Non
     total_pieces = _total_pieces(linked.counted)
     universe = _universe(own, linked, counted_in_pieces=total_pieces is not None)
     units = tuple(universe.values())
+    pallets = _pallets(own, linked) if not units else {}
     left = _left_behind(linked.counted, registration, registers)
     course = _Course(declaration.route, registers)
     news: list[Event] = []
     told: list[Told] = []
     off_route: list[OffRoute] = []
     pros = _pro_units(linked.counted, universe) if len(units) > 1 else {}
-    settled = (words or Words()).on((declaration, registers, units, total_pieces, pros))
+    settled = (words or Words()).on((declaration, registers, units, pallets, total_pieces, pros))
     for item in linked.counted:
         event = item.event
         if left and identity(event) in left and all(r.kind == "voyage" for r in event.references):
@@ -340,7 +341,7 @@ def fold(own: Declared, linked: Linked, registers: Registers, words: Words | Non
         known = settled.get(event.event_id)
         if known is None or known[0].event is not event or known[0].shared != item.shared:
             milestone, leg, off = settle(event, course)
-            of = _units_of(event, universe, pros, total_pieces) if milestone is not None else ()
+            of = _units_of(event, universe, pallets, pros, total_pieces) if milestone is not None else ()
             tells = tuple(_tell(event, item.shared, milestone, unit, leg, registers) for unit in of if milestone)
             known = settled[event.event_id] = (item, tells, OffRoute(event, leg) if off else None)
         told.extend(known[1])
@@ -348,7 +349,7 @@ def fold(own: Declared, linked: Linked, registers: Registers, words: Words | Non
             off_route.append(known[2])
     told.extend(_dock_words(registration))
     slots = _decide(told)
-    milestones = _milestones(declaration.plan, declaration.required_by, units, slots, total_pieces)
+    milestones = _milestones(declaration.plan, declaration.required_by, units, tuple(pallets.values()), slots, total_pieces)
     left_off = tuple(OffRoute(o.event, o.place, _left_off_route(o, told)) for o in off_route)
     reached = max((m for (m, _), s in milestones.items() if s.actual and m in IMPLYING), key=ORDER.__getitem__, default=None)
     expected, basis = _expected(declaration.plan, declaration.required_by, milestones)
@@ -385,18 +386,24 @@ def _key_of(milestones: Mapping[tuple[str, str], MilestoneState], milestone: str
 
 
 def _universe(own: Declared, linked: Linked, counted_in_pieces: bool) -> dict[Ref, str]:
-    """The units that are moved, and their keys in order: those packed, else containers and ULDs declared or learned, else
-    logistic units declared, else those learned; what is packed in one of them moves with it. A ULD learned of goods that
-    are counted in pieces is none of them: which of the pieces it holds nobody declared."""
+    """The units that are moved, and their keys in order: those packed, else containers and ULDs declared or learned. A ULD
+    learned of goods that are counted in pieces is none of them: which of the pieces it holds nobody declared."""
     packed = {packing.unit for packing in own.registration.declaration.packing}
     if not packed:
         learned = {ref for ref in linked.learned if not (counted_in_pieces and ref.kind == "uld")}
         packed = {ref for ref in own.references.union(learned) if ref.kind in ("container", "uld")}
-    if not packed:
-        packed = {ref for ref in own.references if ref.kind == "sscc"} or {ref for ref in linked.learned if ref.kind == "sscc"}
-        packing = [item.event for item in linked.counted if item.event.parent in packed]
-        packed -= {ref for event in packing for ref in event.references if ref != event.parent}
     return {ref: unit_key(ref) for ref in sorted(packed, key=unit_key)}
+
+
+def _pallets(own: Declared, linked: Linked) -> dict[Ref, str]:
+    """The logistic units that together are the goods, and their keys in order: those declared, else those learned; what is
+    packed in one of them moves with it. They tell a milestone where somebody speaks of them, as pieces do; what is said of the
+    consignment, its truck or its flight stays said of all of it."""
+    found = {ref for ref in own.references if ref.kind == "sscc"} or {ref for ref in linked.learned if ref.kind == "sscc"}
+    if found:
+        packing = [item.event for item in linked.counted if item.event.parent in found]
+        found -= {ref for event in packing for ref in event.references if ref != event.parent}
+    return {ref: unit_key(ref) for ref in sorted(found, key=unit_key)}
 
 
 def _pro_units(counted: Iterable[Counted], units: Mapping[Ref, str]) -> dict[Ref, set[str]]:
@@ -417,11 +424,17 @@ def _total_pieces(counted: Iterable[Counted]) -> int | None:
     return max(named or whole, default=None)
 
 
-def _units_of(event: Event, units: Mapping[Ref, str], pros: Mapping[Ref, set[str]], total_pieces: int | None) -> Sequence[str]:
+def _units_of(
+    event: Event,
+    units: Mapping[Ref, str],
+    pallets: Mapping[Ref, str],
+    pros: Mapping[Ref, set[str]],
+    total_pieces: int | None,
+) -> Sequence[str]:
     """The units that the event speaks of; [""] = the whole consignment."""
     goods = [ref for ref in event.references if ref.kind in LOGISTIC_KINDS]
     if goods and not any(ref.kind in ("container", "uld", "rail_car", "pro_number") for ref in event.references):
-        mine = [units[ref] for ref in goods if ref in units]
+        mine = [(units or pallets)[ref] for ref in goods if ref in (units or pallets)]
         # EPCIS speaks of the objects that it lists, the documents beside them are context; others speak of the document.
         if mine or event.standard == "epcis.2.0" or not any(ref.kind in DOCUMENT_KINDS for ref in event.references):
             return mine or [unit_key(goods[0])]
@@ -585,10 +598,11 @@ def _milestones(
     plan: Mapping[str, datetime],
     required_by: datetime | None,
     units: Sequence[str],
+    pallets: Sequence[str],
     slots: Mapping[tuple[str, str, str], Slot],
     total_pieces: int | None,
 ) -> dict[tuple[str, str], MilestoneState]:
-    """Consignment-level milestones: actual when all units (or all pieces) have it."""
+    """Consignment-level milestones: actual when all units (or all pieces, or all pallets) have it."""
     planned = dict(plan)
     if required_by is not None:
         planned.setdefault("delivered", required_by)
@@ -614,10 +628,11 @@ def _milestones(
             whole = msgspec.structs.replace(whole or _NOTHING, actual=last)
         elif whole is None or whole.actual is None:
             whole = _awaited(whole, mine)
-        each = [_over(mine.get(unit), whole) for unit in units] if units else [whole or _NOTHING]
+        moved = units or (pallets if any(pallet in mine for pallet in pallets) else ())
+        each = [_over(mine.get(unit), whole) for unit in moved] if moved else [whole or _NOTHING]
         actuals = [slot.actual for slot in each if slot.actual]
         done, total = len(actuals), len(each)
-        if not units and count.done and (all_pieces or not actuals):
+        if not moved and count.done and (all_pieces or not actuals):
             done, total = (min(count.done, total_pieces), total_pieces) if total_pieces else (count.done, 0)
         complete = bool(actuals) and done >= total > 0
         teller = max(actuals, key=lambda word: (word.occurred_at, word.event_id)) if complete else None

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from services.tracker.core import Tracker
 from services.tracker.records import Event, Packing, Ref
-from tests.unit.tracker.build import BILL, BOX, OTHER_BOX, at, event, register, tell, tracker
+from tests.unit.tracker.build import BILL, BOX, OTHER_BOX, Pieces, Transport, at, event, register, tell, tracker
 from tests.unit.tracker.test_linking import heard, journey
 
 PALLET, OTHER_PALLET = Ref("sscc", "095211410000000014"), Ref("sscc", "095211410000000021")
@@ -161,3 +161,36 @@ def test_a_withdrawal_that_names_nothing_but_the_event_withdraws_it() -> None:
     nothing = event(None, at(21), PALLET, sender="H-HARBOR", key="e", said=at(21), retracted=True)
     tell(subject, replace(nothing, references=()))
     assert journey(subject).milestone is None
+
+
+@pytest.mark.parametrize(
+    "other", [Ref("pro_number", "PRO1"), Ref("rail_car", "TTX123456"), BILL], ids=lambda ref: str(ref.kind)
+)
+def test_what_is_said_of_the_truck_the_wagon_or_the_bill_is_said_of_all_pallets(other: Ref) -> None:
+    subject = tracker()
+    tell(subject, register(refs=(PALLET, OTHER_PALLET, other)), delivered(other))
+
+    assert journey(subject).milestone == "delivered"
+
+
+def test_pallets_beside_a_word_on_all_of_them_are_no_doubt() -> None:
+    subject = tracker()
+    tell(subject, register(refs=(PALLET, OTHER_PALLET, BILL)), delivered(BILL), delivered(PALLET, when=20.2))
+    state = next(state for state in journey(subject).milestones if state.milestone == "delivered")
+
+    assert (state.units_done, state.units_total) == (2, 2)
+
+
+def test_goods_with_pallet_numbers_are_still_counted_in_pieces() -> None:
+    waybill = Ref("air_waybill", "020-12345675")
+    subject = tracker()
+    halves = [
+        replace(event("departed", at(2), waybill, place="CNSHA", key=f"half {n}"), pieces=Pieces(this=10, total=20, part="P"))
+        for n in range(2)
+    ]
+    flights = [replace(half, transport=Transport(flight=f"LH{n}")) for n, half in enumerate(halves)]
+    tell(subject, register(refs=(PALLET, OTHER_PALLET, waybill)), flights[0])
+    assert journey(subject).milestone is None
+
+    tell(subject, flights[1])
+    assert journey(subject).milestone == "departed"
