@@ -1,4 +1,4 @@
-"""`lovla delayed | show | find | inbound | dwell | feeds | interchanges | unmatched | dead-letters`: questions, by verb.
+"""`lovla delayed | show | find | inbound | dwell | feeds | score | interchanges | unmatched`: questions by verb.
 
 Tables show local times: of the hospital where there is one, else UTC, or of `--zone`; JSON is always UTC, one object a line.
 "Now" is the pipeline's own time, so that an outage of ours makes nothing look late.
@@ -40,6 +40,9 @@ Carrier = Annotated[str, typer.Option("--carrier", help="The sender's code.")]
 JUDGED_WITHIN = timedelta(seconds=60)
 """Ticks come every 5 s: a pipeline whose time is older than this is behind or stands still."""
 
+_DAILY_MOST = 14
+"""Days up to which a score is told day by day."""
+
 BEGIN_LEAST = 6
 """Characters of an id's beginning that `--raw` asks for."""
 
@@ -62,9 +65,9 @@ def register(app: typer.Typer) -> None:
         ("inbound", inbound),
         ("dwell", dwell),
         ("feeds", feeds),
+        ("score", score),
         ("interchanges", interchanges),
         ("unmatched", unmatched),
-        ("dead-letters", dead_letters),
     ):
         app.command(name)(verb)
 
@@ -426,6 +429,43 @@ def feeds(
 
 
 @_told
+def score(
+    carrier: Annotated[str, typer.Argument(metavar="[CODE]", help="The sender's code; without one, a line a sender.")] = "",
+    days: Days = 28,
+    on_time_h: Annotated[float, typer.Option("--on-time", min=0.1, max=8_784, help="Hours in which an actual is in time")] = 24,
+    limit: Limit = 100,
+    zone: Zone = None,
+    as_json: AsJson = False,
+) -> None:
+    """A carrier's score over time: the share of its events mapped, with a zone said, with valid references, on time.
+
+    A line a day up to two weeks, else a line a week, and one for all of it. The score: the share of all statements, unread ones
+    too, that have nothing to wish for.
+    """
+    from zoneinfo import ZoneInfo
+
+    from services.console import render
+
+    local = render.zone_of(zone) or ZoneInfo("UTC")
+    step = 0 if not carrier else 1 if days <= _DAILY_MOST else 7
+    with _questions() as questions:
+        now, as_of = _now(questions)
+        since = now - timedelta(days=days)
+        rows, note = _cut(questions, questions.scores(since, step, on_time_h, carrier, limit + 1), limit)
+        whole = questions.scores(since, 0, on_time_h, carrier) if step else []
+    if as_json:
+        _lines(rows)
+    elif not rows:
+        who = carrier or "Nobody"
+        typer.echo(f"{who} sent nothing within {days} days; who may send: `lovla carriers list`. {as_of}")
+    else:
+        _print(render.scores(rows, local, bool(step), on_time_h), f"{note}; of {days} days; {as_of}; dates in {local.key}")
+        for row in whole:
+            of = f"{row.events:,} events and {row.unread:,} unread"
+            typer.echo(f"{row.sender} in {days} days: score {render.share(row.faultless, row.events + row.unread)} of {of}")
+
+
+@_told
 def interchanges(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone: Zone = None, as_json: AsJson = False) -> None:
     """X12 and EDIFACT interchanges whose control number was there before: harmless, but their sender may want to know."""
     from zoneinfo import ZoneInfo
@@ -461,30 +501,3 @@ def unmatched(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone: Z
         typer.echo(f"Every event of the last {days} days names a reference by which a consignment has it. {as_of}")
     else:
         _print(render.unmatched(rows, local), f"{note}; of the last {days} days; {as_of}; times in {local.key}")
-
-
-@_told
-def dead_letters(
-    carrier: Carrier = "",
-    reason: Annotated[str, typer.Option("--reason", help="The reason's code, for example not_json.")] = "",
-    limit: Limit = 50,
-    zone: Zone = None,
-    as_json: AsJson = False,
-) -> None:
-    """What could not be read, linked in time or stored, and why; the newest first."""
-    from zoneinfo import ZoneInfo
-
-    from services.console import render
-
-    local = render.zone_of(zone) or ZoneInfo("UTC")
-    with _questions() as questions:
-        rows, note = _cut(questions, questions.dead_letters(carrier, reason, limit + 1), limit)
-    if as_json:
-        _lines(rows)
-    elif not rows:
-        typer.echo("No dead letters.")
-    else:
-        _print(
-            render.letters(rows, local),
-            f"{note}; times in {local.key}; `lovla show --raw P/O` prints what came, with the P/O of column raw",
-        )

@@ -22,6 +22,24 @@ NO_LIMIT = 1_000_000
 """The reader's own bound on result rows."""
 
 
+DOUBTS = frozenset(
+    {
+        "bad_reference",
+        "bad_check_digit",
+        "check_digit_computed",
+        "not_iso_6346",
+        "placeholder",
+        "contradiction",
+        "bad_imo",
+        "bad_flight",
+        "bad_lot",
+        "reference_from_id",
+        "too_many_references",
+    }
+)
+"""The readers' warnings that say that a reference is not as it should be (services/ingest/explanations.py)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A facility, as far as questions need it."""
@@ -195,6 +213,24 @@ class FeedHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """How well a sender's messages can be understood in the period that begins at `begins`: how many of its `events` are
+    mapped, say their zone, have valid references; of its actuals, how many came in time. `faultless`: all of it. `unread`:
+    statements and messages of which nothing could be read."""
+
+    sender: str
+    begins: datetime
+    events: int
+    unread: int
+    mapped: int
+    zone_said: int
+    references_valid: int
+    actuals: int
+    on_time: int
+    faultless: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unmapped:
     """A code of a sender that stands in no map: how many events say it, the newest of them and where its bytes lie."""
 
@@ -353,6 +389,13 @@ class Questions:
     ) -> list[FeedHealth]:
         """Silent feeds first. Not `everyone`: without those of whom no events are expected, and who sent none."""
         return self._ask("feeds", FeedHealth, now=now, since=since, sender=sender, all=int(everyone), limit=limit)
+
+    def scores(self, since: datetime, step_days: int, on_time_h: float, sender: str = "", limit: int = NO_LIMIT) -> list[Score]:
+        """By sender and period of `step_days`, oldest first; 0: the whole time as one."""
+        doubts = sorted(DOUBTS)
+        return self._ask(
+            "score", Score, since=since, step=step_days, on_time_h=on_time_h, doubts=doubts, sender=sender, limit=limit
+        )
 
     def unmapped(self, since: datetime, sender: str = "", limit: int = NO_LIMIT) -> list[Unmapped]:
         """The commonest first."""

@@ -30,6 +30,7 @@ from services.console.questions import (
     Interchange,
     Letter,
     Place,
+    Score,
     Unmapped,
     Unmatched,
 )
@@ -352,6 +353,33 @@ def feeds(rows: Sequence[FeedHealth], zone: ZoneInfo, days: int) -> Sheet:
             style="red" if row.silent_since else "",
         )
     return made
+
+
+def scores(rows: Sequence[Score], zone: ZoneInfo, periods: bool, on_time_h: float) -> Sheet:
+    """Shares in percent. `periods`: a line a period, else a line a sender."""
+    made = table(
+        "",
+        "sender",
+        "begins",
+        ">events",
+        ">not read",
+        ">mapped",
+        ">zone said",
+        ">references valid",
+        f">on time\n({span(on_time_h)}, actuals)",
+        ">score",
+    )
+    for row in rows:
+        shares = [share(part, row.events) for part in (row.mapped, row.zone_said, row.references_valid)]
+        on_time, whole = share(row.on_time, row.actuals), share(row.faultless, row.events + row.unread)
+        begins = f"{row.begins.astimezone(zone):%Y-%m-%d}" if periods else ""
+        add(made, row.sender, begins, count(row.events), count(row.unread) if row.unread else "", *shares, on_time, whole)
+    return made
+
+
+def share(part: int, whole: int) -> str:
+    """`97.5 %`; empty where there is nothing to be a share of."""
+    return f"{part / whole:.1%}".replace("%", " %") if whole else ""
 
 
 def interchanges(rows: Sequence[Interchange], zone: ZoneInfo) -> Sheet:
