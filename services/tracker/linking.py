@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 from stdnum import ean, iso6346
 
-from schemas.words import DOCUMENT_KINDS, LINKING_KINDS
+from schemas.words import DOCUMENT_KINDS, LINKING_KINDS, LOGISTIC_KINDS
 from services.tracker.records import Event, Ref, Registration
 from services.tracker.registers import Registers
 
@@ -423,6 +423,8 @@ class Linking:
         own = self.own
         unlinked = frozenset(own.registration.unlinked)
         learned: dict[Ref, str] = {}
+        # counted apart: a list of pallets leaves room for the container that comes after it
+        room = {True: LEARNED_AT_MOST, False: LEARNED_AT_MOST}
         for event in sorted(filter(self.might_teach, events), key=by_time):
             if not any(ref in own.documents for ref in event.references) and (
                 event.parent is None or self.is_shared(event.parent)
@@ -433,8 +435,9 @@ class Linking:
                     continue
                 if not _is_sound(ref):
                     continue  # a slip of the pen: a bad number links only where the buyer declared that very string
-                if len(learned) == LEARNED_AT_MOST:
-                    return learned
+                if not room[ref.kind in LOGISTIC_KINDS]:
+                    continue
+                room[ref.kind in LOGISTIC_KINDS] -= 1
                 learned[ref] = event.event_id
         return learned
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
+from stdnum import ean
 
 from services.tracker.core import Tracker
 from services.tracker.records import Event, Packing, Ref
@@ -194,3 +195,16 @@ def test_goods_with_pallet_numbers_are_still_counted_in_pieces() -> None:
 
     tell(subject, flights[1])
     assert journey(subject).milestone == "departed"
+
+
+def test_a_list_of_many_pallets_leaves_room_for_the_container_that_comes_after_it() -> None:
+    def pallet(number: int) -> Ref:
+        digits = f"09521141{number:09}"
+        return Ref("sscc", digits + ean.calc_check_digit(digits))
+
+    lists = [event(None, at(1, hours=n), BILL, *(pallet(10 * n + m) for m in range(10)), sender="HBRT") for n in range(8)]
+    subject = tracker()
+    tell(subject, register(refs=(BILL,)), *lists, event("received", at(2), BILL, BOX, place="CNSHA"))
+
+    assert BOX.value in learned(subject)
+    assert len(learned(subject)) == 51
