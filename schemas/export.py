@@ -24,6 +24,7 @@ FLOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "shipment.events.v1": (("ingest.readers",), ("tracker", "sink")),
     "consignment.commands.v1": (("ingest.readers",), ("tracker", "sink")),
     "dead.letters.v1": (("ingest.readers", "tracker"), ("sink",)),
+    "dead.letters.settled.v1": (("cli",), ("cli",)),
     "journeys.v1": (("tracker",), ("tracker", "sink")),
     "journey.changes.v1": (("tracker",), ("alerts.worker", "sink", "ingest.api")),
     "tracker.shards.v1": ((), ()),

@@ -20,6 +20,7 @@ from schemas.consignment_command_v1 import (
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.journey_change_v1 import CommandJudged, ExceptionChanged, HandedOver, JourneyClosed, MilestoneReached
 from schemas.journey_v1 import Clock, Closed, Feed, Journey
+from schemas.letter_settled_v1 import LetterSettled
 from schemas.raw_message_v1 import RawMessage, Tick
 from schemas.shipment_event_v1 import ControlRecord, ShipmentEvent
 
@@ -88,6 +89,7 @@ CONSIGNMENT_COMMANDS = Topic(
     transactional=True,
 )
 DEAD_LETTERS = Topic("dead.letters.v1", "sender", 1, 400, (DeadLetter,), transactional=True)
+LETTERS_SETTLED = Topic("dead.letters.settled.v1", "letter_id", 1, "ever", (LetterSettled,), sunk=False)
 JOURNEYS = Topic("journeys.v1", "consignment", 1, "compacted", (Journey, Feed, Clock, Closed), transactional=True, sharded=True)
 JOURNEY_CHANGES = Topic(
     "journey.changes.v1",
@@ -114,6 +116,7 @@ TOPICS: tuple[Topic, ...] = (
     SHIPMENT_EVENTS,
     CONSIGNMENT_COMMANDS,
     DEAD_LETTERS,
+    LETTERS_SETTLED,
     JOURNEYS,
     JOURNEY_CHANGES,
     TRACKER_SHARDS,

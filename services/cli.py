@@ -22,11 +22,11 @@ def assemble() -> typer.Typer:
     from deploy.local.pause import pausing
     from services.console import cli as console
     from services.ingest import cli as ingest
-    from services.ingest import watch_cli
+    from services.ingest import dead_letters_cli, watch_cli
     from services.sink import cli as sink
     from services.tracker import cli as tracker
 
-    for owner in (local, ingest, watch_cli, sink, console, demo):
+    for owner in (local, ingest, dead_letters_cli, watch_cli, sink, console, demo):
         owner.register(app)
     tracker.register(app, pausing)
     return app

@@ -25,6 +25,7 @@ from services.ingest.message_files import content_type_of, parts_of
 from services.runtime.terminal import console
 
 if TYPE_CHECKING:  # `lovla read` needs no Kafka and no HTTP client; the verbs that do import them when they run
+    from schemas.dead_letter_v1 import DeadLetter
     from schemas.registers_v1 import Account, Sender
     from services.ingest.registers import Entry, Registers
     from services.ingest.replay import Report
@@ -776,14 +777,21 @@ def retry(
 ) -> None:
     """Bring back what a fault of ours put aside, and read the sender's messages again."""
     from services.ingest.records import read_letters
+
+    retried = bring_back(sender, read_letters(_settings()), carrier, key, by)
+    show([{"sender": sender, "retried": retried}], ("sender", "retried"), as_json)
+
+
+def bring_back(sender: str, letters: Iterable[DeadLetter], acts_as: str, key: str | None, by: str | None) -> int:
+    """End a sender's parking and append again what of these was put aside; how many records. Raises Refused."""
     from services.ingest.retrying import RETRIES_MAX, put_aside
 
-    positions = put_aside(read_letters(_settings()), sender)
+    positions = put_aside(letters, sender)
     retried = 0
     for at in range(0, max(1, len(positions)), RETRIES_MAX):
         body = {"positions": [(p.partition, p.offset) for p in positions[at : at + RETRIES_MAX]]}
-        retried += _send_json(carrier, key, f"/v1/senders/{quote(sender)}/retry", body, by)["retried"]
-    show([{"sender": sender, "retried": retried}], ("sender", "retried"), as_json)
+        retried += _send_json(acts_as, key, f"/v1/senders/{quote(sender)}/retry", body, by)["retried"]
+    return retried
 
 
 @told

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
 from schemas.dead_letter_v1 import DeadLetter
+from schemas.letter_settled_v1 import LetterSettled
 from schemas.raw_message_v1 import RawMessage
-from schemas.topics import DEAD_LETTERS, RAW_MESSAGES
+from schemas.topics import DEAD_LETTERS, LETTERS_SETTLED, RAW_MESSAGES
 from services.ingest.raw_log import Away
 from services.runtime import kafka
 from services.runtime.receipts import Position
@@ -122,3 +123,16 @@ def read_letters(settings: Settings) -> list[DeadLetter]:
 
     restore(settings, DEAD_LETTERS.name, 0, keep)
     return letters
+
+
+def read_settled(settings: Settings) -> dict[str, LetterSettled]:
+    """What was done last about each dead letter. Raises TopicMissing, KafkaException."""
+    settled: dict[str, LetterSettled] = {}
+
+    def keep(record: Record) -> None:
+        if record.value is not None:
+            said = LetterSettled.model_validate_json(record.value, extra="ignore")
+            settled[said.letter_id] = said
+
+    restore(settings, LETTERS_SETTLED.name, 0, keep)
+    return settled

@@ -71,6 +71,7 @@ class Report:
     counts: Counter[Kind] = field(default_factory=Counter)
     fields: Counter[tuple[Kind, str]] = field(default_factory=Counter)
     examples: dict[tuple[Kind, str], list[str]] = field(default_factory=dict)
+    undead: set[str] = field(default_factory=set)  # ids of the dead letters that can be read now
 
     @property
     def to_write(self) -> int:
@@ -79,6 +80,8 @@ class Report:
     def note(self, where: str, difference: Difference) -> None:
         kind = difference.kind
         self.counts[kind] += 1
+        if kind == "undead":
+            self.undead.add(difference.about)
         said = [(name, f"{before} -> {after}") for name, before, after in difference.fields] or [("", difference.text)]
         for name, text in said:
             self.fields[kind, name] += 1

@@ -107,7 +107,6 @@ def test_nothing_is_said_kindly(shared: Books, told: dict[str, str]) -> None:
             ("unmatched", "--carrier", "NOBODY"),
             "Every event of the last 30 days names a reference by which a consignment has it",
         ),
-        (("dead-letters", "--carrier", "NOBODY"), "No dead letters"),
         (("find", "NOTHING-LIKE-IT"), "Nothing is known"),
     ):
         answer = lovla(told, *words)
@@ -219,7 +218,6 @@ def test_every_question_has_a_table(shared: Books, told: dict[str, str]) -> None
         ("dwell", "--days", "400"),
         ("feeds",),
         ("unmatched",),
-        ("dead-letters",),
         ("delayed", "--all"),
     ):
         answer = lovla(told, *words)
