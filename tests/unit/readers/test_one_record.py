@@ -442,3 +442,53 @@ def test_work_grows_with_the_message(name: str) -> None:
 
     work(100)  # tables are loaded
     assert work(800) < 1.2 * 8 * work(100)
+
+
+def test_an_airline_that_writes_code_with_a_capital_and_the_prefix_into_the_number() -> None:
+    location = {"@type": "cargo:Location", "cargo:locationCodes": {"@type": "cargo:CodeListElement", "cargo:Code": "LAX"}}
+    waybill = {
+        "@type": "cargo:Waybill",
+        "cargo:arrivalLocation": location,
+        "cargo:waybillNumber": "020-12345675",
+        "cargo:waybillPrefix": "020",
+    }
+    found = {
+        "@type": "cargo:LogisticsEvent",
+        "cargo:creationDate": "2020-04-01T11:32:34.003708+08:00",
+        "cargo:eventCode": {"@type": "cargo:CodeListElement", "cargo:Code": "RCF", "cargo:codeDescription": "FSU Status Codes"},
+        "cargo:eventDate": "2020-04-01T11:00:00+08:00",
+        "cargo:eventFor": {
+            "@id": f"https://1r.example/logistics-objects/{UUID}",
+            "@type": "cargo:LogisticsObject",
+            "cargo:waybill": waybill,
+        },
+        "cargo:eventLocation": {"@type": "cargo:Location"},
+        "cargo:eventTimeType": "ACTUAL",
+        "cargo:externalReferences": {"@type": "cargo:ExternalReference"},
+        "cargo:recordingActor": {"@type": "cargo:Actor"},
+        "@context": {"cargo": CARGO},
+    }
+    (told_once,) = events(found)
+
+    assert (told_once.code, told_once.milestone, told_once.place, codes(told_once)) == ("RCF", "discharged", None, [])
+    assert references(told_once) == [("air_waybill", "020-12345675"), ("booking", UUID.upper())]
+    assert told_once.destination is not None and told_once.destination.iata == "LAX"
+    booked = found | {"cargo:eventCode": "BKD", "cargo:eventTimeType": "SCHEDULED", "cargo:eventDate": None}
+    assert problem(booked) == ("no_time", "/cargo:eventDate")
+
+
+def test_a_server_that_writes_whole_names_and_plain_codes() -> None:
+    found = {
+        "@type": CARGO + "LogisticsEvent",
+        CARGO + "eventCode": "FOH",
+        CARGO + "eventDate": {"@type": "http://www.w3.org/2001/XMLSchema#dateTime", "@value": "2020-04-01T08:03:00Z"},
+        CARGO + "eventName": "Freight On Hand",
+        CARGO + "eventTimeType": "Actual",
+        CARGO + "linkedObject": {"@id": "https://1r.example/logistics-objects/ship-020-12345675"},
+        CARGO + "recordedAtLocation": {"@id": "https://1r.example/logistics-objects/qsh"},
+        CARGO + "recordedBy": {"@id": "https://1r.example/logistics-objects/carrier"},
+    }
+    (told_once,) = events(found)
+
+    assert (told_once.code, told_once.mapped, told_once.classifier, told_once.place) == ("FOH", True, "actual", None)
+    assert references(told_once) == [("air_waybill", "020-12345675")]
