@@ -11,6 +11,7 @@ Written with our own delimiters, `*` `~` `>`; what an answer quotes of a message
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from typing import Final, Literal
 
 from services.ingest.acknowledgements.model import Judged, NotAcknowledged, Said
 from services.ingest.readers import Unreadable
-from services.ingest.readers.x12_segments import Segment, Set, decode, interchanges_of, sets_in
+from services.ingest.readers.x12_segments import Segment, Set, decode, walk
 
 _ELEMENT, _SEGMENT, _COMPONENT = "*", "~", ">"
 _QUOTED_MOST: Final = 99  # AK404
@@ -89,9 +90,9 @@ class _Error:
 
 @dataclass(slots=True)
 class _Answer:
-    """What is said of one set."""
+    """What is said of one set; `start` is its ST. The set itself is let go: a file takes no more memory than its largest."""
 
-    one: Set
+    start: Segment
     errors: list[_Error] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
     read: int = 0
@@ -106,26 +107,31 @@ class _Answer:
 
 @dataclass(slots=True)
 class _Group:
-    """A functional group and its sets."""
+    """A functional group and the answers to its sets."""
 
     gs: Segment | None
     ge: Segment | None = None
-    sets: list[Set] = field(default_factory=list)
+    answers: list[_Answer] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Interchange:
+    """An interchange and its groups; sets without a GS make one of their own."""
+
+    isa: Segment
+    iea: Segment | None = None
+    groups: list[_Group] = field(default_factory=list)
 
 
 def _write(content: bytes, reading: Judged, at: datetime, control: int, form: _Form) -> bytes:
     text, _ = decode(content)
-    try:
-        interchanges = list(interchanges_of(text))
-    except Unreadable as error:
-        raise NotAcknowledged("no_envelope", f"whom to answer cannot be made out: {error.text}") from error
     said = Said(reading)
     written: list[str] = []
-    for number, segments in enumerate(interchanges):
-        groups = [group for group in _groups(segments) if not _is_acknowledgement(group)]
-        if not groups and segments[0].get(14) != "1":
+    for number, one in enumerate(_interchanges(text, said)):
+        one.groups = [group for group in one.groups if not _is_acknowledgement(group)]
+        if not one.groups and one.isa.get(14) != "1":
             continue
-        written += _interchange(segments, groups, said, at, control + number, form)
+        written += _interchange(one, said, at, control + number, form)
     if not written:
         raise NotAcknowledged(
             "nothing_to_answer", "it holds acknowledgements alone, or no group at all; these are not answered"
@@ -133,38 +139,45 @@ def _write(content: bytes, reading: Judged, at: datetime, control: int, form: _F
     return "".join(segment + _SEGMENT + "\n" for segment in written).encode("ascii", "replace")
 
 
-def _groups(segments: Sequence[Segment]) -> Sequence[_Group]:
-    """The groups of an interchange; sets without a GS make one of their own."""
-    groups: list[_Group] = []
-    by_number: dict[int, _Group] = {}
-    current: _Group | None = None
-    for segment in segments:
-        if segment.name == "GS":
-            current = by_number[segment.number] = _Group(segment)
-            groups.append(current)
-        elif segment.name == "GE" and current is not None:
-            current.ge = segment
-            current = None
-    for one in sets_in(segments):
-        key = one.group.number if one.group is not None else 0
-        if key not in by_number:
-            by_number[key] = _Group(one.group)
-            groups.append(by_number[key])
-        by_number[key].sets.append(one)
-    return groups
+def _interchanges(text: str, said: Said) -> Sequence[_Interchange]:
+    """The interchanges of a file, their sets judged. Raises NotAcknowledged where none can be made out."""
+    found: list[_Interchange] = []
+    begun = sorted(said.begun)
+    try:
+        for part in walk(text, []):
+            if isinstance(part, Set):
+                _group_of(part, found[-1]).answers.append(_answer(part, said, begun))
+            elif part.name == "ISA":
+                found.append(_Interchange(part))
+            elif part.name == "GS":
+                found[-1].groups.append(_Group(part))
+            elif part.name == "GE" and found[-1].groups:
+                found[-1].groups[-1].ge = part
+            elif part.name == "IEA":
+                found[-1].iea = part
+    except Unreadable as error:
+        if error.code != "no_sets" or not found:
+            raise NotAcknowledged("no_envelope", f"whom to answer cannot be made out: {error.text}") from error
+    return found
+
+
+def _group_of(one: Set, interchange: _Interchange) -> _Group:
+    """The group that a set stands in: the newest, if it has one of its own (a GE may have ended the newest)."""
+    groups = interchange.groups
+    if not groups or groups[-1].gs is not one.group:
+        groups.append(_Group(one.group))
+    return groups[-1]
 
 
 def _is_acknowledgement(group: _Group) -> bool:
     if group.gs is not None and group.gs.get(1) == _THEIR_GROUP:
         return True
-    return bool(group.sets) and all(one.kind in _ACKNOWLEDGEMENTS for one in group.sets)
+    return bool(group.answers) and all(answer.start.get(1) in _ACKNOWLEDGEMENTS for answer in group.answers)
 
 
-def _interchange(
-    segments: Sequence[Segment], groups: Sequence[_Group], said: Said, at: datetime, control: int, form: _Form
-) -> Iterator[str]:
+def _interchange(one: _Interchange, said: Said, at: datetime, control: int, form: _Form) -> Iterator[str]:
     """Our interchange in answer to theirs: addressed back, a set for each of its groups."""
-    isa = segments[0]
+    isa, groups = one.isa, one.groups
     moment = at.astimezone(UTC)
     number = f"{control % 1_000_000_000:09d}"
     ours, theirs = ((_fixed(isa.get(qualifier), 2, "ZZ"), _fixed(isa.get(name), 15)) for qualifier, name in ((7, 8), (5, 6)))
@@ -174,7 +187,7 @@ def _interchange(
     yield _joined(("ISA", *nobody, *nobody, *ours, *theirs, date, time, "U", "00401", number, "0", usage, _COMPONENT))
     if isa.get(14) == "1":
         yield _joined(
-            ("TA1", _quoted(isa.get(13)), _quoted(isa.get(9)), _quoted(isa.get(10)), *_interchange_words(segments, said))
+            ("TA1", _quoted(isa.get(13)), _quoted(isa.get(9)), _quoted(isa.get(10)), *_interchange_words(one.iea, said))
         )
     if groups:
         gs = groups[0].gs
@@ -187,10 +200,9 @@ def _interchange(
     yield _joined(("IEA", "1" if groups else "0", number))
 
 
-def _interchange_words(segments: Sequence[Segment], said: Said) -> tuple[str, str]:
+def _interchange_words(end: Segment | None, said: Said) -> tuple[str, str]:
     """TA104 and TA105: whether the envelope was accepted, and why not wholly."""
-    end = segments[-1]
-    if end.name != "IEA":
+    if end is None:
         return "E", "023"  # the file ends before its time
     codes = {warning.text.partition(" ")[0] for warning in said.warnings.get(end.number, ())}
     return ("E", "001") if "IEA02" in codes else ("E", "021") if "IEA01" in codes else ("A", "000")
@@ -205,9 +217,9 @@ def _set(group: _Group, said: Said, form: _Form, number: str) -> Iterator[str]:
     else:
         versions = (_quoted(gs.get(8)),) if form.quotes_versions and gs.get(8) else ()
         own.append(("AK1", _quoted(gs.get(1)), _quoted(gs.get(6)), *versions))
-    answers = [_answer(one, said) for one in group.sets]
+    answers = group.answers
     for answer in answers:
-        start = answer.one.start
+        start = answer.start
         versions = (_quoted(start.get(3)),) if form.quotes_versions and start.get(3) else ()
         own.append(("AK2", _quoted(start.get(1)), _quoted(start.get(2)), *versions))
         for error in answer.errors[:_ERRORS_MOST]:
@@ -236,12 +248,12 @@ def _group_words(group: _Group, answers: Sequence[_Answer], accepted: int, said:
     return ("E" if codes or any(answer.word == "E" for answer in answers) else "A"), codes
 
 
-def _answer(one: Set, said: Said) -> _Answer:
-    """What is said of one set, from what was said of its segments."""
-    answer = _Answer(one)
+def _answer(one: Set, said: Said, begun: Sequence[int]) -> _Answer:
+    """What is said of one set, from what was said of its segments; `begun`: where what was read begins, ascending."""
+    answer = _Answer(one.start)
     numbered = {segment.number: segment for segment in (one.start, *one.segments)}
     last = one.end.number if one.end is not None else max(numbered)
-    answer.read = sum(one.start.number <= number <= last for number in said.begun)
+    answer.read = bisect_right(begun, last) - bisect_left(begun, one.start.number)
     told: set[tuple[int, str, int | None, str]] = set()
     for number in range(one.start.number, last + 1):
         for problem in said.problems.get(number, ()):

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from schemas.shipment_event_v1 import Warning_
 from schemas.words import Standard
 from services.ingest.readers import x12_214, x12_315, x12_322, x12_856
 from services.ingest.readers.draft import Bad, Identities
 from services.ingest.readers.envelopes import Sendership, sendership
-from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreadable, Verdict
-from services.ingest.readers.x12_segments import Set, decode, sets_of
+from services.ingest.readers.model import Context, Limits, Reading, Unreadable, Verdict
+from services.ingest.readers.x12_segments import Set, decode, walk
 
 STANDARD: Final = "x12"
 
@@ -51,8 +52,6 @@ NAMES: Final[Mapping[str, str]] = MappingProxyType(
 """Sets that are no status messages, by name. Any other is refused by its number."""
 
 READ: Final = "214, 315, 322 and 856"
-_NOTICE_MOST: Final = MIB
-"""A ship notice is read once through; of a status set each status reads the head again."""
 
 
 def looks_like(content: bytes) -> bool:
@@ -66,13 +65,13 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
     text, warnings = decode(content)
     if "ISA" not in text:
         raise Unreadable("unknown_format", "", "an X12 interchange starts with ISA")
-    sets, more = sets_of(text)
-    if len(sets) > limits.events:
-        raise Unreadable("too_many_events", "", f"{len(sets)} sets; at most {limits.events} a message: send several")
+    more: list[Warning_] = []
     identities = {kind: Identities(context.sender, standard) for kind, (standard, _) in _STATUSES.items()}
     senders: dict[tuple[int, int], Sendership] = {}
     verdicts: list[Verdict] = []
-    for one in sets:
+    for one in walk(text, more):
+        if not isinstance(one, Set):
+            continue
         sender = _sender(one, context, senders)
         verdicts.extend(_verdicts(one, context, identities, sender))
         if len(verdicts) > limits.events:
@@ -106,8 +105,8 @@ def _verdicts(one: Set, context: Context, identities: Mapping[str, Identities], 
         if sender.refusal is not None:
             raise Bad("foreign_interchange", one.interchange.where, sender.refusal)
         if status is None:
-            if one.characters > _NOTICE_MOST:
-                raise Bad("set_too_large", one.start.where, "the ship notice is larger than 1 MiB; send several")
+            if one.overflows:
+                raise Bad("set_too_large", one.start.where, "the ship notice is larger than 256 KiB; send several")
             return list(x12_856.read_set(one, context))
         if one.is_too_large:
             raise Bad("set_too_large", one.start.where, "the set is larger than 64 KiB; send several")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import count
 from types import MappingProxyType
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -27,6 +28,10 @@ _ISA_ELEMENTS: Final = 16
 _HEADER_MAX: Final = 400  # characters from ISA to GS, however many blanks were put in
 _SEGMENTS_MAX: Final = 100_000
 _SET_CHARACTERS_MAX: Final = 64 * 1024
+SET_CHARACTERS_KEPT: Final = 256 * 1024
+_SET_SEGMENTS_KEPT: Final = 20_000
+_ELEMENTS_MAX: Final = 64  # no segment has half as many
+_WARNINGS_MAX: Final = 64
 _ISA_MARK = re.compile(r"ISA[^A-Za-z0-9\s]")
 _LINE_BREAKS = re.compile(r"[\r\n]+")
 _SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{1,2}")
@@ -64,6 +69,8 @@ class Set:
     end: Segment | None = None
     segments: list[Segment] = field(default_factory=list)
     warnings: list[Warning_] = field(default_factory=list)
+    count: int = 0
+    characters: int = 0
 
     @property
     def stamp(self) -> str:
@@ -74,14 +81,22 @@ class Set:
     def kind(self) -> str:
         return self.start.get(1)
 
+    def add(self, segment: Segment) -> None:
+        """Take a segment in. Of a set that is larger than any real one the rest is counted only, so that memory is bounded."""
+        self.count += 1
+        self.characters += len(segment.raw)
+        if not self.overflows:
+            self.segments.append(segment)
+
     @property
-    def characters(self) -> int:
-        return sum(len(segment.raw) for segment in self.segments)
+    def overflows(self) -> bool:
+        """Whether it is larger than anything real: its end was not kept."""
+        return self.characters > SET_CHARACTERS_KEPT or self.count > _SET_SEGMENTS_KEPT
 
     @property
     def is_too_large(self) -> bool:
-        """Whether it is larger than any real one: each of its statuses reads its head again."""
-        return self.characters > _SET_CHARACTERS_MAX
+        """Whether it is larger than any real status: each of its statuses reads its head again."""
+        return self.characters > _SET_CHARACTERS_MAX or self.overflows
 
     @property
     def payload(self) -> bytes:
@@ -105,37 +120,42 @@ def decode(content: bytes) -> tuple[str, list[Warning_]]:
 
 def sets_of(text: str) -> tuple[list[Set], list[Warning_]]:
     """All transaction sets of a file and what is wrong with its envelopes. Raises Unreadable where no ISA can be made out."""
-    sets: list[Set] = []
     warnings: list[Warning_] = []
-    for segments in interchanges_of(text):
-        sets.extend(_sets(segments, warnings))
-    if not sets:
+    return [part for part in walk(text, warnings) if isinstance(part, Set)], warnings
+
+
+def walk(text: str, warnings: list[Warning_]) -> Iterator[Segment | Set]:
+    """The sets of a file, and the segments of its envelopes (ISA, GS, GE, IEA), in their order; one at a time, so that a file
+    takes no more memory than its largest set. What is wrong with the envelopes is added to `warnings`, the first 64 of it.
+
+    Raises Unreadable where no ISA can be made out, or there is no set at all.
+    """
+    numbers = count(1)
+    some = False
+    for begin, end, separator, terminator in _interchanges(text):
+        for part in _parts(_segments(text, begin, end, separator, terminator, numbers), warnings):
+            some = some or isinstance(part, Set)
+            yield part
+    if not some:
         raise Unreadable("no_sets", "", "an interchange without any transaction set (ST ... SE)")
-    return sets, warnings
-
-
-def sets_in(segments: Sequence[Segment]) -> list[Set]:
-    """The transaction sets of one interchange; what is wrong with its envelope is left to `sets_of`."""
-    return list(_sets(segments, []))
 
 
 def interchanges_of(text: str) -> Iterator[list[Segment]]:
     """The segments of each interchange of a file, numbered through it. Raises Unreadable where no ISA can be made out."""
-    number = 0
-    for segments in _interchanges(text):
-        yield [Segment(number + index, elements[0], elements, raw) for index, (elements, raw) in enumerate(segments, start=1)]
-        number += len(segments)
+    numbers = count(1)
+    for begin, end, separator, terminator in _interchanges(text):
+        yield list(_segments(text, begin, end, separator, terminator, numbers))
 
 
-def _interchanges(text: str) -> Iterator[list[tuple[tuple[str, ...], str]]]:
+def _interchanges(text: str) -> Iterator[tuple[int, int, str, str]]:
+    """Where each interchange begins and ends, its element separator and its segment terminator."""
     begin = text.find("ISA")
     while begin >= 0:
         separator, terminator = _delimiters(text, begin)
         end = _next_interchange(text, begin, terminator)
-        part = text[begin:end]
-        if part.count(terminator) > _SEGMENTS_MAX:
+        if text.count(terminator, begin, end) > _SEGMENTS_MAX:
             raise Unreadable("too_many_segments", "", f"more than {_SEGMENTS_MAX} segments in an interchange; send several")
-        yield list(_segments(part, separator, terminator))
+        yield begin, end, separator, terminator
         begin = end if end < len(text) else -1
 
 
@@ -177,29 +197,31 @@ def _delimiters(text: str, begin: int) -> tuple[str, str]:
     return separator, last
 
 
-def _segments(text: str, separator: str, terminator: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    for part in text.split(terminator):
-        raw = part.strip(_BLANK)
+def _segments(text: str, begin: int, end: int, separator: str, terminator: str, numbers: Iterator[int]) -> Iterator[Segment]:
+    for part in re.compile(f"[^{re.escape(terminator)}]+").finditer(text, begin, end):
+        raw = part[0].strip(_BLANK)
         if "\n" in raw or "\r" in raw:
             raw = _LINE_BREAKS.sub("", raw)
         if raw:
-            yield tuple(map(str.strip, raw.split(separator))), raw
+            elements = tuple(map(str.strip, raw.split(separator, _ELEMENTS_MAX)))
+            yield Segment(next(numbers), elements[0], elements, raw)
 
 
-def _sets(segments: Sequence[Segment], warnings: list[Warning_]) -> Iterator[Set]:
-    """The sets of one interchange; checks counts and control numbers, which never cost a set."""
-    interchange = segments[0]
+def _parts(segments: Iterator[Segment], warnings: list[Warning_]) -> Iterator[Segment | Set]:
+    """One interchange for `walk`; checks counts and control numbers, which never cost a set."""
+    last = interchange = next(segments)
     stamp = interchange.get(13)
     if interchange.get(15) == "T":
-        warnings.append(_warning("test_message", interchange.where, "the sender marked this interchange as a test (ISA15)"))
+        _note(warnings, "test_message", interchange, "the sender marked this interchange as a test (ISA15)")
+    yield interchange
     current: Set | None = None
     in_group = groups = 0
     group: Segment | None = None
-    for segment in segments[1:]:
+    for segment in segments:
+        last = segment
         if segment.name == "ST":
             if current is not None:
-                current.warnings.append(_warning("missing_se", current.start.where, "the set has no SE"))
-                yield current
+                yield _without_end(current)
             current = Set(segment, interchange, group)
             in_group += 1
         elif segment.name == "SE" and current is not None:
@@ -208,40 +230,52 @@ def _sets(segments: Sequence[Segment], warnings: list[Warning_]) -> Iterator[Set
             yield current
             current = None
         elif current is not None and segment.name not in ("GE", "IEA"):
-            current.segments.append(segment)
+            current.add(segment)
         else:
             if current is not None:
-                current.warnings.append(_warning("missing_se", current.start.where, "the set has no SE"))
-                yield current
+                yield _without_end(current)
                 current = None
             if segment.name == "GS":
                 group, in_group, groups = segment, 0, groups + 1
+                yield segment
             elif segment.name == "GE":
-                _check("GE01", segment, 1, in_group, warnings)
+                _check("GE01", segment, in_group, warnings)
                 if group is not None and segment.get(2) != group.get(6):
-                    warnings.append(_warning("bad_control_number", segment.where, "GE02 is not the number of its GS"))
+                    _note(warnings, "bad_control_number", segment, "GE02 is not the number of its GS")
+                yield segment
             elif segment.name == "IEA":
-                _check("IEA01", segment, 1, groups, warnings)
+                _check("IEA01", segment, groups, warnings)
                 if segment.get(2).lstrip("0") != stamp.lstrip("0"):
-                    warnings.append(_warning("bad_control_number", segment.where, "IEA02 is not the number of its ISA"))
+                    _note(warnings, "bad_control_number", segment, "IEA02 is not the number of its ISA")
+                yield segment
             elif segment.name != "TA1":
-                warnings.append(_warning("stray_segment", segment.where, "outside of any set; not read"))
+                _note(warnings, "stray_segment", segment, "outside of any set; not read")
     if current is not None:
-        current.warnings.append(_warning("missing_se", current.start.where, "the set has no SE"))
-        yield current
-    if segments[-1].name != "IEA":
-        warnings.append(_warning("missing_iea", segments[-1].where, "the interchange does not end with IEA; is it complete?"))
+        yield _without_end(current)
+    if last.name != "IEA":
+        _note(warnings, "missing_iea", last, "the interchange does not end with IEA; is it complete?")
+
+
+def _without_end(current: Set) -> Set:
+    _note(current.warnings, "missing_se", current.start, "the set has no SE")
+    return current
 
 
 def _check_set(current: Set, end: Segment) -> None:
-    _check("SE01", end, 1, len(current.segments) + 2, current.warnings)
+    _check("SE01", end, current.count + 2, current.warnings)
     if end.get(2) != current.start.get(2):
-        current.warnings.append(_warning("bad_control_number", end.where, "SE02 is not the number of its ST"))
+        _note(current.warnings, "bad_control_number", end, "SE02 is not the number of its ST")
 
 
-def _check(name: str, segment: Segment, index: int, count: int, warnings: list[Warning_]) -> None:
-    if segment.get(index).lstrip("0") != (str(count) if count else ""):
-        warnings.append(_warning("bad_count", segment.where, f"{name} says {segment.get(index)[:20]}, counted are {count}"))
+def _check(name: str, segment: Segment, counted: int, warnings: list[Warning_]) -> None:
+    """Whether the first element of a trailer is the number of what was counted."""
+    if segment.get(1).lstrip("0") != (str(counted) if counted else ""):
+        _note(warnings, "bad_count", segment, f"{name} says {segment.get(1)[:20]}, counted are {counted}")
+
+
+def _note(warnings: list[Warning_], code: str, segment: Segment, text: str) -> None:
+    if len(warnings) < _WARNINGS_MAX:
+        warnings.append(_warning(code, segment.where, text))
 
 
 def _warning(code: str, where: str, text: str) -> Warning_:

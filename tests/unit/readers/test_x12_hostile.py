@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import tracemalloc
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import FrameType
 from typing import get_args
@@ -121,9 +123,39 @@ def test_ten_times_the_segments_take_ten_times_the_steps(kind: str, head: str, r
 
 
 def test_ten_times_the_sets_take_ten_times_the_steps() -> None:
-    one = MESSAGES[4].splitlines(keepends=True)
-    few, many = (steps(b"".join([*one[:2], *one[2:13] * times, *one[-2:]])) for times in (30, 300))
+    few, many = (steps(HARM["sets"](times)) for times in (30, 300))
     assert many < 12 * few
+
+
+ONE = MESSAGES[4].splitlines(keepends=True)
+HARM: dict[str, Callable[[int], bytes]] = {
+    "sets": lambda n: b"".join([*ONE[:2], *ONE[2:13] * n, *ONE[-2:]]),
+    "small segments": lambda n: grown("315", "B4***UV*20200328*2130", "N9*B*1", n),
+    "nothing but terminators": lambda n: grown("315", "B4***UV*20200328*2130", "A", n),
+    "nothing but separators": lambda n: grown("315", "B4" + "*" * n, "N9", 1),
+    "tiny sets": lambda n: HEAD + b"ST*9*1~SE*2*1~" * n + TAIL,
+    "tiny groups": lambda n: ISA.encode() + b"~" + b"GS*A~GE~" * n + b"IEA*1~",
+    "stray segments": lambda n: HEAD + b"XX~" * n + TAIL,
+    "items": lambda n: grown("856", "BSN*00*1*20200320~\nHL*1**S", "HL*2*1*I~\nLIN*1*LT*A~\nSN1**5*EA", n),
+    "interchanges": lambda n: MESSAGES[4][:400] * n,
+}
+"""What is meant to fill our memory, by how much of it."""
+
+
+@pytest.mark.parametrize("name", HARM)
+def test_memory_is_at_most_twenty_times_the_message_and_its_events(name: str) -> None:
+    one, two = (len(HARM[name](n)) for n in (1, 2))
+    content = HARM[name](1_000_000 // (two - one))
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(Unreadable):
+            found = read(content, None, None, context_at("2020-04-01T00:00:00Z"))
+            with contextlib.suppress(NotAcknowledged):
+                acknowledge(content, found, at=NOW, control=1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20 * len(content) + 4 * 1024 * 1024  # a thousand events, however short their words
 
 
 def steps(content: bytes) -> int:
