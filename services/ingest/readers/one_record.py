@@ -198,6 +198,11 @@ class _Statement:
         return identities.of([said, sorted(draft.references)], stamp)
 
 
+def _is_house(waybill: LinkedNode) -> bool:
+    kind = next((named(value) or plain(value) or "" for value, _ in waybill.values("waybillType")), "")
+    return last_part(kind).upper() == "HOUSE"
+
+
 def _is_told(event: LinkedNode) -> bool:
     return any(event.key(name) for name in ("eventCode", "eventName", "eventDate"))
 
@@ -308,22 +313,25 @@ class _Reader:
 
     def refer_waybill(self, waybill: LinkedNode, draft: Draft) -> None:
         """An air waybill, or a house waybill and the air waybill above it."""
-        kind = next((named(value) or plain(value) or "" for value, _ in waybill.values("waybillType")), "")
         number = waybill.text("waybillNumber")
-        if last_part(kind).upper() == "HOUSE":
+        if _is_house(waybill):
             if number is not None:
                 draft.refer("bill_of_lading", number[0], number[1])
-            for master in waybill.nodes("masterWaybill", most=1):
-                if (
-                    last_part(next((named(v) or plain(v) or "" for v, _ in master.values("waybillType")), "")).upper()
-                    != "HOUSE"
-                ):
-                    self.refer_waybill(master, draft)
+            master = waybill.first("masterWaybill")
+            if master is not None and not _is_house(master):
+                self.refer_waybill(master, draft)
             return
         if number is None:
             return
-        prefix = waybill.text("waybillPrefix")
-        match = _WAYBILL.fullmatch(number[0]) or _WAYBILL.fullmatch((prefix[0] if prefix else "") + number[0])
+        prefix = (waybill.text("waybillPrefix") or ("", ""))[0]
+        whole = _WAYBILL.fullmatch(number[0])
+        if whole is not None and prefix not in ("", whole[1]):
+            draft.warn(
+                "contradiction",
+                f"waybillPrefix {prefix[:10]} contradicts waybillNumber {number[0]}; the latter counts",
+                number[1],
+            )
+        match = whole or _WAYBILL.fullmatch(prefix + number[0])
         if match is None:
             draft.warn("bad_reference", f"{number[0][:40]} is no number of an air waybill; not used", number[1])
             return

@@ -492,3 +492,9 @@ def test_a_server_that_writes_whole_names_and_plain_codes() -> None:
 
     assert (told_once.code, told_once.mapped, told_once.classifier, told_once.place) == ("FOH", True, "actual", None)
     assert references(told_once) == [("air_waybill", "020-12345675")]
+
+
+def test_a_prefix_that_contradicts_the_number_is_told_and_not_merged() -> None:
+    found = one(eventFor={"@type": "Waybill", "waybillPrefix": "160", "waybillNumber": "020-12345675"})
+
+    assert (references(found), codes(found)) == ([("air_waybill", "020-12345675")], ["contradiction"])
