@@ -65,7 +65,14 @@ PAYLOADS = (
     "-- ",
     "a" * 10_000 + "'",
 )
-OTHERS: dict[str, object] = {"datetime": NOW, "datetime | None": None, "str": "", "int": 100, "DelayedFilter": DelayedFilter()}
+OTHERS: dict[str, object] = {
+    "datetime": NOW,
+    "datetime | None": None,
+    "str": "",
+    "int": 100,
+    "float": 24.0,
+    "DelayedFilter": DelayedFilter(),
+}
 """What the other parameters of a question get, by their types."""
 
 
