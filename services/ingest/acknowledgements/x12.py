@@ -6,7 +6,7 @@ syntax (a time outside of the fence, a reference that nobody is found by) are to
 what the sender can mend.
 
 Sources: code lists 715 to 718, 720 and 723; 997 in 004010, 999 in 005010X231A1; TA1, which is sent where ISA14 asks for it.
-Written with our own delimiters, `*` `~` `>`; what an answer quotes of a message never holds them.
+Written with our own delimiters, `*` `~` `>` `^`; what an answer quotes of a message never holds them.
 """
 
 from __future__ import annotations
@@ -62,14 +62,15 @@ class _Form:
 
     name: Literal["997", "999"]
     version: str
+    envelope: tuple[str, str]  # ISA11 (a repetition separator from 00501 on) and ISA12
     segment: str
     element: str
     response: str
     quotes_versions: bool
 
 
-_FUNCTIONAL: Final = _Form("997", "004010", "AK3", "AK4", "AK5", quotes_versions=False)
-_IMPLEMENTATION: Final = _Form("999", "005010X231A1", "IK3", "IK4", "IK5", quotes_versions=True)
+_FUNCTIONAL: Final = _Form("997", "004010", ("U", "00401"), "AK3", "AK4", "AK5", quotes_versions=False)
+_IMPLEMENTATION: Final = _Form("999", "005010X231A1", ("^", "00501"), "IK3", "IK4", "IK5", quotes_versions=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def _interchange(one: _Interchange, said: Said, at: datetime, control: int, form
     nobody = ("00", " " * 10)
     usage = isa.get(15) if isa.get(15) in ("P", "T") else "P"
     date, time = f"{moment:%y%m%d}", f"{moment:%H%M}"
-    yield _joined(("ISA", *nobody, *nobody, *ours, *theirs, date, time, "U", "00401", number, "0", usage, _COMPONENT))
+    yield _joined(("ISA", *nobody, *nobody, *ours, *theirs, date, time, *form.envelope, number, "0", usage, _COMPONENT))
     if isa.get(14) == "1":
         yield _joined(
             ("TA1", _quoted(isa.get(13)), _quoted(isa.get(9)), _quoted(isa.get(10)), *_interchange_words(one.iea, said))
@@ -311,7 +312,7 @@ def _joined(elements: Sequence[str]) -> str:
 
 def _quoted(text: str) -> str:
     """What of a message may stand in ours: no delimiter of ours, nothing that is not printable ASCII."""
-    plain = "".join(char if " " <= char <= "\x7e" and char not in "*~>" else "." for char in text)
+    plain = "".join(char if " " <= char <= "\x7e" and char not in "*~>^" else "." for char in text)
     return plain[:_QUOTED_MOST].strip()
 
 

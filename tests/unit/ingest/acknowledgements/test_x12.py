@@ -64,6 +64,7 @@ def test_a_999_quotes_the_versions() -> None:
     written = answer(text, "999")
     assert body(written) == ["AK1*QO*77*004010", "AK2*315*1*004010", "IK5*A", "AK9*A*1*1*1"]
     assert ["ST", "999", "0001", "005010X231A1"] in segments(written)
+    assert segments(written)[0][11:13] == ["^", "00501"]
 
 
 @pytest.mark.parametrize(
