@@ -81,7 +81,7 @@ def _draft(
     eqd, code = group[0], begin.get(1).upper()
     draft = Draft(context, standard_of(message), READER_VERSION, eqd.where, code, warnings=list(message.warnings))
     draft.single = frozenset({"container"})
-    own = Said.of(_before_carriage(group[1:]))
+    own = Said.of(group[1:])
     parts.container(draft, eqd)
     parts.refer(draft, [own, header])
     of_group = _carriers(group)
@@ -115,15 +115,6 @@ def _carriers(segments: Sequence[Segment]) -> tuple[Segment | None, Segment | No
     legs = [segment for segment in segments if segment.name == "TDT"]
     main = next((leg for leg in legs if leg.get(1) == _MAIN_CARRIAGE), None)
     return main, next((leg for leg in legs if leg.get(1) != _MAIN_CARRIAGE), None)
-
-
-def _before_carriage(group: Sequence[Segment]) -> Iterator[Segment]:
-    """A container's segments without the times and places of what carries it on, which stand after its TDT."""
-    carried = False
-    for segment in group:
-        carried = carried or segment.name == "TDT"
-        if not carried or segment.name not in ("DTM", "LOC", "TDT"):
-            yield segment
 
 
 def _map(draft: Draft, message: Message, begin: Segment, eqd: Segment) -> None:

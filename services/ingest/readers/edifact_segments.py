@@ -344,7 +344,7 @@ def _prepared(text: str, characters: Characters) -> str:
         text = text.replace("\r\n", "\n").replace("\r", "\n").replace(_STAND_IN, "").replace("\n", _STAND_IN)
         characters.segment_terminator = terminator = _STAND_IN
     text = text.translate({0x0A: None, 0x0D: None, 0: None}).rstrip(_BLANK)
-    if text.endswith(release):
+    if (len(text) - len(text.rstrip(release))) % 2:  # the last one would release our terminator
         text += release
     return text + terminator  # one too many makes an empty segment, which is left out
 

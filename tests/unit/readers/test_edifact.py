@@ -257,6 +257,15 @@ def test_a_release_character_that_una_leaves_blank_releases_nothing() -> None:
     assert event_of(text).reason == "Really?"
 
 
+@pytest.mark.parametrize("end", ["?", "??", "???", "??'", "?''", "'"])
+def test_a_message_that_ends_within_a_text_is_read_as_far_as_it_goes(end: str) -> None:
+    text = iftsta("STS+1+21'", "DTM+334:202003150630UTC:303'", "FTX+AAI+++Well").partition("UNT")[0] + end
+    event = event_of(text)
+
+    assert event.reason == "Well" + end.removesuffix("'").replace("??", "\0").replace("?'", "'").replace("\0", "?")
+    assert codes(event) == ["missing_unz", "missing_unt"]
+
+
 @pytest.mark.parametrize("una", ["UNA++.? '", "UNA:+.+ '", "UNA'+.? '", "UNA:+.?  "])
 def test_separators_that_separate_nothing_are_refused(una: str) -> None:
     assert refused(una + PLAIN, LATE).code == "bad_delimiters"
@@ -310,6 +319,7 @@ GROUPED = "".join(
     ("text", "warned"),
     [
         (GROUPED, []),
+        (GROUPED.replace("UNZ+1", "UNG+IFTSTA+A+B+200330:0810+78'UNE+0+78'UNZ+2"), []),
         (
             GROUPED.replace("UNE+1+77", "UNE+2+78"),
             [("bad_count", "segment 9 (UNE)"), ("bad_control_number", "segment 9 (UNE)")],
@@ -328,7 +338,20 @@ GROUPED = "".join(
         (GROUPED.replace("IFTSTA:D:00B:UN", "IFTSTA:D:22Z:UN"), [("unknown_release", "segment 3 (UNH)")]),
     ],
     ids=[
-        *("right", "group", "interchange", "message", "no UNT", "no UNZ", "cut off", "stray", "no envelope", "test", "release"),
+        *(
+            "right",
+            "two groups",
+            "group",
+            "interchange",
+            "message",
+            "no UNT",
+            "no UNZ",
+            "cut off",
+            "stray",
+            "no envelope",
+            "test",
+            "release",
+        ),
     ],
 )
 def test_a_wrong_envelope_is_told_and_costs_nothing(text: str, warned: list[tuple[str, str]]) -> None:
@@ -542,6 +565,24 @@ def test_a_departure_that_names_the_arrival_too_tells_both() -> None:
         ("DTM/132", "arrived", "estimated"),
     ]
     assert [event.place and event.place.unlocode for event in events] == ["CNSHA", "USLAX"]
+
+
+def test_containers_that_have_events_of_their_own_contradict_nothing() -> None:
+    boxes = ("MSKU7000013", "MSKU7000029")
+    named = [f"RFF+EQ:{box}'" for box in boxes]
+    text = iftsta(*named, "STS+1+21'", "DTM+334:202003150630UTC:303'", *(f"EQD+CN+{box}'" for box in boxes))
+    events = read_text(text, LATE).events
+
+    assert [[one.value for one in event.references if one.kind == "container"] for event in events] == [[box] for box in boxes]
+    assert [codes(event) for event in events] == [[], []]
+
+
+def test_a_cargo_imp_message_that_is_only_wrapped_is_read_as_such() -> None:
+    text = (
+        "UNB+IATA:1+A+B+200330:0810+1'\nUNH+1+CIMFSU:14:1:IA'\nFSU/14\n020-12345675FRAJFK/T1K100\nRCF/LH400/30MAR0810/JFK/T1\n"
+    )
+
+    assert read_text(text, LATE).standard == "cargo_imp.fsu"
 
 
 def test_the_time_of_a_leg_is_that_of_a_status_without_its_own() -> None:

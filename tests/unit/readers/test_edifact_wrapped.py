@@ -63,10 +63,11 @@ def test_what_stands_beside_a_message_is_not_read() -> None:
 
 def test_text_that_was_of_another_character_set_before_it_was_wrapped_is_that_text() -> None:
     text = text_of("edifact_iftsta").replace("SHANGHAI", "Shànghǎi".replace("ǎ", "ä"))
-    (first, *_) = read_wrapped(text).events
+    reading = read_wrapped(text)
+    first = reading.events[0]
 
     assert first.place is not None and first.place.name == "Shànghäi"
-    assert [warning.code for warning in first.warnings] == []
+    assert reading.warnings == ()
 
 
 def test_a_wrapper_in_a_wrapper_is_refused_by_name() -> None:
@@ -80,6 +81,10 @@ def test_a_wrapper_without_text_is_no_wrapper(value: object) -> None:
     assert refused(json.dumps({"messageRaw": value}), LATE).code == "unknown_format"
     mixed = json.dumps([{"messageRaw": text_of("edifact_iftsta")}, {"messageRaw": value}])
     assert [problem.where for problem in read_text(mixed, LATE).problems][-1] == "/1"
+
+
+def test_what_is_no_text_at_all_is_refused() -> None:
+    assert refused('{"messageRaw": "ISA\\ud800"}', LATE).code == "bad_character"
 
 
 def test_more_than_a_message_may_hold_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -149,9 +150,11 @@ def test_an_interchange_of_which_nothing_was_read_is_rejected_whole(code: str, e
 
 def test_a_message_too_large_to_be_read_is_answered_from_its_head() -> None:
     body = (GOOD + "X" * 10_000_000).encode()
+    begin = time.process_time()
     written = acknowledge(body, unread("edifact", Unreadable("too_large", "", "a test")), at=AT, control=1)
 
     assert told(written) == ["UCI+4711+COSU:ZZZ+LOVLA:ZZZ+4+18"]
+    assert time.process_time() - begin < 1
 
 
 def test_a_test_is_answered_by_a_test() -> None:
