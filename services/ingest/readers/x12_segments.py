@@ -212,7 +212,7 @@ def _parts(segments: Iterator[Segment], warnings: list[Warning_]) -> Iterator[Se
     last = interchange = next(segments)
     stamp = interchange.get(13)
     if interchange.get(15) == "T":
-        _note(warnings, "test_message", interchange, "the sender marked this interchange as a test (ISA15)")
+        _note(warnings, _warning("test_message", interchange.where, "the sender marked this interchange as a test (ISA15)"))
     yield interchange
     current: Set | None = None
     in_group = groups = 0
@@ -241,41 +241,41 @@ def _parts(segments: Iterator[Segment], warnings: list[Warning_]) -> Iterator[Se
             elif segment.name == "GE":
                 _check("GE01", segment, in_group, warnings)
                 if group is not None and segment.get(2) != group.get(6):
-                    _note(warnings, "bad_control_number", segment, "GE02 is not the number of its GS")
+                    _note(warnings, _warning("bad_control_number", segment.where, "GE02 is not the number of its GS"))
                 yield segment
             elif segment.name == "IEA":
                 _check("IEA01", segment, groups, warnings)
                 if segment.get(2).lstrip("0") != stamp.lstrip("0"):
-                    _note(warnings, "bad_control_number", segment, "IEA02 is not the number of its ISA")
+                    _note(warnings, _warning("bad_control_number", segment.where, "IEA02 is not the number of its ISA"))
                 yield segment
             elif segment.name != "TA1":
-                _note(warnings, "stray_segment", segment, "outside of any set; not read")
+                _note(warnings, _warning("stray_segment", segment.where, "outside of any set; not read"))
     if current is not None:
         yield _without_end(current)
     if last.name != "IEA":
-        _note(warnings, "missing_iea", last, "the interchange does not end with IEA; is it complete?")
+        _note(warnings, _warning("missing_iea", last.where, "the interchange does not end with IEA; is it complete?"))
 
 
 def _without_end(current: Set) -> Set:
-    _note(current.warnings, "missing_se", current.start, "the set has no SE")
+    _note(current.warnings, _warning("missing_se", current.start.where, "the set has no SE"))
     return current
 
 
 def _check_set(current: Set, end: Segment) -> None:
     _check("SE01", end, current.count + 2, current.warnings)
     if end.get(2) != current.start.get(2):
-        _note(current.warnings, "bad_control_number", end, "SE02 is not the number of its ST")
+        _note(current.warnings, _warning("bad_control_number", end.where, "SE02 is not the number of its ST"))
 
 
 def _check(name: str, segment: Segment, counted: int, warnings: list[Warning_]) -> None:
     """Whether the first element of a trailer is the number of what was counted."""
     if segment.get(1).lstrip("0") != (str(counted) if counted else ""):
-        _note(warnings, "bad_count", segment, f"{name} says {segment.get(1)[:20]}, counted are {counted}")
+        _note(warnings, _warning("bad_count", segment.where, f"{name} says {segment.get(1)[:20]}, counted are {counted}"))
 
 
-def _note(warnings: list[Warning_], code: str, segment: Segment, text: str) -> None:
+def _note(warnings: list[Warning_], warning: Warning_) -> None:
     if len(warnings) < _WARNINGS_MAX:
-        warnings.append(_warning(code, segment.where, text))
+        warnings.append(warning)
 
 
 def _warning(code: str, where: str, text: str) -> Warning_:
