@@ -77,6 +77,14 @@ def ensure(progress: Progress = lambda done, total, name: None, registries: Mapp
     return [jar.path for jar in locked()]
 
 
+def fetched(jar: Jar) -> Path:
+    """A jar beside the stack's (tests compile Java with one), whole and with the right hash. Raises StackError as `ensure`."""
+    if not _whole(jar):
+        with _alone():
+            _fetch(jar, None)
+    return jar.path
+
+
 def wanting() -> list[Jar]:
     """The jars that are missing, cut short or altered."""
     return [jar for jar in locked() if not _whole(jar)]
