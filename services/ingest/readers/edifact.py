@@ -27,17 +27,12 @@ _MESSAGES: Mapping[str, tuple[Standard, _Reader]] = MappingProxyType(
     }
 )
 _RELEASES = re.compile(r"[DS]\.(?:9[0-9][AB]|[01][0-9][AB])|[0-9]\.[0-9]{1,3}|9[0-9]\.[0-9]")
-_CARGO_IMP = re.compile(rb"UNH[^A-Za-z0-9][^']{0,60}CIMFS[UA]")
 _SEGMENTS_MAX: Final = 60_000  # of one message: its containers' segments and more
 
 
 def looks_like(content: bytes) -> bool:
-    """Whether an interchange begins here. One that only wraps a Cargo-IMP status message is that reader's."""
-    return content[:64].lstrip()[:1] not in (b"{", b"[", b"<") and begins(content) is not None and not _cargo_imp(content)
-
-
-def _cargo_imp(content: bytes) -> bool:
-    return _CARGO_IMP.search(content, 0, 4096) is not None
+    """Whether an interchange begins here. One that only wraps a Cargo-IMP status message is asked of that reader first."""
+    return content[:64].lstrip()[:1] not in (b"{", b"[", b"<") and begins(content) is not None
 
 
 def read(content: bytes, context: Context, limits: Limits) -> Reading:
