@@ -340,3 +340,10 @@ def test_two_messages_each_in_an_envelope_of_blocks() -> None:
         "2020-03-31T23:30:00+00:00",
         "2020-04-01T00:15:00+00:00",
     ]
+
+
+def test_a_waybills_line_that_names_a_part_is_no_total() -> None:
+    reading = read_text("FSU/14\n020-12345675FRALAX/P8K96\nRCF/LH456/31MAR1400/LAX/P4", context_at(AT, "LH"))
+    pieces = reading.events[0].pieces
+
+    assert pieces is not None and (pieces.this, pieces.total, pieces.part) == (4, None, "P")

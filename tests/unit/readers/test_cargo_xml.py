@@ -409,3 +409,19 @@ def test_work_grows_with_the_message(name: str) -> None:
 
     work(100)  # tables are loaded
     assert work(800) < 1.2 * 8 * work(100)
+
+
+def test_what_was_offloaded_is_not_on_its_flight() -> None:
+    found = events(
+        status("DIS", "<DiscrepancyDescriptionCode>OFLD</DiscrepancyDescriptionCode>" + movement(at() + FLIGHT.format("E")))
+    )
+
+    assert [(e.code, e.milestone) for e in found] == [("DIS/OFLD", None)]
+
+
+def test_pieces_of_a_part_of_the_waybill_are_no_total() -> None:
+    part = HEAD.replace(">20<", ">8<").replace(">T<", ">P<")
+    inside = "<PieceQuantity>4</PieceQuantity><TransportSplitDescription>P</TransportSplitDescription>"
+    pieces = events(status("RCF", inside + movement(at())), head=part)[0].pieces
+
+    assert pieces is not None and (pieces.this, pieces.total, pieces.part) == (4, None, "P")

@@ -261,9 +261,10 @@ def test_the_same_event_in_every_shape(shape: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_property_of_another_vocabulary_is_not_ours_whatever_its_last_part() -> None:
-    found = one(AT_context={"@vocab": CARGO, "x": "https://else.example/ns#"}, **{"x:eventDate": "1990-01-01T00:00:00Z"})
+    context = {"@vocab": CARGO, "x": "https://else.example/ns#"}
+    (found,) = events({"x:eventDate": "1990-01-01T00:00:00Z", "x:eventCode": "DLV"} | event(AT_context=context))
 
-    assert found.occurred_at.year == 2020
+    assert (found.code, found.occurred_at.year) == ("RCF", 2020)
 
 
 OBJECTS: list[tuple[Any, list[tuple[str, str]]]] = [
@@ -498,3 +499,19 @@ def test_a_prefix_that_contradicts_the_number_is_told_and_not_merged() -> None:
     found = one(eventFor={"@type": "Waybill", "waybillPrefix": "160", "waybillNumber": "020-12345675"})
 
     assert (references(found), codes(found)) == ([("air_waybill", "020-12345675")], ["contradiction"])
+
+
+def test_the_uuid_of_what_is_no_shipment_stands_for_none() -> None:
+    uld = {"@type": "ULD", "@id": f"urn:uuid:{UUID}", "uldTypeCode": "AKE", "serialNumber": "12345", "ownerCode": "LH"}
+
+    assert references(one(eventFor=uld)) == [("uld", "AKE12345LH")]
+    assert problem(event(eventFor={"@type": "TransportMovement", "@id": f"urn:uuid:{UUID}"}))[0] == "no_linking_reference"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_object_that_stands_twice_counts_as_told_most_fully(turned: bool) -> None:
+    less: dict[str, Any] = {"@context": {"@vocab": CARGO}, "@id": "urn:s", "@type": "Shipment"}
+    full = less | {"waybill": WAYBILL}
+    objects = [less, full] if turned else [full, less]
+
+    assert references(events(event(eventFor={"@id": "urn:s"}), *objects)[0]) == [("air_waybill", "020-12345675")]
