@@ -174,6 +174,23 @@ def test_what_is_said_of_the_truck_the_wagon_or_the_bill_is_said_of_all_pallets(
     assert journey(subject).milestone == "delivered"
 
 
+def test_pallets_that_were_learned_from_a_bill_are_delivered_when_all_are() -> None:
+    subject = tracker()
+    tell(subject, register(refs=(BILL,)), event(None, at(1), BILL, PALLET, OTHER_PALLET, sender="HBRT"), delivered(PALLET))
+    assert journey(subject).milestone is None
+
+    tell(subject, delivered(OTHER_PALLET, when=20.5))
+    assert journey(subject).milestone == "delivered"
+
+
+def test_a_truckers_word_on_its_load_is_one_on_all_of_it_whatever_pallet_it_lists() -> None:
+    pro = Ref("pro_number", "PRO1")
+    subject = tracker()
+    tell(subject, register(refs=(PALLET, OTHER_PALLET, pro)), event("delivered", at(20), pro, PALLET, sender="HBRT"))
+
+    assert journey(subject).milestone == "delivered"
+
+
 def test_pallets_beside_a_word_on_all_of_them_are_no_doubt() -> None:
     subject = tracker()
     tell(subject, register(refs=(PALLET, OTHER_PALLET, BILL)), delivered(BILL), delivered(PALLET, when=20.2))
@@ -191,7 +208,8 @@ def test_goods_with_pallet_numbers_are_still_counted_in_pieces() -> None:
     ]
     flights = [replace(half, transport=Transport(flight=f"LH{n}")) for n, half in enumerate(halves)]
     tell(subject, register(refs=(PALLET, OTHER_PALLET, waybill)), flights[0])
-    assert journey(subject).milestone is None
+    state = next(state for state in journey(subject).milestones if state.milestone == "departed")
+    assert (state.actual, state.units_done, state.units_total) == (None, 10, 20)
 
     tell(subject, flights[1])
     assert journey(subject).milestone == "departed"
