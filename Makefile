@@ -63,7 +63,7 @@ bench: setup ## Measure everything and write docs/benchmarks.md, some 25 minutes
 audit: setup ## Is a package of the lock known to be vulnerable? Also writes build/sbom.cdx.json
 	@$(BIN)/python -m deploy.setup.audit
 
-fuzz: setup ## Damage messages at random, a million times, some hours (ARGS="--seed 7 --count 100000")
+fuzz: setup ## Hostile messages for every reader, 5 minutes each: damage, hypothesis, atheris (ARGS="--reader x12 --seconds 60")
 	@$(BIN)/python -m tests.security.fuzz $(ARGS)
 
 faults: setup ## Kill, freeze, starve and mislead every process under load, then look for harm; 40 minutes (ARGS="--only kills --kills 7")

@@ -1,25 +1,40 @@
-"""Mutation fuzz of every message that we read: `make fuzz`, and a bounded number of it in `make test`.
+"""Hostile messages for every reader: `make fuzz`, five minutes a reader, and ten seconds each in `make test`.
 
-Deterministic: iteration n of seed s is the same damage on every machine, so that what is found can be found again
-(`python -m tests.security.fuzz --seed S --first N --count 1`).
+Three ways in turn: *damage* to sound messages (deterministic: iteration n of seed s is the same on every machine, and
+`python -m tests.security.fuzz --reader R --seed S --first N --count 1` finds it again), *hypothesis* (the tokens of sound
+messages in any order and number), and, in `make fuzz`, *atheris* (guided by coverage; in an environment of its own, see
+coverage_fuzz.py). Whatever comes in, the readers stage makes events or complaints of it, none of its outputs breaks a
+contract, and no message takes long.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import json
+import math
 import random
+import re
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+
+import hypothesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import ShipmentEvent
 from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, RAW_MESSAGES, SHIPMENT_EVENTS
+from services.ingest.mappings import read_mapping
+from services.ingest.mappings_model import Mappings
+from services.ingest.readers import Registers
 from services.ingest.readers_stage import Readers
 from services.runtime.loop import Record
 from services.runtime.wire import raw_headers
@@ -27,6 +42,8 @@ from tests.unit.ingest.fakes import FakeRegisters
 
 NOW = datetime(2020, 4, 12, 8, 20, tzinfo=UTC)
 FOLDER = Path(__file__).parents[1] / "unit" / "readers" / "fixtures"
+MAPPINGS = Path(__file__).parents[2] / "docs" / "examples" / "mappings"
+SENDER = "MAEU"
 SLOW_S = 1.0
 """CPU seconds that one message may take at most; a message of this corpus takes some milliseconds."""
 
@@ -41,12 +58,52 @@ TOKENS: Sequence[bytes] = (
 )  # fmt: skip
 
 
-def corpus() -> Sequence[bytes]:
-    """Sound messages of every standard, and two that are not read yet."""
-    names = ("dcsa.json", "lovla.ndjson", "x12_315.edi", "x12_214.edi", "fsu.txt")
-    air = ("fsu_split.txt", "xfsu.xml", "one_record.json")
-    sound = [(FOLDER / name).read_bytes() for name in (*names, *air)]
-    return [*sound, sound[2] + sound[3], UNB, gzip.compress(sound[0])]
+READERS: Mapping[str, Sequence[str]] = {
+    "lovla": ("lovla*.ndjson",),
+    "dcsa": ("dcsa*.json",),
+    "x12": ("x12_*.edi",),
+    "edifact": ("edifact_*.edi",),
+    "cargo_imp": ("fsu*.txt",),
+    "cargo_xml": ("xfsu*.xml",),
+    "one_record": ("one_record*.json",),
+    "epcis": ("epcis*.json",),
+    "mapped": ("mapped_*",),
+}
+"""The fixtures that each reader's messages begin from. Wrapped and packed ones are made of them."""
+
+
+def fixtures_of(reader: str) -> Sequence[Path]:
+    """Its sound messages, in the order of their names."""
+    files = {file for pattern in READERS[reader] for file in FOLDER.glob(pattern)}
+    return sorted(file for file in files if not file.name.endswith(".expected.json"))
+
+
+def corpus(reader: str | None = None) -> Sequence[bytes]:
+    """Sound messages of one reader, or of all; of all, some also packed, wrapped and one behind the other."""
+    if reader is not None:
+        return [file.read_bytes() for file in fixtures_of(reader)]
+    each = {name: corpus(name) for name in READERS}
+    wrapped = [json.dumps([{"messageRaw": message.decode("latin-1")} for message in each["edifact"][:2]]).encode()]
+    behind = [each["x12"][0] + each["x12"][-1]]
+    return [
+        *(message for messages in each.values() for message in messages),
+        *behind,
+        *wrapped,
+        UNB,
+        gzip.compress(each["dcsa"][0]),
+    ]
+
+
+class KnowsMappings(FakeRegisters):
+    """Registers in which whoever sends has the mappings of the documentation."""
+
+    @cached_property
+    def _mappings(self) -> Mappings:
+        made = [read_mapping(file) for file in sorted(MAPPINGS.glob("*.toml"))]
+        return Mappings.of([replace(one, stated=one.stated.model_copy(update={"sender": SENDER})) for one in made])
+
+    def known(self) -> Registers:
+        return replace(Registers.empty(), mappings=self._mappings)
 
 
 def damaged(seed: int, number: int, messages: Sequence[bytes]) -> tuple[bytes, str]:
@@ -78,21 +135,26 @@ def damaged(seed: int, number: int, messages: Sequence[bytes]) -> tuple[bytes, s
 
 
 def check(seed: int, number: int, messages: Sequence[bytes], stage: Readers) -> int:
-    """Read iteration `number` as the stage does; raises AssertionError for what must not be. Returns the events found."""
+    """Read iteration `number`; as `check_body`."""
     body, encoding = damaged(seed, number, messages)
+    return check_body(body, stage, encoding, number)
+
+
+def check_body(body: bytes, stage: Readers, encoding: str = "identity", number: int = 0) -> int:
+    """Read a body as the stage does; raises AssertionError for what must not be. Returns the events found."""
     meta = RawMessage.model_validate(
-        {"kind": "message", "sender": "MAEU", "sha256": "ab" * 32, "content_encoding": encoding, "received_at": NOW}
+        {"kind": "message", "sender": SENDER, "sha256": "ab" * 32, "content_encoding": encoding, "received_at": NOW}
     )
     began = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-    outputs = stage.process([Record(RAW_MESSAGES.name, 0, number, 0, b"MAEU", body, raw_headers(meta))])
+    outputs = stage.process([Record(RAW_MESSAGES.name, 0, number, 0, SENDER.encode(), body, raw_headers(meta))])
     took = resource.getrusage(resource.RUSAGE_SELF).ru_utime - began
     assert outputs, "neither an event nor a complaint"
     events = 0
     for output in outputs:
         if output.topic == SHIPMENT_EVENTS.name:
-            assert output.key == b"MAEU", "a fault of ours parked the sender"
+            assert output.key == SENDER.encode(), "a fault of ours parked the sender"
             event = ShipmentEvent.model_validate_json(output.value or b"")
-            assert (event.sender, event.received_at) == ("MAEU", NOW)
+            assert (event.sender, event.received_at) == (SENDER, NOW)
             events += 1
         else:
             assert output.topic == DEAD_LETTERS.name, output.topic
@@ -103,30 +165,87 @@ def check(seed: int, number: int, messages: Sequence[bytes], stage: Readers) -> 
     return events
 
 
-def run(seed: int, first: int, count: int, tell_every: int = 0) -> int:
-    """Iterations first .. first + count - 1; returns how many events were found. Raises AssertionError with the number."""
-    messages, registers = corpus(), FakeRegisters()
-    events, began = 0, time.monotonic()
+def run(seed: int, first: int, count: int, reader: str | None = None, seconds: float = math.inf, tell_s: float = 0) -> int:
+    """Damage: iterations first .. first + count - 1, or as many as `seconds` allow; how many events were found.
+
+    Raises AssertionError with the number.
+    """
+    messages, registers = corpus(reader), KnowsMappings()
+    events, began, told = 0, time.monotonic(), 0.0
     for number in range(first, first + count):
         try:
             events += check(seed, number, messages, Readers(registers))
         except Exception as error:
-            raise AssertionError(
-                f"python -m tests.security.fuzz --seed {seed} --first {number} --count 1: {error!r}"
-            ) from error
-        if tell_every and (number + 1 - first) % tell_every == 0:
-            print(f"{number + 1 - first:,} messages, {events:,} events, {time.monotonic() - began:.0f} s", flush=True)
+            only = f" --reader {reader}" if reader else ""
+            again = f"python -m tests.security.fuzz{only} --seed {seed} --first {number} --count 1"
+            raise AssertionError(f"{again}: {error!r}") from error
+        took = time.monotonic() - began
+        if tell_s and took - told >= tell_s:
+            told = took
+            print(f"{reader or 'all'}: {number + 1 - first:,} damaged messages, {events:,} events, {took:.0f} s", flush=True)
+        if took >= seconds:
+            break
     return events
 
 
+_TOKEN = re.compile(rb"[A-Za-z0-9 ._-]+|[^A-Za-z0-9]")
+
+
+def tokens_of(reader: str) -> Sequence[bytes]:
+    """What its sound messages consist of: words and marks, each once, and the stretches between two line or segment ends."""
+    found: dict[bytes, None] = {}
+    for message in corpus(reader):
+        for token in _TOKEN.findall(message):
+            found[token] = None
+        for part in re.split(rb"(?<=[~'\n}>,])", message):
+            found[part[:400]] = None
+    return [token for token in found if token]
+
+
+def recombine(seed: int, reader: str, seconds: float) -> int:
+    """Hypothesis: tokens in any order behind a sound beginning, until `seconds` are over; how many messages."""
+    messages, stage, made = corpus(reader), Readers(KnowsMappings()), 0
+    until = time.monotonic() + seconds
+    token = st.one_of(st.sampled_from([*tokens_of(reader), *TOKENS]), st.binary(max_size=4))
+    cut = st.tuples(st.sampled_from(messages), st.floats(0, 1), st.floats(0, 1))
+
+    @given(cut, st.lists(token, max_size=60))
+    @settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    def reads(where: tuple[bytes, float, float], tokens: list[bytes]) -> None:
+        nonlocal made
+        made += 1
+        message, begin, end = where
+        head, tail = message[: int(len(message) * begin)], message[int(len(message) * max(begin, end)) :]
+        check_body(head + b"".join(tokens) + tail, stage)
+
+    round_ = 0
+    while time.monotonic() < until:
+        hypothesis.seed(seed * 1_000_003 + round_)(reads)()
+        round_ += 1
+    return made
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Damage messages at random and read them.")
+    """Each reader by each way, or what --first says again."""
+    parser = argparse.ArgumentParser(description="Damage messages, recombine them, let coverage guide; read what comes out.")
+    parser.add_argument("--reader", choices=sorted(READERS), help="one reader alone")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--first", type=int, help="one iteration of the damage again, with --count")
+    parser.add_argument("--count", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=300.0, help="a reader, over the three ways")
     told = parser.parse_args()
-    run(told.seed, told.first, told.count, tell_every=10_000)
-    return 0
+    if told.first is not None:
+        print(f"{run(told.seed, told.first, told.count, told.reader)} events")
+        return 0
+    from tests.security import coverage_fuzz
+
+    wrong = 0
+    for reader in [told.reader] if told.reader else list(READERS):
+        third = told.seconds / 3
+        run(told.seed, 0, sys.maxsize, reader, third, tell_s=30)
+        print(f"{reader}: {recombine(told.seed, reader, third):,} recombined messages", flush=True)
+        wrong += coverage_fuzz.guided(reader, third)
+    return min(wrong, 1)
 
 
 if __name__ == "__main__":
