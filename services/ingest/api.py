@@ -169,13 +169,16 @@ class Addresses:
         self._door = door
 
     def caller(self, request: Request, *any_of: Scope) -> Caller:
-        """Whoever the key says, with one of the scopes and within the rate; raises Problem 401, 403, 429, 503."""
+        """Whoever the key says, with one of the scopes and within the rate; in the sandbox for a dry run. Raises Problem 400,
+        401, 403, 429, 503."""
         door = self._door
         door.registers.check()
         caller = by_key(request.headers.get("authorization"), door.registers.accounts, door.registers.senders, door.clock.now())
         caller.is_named(request.headers.get(SENDER_HEADER))
         if any_of:
             caller.need(*any_of)
+        if tries(request):
+            caller = caller.trying()
         door.count_request(caller)
         return caller
 
@@ -209,8 +212,7 @@ class Addresses:
         if_match: int | None = None,
         default_type: str = "application/json",
     ) -> Said:
-        if kind != "message":
-            tries(request)
+        tries(request)
         encoding = content_encoding(request.headers.get("content-encoding"))
         content_type = media_type(request.headers.get("content-type"), types, default_type)
         received_at, recorded_by = (

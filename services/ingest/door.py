@@ -25,7 +25,7 @@ from schemas.raw_message_v1 import RawKind, RawMessage
 from schemas.registers_v1 import Account, Secret, Sender
 from schemas.topics import RAW_MESSAGES
 from services.ingest.acknowledgements import Form
-from services.ingest.auth import TRYING, UNKNOWN, Callbacks, Caller
+from services.ingest.auth import UNKNOWN, Callbacks, Caller
 from services.ingest.body import Budget
 from services.ingest.commands import command_id, order_key, read_commands
 from services.ingest.conformance import Acknowledgement, Report, answer, report
@@ -201,7 +201,7 @@ class Door:
         async with self._trying:  # one at a time, beside the loop: what is sent for good goes first
             read, told = await asyncio.to_thread(judged)
         _check_limits(read.places())
-        self.rates.events(f"{caller.sender.code}{TRYING}", max(1, len(read.verdicts)), False, self.clock.monotonic())
+        self._count_events(caller, len(read.verdicts))
         return told
 
     async def take_commands(self, caller: Caller, said: Said) -> Accepted:

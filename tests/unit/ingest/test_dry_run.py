@@ -14,7 +14,7 @@ from schemas.registers_v1 import Facility
 from services.ingest.field_names import field_name
 from services.ingest.limits import Limits
 from tests.unit.ingest.fakes import House
-from tests.unit.ingest.test_api import DCSA_EVENT, OWN_EVENT, problem
+from tests.unit.ingest.test_api import DCSA_EVENT, OWN_EVENT, problem, signed
 from tests.unit.readers.helpers import FIXTURES
 
 X12 = (FIXTURES / "x12_315.edi").read_bytes()
@@ -128,6 +128,11 @@ async def test_what_was_meant_to_be_tried_is_never_sent_for_good(house: House) -
     for value in ("yes", "", "2", "TRUE"):
         answer = await house.http.post(f"/v1/messages?dry_run={value}", content=X12, headers=key)
         problem(answer, 400, "bad-parameter")
+    path, names = house.add_callback("MAEU", "s3cret")
+    body = json.dumps([DCSA_EVENT]).encode()
+    problem(
+        await house.http.post(f"{path}?dry_run=1", content=body, headers=names | signed(body, "s3cret")), 400, "bad-parameter"
+    )
     declaration = {"consignment": "MAEU-1", "items": [{"line": 1, "category": "gown", "quantity": 5}]}
     problem(await house.http.post("/v1/consignments?dry_run=1", json=declaration, headers=key), 400, "bad-parameter")
     problem(await house.http.delete("/v1/consignments/MAEU-1?dry_run=1", headers=key), 400, "bad-parameter")
@@ -154,12 +159,13 @@ async def test_limits_are_refused_as_they_would_be(tmp_path: Path) -> None:
 
 
 async def test_trying_does_not_use_up_the_live_feeds_rate(tmp_path: Path) -> None:
-    house = House(tmp_path, Limits(events_s=1, burst_s=1))
-    key = house.add("COSU", "ocean_carrier", "push")
-    assert (await house.http.post(ADDRESS, content=X12, headers=key)).status_code == 200
-    assert (await house.http.post(ADDRESS, content=X12, headers=key)).status_code == 429
-    assert (await house.http.post("/v1/messages", content=X12, headers=key)).status_code == 202
-    await house.http.aclose()
+    for limits in (Limits(events_s=1, burst_s=1), Limits(requests_s=1, burst_s=1)):
+        house = House(tmp_path, limits)
+        key = house.add("COSU", "ocean_carrier", "push")
+        assert (await house.http.post(ADDRESS, content=X12, headers=key)).status_code == 200
+        assert (await house.http.post(ADDRESS, content=X12, headers=key)).status_code == 429
+        assert (await house.http.post("/v1/messages", content=X12, headers=key)).status_code == 202
+        await house.http.aclose()
 
 
 # --- acknowledgements in the answer
