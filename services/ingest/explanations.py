@@ -231,6 +231,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
                 "Whether the container is full or empty is not said (EQD, 8169).",
                 "Send 4 (empty) or 5 (full).",
             ),
+            (
+                "mode_unknown",
+                "It departed, arrived or was unloaded: from what is not said, and the code is used of ships, trucks and trains.",
+                "Send a TDT with the mode (8067) or the vessel.",
+            ),
             ("equipment_not_used", "A unit is named that was not used.", _NOTHING),
             ("not_your_code", "The event names another sender than the key's.", "Leave it out, or use that sender's key."),
             (

@@ -260,6 +260,9 @@ def _map(draft: Draft, sts: Segment, code: str, agency: str, mode: Mode | None) 
     elif agency in OF_THE_LIST and code in LISTED:
         listed = STATUSES.get(code, listed)
         draft.milestone = listed.milestone if not listed.voyage or mode in ("sea", "air") else None
+        if listed.voyage and mode is None:
+            text = f"{code} ({listed.means}) names no means of transport; only that of a ship or aircraft moves the milestone"
+            draft.warn("mode_unknown", text, sts.where)
         draft.hold = Hold(kind=listed.hold[0], state=listed.hold[1]) if listed.hold else None
         draft.classifier = listed.classifier or "actual"
     else:

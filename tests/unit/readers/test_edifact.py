@@ -508,7 +508,7 @@ def test_who_sails_is_believed_to_speak_of_ships_where_no_tdt_tells() -> None:
     text = iftsta("STS+1+24'", "DTM+334:202003150630UTC:303'")
     ships = Registers.of([Sender(code="COSU", kind="ocean_carrier", name="Carrier")], [])
 
-    assert event_of(text).milestone is None
+    assert (event_of(text).milestone, codes(event_of(text))) == (None, ["mode_unknown"])
     assert event_of(text, context_at("2020-03-31T00:00:00Z", "COSU", registers=ships)).milestone == "departed"
 
 
