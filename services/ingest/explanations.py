@@ -233,7 +233,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             ),
             (
                 "mode_unknown",
-                "It departed, arrived or was unloaded: from what is not said, and the code is used of ships, trucks and trains.",
+                "It departed, arrived or was unloaded: from what is not said; the code is used of ships, trucks and trains.",
                 "Send a TDT with the mode (8067) or the vessel.",
             ),
             ("equipment_not_used", "A unit is named that was not used.", _NOTHING),
