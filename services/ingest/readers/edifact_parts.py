@@ -285,6 +285,6 @@ def _sent_at(draft: Draft, message: Message, header: Said) -> datetime:
     return local.replace(tzinfo=UTC)
 
 
-def tokens(segments: Iterable[Segment]) -> list[list[object]]:
+def tokens(segments: Iterable[Segment]) -> list[tuple[object, ...]]:
     """Segments as an event's identity has them."""
-    return [list(segment.elements) for segment in segments]
+    return [segment.elements for segment in segments]
