@@ -125,8 +125,10 @@ class Draft:
 
     def warn(self, code: str, text: str, where: str | None = None) -> None:
         """Note what was wrong or assumed."""
+        if len(self.warnings) >= WARNINGS_MAX:
+            return
         warning = Warning_(code=code, where=shown(self.position if where is None else where), text=shown(text))
-        if len(self.warnings) < WARNINGS_MAX and warning not in self.warnings:
+        if warning not in self.warnings:
             self.warnings.append(warning)
 
     def unmapped(self, where: str | None = None) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, timedelta, timezone
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
@@ -72,6 +72,7 @@ _OBJECTS: Final[Sequence[tuple[str, bool]]] = (
 _BOUNDED: Final = LINKING_KINDS - LOGISTIC_KINDS
 """Of these an event names a few at most (draft.py); of pallets and items as many as it can hold."""
 _PARTS_MOST: Final = 40  # events that one statement may become, for its references; some 1,200 of them
+_OBJECTS_MOST: Final = _PARTS_MOST * REFERENCES_MAX
 
 
 def looks_like(value: object) -> bool:
@@ -183,13 +184,14 @@ class _Reader:
         draft.created_at = draft.in_utc(event.time("recordTime"), "recordTime", event.at("recordTime"))
         where = _places(draft, statement)
         _time(draft, event)
-        objects = list(_objects(draft, statement))
+        objects = _objects(draft, statement)
         _transactions(draft, statement)
         if error is None:
             _meaning(draft, statement, where, objects)
         else:
             _erroneous(draft, error, words)
-        if error is None and not any(kind in LINKING_KINDS for kind, _ in _named(draft, objects)):
+        named = (kind for kind, _ in (*draft.references, *objects.references))
+        if error is None and not any(kind in LINKING_KINDS for kind in named):
             raise Bad("no_linking_reference", event.where, _nothing_named(event))
         identities = Identities(self.context.sender, STANDARD)
         for number, part in enumerate(self._parts(draft, objects)):
@@ -199,53 +201,64 @@ class _Reader:
                 part_id = f"error in {part_id}"
             yield Verdict(event.where, event=part.finish(identities.own(part_id)))
 
-    def _parts(self, draft: Draft, objects: Sequence[_Object]) -> Iterator[Draft]:
+    def _parts(self, draft: Draft, objects: _Objects) -> Iterator[Draft]:
         """The same statement about as many objects as an event can name, until all are named."""
         documents = sum(kind in LINKING_KINDS for kind, _ in draft.references)
-        parent = [one for one in objects if one.is_parent and one.reference is not None]
-        named_already: set[object] = {None, *(one.reference for one in parent)}
-        others = []
-        for one in objects:
-            if one.reference not in named_already:
-                named_already.add(one.reference)
-                others.append(one)
-        most = max(1, REFERENCES_MAX - len(draft.references) - len(parent))
-        bounded = max(1, LINKING_MAX - documents - len(parent))
+        parents = 0 if objects.parent is None else 1
+        most = max(1, REFERENCES_MAX - len(draft.references) - parents)
+        bounded = max(1, LINKING_MAX - documents - parents)
+        others = objects.others
         if len(others) > min(
             most, bounded
         ):  # the same parts in whatever order the objects are listed: the event's id is the same
-            others.sort(key=lambda one: one.reference or ("seal", ""))
+            others = sorted(others, key=lambda one: one.reference)
         groups: list[list[_Object]] = [[]]
         named = 0
         for one in others:
-            is_bounded = one.reference is not None and one.reference[0] in _BOUNDED
+            is_bounded = one.reference[0] in _BOUNDED
             if len(groups[-1]) == most or named + is_bounded > bounded:
                 groups.append([])
                 named = 0
             named += is_bounded
             groups[-1].append(one)
         allowed = min(_PARTS_MOST, 1 + self.spare)
-        if len(groups) > allowed:
-            left_out = sum(len(group) for group in groups[allowed:])
-            text = f"{left_out} of {len(others)} objects are left out: more than one message can name; send several"
+        left_out = objects.left_out + sum(len(group) for group in groups[allowed:])
+        if left_out:
+            total = len(others) + objects.left_out
+            text = f"{left_out} of {total} objects are left out: more than one message can name; send several"
             draft.warn("too_many_references", text)
         self.spare -= len(groups[:allowed]) - 1
         for group in groups[:allowed]:
             part = copy.copy(draft)
             part.references, part.warnings = dict(draft.references), list(draft.warnings)
-            for one in (*parent, *group):
-                assert one.reference is not None
+            for one in (*([objects.parent] if objects.parent else []), *group):
                 part.refer(*one.reference, one.where)
             yield part
 
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """Something that the event is about; `reference` None where it is nothing that we link by."""
+    """Something that the event is about, by which a consignment can be found or told."""
 
+    reference: tuple[ReferenceKind, str]
     where: str
-    reference: tuple[ReferenceKind, str] | None
-    is_parent: bool = False
+
+
+@dataclass(slots=True)
+class _Objects:
+    """What an event is about: the parent, and the others, each once. `listed`: whether it lists anything, of whatever use;
+    `left_out`: how many were not looked at, because no event could name them any more."""
+
+    parent: _Object | None = None
+    others: list[_Object] = field(default_factory=list)
+    listed: bool = False
+    left_out: int = 0
+
+    @property
+    def references(self) -> Iterator[tuple[ReferenceKind, str]]:
+        if self.parent is not None:
+            yield self.parent.reference
+        yield from (one.reference for one in self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +295,7 @@ class _Statement:
         return [said for _, said in sorted(found, key=lambda pair: pair[0])]
 
 
-def _meaning(draft: Draft, statement: _Statement, where: Where, objects: Sequence[_Object]) -> None:
+def _meaning(draft: Draft, statement: _Statement, where: Where, objects: _Objects) -> None:
     """What the event is to a journey."""
     if statement.step and statement.step not in BIZ_STEPS:
         draft.unmapped()
@@ -292,13 +305,13 @@ def _meaning(draft: Draft, statement: _Statement, where: Where, objects: Sequenc
         text = f"{statement.disposition[:80]} is no disposition that is known; not used"
         draft.warn("unknown_disposition", text, statement.event.at("disposition"))
     if statement.kind in ("AggregationEvent", "AssociationEvent") and statement.action != "DELETE":
-        draft.parent = next((one.reference for one in objects if one.is_parent), None)
+        draft.parent = objects.parent.reference if objects.parent else None
     if statement.kind == "TransformationEvent" or statement.action == "DELETE":
         return
     milestone = MILESTONES.get((statement.step, where))
     if milestone is None:
         return
-    if objects and not any(one.reference is not None and one.reference[0] in ("sscc", "container") for one in objects):
+    if objects.listed and not any(kind in ("sscc", "container") for kind, _ in objects.references):
         draft.warn("items_only", "names items but no logistic unit (SSCC, container); the event moves nothing")
         return
     draft.milestone = milestone
@@ -388,13 +401,17 @@ def _place(draft: Draft, text: str, words: Vocabulary) -> Place | None:
     return Place(name=draft.short(f"GLN {found.value}" + (f"/{found.qualified}" if found.qualified else "")))
 
 
-def _objects(draft: Draft, statement: _Statement) -> Iterator[_Object]:
+def _objects(draft: Draft, statement: _Statement) -> _Objects:
     """What the event is about, in the order in which its type lists it."""
-    event = statement.event
+    event, found = statement.event, _Objects()
+    known: set[tuple[ReferenceKind, str]] = set()
     parent = event.text("parentID")
     if parent is not None:
-        where = event.at("parentID")
-        yield _Object(where, _reference(draft, parent, where, statement.words), is_parent=True)
+        found.listed = True
+        reference = _reference(draft, parent, event.at("parentID"), statement.words)
+        if reference is not None:
+            found.parent = _Object(reference, event.at("parentID"))
+            known.add(reference)
     for name, of_class in _OBJECTS:
         values = event.fields.get(name)
         if values is None:
@@ -402,6 +419,10 @@ def _objects(draft: Draft, statement: _Statement) -> Iterator[_Object]:
         if not isinstance(values, list):
             raise Bad("bad_type", event.at(name), "an array is expected here")
         for index, value in enumerate(values):
+            found.listed = True
+            if len(found.others) == _OBJECTS_MOST:
+                found.left_out += len(values) - index
+                break
             where = f"{event.at(name)}/{index}"
             if of_class:
                 value = Node.of(value, where).text("epcClass")
@@ -409,7 +430,11 @@ def _objects(draft: Draft, statement: _Statement) -> Iterator[_Object]:
                     raise Bad("missing_field", f"{where}/epcClass", "epcClass is required")
             if not isinstance(value, str):
                 raise Bad("bad_type", where, "text is expected here")
-            yield _Object(where, _reference(draft, value, where, statement.words))
+            reference = _reference(draft, value, where, statement.words)
+            if reference is not None and reference not in known:
+                known.add(reference)
+                found.others.append(_Object(reference, where))
+    return found
 
 
 def _reference(draft: Draft, text: str, where: str, words: Vocabulary) -> tuple[ReferenceKind, str] | None:
@@ -422,11 +447,6 @@ def _reference(draft: Draft, text: str, where: str, words: Vocabulary) -> tuple[
     if reference is None and not is_class:
         draft.warn("unused_id", f"{text[:80]} is none of SSCC, SGTIN, LGTIN, container; not used", where)
     return reference
-
-
-def _named(draft: Draft, objects: Sequence[_Object]) -> Iterator[tuple[ReferenceKind, str]]:
-    yield from draft.references
-    yield from (one.reference for one in objects if one.reference is not None)
 
 
 def _nothing_named(event: Node) -> str:
