@@ -504,6 +504,13 @@ def test_codes_of_recommendation_24(code: str, carried: str, milestone: str | No
     assert (event.milestone, event.hold and f"{event.hold.kind} {event.hold.state}") == (milestone, hold)
 
 
+@pytest.mark.parametrize("agency", ["", "::6", "::9", ":113:6"])
+def test_the_lists_agencies_are_un_ece_and_gs1(agency: str) -> None:
+    event = event_of(iftsta(f"STS+1+24{agency}'", "DTM+334:202003150630UTC:303'", SEA, release="D:96A"))
+
+    assert (event.code, event.mapped, event.milestone) == ("24", True, "departed")
+
+
 def test_who_sails_is_believed_to_speak_of_ships_where_no_tdt_tells() -> None:
     text = iftsta("STS+1+24'", "DTM+334:202003150630UTC:303'")
     ships = Registers.of([Sender(code="COSU", kind="ocean_carrier", name="Carrier")], [])
