@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from schemas.registers_v1 import Facility
 from services.ingest.conformance_page import HEADERS, STATEMENTS_MOST
 from services.ingest.limits import KIB, Limits
 from tests.unit.ingest.fakes import House
@@ -189,6 +190,20 @@ async def test_the_key_never_comes_back(house: House) -> None:
         assert given not in response.text
     assert (response.status_code, "No valid credential" in response.text) == (401, True)
     assert "B4***UV" in response.text  # what was pasted does
+
+
+async def test_a_stranger_learns_nothing_of_whom_and_what_we_know(house: House) -> None:
+    place = {"code": "SECRET-YARD", "kind": "terminal", "name": "Yard", "unlocode": "USLAX", "zone": "America/Los_Angeles"}
+    house.registers.facilities["SECRET-YARD"] = Facility.model_validate(place | {"smdg": "LA-APMT"})
+    key = house.add("COSU", "ocean_carrier", "push")
+    house.add("MAEU", "ocean_carrier", "push")
+    passed_on = X12.replace(b"COSU           ", b"MAEU           ").replace(b"*COSU*", b"*MAEU*")
+    assert "SECRET-YARD" in (await sent(house, X12, key, received_at=AT)).text
+    assert "that is MAEU" in (await sent(house, passed_on, key, received_at=AT)).text
+    for message in (X12, passed_on):
+        stranger = await sent(house, message, received_at=AT)
+        assert "5 of 7 statements understood" in parsed(stranger).text
+        assert "SECRET-YARD" not in stranger.text
 
 
 async def test_a_sandbox_key_and_a_buyers_key_will_do(house: House) -> None:

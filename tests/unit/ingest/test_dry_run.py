@@ -64,6 +64,14 @@ async def test_every_finding_names_the_standards_field_and_says_what_to_do(house
     assert "DTM*140*20200328*2130*LT" in sources
 
 
+async def test_what_is_wrong_with_the_envelope_is_told_once_and_not_of_a_statement(house: House) -> None:
+    said = await tried(house, X12)
+    about_all = [(finding["where"], finding["code"]) for finding in said["findings"]]
+    assert ("segment 34 (GE)", "bad_count") in about_all
+    of_statements = {(f["where"], f["code"]) for statement in said["statements"] for f in statement["findings"]}
+    assert of_statements.isdisjoint(about_all)
+
+
 async def test_it_shows_the_acknowledgement_that_we_would_send(house: House) -> None:
     said = await tried(house, X12)
     assert said["acknowledgement"]["form"] == "997"
