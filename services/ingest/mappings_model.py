@@ -121,6 +121,11 @@ class Source(_Strict):
             return {"from": (value,)}
         if isinstance(value, list):
             return {"from": tuple(value)}
+        if isinstance(value, dict) and isinstance(values := value.get("values"), dict):
+            upper = {key.strip().upper(): found for key, found in values.items()}
+            if len(upper) < len(values):
+                raise ValueError("a value stands in `values` twice; upper and lower case are one")
+            value = value | {"values": upper}
         if isinstance(value, dict) and "from" in value:
             names = value["from"]
             return value | {"from": (names,) if isinstance(names, str) else tuple(names) if isinstance(names, list) else names}
@@ -130,8 +135,6 @@ class Source(_Strict):
     def _one(self) -> Source:
         if bool(self.names) == (self.constant is not None) and not getattr(self, "received", False):
             raise ValueError("give either `from` (a column or expression, or several) or `constant`")
-        if self.values is not None and len({key.strip().upper() for key in self.values}) < len(self.values):
-            raise ValueError("a value stands in `values` twice; upper and lower case are one")
         return self
 
 
