@@ -198,6 +198,35 @@ _IS_ABOUT: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
 )
 """By our code and the segment: the element that the complaint is about, where it always is the same one."""
 
+_OF_STATEMENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        code: fields
+        for codes, fields in (
+            (
+                ("no_time", "outside_time_fence"),
+                {
+                    "dcsa": "eventDateTime",
+                    "epcis": "eventTime",
+                    "one_record": "eventDate",
+                    "lovla": "occurred_at",
+                    "cargo_xml": "OccurrenceDateTime",
+                },
+            ),
+            (
+                ("no_linking_reference", "too_many_references"),
+                {
+                    "dcsa": "equipmentReference, documentReferences",
+                    "epcis": "epcList, parentID, childEPCs",
+                    "one_record": "eventFor",
+                    "lovla": "references",
+                },
+            ),
+        )
+        for code in codes
+    }
+)
+"""Complaints about a statement as a whole: by our code and the standard's family, the fields that it lacks or is about."""
+
 _CARGO_IMP_LINES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "FSU": "Standard message identification",
@@ -214,7 +243,15 @@ _STATUS_LINE = re.compile(r"([A-Z]{3})/")
 def field_name(
     standard: str | None, where: str, code: str, text: str = "", element: int | None = None, source: str = ""
 ) -> str | None:
-    """What the standard calls the place of a complaint; `source`: what stands there. None where it has no name that we know."""
+    """What the standard calls what a complaint is about; `source`: what stands there. None where that has no name."""
+    of_statement = _OF_STATEMENTS.get(code, {}).get((standard or "").partition(".")[0])
+    is_of_member = "/" in where and not where.rpartition("/")[2].isdigit()
+    if of_statement is not None and not is_of_member:
+        return of_statement
+    return _place_name(standard, where, code, text, element, source)
+
+
+def _place_name(standard: str | None, where: str, code: str, text: str, element: int | None, source: str) -> str | None:
     if found := _WHERE_SEGMENT.fullmatch(where):
         family = (standard or "").partition(".")[0]
         return _segment(family, found[2], code, text, element)

@@ -286,7 +286,7 @@ async def test_a_dry_run_answers_with_the_acknowledgement_alone_on_request(house
         ("dcsa.2.2", "/0/references/3", "bad_value", "", "", "references"),
         ("lovla.1", "line 3/occurred_at", "bad_time", "", "", "occurred_at"),
         ("one_record", "/1/https:~1~1onerecord.iata.org~1ns~1cargo#eventDate/0", "bad_time", "", "", "eventDate"),
-        ("cargo_xml.xfsu", "line 12 (ReportedStatus 1)", "no_time", "", "", "ReportedStatus"),
+        ("cargo_xml.xfsu", "line 12 (ReportedStatus 1)", "missing_field", "", "", "ReportedStatus"),
         ("cargo_imp.fsu", "line 3", "bad_time", "", "DEP/LH8402", "Status details (DEP)"),
         (
             "cargo_imp.fsu",
@@ -297,7 +297,12 @@ async def test_a_dry_run_answers_with_the_acknowledgement_alone_on_request(house
             "Consignment detail (air waybill, origin and destination, quantity)",
         ),
         ("mapped.csv", "row 3, column Gate out", "bad_time", "", "", "Gate out"),
-        ("dcsa.2.2", "/0", "no_linking_reference", "", "", None),
+        ("dcsa.2.2", "/0", "no_linking_reference", "", "", "equipmentReference, documentReferences"),
+        ("dcsa.2.2", "/0", "outside_time_fence", "", "", "eventDateTime"),
+        ("epcis.2.0", "/epcisBody/eventList/3", "outside_time_fence", "", "", "eventTime"),
+        ("epcis.2.0", "/eventTime", "no_time", "", "", "eventTime"),
+        ("cargo_xml.xfsu", "line 9 (ReportedStatus 2)", "outside_time_fence", "", "", "OccurrenceDateTime"),
+        ("dcsa.2.2", "/0", "contradiction", "", "", None),
         (None, "", "empty", "", "", None),
     ],
 )
