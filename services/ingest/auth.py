@@ -111,7 +111,7 @@ class Callbacks:
     def _secrets(self, kept: Secret) -> list[bytes]:
         if len(self._decrypted) > 10_000:
             self._decrypted.clear()
-        found = []
+        found: list[bytes] = []
         for text in kept.encrypted:
             if text not in self._decrypted:
                 try:
