@@ -11,6 +11,7 @@ from typing import Final
 from services.ingest.mappings_model import MappingFile
 from services.ingest.readers.model import Unreadable
 
+_LINE_MOST: Final = 64 * 1024  # characters: a line of JSON is no row
 _LINES_A_ROW: Final = 20  # a cell may hold line breaks; a quotation mark that never ends must not swallow the sheet
 
 
@@ -88,8 +89,8 @@ def rows_of(text: str, delimiter: str) -> Iterator[Row]:
             cells: Sequence[str] | str = next(csv.reader(feed, delimiter=delimiter, strict=True), [])
         except csv.Error as error:
             cells = str(error)
-        except _Endless:
-            cells = f"a quotation mark is not closed within {_LINES_A_ROW} lines"
+        except _Endless as error:
+            cells = str(error)
         end = feed.at if not isinstance(cells, str) else feed.first_end
         yield Row(number, cells, at, end)
         at = end
@@ -113,13 +114,15 @@ class _Lines:
 
     def __next__(self) -> str:
         if self._taken == _LINES_A_ROW:
-            raise _Endless
+            raise _Endless(f"a quotation mark is not closed within {_LINES_A_ROW} lines")
         if self.at >= len(self._text):
             raise StopIteration
         found = self._text.find("\n", self.at)
         end = len(self._text) if found < 0 else found + 1
-        line = self._text[self.at : end]
+        start = self.at
         self.at = end
         self._taken += 1
         self.first_end = self.first_end or end
-        return line
+        if end - start > _LINE_MOST:
+            raise _Endless(f"a line of more than {_LINE_MOST} characters")
+        return self._text[start:end]

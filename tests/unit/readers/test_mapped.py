@@ -265,6 +265,14 @@ def test_a_quotation_mark_that_never_ends_costs_its_own_row(tmp_path: Path) -> N
     assert len(reading.events) == 39
 
 
+def test_a_line_that_is_no_row_costs_itself(tmp_path: Path) -> None:
+    sheet = "Box,Out\n" + "x" * 70_000 + ",\nMRSU4371639,2020-03-30T08:01\n"
+
+    reading = read_text(sheet, by(tmp_path, CSV))
+
+    assert ([problem.where for problem in reading.problems], good(reading)) == (["row 2"], ["row 3"])
+
+
 def test_an_unclosed_quotation_mark_near_the_end_costs_no_other_row(tmp_path: Path) -> None:
     sheet = 'Box,Out\n"MRSU,2020-03-30T08:00\nMRSU4371639,2020-03-30T08:01\n'
 
