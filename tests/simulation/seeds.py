@@ -11,8 +11,8 @@ from tests.simulation.run import simulate
 
 SEEDS = 5_000
 FILES = 4
-BLOCK = 125
-"""Seeds a test: short enough for the time-out of one, long enough that few lines are printed."""
+BLOCK = 25
+"""Seeds a test: well within the time-out of one on a machine that is busy otherwise."""
 
 
 def quarter(number: int) -> Callable[[int], None]:
