@@ -1,0 +1,203 @@
+"""No reader does quadratic work, and none takes much memory: steps and bytes copied are counted, seconds are not looked at.
+
+Messages of 20 kB and of 200 kB of every shape that can grow: many messages in an envelope, and many statements in one message.
+A step is a call of a function, Python's or C's. A method that copies or scans the whole of a text counts its bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from services.ingest.readers import Context, Limits, Reading, Unreadable, read
+from tests.security import fuzz
+from tests.unit.readers.helpers import FIXTURES, context_at
+
+SMALL, LARGE = 20_000, 200_000
+GROWS_AT_MOST = 1.3  # times the growth of the message: tables that double, caches that fill
+MEMORY_AT_MOST = 20  # times the message
+SHORT_TOKENS = 24  # times the message: a text object for each of two or three characters, as pydifact's tokenizer gives them
+EVENTS, EVENT_BYTES = 100, 16_000  # and so much for each event that may come out: an event is a dozen small objects
+NO_LIMIT = Limits(events=10**9, values=10**9)
+_WHOLE_TEXT = frozenset({
+    "split", "rsplit", "splitlines", "replace", "strip", "lstrip", "rstrip", "decode", "encode", "translate", "upper", "lower",
+    "casefold", "expandtabs", "removeprefix", "removesuffix", "isprintable", "isascii", "partition", "rpartition",
+})  # fmt: skip
+"""Methods of text and bytes that read or copy all of it."""
+
+
+def text(name: str) -> str:
+    """A fixture as text."""
+    return (FIXTURES / name).read_bytes().decode("cp1252")
+
+
+def grown(head: str, part: str, tail: str, size: int) -> bytes:
+    """`part` between `head` and `tail`, so often that it makes `size` bytes."""
+    return (head + part * (size // len(part) + 1) + tail).encode()
+
+
+def between(whole: str, first: str, last: str) -> tuple[str, str, str]:
+    """What stands before `first`, from there to the end of `last`'s line or segment, and the rest. Both are expressions."""
+    begin = re.search(first, whole)
+    assert begin is not None, first
+    end = re.compile(last).search(whole, begin.end())
+    assert end is not None, last
+    return whole[: begin.start()], whole[begin.start() : end.end()], whole[end.end() :]
+
+
+def parts_of_a_text(name: str, first: str, last: str) -> Callable[[int], bytes]:
+    """A fixture whose stretch from `first` to `last` comes again and again."""
+    head, part, tail = between(text(name), first, last)
+    return lambda size: grown(head, part, tail, size)
+
+
+def items(name: str, *path: str | int) -> Callable[[int], bytes]:
+    """A JSON fixture whose array at `path` holds its first items again and again."""
+
+    def made(size: int) -> bytes:
+        document = json.loads(text(name))
+        node: Any = document
+        for key in path:
+            node = node[key]
+        one = node[:2]
+        node[:] = one * (size // len(json.dumps(one)) + 1)
+        return json.dumps(document).encode()
+
+    return made
+
+
+MESSAGES: dict[str, Callable[[int], bytes]] = {
+    "lovla: lines": lambda size: grown("", text("lovla.ndjson").splitlines()[0] + "\n", "", size),
+    "dcsa: an array": items("dcsa.json"),
+    "dcsa 3.0: events": items("dcsa_30_january.json", "events"),
+    "epcis: events of a document": items("epcis.json", "epcisBody", "eventList"),
+    "one_record: an array": items("one_record.json"),
+    "mapped: rows": lambda size: grown(*between(text("mapped_csv.csv"), "HRT-501", "\r\n(?=HRT-502)"), size),
+    "mapped: items": items("mapped_json.json", "shipments"),
+    "mapped: parts of an item": items("mapped_json.json", "shipments", 0, "stops"),
+    "mapped: open quotation marks": lambda size: (
+        grown(*between(text("mapped_csv.csv"), "HRT-502", "\r\n"), 0) + b'"open;\r\n' * (size // 8)
+    ),
+    "x12: 214, sets": parts_of_a_text("x12_214.edi", r"ST\*214", r"SE\*[^$]*\$\s*"),
+    "x12: 214, statuses of a set": parts_of_a_text("x12_214.edi", r"AT7\*AF", r"MS2[^$]*\$\s*"),
+    "x12: 214, references of a set": parts_of_a_text("x12_214.edi", r"L11\*", r"\$\s*"),
+    "x12: 315, sets": parts_of_a_text("x12_315.edi", r"ST\*315", r"SE\*[^~]*~\s*"),
+    "x12: 322, sets": parts_of_a_text("x12_322.edi", r"ST\*322", r"SE\*[^~]*~\s*"),
+    "x12: 856, sets": parts_of_a_text("x12_856.edi", r"ST\*856", r"SE\*[^~]*~\s*"),
+    "x12: 856, levels of a set": parts_of_a_text("x12_856.edi", r"HL\*", r"(?=HL\*)"),
+    "edifact: IFTSTA, messages": parts_of_a_text("edifact_iftsta.edi", r"UNH\+1\+", r"UNT\+[^']*'\s*"),
+    "edifact: IFTSTA, statuses": parts_of_a_text("edifact_iftsta.edi", r"STS\+1\+24", r"(?=SEL)"),
+    "edifact: COARRI, containers": parts_of_a_text("edifact_coarri.edi", r"EQD\+", r"(?=EQD\+|CNT|UNT)"),
+    "edifact: CODECO, containers": parts_of_a_text("edifact_codeco.edi", r"EQD\*", r"(?=EQD\*|CNT|UNT)"),
+    "cargo_imp: messages": lambda size: grown("", text("fsu.txt")[text("fsu.txt").index("FSU/") :], "", size),
+    "cargo_imp: statuses": parts_of_a_text("fsu.txt", "DEP/", "(?=DIS/)"),
+    "cargo_imp: continuation lines": parts_of_a_text("fsu.txt", "/P8T20/J SMITH", r"\s+"),
+    "cargo_xml: statuses": parts_of_a_text("xfsu.xml", "<ram:ReportedStatus>", "</ram:ReportedStatus>"),
+    "cargo_xml: consignments of a status": parts_of_a_text(
+        "xfsu.xml", "<ram:AssociatedStatusConsignment>", "</ram:AssociatedStatusConsignment>"
+    ),
+    "wrapped: messages": lambda size: json.dumps(
+        [{"messageRaw": text("edifact_codeco.edi")}] * (size // len(text("edifact_codeco.edi")) + 1)
+    ).encode(),
+}
+
+
+def context() -> Context:
+    return context_at("2020-04-01T12:00:00Z", fuzz.SENDER, fuzz.KnowsMappings().known())
+
+
+@dataclass
+class Work:
+    """What was counted while a message was read."""
+
+    steps: int = 0
+    bytes_of_texts: int = 0
+
+    def note(self, frame: FrameType, event: str, about: Any) -> None:
+        if event == "call":
+            self.steps += 1
+        elif event == "c_call":
+            self.steps += 1
+            owner = getattr(about, "__self__", None)
+            if isinstance(owner, (str, bytes)) and about.__name__ in _WHOLE_TEXT:
+                self.bytes_of_texts += len(owner)
+
+
+def outcome(content: bytes, limits: Limits) -> Reading | Unreadable:
+    try:
+        return read(content, None, None, context(), limits)
+    except Unreadable as error:
+        return error
+
+
+def work_of(content: bytes) -> Work:
+    work = Work()
+    known = context()
+    sys.setprofile(work.note)
+    try:
+        read(content, None, None, known, NO_LIMIT)
+    except Unreadable:
+        pass
+    finally:
+        sys.setprofile(None)
+    return work
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_ten_times_the_message_is_ten_times_the_work(name: str) -> None:
+    small, large = MESSAGES[name](SMALL), MESSAGES[name](LARGE)
+    outcome(small[:2_000], NO_LIMIT)  # tables that are loaded once
+    times = len(large) / len(small)
+
+    one, two = work_of(small), work_of(large)
+
+    assert one.steps > 20, "it was read"
+    assert two.steps / one.steps < times * GROWS_AT_MOST, f"{one.steps:,} steps became {two.steps:,}"
+    assert two.bytes_of_texts < max(one.bytes_of_texts, len(small)) * times * GROWS_AT_MOST, (
+        f"{one.bytes_of_texts:,} bytes became {two.bytes_of_texts:,}"
+    )
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_message_takes_twenty_times_its_size_at_most(name: str) -> None:
+    content = MESSAGES[name](LARGE)
+    outcome(content[:2_000], NO_LIMIT)
+    tracemalloc.start()
+    try:
+        found = outcome(content, Limits(events=EVENTS))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert found is not None
+    most = SHORT_TOKENS if name == "edifact: IFTSTA, statuses" else MEMORY_AT_MOST
+    assert peak < most * len(content) + EVENTS * EVENT_BYTES, f"{peak / len(content):.1f} times the message"
+
+
+def test_work_that_grows_with_the_square_is_seen() -> None:
+    def quadratic(content: bytes) -> Work:
+        work = Work()
+        rest = content.decode()
+        sys.setprofile(work.note)
+        try:
+            while rest:
+                rest = rest.partition("\n")[2]
+        finally:
+            sys.setprofile(None)
+        return work
+
+    one, two = quadratic(b"a\n" * 500), quadratic(b"a\n" * 10_000)
+
+    assert two.bytes_of_texts / one.bytes_of_texts > 20 * GROWS_AT_MOST
+
+
+def test_every_reader_has_a_message_that_grows() -> None:
+    assert set(fuzz.READERS) <= {name.partition(":")[0].partition(" ")[0] for name in MESSAGES}
