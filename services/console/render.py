@@ -28,7 +28,6 @@ from services.console.questions import (
     FoundEvent,
     Inbound,
     Interchange,
-    Letter,
     Place,
     Score,
     Unmapped,
@@ -421,16 +420,6 @@ def unmatched(rows: Sequence[Unmatched], zone: ZoneInfo) -> Sheet:
         codes = ", ".join(sorted(row.codes))
         first, last = when(row.first_at, zone), when(row.last_at, zone)
         add(made, row.sender, row.kind, row.value, row.events, codes, first, last, brief(row.example))
-    return made
-
-
-def letters(rows: Sequence[Letter], zone: ZoneInfo) -> Sheet:
-    made = table("", "received", "sender", "stage", "reason", "standard", "raw", "retry", "~where", "~what")
-    for row in rows:
-        raw = f"{row.raw_partition}/{row.raw_offset}" if row.raw_offset >= 0 else ""
-        again = "yes" if row.retryable else ""
-        received = when(row.received_at, zone)
-        add(made, received, row.sender, row.stage, row.reason, row.standard, raw, again, row.place, row.text)
     return made
 
 
