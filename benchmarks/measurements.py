@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from benchmarks import freshness, ingest, journeys, pipeline, readers, sink
+from benchmarks import freshness, ingest, journeys, pipeline, readers, sink, standards
 from benchmarks.bench import Bench
 from benchmarks.harness import Result
 from benchmarks.peers import compare
@@ -24,6 +24,7 @@ class Measurement:
 MEASUREMENTS: Mapping[str, Measurement] = {
     "tracker": Measurement("Tracker: events to journeys, exactly once", 3.5, pipeline.measure_tracker),
     "readers": Measurement("Readers: raw.messages to shipment.events, exactly once", 3.5, readers.measure),
+    "standards": Measurement("Every standard: bytes to events on one core", 2.5, standards.measure),
     "pipeline": Measurement("End to end: raw.messages to journeys", 1.5, pipeline.measure_pipeline),
     "peers": Measurement("Our loop and its peers on one fold", 4, compare.measure),
     "ingest": Measurement("The door: HTTP to raw.messages", 3, ingest.measure),
