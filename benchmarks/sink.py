@@ -93,7 +93,7 @@ def _run(servers: Servers, database: ClickHouse, rows: int, view: str | None) ->
     until, last = next((at, count) for at, count in seen if count >= rows)
     span = Rate(max(last - first, 1), since, until)
     cpu = {name: span.cpu_s_per_million(meter, name) for name in ("sink", "clickhouse", "kafka")}
-    return Run(span.per_s, cpu, made / (seen[-1][0] - seen[0][0]), rows / max(made, 1))
+    return Run(span.per_s, cpu, Rate(made, seen[0][0], seen[-1][0]).per_s, rows / max(made, 1))
 
 
 def _watch(database: ClickHouse, rows: int) -> Sequence[tuple[float, int]]:

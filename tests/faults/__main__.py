@@ -78,14 +78,19 @@ def soak(
 ) -> None:
     """The demo, live for so long with random kills; then `lovla audit`, and the checks that need no truth."""
     made = Path(tempfile.mkdtemp(prefix="lovla-soak-"))
+    failed = True
     try:
         with _telling() as note:
             report = soaks.soak(soaks.Soak(keep or made / "state", minutes, calm, size, seed), note)
+        failed = not report.good
     except (Violation, RuntimeError) as error:
         typer.echo(f"soak: {error}", err=True)
         raise typer.Exit(1) from None
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        if failed and keep is None:
+            typer.echo(f"soak: its state folder is kept: {made / 'state'}", err=True)
+        elif not failed:
+            shutil.rmtree(made, ignore_errors=True)
     _end(report, as_json)
 
 
