@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from services.runtime.settings import Settings
 from tests import stack as stacks
 from tests.stack import ROOT, ClickHouse, Kafka, Stack, missing
 
+os.environ.pop("COLUMNS", None)  # xdist gives its processes the width of a terminal, which our verbs would heed
 SERVERS = {"stack", "kafka", "clickhouse", "settings"}
 
 
