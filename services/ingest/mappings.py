@@ -7,7 +7,6 @@ sentence: a partner whose file is left out in silence is found days later.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -17,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from services.ingest import partner_files
 from services.ingest.codemaps.files import BadCodeMap, Entry, meaning_of, sentence
 from services.ingest.codemaps.model import Meaning
 from services.ingest.legible import shown
@@ -35,9 +35,7 @@ from services.ingest.mappings_model import (
 from services.ingest.readers.own_codes import VERSIONS
 from services.runtime.settings import SettingsError
 
-_BYTES_MAX: Final = 1024 * 1024
 _CODES_MAX: Final = 10_000
-_SUFFIX: Final = "*.toml"
 _NAMED_FORMATS: Final = ("iso", "excel", "unix", "unix_ms")
 _TOKENS: Final = {
     "YYYY": r"(\d{4})",
@@ -67,14 +65,7 @@ class BadMapping(SettingsError):
 
 def read_mapping(file: Path) -> MappingFile:
     """One file. Raises BadMapping with a sentence; OSError if it cannot be read."""
-    content = file.read_bytes()
-    if len(content) > _BYTES_MAX:
-        raise BadMapping(f"{file}: larger than {_BYTES_MAX} bytes")
-    try:
-        text = content.decode("utf-8")
-        said = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadMapping(f"{file}: not TOML: {error}") from None
+    said = partner_files.read_toml(file, BadMapping)
     codes = said.pop("codes", {})
     try:
         stated = Stated.model_validate({key: tuple(value) if key == "events" else value for key, value in said.items()})
@@ -90,7 +81,7 @@ def load(folder: Path | None) -> Mappings:
     """The mappings of a folder; none without one. Raises BadMapping, OSError."""
     if folder is None:
         return Mappings()
-    made = [read_mapping(file) for file in sorted(folder.glob(_SUFFIX))]
+    made = [read_mapping(file) for file in sorted(folder.glob(partner_files.SUFFIX))]
     seen: dict[tuple[object, ...], MappingFile] = {}
     for one in made:
         other = seen.setdefault((*one.key, one.stated.version), one)
@@ -102,12 +93,7 @@ def load(folder: Path | None) -> Mappings:
 
 def folder_of(named: Path | None, state_dir: Path) -> Path | None:
     """Where mappings lie: as named (LOVLA_MAPPINGS), else `mappings` in the state dir, if it is there. Raises BadMapping."""
-    if named is not None:
-        if not named.is_dir():
-            raise BadMapping(f"LOVLA_MAPPINGS names {named}, which is no folder; make it or unset it")
-        return named
-    folder = state_dir / "mappings"
-    return folder if folder.is_dir() else None
+    return partner_files.folder_of("LOVLA_MAPPINGS", named, state_dir / "mappings", BadMapping)
 
 
 class _Compiler:

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.base import Code, ShortText
 from schemas.words import Classifier, Milestone, ReferenceKind
@@ -101,6 +101,12 @@ def _check(node: Mapping[str, Any], depth: int) -> None:
             _check(child, depth + 1)
 
 
+Several: Final = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+"""A list of TOML, where the model has a tuple."""
+OneOrMore: Final = BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+"""A text alone is a tuple of one."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
 
@@ -141,16 +147,9 @@ class Source(_Strict):
 class TimeSource(Source):
     """Where a time comes from; `format`, `zone`: instead of those of [time]. `received`: when we received the file."""
 
-    format: tuple[ShortText, ...] | None = Field(None, max_length=8)
+    format: Annotated[tuple[ShortText, ...] | None, Several, OneOrMore] = Field(None, max_length=8)
     zone: ShortText | None = None
     received: Literal[True] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _formats(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("format"), (str, list)):
-            return value | {"format": _tuple(value["format"])}
-        return value
 
 
 class ReferenceSource(Source):
@@ -168,8 +167,8 @@ class Condition(Source):
     @model_validator(mode="before")
     @classmethod
     def _are(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("is"), (str, list)):
-            return value | {"is": _tuple(value["is"])}
+        if isinstance(value, dict) and isinstance(said := value.get("is"), (str, list)):
+            return value | {"is": (said,) if isinstance(said, str) else tuple(said)}
         return value
 
 
@@ -203,7 +202,7 @@ class Fields(_Strict):
     id: Source | None = None
     created_at: TimeSource | None = None
     updated_at: TimeSource | None = None
-    references: tuple[ReferenceSource, ...] = Field((), max_length=16)
+    references: Annotated[tuple[ReferenceSource, ...], Several] = Field((), max_length=16)
     place: PlaceSource | None = None
     origin: PlaceSource | None = None
     destination: PlaceSource | None = None
@@ -213,13 +212,6 @@ class Fields(_Strict):
     pieces: PiecesSource | None = None
     reason: Source | None = None
     retracted: Source | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lists(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("references"), list):
-            return value | {"references": tuple(value["references"])}
-        return value
 
 
 class EventRule(Fields):
@@ -256,19 +248,8 @@ class JsonForm(_Strict):
 
 
 class TimeForm(_Strict):
-    format: tuple[ShortText, ...] = Field(("iso",), min_length=1, max_length=8)
+    format: Annotated[tuple[ShortText, ...], Several, OneOrMore] = Field(("iso",), min_length=1, max_length=8)
     zone: ShortText = "place"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _formats(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("format"), (str, list)):
-            return value | {"format": _tuple(value["format"])}
-        return value
-
-
-def _tuple(value: str | list[Any]) -> tuple[Any, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
 
 
 class Stated(_Strict):

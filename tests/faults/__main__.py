@@ -21,6 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from deploy.local.errors import StackError
+from services.runtime.terminal import console
 from tests.faults import soak as soaks
 from tests.faults.campaign import Note, Report, campaign
 from tests.faults.field import Violation
@@ -122,8 +123,7 @@ def _end(report: Report, as_json: bool) -> None:
 
 def tell(report: Report) -> None:
     """Two tables: what was done to it, and what was found."""
-    console = Console()
-    out = console if console.is_terminal else Console(width=200)
+    out = console()
     if report.outcomes:
         out.print(_did(report))
     found = Table("afterwards", "found", "", title=f"{report.events:,} events, {report.seconds:.0f} s")

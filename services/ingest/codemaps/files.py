@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from functools import cache
@@ -15,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from schemas.base import Code, ShortText
 from schemas.shipment_event_v1 import Hold
 from schemas.words import Classifier, HoldKind, HoldState, Milestone, Mode
+from services.ingest import partner_files
 from services.ingest.codemaps.model import CodeMap, CodeMaps, Meaning
 from services.ingest.legible import shown
 from services.ingest.readers.own_codes import VERSIONS
 from services.runtime.settings import SettingsError
 
 OURS: Final = Path(__file__).parent / "maps"
-_BYTES_MAX: Final = 1024 * 1024
 _CODES_MAX: Final = 10_000
 _WORDS: Final = f"{'|'.join(get_args(HoldKind))} {'|'.join(get_args(HoldState))}"
 
@@ -59,13 +58,7 @@ class _File(BaseModel):
 
 def read_map(file: Path) -> CodeMap:
     """One file. Raises BadCodeMap with a sentence; OSError if it cannot be read."""
-    content = file.read_bytes()
-    if len(content) > _BYTES_MAX:
-        raise BadCodeMap(f"{file}: larger than {_BYTES_MAX} bytes")
-    try:
-        stated = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadCodeMap(f"{file}: not TOML: {error}") from None
+    stated = partner_files.read_toml(file, BadCodeMap)
     try:
         made = _File.model_validate(stated)
     except ValidationError as error:
@@ -103,17 +96,12 @@ def folder_of(named: Path | None, state_dir: Path) -> Path | None:
 
     Raises BadCodeMap where a named one is missing.
     """
-    if named is not None:
-        if not named.is_dir():
-            raise BadCodeMap(f"LOVLA_CODEMAPS names {named}, which is no folder; make it or unset it")
-        return named
-    folder = state_dir / "codemaps"
-    return folder if folder.is_dir() else None
+    return partner_files.folder_of("LOVLA_CODEMAPS", named, state_dir / "codemaps", BadCodeMap)
 
 
 def read_folder(folder: Path) -> Sequence[CodeMap]:
     """All maps of a folder, in the order of their names. Raises BadCodeMap, OSError."""
-    maps = [read_map(file) for file in sorted(folder.glob("*.toml"))]
+    maps = [read_map(file) for file in sorted(folder.glob(partner_files.SUFFIX))]
     _refuse_twins(maps)
     return maps
 

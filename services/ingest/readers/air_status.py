@@ -111,6 +111,15 @@ def flight_number(text: str, carrier: str | None = None) -> str | None:
     return f"{match[1]}{int(match[2])}{match[3]}" if match else None
 
 
+def happened_at_sending(draft: Draft, code: str) -> None:
+    """A booking says when the flight is, not when it was booked: the message's time, else that of receipt, stands for it."""
+    if draft.created_at is not None:
+        draft.occurred_at = draft.created_at
+        return
+    draft.occurred_at, draft.at_receipt = draft.context.received_at, True
+    draft.warn("time_of_receipt", f"{code} does not say when; the time of receipt stands for it")
+
+
 def count_pieces(draft: Draft, this: int | None, total: int | None, letter: str | None) -> None:
     """Set the pieces that are meant: T total, P part, S split, D divided, M multi.
 

@@ -25,6 +25,7 @@ from services.ingest.readers.air_status import (
     airport,
     count_pieces,
     flight_number,
+    happened_at_sending,
     name_status,
     refer_uld,
 )
@@ -366,7 +367,9 @@ def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context
         draft.transport["next_carrier"] = parts.carrier
     draft.reason = " ".join(status.remarks or shipment.remarks)[:1_000] or None
     if parts.date is None or (parts.code in BEFORE_FLIGHT and parts.time is None):
-        _at_receipt(draft, parts)
+        if parts.date is None and parts.code not in BEFORE_FLIGHT and parts.code not in HANDS_OVER:
+            raise Bad("no_time", draft.position, f"{parts.code} without a date")
+        happened_at_sending(draft, parts.code)
         return draft
     mark = _mark_of_event(parts)
     if mark is not None and mark.kind != "A":
@@ -383,17 +386,6 @@ def _mark_of_event(parts: _Parts) -> _Mark | None:
     if parts.code in _LEG:
         return parts.marks[0] if parts.marks and parts.code == "DEP" else None
     return next((mark for mark in parts.marks if mark.kind == "A"), None)
-
-
-def _at_receipt(draft: Draft, parts: _Parts) -> None:
-    """A booking says when the flight is, not when it was booked: the envelope's time, else that of receipt, stands for it."""
-    if parts.date is None and parts.code not in BEFORE_FLIGHT and parts.code not in HANDS_OVER:
-        raise Bad("no_time", draft.position, f"{parts.code} without a date")
-    if draft.created_at is not None:
-        draft.occurred_at = draft.created_at
-        return
-    draft.occurred_at, draft.at_receipt = draft.context.received_at, True
-    draft.warn("time_of_receipt", f"{parts.code} does not say when; the time of receipt stands for it")
 
 
 def _times_of_leg(shipment: _Shipment, status: _Status, parts: _Parts, context: Context) -> Iterator[tuple[str, Draft]]:

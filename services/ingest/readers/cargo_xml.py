@@ -32,6 +32,7 @@ from services.ingest.readers.air_status import (
     airport,
     count_pieces,
     flight_number,
+    happened_at_sending,
     name_status,
     refer_uld,
 )
@@ -358,21 +359,13 @@ class _Status:
             told = [one for one in told if one[1] == "A"]  # any other is the flight's
         told.sort(key=lambda one: one[1] not in ("", "A"))
         if not told:
-            self.at_sending(draft)
+            if self.code not in BEFORE_FLIGHT and self.code not in HANDS_OVER:
+                raise Bad("no_time", self.position, f"{self.code} without OccurrenceDateTime")
+            happened_at_sending(draft, self.code)
             return
         text, kind, _ = told[0]
         draft.classifier = self.classifier(kind)
         draft.occurred_at = self.time(text, draft)
-
-    def at_sending(self, draft: Draft) -> None:
-        """A booking says when the flight is, not when it was booked: the time of the message stands for it."""
-        if self.code not in BEFORE_FLIGHT and self.code not in HANDS_OVER:
-            raise Bad("no_time", self.position, f"{self.code} without OccurrenceDateTime")
-        if draft.created_at is not None:
-            draft.occurred_at = draft.created_at
-            return
-        draft.occurred_at, draft.at_receipt = self.context.received_at, True
-        draft.warn("time_of_receipt", f"{self.code} does not say when; the time of receipt stands for it")
 
     def times_of_flight(self, status: Draft) -> Iterator[tuple[str, Draft]]:
         """The times of the flights' ends: scheduled, estimated, and actual ones of what was on board."""
