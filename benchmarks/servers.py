@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its stubs import it without exporting it
 from confluent_kafka.cimpl import NewTopic
 from cryptography.fernet import Fernet
@@ -244,14 +244,8 @@ class Servers:
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """What a group committed, by partition."""
-        request = [ConsumerGroupTopicPartitions(group)]
-        try:
-            answer = self._admin.list_consumer_group_offsets(request)[group].result(10)
-        except KafkaException as error:
-            if error.args[0].code() in (KafkaError.GROUP_ID_NOT_FOUND, KafkaError.COORDINATOR_LOAD_IN_PROGRESS):
-                return {}
-            raise
-        return {p.partition: p.offset for p in answer.topic_partitions or () if p.topic == topic and p.offset >= 0}
+        places = [(topic, number) for number in self._admin.list_topics(topic, timeout=10).topics[topic].partitions]
+        return {number: offset for (_, number), offset in kafka.committed(self.bootstrap, group, places).items()}
 
     def caught_up(self, group: str, topic: str) -> bool:
         """Whether a group has committed up to the end of a topic, or of all its partitions that hold anything."""

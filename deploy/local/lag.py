@@ -7,14 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import (
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its stubs import names without exporting them
 
 from deploy.local.errors import StackError
@@ -50,23 +43,19 @@ def lags(bootstrap: str) -> list[Lag]:
     try:
         with kafka.admin(bootstrap, TIMEOUT_S) as admin:
             groups = [group.group_id for group in admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid]
-            committed: dict[str, list[TopicPartition]] = {}
-            for group in groups:
-                asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=TIMEOUT_S)
-                committed[group] = asked[group].result().topic_partitions or []
-            wanted = {TopicPartition(place.topic, place.partition) for places in committed.values() for place in places}
+            topics = admin.list_topics(timeout=TIMEOUT_S).topics
+            places = [(name, number) for name, topic in topics.items() for number in topic.partitions]
+            committed = {group: kafka.committed(bootstrap, group, places, TIMEOUT_S) for group in groups}
             latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # untyped in the library
             found = admin.list_offsets(
-                dict.fromkeys(wanted, latest),
+                {TopicPartition(*place): latest for stands in committed.values() for place in stands},
                 isolation_level=IsolationLevel.READ_COMMITTED,
                 request_timeout=TIMEOUT_S,
             )
             ends = {(place.topic, place.partition): future.result().offset for place, future in found.items()}
     except KafkaException as error:
         raise StackError(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}; see `lovla status`") from error
-    stands = {
-        (group, (place.topic, place.partition)): max(0, place.offset) for group, places in committed.items() for place in places
-    }
+    stands = {(group, place): offset for group, offsets in committed.items() for place, offset in offsets.items()}
     near: dict[Place, int] = {}
     for (_, place), begin in stands.items():
         if 0 < ends[place] - begin <= COUNTED:

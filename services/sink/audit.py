@@ -29,7 +29,6 @@ from typing import Literal, NamedTuple
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -569,11 +568,7 @@ class Positions:
         """What the group has committed; 0 where it has not. (A transaction's offsets count once it is committed.)"""
 
         def ask() -> dict[Place, int]:
-            request = [ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])]
-            with kafka.admin(self._settings.kafka) as admin:
-                found = admin.list_consumer_group_offsets(request, request_timeout=kafka.REQUEST_TIMEOUT_S)
-                parts = found[group].result().topic_partitions or []
-            return dict.fromkeys(places, 0) | {(part.topic, part.partition): max(part.offset, 0) for part in parts}
+            return dict.fromkeys(places, 0) | kafka.committed(self._settings.kafka, group, places)
 
         return self._patiently(ask)
 

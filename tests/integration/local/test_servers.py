@@ -8,10 +8,10 @@ import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
 
 from deploy.local import topics
 from schemas.topics import RAW_MESSAGES, TOPICS
+from services.runtime import kafka
 from services.runtime.settings import Settings
 from tests.stack import ClickHouse, Kafka
 
@@ -26,7 +26,8 @@ def ask(clickhouse: ClickHouse, user: str, sql: str, settings: Mapping[str, obje
 
 
 def test_settings_carry_both_servers_and_all_topics_are_declared(settings: Settings) -> None:
-    found = AdminClient({"bootstrap.servers": settings.kafka}).list_topics(timeout=10).topics
+    with kafka.admin(settings.kafka) as client:
+        found = client.list_topics(timeout=10).topics
     assert {topic.name: topics.partitions(topic, settings.shards) for topic in TOPICS} == {
         topic.name: len(found[topic.name].partitions) for topic in TOPICS
     }
