@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("stack")
         if "samples" in asked:
             item.add_marker("samples")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:
+    """A test process that died says how: xdist alone would only say that it did (-11: a C library; -9: killed)."""
+    if error is not None:
+        popen = getattr(getattr(getattr(node, "gateway", None), "_io", None), "popen", None)
+        print(f"\nexit status of the test process: {popen.wait(10) if popen else 'unknown'}", file=sys.stderr)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
