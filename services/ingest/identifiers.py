@@ -93,7 +93,8 @@ def container_check_digit(value: str) -> str:
 def join_container(owner: str, number: str, digit: str) -> tuple[str, bool] | None:
     """The container of an owner code, a number and a check digit that came in fields of their own, and whether its digit had to
     be computed. The digit may be missing, or stand in the number already. None: they are no container's."""
-    owner, number = _BLANKS.sub("", owner).upper(), _PUNCTUATION.sub("", number)
+    owner = owner.upper() if owner.isalpha() else _BLANKS.sub("", owner).upper()
+    number = number if number.isdigit() else _PUNCTUATION.sub("", number)
     if not is_owner_code(owner) or not _DIGITS.fullmatch(number):
         return None
     if len(number) == 7:
@@ -220,7 +221,7 @@ def doubt(kind: str, value: str) -> str | None:
 
 def bare_imo(value: str) -> str:
     """An IMO number without the letters that some write before it (`IMO 9321483`)."""
-    return _BLANKS.sub("", value).upper().removeprefix("IMO").lstrip(":-")
+    return value if value.isdigit() else _BLANKS.sub("", value).upper().removeprefix("IMO").lstrip(":-")
 
 
 @lru_cache(_REMEMBERED)

@@ -11,7 +11,7 @@ import importlib.resources
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -201,6 +201,9 @@ _PORT_ZONES: Final[Mapping[str, str]] = MappingProxyType(
 """Ports and ramps in countries of several zones whose letters are not those of their airport."""
 
 
+_REMEMBERED: Final = 4_096  # places whose zone was asked for; well under 1 MB
+
+
 @dataclass(frozen=True, slots=True)
 class Zone:
     """A time zone and where it came from, for the warning's sentence."""
@@ -213,9 +216,14 @@ class Zone:
 def zone_of(place: Place | None, registers: Registers, state: str | None = None) -> Zone:
     """The zone of `place`, UTC if nothing tells; `state`: of the US, where the message names one."""
     if place is not None:
-        for found in (_by_facility(place, registers), _by_codes(place, registers), _by_region(place, registers, state)):
-            if found is not None:
-                return found
+        found = _by_facility(place, registers) or _by_codes(place, registers) or _by_region(place, registers, state)
+        if found is not None:
+            return found
+    return _unknown()
+
+
+@cache
+def _unknown() -> Zone:
     return Zone(ZoneInfo("UTC"), "UTC", "an unknown place")
 
 
@@ -228,6 +236,13 @@ def locode_of_airport(iata: str, registers: Registers) -> str | None:
 def is_airport(iata: str) -> bool:
     """Whether this is an airport's IATA code, in capitals."""
     return iata in _airports()
+
+
+def facility_by_name(text: str, unlocode: str | None, registers: Registers) -> Facility | None:
+    """The facility that a message calls so: our own code, a GLN, or SMDG's code of a terminal."""
+    if text.strip().upper() not in registers.codes:
+        return None
+    return facility_by_code(text, registers) or facility_by_smdg(text, unlocode, registers)
 
 
 def facility_by_smdg(code: str, unlocode: str | None, registers: Registers) -> Facility | None:
@@ -287,12 +302,17 @@ def _by_codes(place: Place, registers: Registers) -> Zone | None:
     known = registers.by_unlocode.get(place.unlocode)
     if known is not None and (found := _zone(known.zone, place.unlocode)) is not None:
         return found
-    if place.unlocode in _PORT_ZONES:
-        return _zone(_PORT_ZONES[place.unlocode], place.unlocode)
-    country, letters = place.unlocode[:2], place.unlocode[2:]
+    return _of_unlocode(place.unlocode)
+
+
+@lru_cache(_REMEMBERED)
+def _of_unlocode(unlocode: str) -> Zone | None:
+    if unlocode in _PORT_ZONES:
+        return _zone(_PORT_ZONES[unlocode], unlocode)
+    country, letters = unlocode[:2], unlocode[2:]
     airport = _airports().get(letters)
     if airport is not None and airport["country"] == country:
-        return _zone(airport["tz"], place.unlocode)
+        return _zone(airport["tz"], unlocode)
     return _of_country(country)
 
 
@@ -312,6 +332,7 @@ def _of_country(country: str) -> Zone | None:
     return _zone(zones[0], country) if len(zones) == 1 else None
 
 
+@lru_cache(_REMEMBERED)
 def _zone(name: str, of: str) -> Zone | None:
     try:
         return Zone(ZoneInfo(name), name, of)

@@ -86,17 +86,17 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     its shipment (B10, L11), and its loop's own segments; not the other statuses, nor LX, which only counts.
     """
     header, loops = _loops(one)
-    shipment = [list(segment.elements) for segment in header.others if segment.name in ("B10", "L11")]
+    shipment = [segment.elements for segment in header.others if segment.name in ("B10", "L11")]
     if not any(loop.statuses for loop in loops):
         raise Bad("no_status", one.start.where, "a 214 without AT7 says nothing")
     stops = _Stops([loop for loop in loops if loop.statuses and loop is not header], context)
     for loop in loops:
         # Hashed once a loop: what names the shipment may be long, and each of its statuses has it in its identity.
-        around = digest([shipment, [list(segment.elements) for segment in loop.others] if loop is not header else []])
+        around = digest([shipment, [segment.elements for segment in loop.others] if loop is not header else []])
         for status in loop.statuses:
             try:
                 draft = _draft(one, header, loop, status, context, stops)
-                tokens = [around, *(list(segment.elements) for segment in (status.at7, *status.more))]
+                tokens = [around, *(segment.elements for segment in (status.at7, *status.more))]
                 event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp)
                 yield Verdict(draft.position, event=draft.finish(event_id))
             except Bad as bad:

@@ -51,7 +51,7 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
         raise Bad("missing_segment", one.start.where, "a 322 without N7 names no unit")
     correction = one.first("ZC1")
     for unit in units:
-        tokens = [list(segment.elements) for segment in (status, unit.n7, *unit.more)]
+        tokens = [segment.elements for segment in (status, unit.n7, *unit.more)]
         for facet in ("", "freight") if code == "CU" else ("",):
             try:
                 draft = _draft(one, status, code, unit, context, correction)
