@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
+# Where it is set, each of the hundreds of processes that tests start would compile the project anew: half a second of CPU each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix bench audit fuzz faults soak mutants
 
