@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from schemas.shipment_event_v1 import Hold, Pieces
@@ -38,6 +39,16 @@ READER_VERSION: Final = 1
 _DEPARTED_FROM: Final = ("9", "5", "13")  # 3227: where a leg begins, or goes on
 _ARRIVED_AT: Final = ("11", "8", "13")
 _TIMES: Final = frozenset({*DEPARTURES, *ARRIVALS})
+_END_OF: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "departed": ("9", "5"),
+        "received": ("88", "9"),
+        "arrived": ("11", "8"),
+        "discharged": ("11", "8"),
+        "delivered": ("7",),
+    }
+)
+"""The end of a leg that a milestone is about, by its LOC qualifiers."""
 _LEGS_MAX: Final = 99  # of one status, as the directory has it
 _PAYLOAD_MAX: Final = 64 * 1024  # shared by all problems of a status
 
@@ -189,13 +200,14 @@ def _verdicts(status: _Status, around: _Around, identities: Identities) -> Itera
         except Bad as bad:
             payload = payload or status.payload
             yield bad.verdict(position, payload)
-    told, about = _told_already(status), digest(sorted(every))
+    told, about = _told_already(status), ""
     for leg, loc, dtm in _other_times(status, around):
         if told == (dtm.get(1) in DEPARTURES, loc.get(2) if loc is not None else None):
             continue
         try:
             draft = _leg_draft(leg, loc, dtm, status, every, around)
             named = [one for one in (leg.tdt if leg is not None else None, loc, dtm) if one is not None]
+            about = about or digest(sorted(every))
             tokens = [around.identity, *parts.tokens(named), about]
             yield Verdict(dtm.where, event=draft.finish(identities.of(tokens, _stamp(draft, around), "leg")))
         except Bad as bad:
@@ -297,16 +309,9 @@ def _place_of_status(status: _Status, around: _Around, milestone: Milestone | No
     """The status' own LOC, else the end of its leg that the code is about."""
     if own := status.said.places:
         return own.get("175") or next(iter(own.values()))
-    ends: dict[str, tuple[str, ...]] = {
-        "departed": ("9", "5"),
-        "received": ("88", "9"),
-        "arrived": ("11", "8"),
-        "discharged": ("11", "8"),
-        "delivered": ("7",),
-    }
-    if milestone is None or milestone not in ends:
+    if milestone is None or milestone not in _END_OF:
         return None
-    return parts.find([status.ends, around.consignment, around.header], *ends[milestone])
+    return parts.find([status.ends, around.consignment, around.header], *_END_OF[milestone])
 
 
 def _when(draft: Draft, status: _Status, milestone: Milestone | None) -> None:

@@ -46,14 +46,10 @@ class Said:
         """Read the segments that mean the same on every level."""
         said = cls()
         for segment in segments:
-            said.take(segment)
+            reading = _READ.get(segment.name)
+            if reading is not None:
+                reading(said, segment)
         return said
-
-    def take(self, segment: Segment) -> None:
-        """Note what one of them says."""
-        reading = _READ.get(segment.name)
-        if reading is not None:
-            reading(self, segment)
 
     def _place(self, segment: Segment) -> None:
         self.places.setdefault(segment.get(1), segment)
@@ -133,8 +129,12 @@ def seal(draft: Draft, said: Said) -> None:
 
 def find(levels: Iterable[Said], *qualifiers: str) -> Segment | None:
     """The place of the first of these qualifiers; within one, of the first level that has it."""
-    held = list(levels)
-    return next((said.places[name] for name in qualifiers for said in held if name in said.places), None)
+    held = [said.places for said in levels if said.places]
+    for name in qualifiers:
+        for places in held:
+            if name in places:
+                return places[name]
+    return None
 
 
 def place(draft: Draft, segment: Segment | None, known: Said, role: str | None = None) -> Place | None:
