@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from schemas.shipment_event_v1 import Hold, Pieces, Place, ShipmentEvent, Warning_
+from schemas.shipment_event_v1 import Hold, Pieces, Place, RawPointer, Reference, Revision, ShipmentEvent, Warning_
 from schemas.words import LINKING_KINDS, LOGISTIC_KINDS, Classifier, Milestone, Mode, ReferenceKind, Standard
 from services.ingest import identifiers
 from services.ingest.legible import legible, shown
@@ -358,7 +358,7 @@ class Draft:
             "position": shown(self.position),
         }
         try:
-            return ShipmentEvent.model_validate(content)
+            return _lean(ShipmentEvent.model_validate(content), tuple(content))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             field_name = ".".join(str(part) for part in first["loc"])
@@ -414,6 +414,27 @@ class Draft:
             linking += links
             kept.append((kind, value))
         return kept
+
+
+def _lean(event: ShipmentEvent, given: tuple[str, ...]) -> ShipmentEvent:
+    """The same event at half its memory: pydantic keeps with each record a set of the fields that it was given, which for most
+    records are the same; it copies this set before it changes it. `given`: those of the event."""
+    object.__setattr__(event, "__pydantic_fields_set__", _fields(given))
+    object.__setattr__(event.revision, "__pydantic_fields_set__", _fields(_REVISION))
+    object.__setattr__(event.raw, "__pydantic_fields_set__", _fields(_RAW))
+    for reference in event.references:
+        object.__setattr__(reference, "__pydantic_fields_set__", _fields(_REFERENCE))
+    return event
+
+
+@lru_cache(_REMEMBERED)
+def _fields(names: tuple[str, ...]) -> set[str]:
+    return set(names)
+
+
+_REVISION: Final = tuple(Revision.model_fields)
+_RAW: Final = tuple(RawPointer.model_fields)
+_REFERENCE: Final = tuple(Reference.model_fields)
 
 
 def fixed_offset(moment: datetime) -> datetime:

@@ -40,6 +40,7 @@ _BLANK: Final = " \t\r\n"
 _MARK = re.compile(r"UNA[^A-Za-z0-9]{5,6}[ \t\r\n]*UN[BGH]|UNB[^A-Za-z0-9 \t\r\n](?:UN|KE|IA)[A-Z]{2}|UN[GH][+\x1d]")
 _NEXT = re.compile(r"UNA[^A-Za-z0-9]{5,6}[ \t\r\n]*UNB|UNB[^A-Za-z0-9 \t\r\n]")
 _FIRST = re.compile(r"UN[GH]|BGM")
+_SHORT: Final = 3  # characters
 _NEVER: Final = "\x00"  # stands for a release character where there is none; taken out of the text
 _STAND_IN: Final = "\x1c"  # stands for a line break that ends segments
 
@@ -355,6 +356,7 @@ def _segments(text: str, characters: Characters, number: int) -> Iterator[Segmen
     """The segments, numbered from `number` + 1. Raises Unreadable."""
     elements: list[Element] = []
     parts: list[str] = []
+    short: dict[str, str] = {}  # qualifiers and codes: a text object is twenty times as large as they are
     value = ""
     content, component, terminator = Token.Type.CONTENT, Token.Type.COMPONENT_SEPARATOR, Token.Type.TERMINATOR
     try:
@@ -362,6 +364,8 @@ def _segments(text: str, characters: Characters, number: int) -> Iterator[Segmen
             kind = token.type
             if kind is content:
                 value = token.value.strip()  # most tokens are content or the separator behind it
+                if len(value) <= _SHORT:
+                    value = short.setdefault(value, value)
                 continue
             if kind is component:
                 parts.append(value)
