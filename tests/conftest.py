@@ -16,10 +16,13 @@ from tests.stack import ROOT, ClickHouse, Kafka, Stack, missing
 
 os.environ.pop("COLUMNS", None)  # xdist gives its processes the width of a terminal, which our verbs would heed
 SERVERS = {"stack", "kafka", "clickhouse", "settings"}
+ORDER = ("faults", "e2e", "integration", "simulation", "security", "contract", "unit")
+"""Of the folders: what is long and mostly waits comes first, so that no process is left alone with it at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that asks for a server or the samples bears the marker, so that `-m 'not stack'` is what it says."""
+    items.sort(key=lambda item: ORDER.index(item.path.relative_to(ROOT / "tests").parts[0]))
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         if asked & SERVERS:
