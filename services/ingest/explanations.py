@@ -225,6 +225,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
                 "Whether the container is loaded or empty is not said; loaded was assumed.",
                 "Send the indicator.",
             ),
+            (
+                "empty_container",
+                "The container is empty: it carries nobody's goods, and only its return counts.",
+                "If it was loaded, send that it was.",
+            ),
             ("empty_unknown", "Whether the unit is loaded or empty is not said.", "Send the indicator."),
             (
                 "full_or_empty_unknown",

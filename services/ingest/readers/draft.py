@@ -169,6 +169,7 @@ class Draft:
     mode: Mode | None = None
     transport: dict[str, str] = field(default_factory=dict)
     empty: bool | None = None
+    emptied: bool = False  # the event itself empties the container: `empty` tells how it is since, not how it came
     pieces: Pieces | None = None
     hold: Hold | None = None
     parent: tuple[ReferenceKind, str] | None = None
@@ -301,6 +302,7 @@ class Draft:
         cheaper than a call a part.
         """
         occurred_at = self._fenced()
+        self._spare_goods()
         references = self._bounded()
         if not any(kind in LINKING_KINDS for kind, _ in references) and self.retracts is None and not self.retracted:
             text = "names nothing that a consignment is found by (container, bill of lading, booking, air waybill ...)"
@@ -387,6 +389,12 @@ class Draft:
         if self.at_receipt:  # a copy received at another time is the same content
             del said["occurred_at"]
         return digest(said)[:16]
+
+    def _spare_goods(self) -> None:
+        """An empty container carries nobody's goods: of its milestones its own return alone counts, whatever the standard."""
+        if self.empty and not self.emptied and self.milestone not in (None, "empty_returned"):
+            self.warn("empty_container", f"an empty container carries nobody's goods: {self.code} moves nothing")
+            self.milestone = None
 
     def _fenced(self) -> datetime:
         if self.occurred_at is None:

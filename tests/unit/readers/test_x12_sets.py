@@ -50,6 +50,8 @@ def test_codes_of_the_322(code: str, load: str | None) -> None:
     hoped = known.milestone
     if known.by_load:
         hoped = {LADEN: known.milestone, EMPTY: known.empty, None: None}[load]
+    elif load == EMPTY and hoped != "empty_returned":
+        hoped = None
     assert (found.code, found.milestone, found.mapped) == (code, hoped, True)
     assert (found.hold and (found.hold.kind, found.hold.state)) == known.hold
     assert ("empty_unknown" in codes(found)) == (known.by_load and load is None)
@@ -206,6 +208,19 @@ def test_an_unknown_code_with_an_estimate_is_unmapped_and_the_estimate_is_not() 
     reading = read_set("315", UV.replace("UV", "QQ"), "R4*D*UN*USLAX", "R4*E*UN*USDAL", "DTM*139*20200402*0600*CT")
     assert [(one.code, one.mapped) for one in reading.events] == [("QQ", False), ("estimate/E", True)]
     assert codes(reading.events[1]) == []
+
+
+@pytest.mark.parametrize("code", OCEAN)
+def test_an_empty_container_moves_no_goods_but_for_its_own_return(code: str) -> None:
+    found = read_set("315", UV.replace("UV", code).replace("*L*", "*E*"), "R4*L*UN*CNSHA", "R4*D*UN*USLAX").events[0]
+    assert (found.empty, found.milestone) == (True, "empty_returned" if code == "RD" else None)
+    assert ("empty_container" in codes(found)) == (OCEAN[code].milestone is not None and code != "RD")
+
+
+def test_the_estimates_of_an_empty_container_move_no_goods_either() -> None:
+    empty = UV.replace("UV", "AE").replace("*L*", "*E*")
+    found = read_set("315", empty, "R4*L*UN*CNSHA", "R4*D*UN*USLAX", "DTM*139*20200428*0600*UT").events[1]
+    assert (found.code, found.empty, found.milestone) == ("estimate/D", True, None)
 
 
 # --- 322
