@@ -348,7 +348,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             ),
             ("bad_flight", "This is no flight number; it was not used.", "Write it like LH8402."),
             ("bad_lot", "A lot of other characters than GS1 allows, or too long; it was not used.", "Send 1 to 20 characters."),
-            ("placeholder", "A number that manuals use as an example; it was not used.", "Fill in the real one."),
+            (
+                "placeholder",
+                "A filler (N/A, TBA, zeros) or a number that manuals use as an example; it was not used.",
+                "Send the real one, or leave it out.",
+            ),
             (
                 "contradiction",
                 "Two references of one statement contradict each other; the text says which one counts.",

@@ -19,6 +19,8 @@ from stdnum import ean as _ean
 from stdnum import imo as _imo
 from stdnum import iso6346 as _iso6346
 
+from schemas.fillers import is_filler
+
 REFERENCE_MAX: Final = 64
 _REMEMBERED: Final = 50_000  # a box is named by a dozen messages, a ship by thousands; some 10 MB at most
 
@@ -250,7 +252,7 @@ def imo_check_holds(value: str) -> bool:
 
 def is_placeholder(kind: str, value: str) -> bool:
     """Whether `value` is a known example or filler, which would tie strangers' shipments together."""
-    return value in PLACEHOLDERS.get(kind, ())
+    return value in PLACEHOLDERS.get(kind, ()) or is_filler(kind, value)
 
 
 def is_locode(value: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from pydantic import BaseModel, ValidationError
 
+from schemas.fillers import is_filler
 from schemas.shipment_event_v1 import Hold, Pieces, Place, RawPointer, Reference, Revision, ShipmentEvent, Warning_
 from schemas.words import LINKING_KINDS, LOGISTIC_KINDS, Classifier, Milestone, Mode, ReferenceKind, Standard
 from services.ingest import identifiers
@@ -137,7 +138,8 @@ def _judge(kind: ReferenceKind, value: str) -> _Judged:
     if not identifiers.is_reference_value(text):
         return _Judged(text, False, "bad_reference", f"{kind} {value[:40]} is not 1 to 64 printable characters; not used")
     if identifiers.is_placeholder(kind, text):
-        return _Judged(text, False, "placeholder", f"{kind} {text} is a known example value; not used")
+        known = "a filler, not a number" if is_filler(kind, text) else "a known example value"
+        return _Judged(text, False, "placeholder", f"{kind} {text} is {known}; not used")
     wrong = identifiers.doubt(kind, text)
     return _Judged(text) if wrong is None else _Judged(text, True, "bad_check_digit", wrong)
 
