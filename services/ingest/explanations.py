@@ -273,9 +273,9 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             ("outside_time", "The time lies too far back, or too far ahead, of when we received it.", "Check year and zone."),
             ("time_not_used", "A time of a kind that moves nothing here; it was not used.", _NOTHING),
             (
-                "time_not_actual",
-                "Something happened, and only a scheduled or estimated time is named; it was taken for the actual one.",
-                "Send the actual time, marked A.",
+                "times_contradict",
+                "Two times of one statement contradict each other; the text says which one counts.",
+                "Send one.",
             ),
             (
                 "time_of_receipt",

@@ -34,9 +34,10 @@ from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreada
 from services.ingest.readers.times import nearest_month, nearest_year
 
 STANDARD: Final = "cargo_imp.fsu"
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 
 _LEG: Final = BEFORE_FLIGHT | {"DEP"}  # name a leg; their times are those of its two ends
+_TIMED: Final = _LEG | {"ARR", "RCF"}  # the marked times of these are of a flight
 _CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType({"S": "planned", "E": "estimated", "A": "actual"})
 _DAYS: Mapping[str, int] = MappingProxyType({"": 0, "P": -1, "N": 1, "S": 2, "T": 3})
 _MONTHS: Mapping[str, int] = MappingProxyType(
@@ -126,6 +127,9 @@ class _Mark:
     hour: int
     minute: int
     days: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}{self.hour:02}{self.minute:02}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,14 +370,21 @@ def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context
     if parts.carrier and parts.code in HANDS_OVER:
         draft.transport["next_carrier"] = parts.carrier
     draft.reason = " ".join(status.remarks or shipment.remarks)[:1_000] or None
-    if parts.date is None or (parts.code in BEFORE_FLIGHT and parts.time is None):
+    is_of_flight = parts.code in BEFORE_FLIGHT and (parts.time is None or parts.flight is not None)
+    if parts.date is None or is_of_flight:
         if parts.date is None and parts.code not in BEFORE_FLIGHT and parts.code not in HANDS_OVER:
             raise Bad("no_time", draft.position, f"{parts.code} without a date")
+        if parts.time is not None:
+            draft.warn("time_not_used", f"the time beside the date of {parts.flight} is not that of the {parts.code}; not used")
         happened_at_sending(draft, parts.code)
         return draft
-    mark = _mark_of_event(parts)
-    if mark is not None and mark.kind != "A":
-        draft.warn("time_not_actual", f"{parts.code} names only a scheduled or estimated time; taken for the actual one")
+    mark = _own_mark(parts)
+    if mark is not None:
+        draft.classifier = _CLASSIFIERS[mark.kind]
+        if parts.time not in (None, (mark.hour, mark.minute)):
+            draft.warn("times_contradict", f"the time beside the date contradicts {mark}; the latter counts")
+    for unused in parts.marks[2:] if parts.code in _TIMED else [one for one in parts.marks if one is not mark]:
+        draft.warn("time_not_used", f"{unused} is of nothing that {parts.code} tells; not used")
     time = (mark.hour, mark.minute) if mark is not None else parts.time
     if time is None:
         draft.warn("time_missing", "no time of day is given; 00:00 assumed")
@@ -381,26 +392,33 @@ def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context
     return draft
 
 
-def _mark_of_event(parts: _Parts) -> _Mark | None:
-    """The time mark that tells when the status itself happened: the leg's departure for DEP, else the actual one."""
-    if parts.code in _LEG:
-        return parts.marks[0] if parts.marks and parts.code == "DEP" else None
-    return next((mark for mark in parts.marks if mark.kind == "A"), None)
+def _own_mark(parts: _Parts) -> _Mark | None:
+    """The time mark that tells when the status itself happened: of DEP the first, which is of the departure.
+
+    Where no time stands beside the date and no mark is an actual one, the status is told beforehand: an estimate or a plan.
+    """
+    if parts.code in BEFORE_FLIGHT:
+        return None
+    marks = parts.marks[:1] if parts.code == "DEP" else parts.marks
+    kinds = "AES" if parts.time is None else "A" if parts.code in ("DEP", "ARR") else ""
+    return next((mark for kind in kinds for mark in marks if mark.kind == kind), None)
 
 
 def _times_of_leg(shipment: _Shipment, status: _Status, parts: _Parts, context: Context) -> Iterator[tuple[str, Draft]]:
-    """The scheduled and estimated times that a line carries: departure first, arrival second; ARR and RCF, of the arrival."""
+    """The times of the flight that a line carries: departure first, arrival second; ARR and RCF, of the arrival."""
     if parts.date is None:
         return
     ends: Sequence[tuple[str, Milestone, str | None]]
     if parts.code in _LEG:
         ends = (("departure", "departed", parts.station), ("arrival", "arrived", parts.end))
-    elif parts.code in ("ARR", "RCF"):
+    elif parts.code in _TIMED:
         ends = (("arrival", "arrived", parts.station),) * 2
     else:
         return
+    own = _own_mark(parts)
     for index, (mark, (name, milestone, station)) in enumerate(zip(parts.marks, ends, strict=False)):
-        is_the_event = mark is _mark_of_event(parts) and mark.kind == "A"
+        # An estimated receipt is of the time at which its flight arrives: that is told beside it.
+        is_the_event = mark is own and (mark.kind == "A" or parts.code != "RCF")
         if is_the_event or station is None or (mark.kind == "A" and parts.code in BEFORE_FLIGHT):
             continue  # what was only booked or manifested need not have been on board
         draft = _draft(shipment, status, parts, context)
