@@ -353,10 +353,14 @@ def _prepared(text: str, characters: Characters) -> str:
 
 
 class _Tokenizer(Tokenizer):
-    """pydifact's, without its count of lines and columns, a quarter of its time: the text that it is given has no lines."""
+    """pydifact's, less its count of lines and columns and its look for a line break behind a release character, a third of its
+    time: the text that it is given has no lines."""
 
-    def get_next_char(self) -> str | None:
-        return next(self._message, None)
+    def read_next_char(self) -> None:
+        assert self.characters is not None
+        char = next(self._message, None)
+        self.isEscaped = char == self.characters.escape_character
+        self._char = next(self._message, None) if self.isEscaped else char
 
 
 def _segments(text: str, characters: Characters, number: int) -> Iterator[Segment]:
