@@ -259,6 +259,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             ("time_missing", "A date without a time of day: 00:00 was assumed.", "Send the time of day."),
             ("zone_assumed", "A local time without a zone: that of the place was assumed.", "Send the zone or the offset."),
             (
+                "zone_unknown",
+                "A local time without a zone, at a place whose zone is not known: UTC was taken, which may be hours off.",
+                "Send the zone or the offset, or the place as UN/LOCODE with its state.",
+            ),
+            (
                 "unknown_zone",
                 "A code of a time zone that we do not know; that of the place was assumed.",
                 "Use a code of the standard.",
@@ -291,6 +296,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
                 "time_type_assumed",
                 "Whether the time is planned, expected or actual is not said; actual was assumed.",
                 "Send the time's type.",
+            ),
+            (
+                "text_not_used",
+                "What looks like a status stands within another line, perhaps in a text; it was not read.",
+                "Write each status on a line of its own.",
             ),
             ("requested_time", "A time that was asked for is no plan of anyone: it moves nothing.", _NOTHING),
             # --- places

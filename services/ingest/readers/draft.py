@@ -287,7 +287,11 @@ class Draft:
     def at_local(self, local: datetime, zone: Zone, where: str | None = None) -> datetime:
         """`local` (naive) in an assumed zone; marks the event."""
         self.zone_assumed = True
-        self.warn("zone_assumed", f"local time of {zone.of} ({zone.name}) assumed", where)
+        text = f"local time of {zone.of} ({zone.name}) assumed"
+        if zone.known:
+            self.warn("zone_assumed", text, where)
+        else:  # it may be hours off
+            self.warn("zone_unknown", text, where)
         return fixed_offset(local.replace(tzinfo=zone.info))
 
     def in_utc(self, moment: datetime | None, name: str, where: str | None = None) -> datetime | None:

@@ -201,7 +201,7 @@ def test_315_at_a_rail_ramp(samples: Path) -> None:
                     "text": "9330141 is not an IMO number (seven digits, the last a check digit); not used",
                 },
                 {
-                    "code": "zone_assumed",
+                    "code": "zone_unknown",
                     "where": "segment 4 (B4)",
                     "text": "local time of an unknown place (UTC) assumed",
                 },
