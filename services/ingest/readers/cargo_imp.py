@@ -17,11 +17,13 @@ from typing import Final, Literal
 
 from schemas.shipment_event_v1 import Warning_
 from schemas.words import Classifier, Milestone
+from services.ingest import identifiers
 from services.ingest.legible import shown
 from services.ingest.places import zone_of
 from services.ingest.readers.air_status import (
     BEFORE_FLIGHT,
     HANDS_OVER,
+    MEANINGS,
     airport,
     count_pieces,
     flight_number,
@@ -51,11 +53,18 @@ _MONTHS: Mapping[str, int] = MappingProxyType(
 
 _MESSAGE = re.compile(r"(?<![A-Z0-9])FS[UA]/[0-9]{1,2}(?![0-9])")
 _MESSAGE_LINE = re.compile(r"^FS[UA]/[0-9]{1,2}(?![0-9])", re.MULTILINE)
+_WRAPPED_IN = re.compile(
+    r"\bUNH([^A-Za-z0-9\s])[ -~]{1,14}?\1([A-Z]{6})(?![A-Z0-9])"
+)  # the type of EDIFACT's message around it
 _OTHER_MESSAGE = re.compile(
     r"^(FWB|FHL|FFM|FFR|FFA|FBL|FBR|FNA|FMA|FSR|FSN|FSB|FSC|FRP|FRC|FRH|FRX|FER|FAD|FMB|FDM|FUM|FIB|CSN)/[0-9]{1,2}[ \t\r]*$",
     re.MULTILINE,
 )
 _ONE_LINE_BREAK = re.compile(r"(?<![ \t])[ \t]++(?=[A-Z]{3}/|[0-9]{3}-[0-9]{8}|/)")
+_STATUS_WITHIN = re.compile(  # a blank, a code and, behind a flight or carrier or nothing, a date: of a status without its line
+    rf"[ \t](?:{'|'.join(sorted(MEANINGS))})/(?:[A-Z0-9]{{2,8}}/)?"
+    rf"[0-9]{{1,2}}(?:{'|'.join(_MONTHS)})(?:[0-9]{{4}})?(?![A-Z0-9])"
+)
 _AIR_WAYBILL = re.compile(r"([0-9]{3})-?([0-9]{8})(?![0-9])(?: ?([A-Z]{3})([A-Z]{3})(?![A-Z]))?")
 _STATUS = re.compile(r"[A-Z]{3}")
 _CARRIER = re.compile(r"[A-Z0-9]{2}")
@@ -76,10 +85,12 @@ _TEXT_MAX: Final = 2 * MIB  # twenty times what a thousand statuses need
 _LINE_MAX: Final = 1_000  # characters with continuations; real ones have some eighty
 _LINES_MAX: Final = 5_000  # of a message that another one follows; a thousand statuses have some more lines
 _ENVELOPE_MAX: Final = 200  # lines before a message that are looked at
+_FIELD_MAX: Final = 40  # characters of a field that is no text
 _ULDS_MAX: Final = 100
 _REMARKS_MAX: Final = 20
 _NOT_READ: Final = frozenset({"OCI", "SRI", "SSR", "SCI"})
 """Customs' and handlers' details that no journey needs; with their continuations they may be long."""
+_TEXTS: Final = _NOT_READ | {"OSI"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +168,7 @@ class _Parts:
     discrepancy: str | None = None
     pieces: _Quantity | None = None
     marks: list[_Mark] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)  # time marks that are none
 
 
 def looks_like(content: bytes) -> bool:
@@ -165,9 +177,11 @@ def looks_like(content: bytes) -> bool:
     if head[:1] in (b"{", b"[", b"<") or head[:3] == b"ISA":
         return False
     text = head.decode("latin-1")
-    if head[:3] in (b"UNA", b"UNB"):
-        return _MESSAGE_LINE.search(text) is not None  # a text in EDIFACT may name one
-    return _MESSAGE.search(text) is not None or _OTHER_MESSAGE.search(text) is not None
+    start = (_MESSAGE_LINE if head[:3] in (b"UNA", b"UNB") else _MESSAGE).search(text)  # a text in EDIFACT may name one
+    wrapped_in = _WRAPPED_IN.search(text, 0, start.start() if start is not None else len(text))
+    if wrapped_in is not None and not wrapped_in[2].startswith("CIM"):
+        return False  # a line of a text in a message of EDIFACT
+    return start is not None or _OTHER_MESSAGE.search(text) is not None
 
 
 def read(content: bytes, context: Context, limits: Limits) -> Reading:
@@ -259,8 +273,12 @@ def _lines(text: str, start: int, end: int, first_number: int) -> Iterator[_Line
     parts: list[str] = []
     length, begun = 0, first_number
     for number, raw in enumerate(_raw_lines(text, start, end), start=first_number):
-        on_the_first = number == first_number  # what follows FSU/14 on its own line; a text of another line is left whole
-        for part in _broken(raw.strip()) if on_the_first else (raw.strip(),):
+        line = raw.strip()
+        if number == first_number:  # what follows FSU/14 on its own line
+            found = _broken(line)
+        else:
+            found = _parted(line, of=parts[0] if parts and line.startswith("/") else line)
+        for part in found:
             if part.startswith("/") and parts:
                 if length <= _LINE_MAX:  # else it is too long already
                     parts.append(part)
@@ -279,6 +297,32 @@ def _broken(line: str) -> Iterator[str]:
         yield line[start : match.start()]
         start = match.end()
     yield line[start:]
+
+
+def _parted(line: str, of: str) -> Iterator[str]:
+    """A later line, parted where a line's end was lost: behind a field that is whole, never within a text.
+
+    `of`: the line that it belongs to, if it goes on with one.
+    """
+    start, name = 0, of[:3]
+    for match in _ONE_LINE_BREAK.finditer(line):
+        if name in _TEXTS:
+            break
+        field_before = line[max(line.rfind("/", start, match.start()) + 1, start) : match.start()]
+        if line[match.end()] != "/" and _is_whole(field_before, line, match):
+            yield line[start : match.start()]
+            start = match.end()
+            name = line[start : start + 3]
+    yield line[start:]
+
+
+def _is_whole(field_before: str, line: str, blank: re.Match[str]) -> bool:
+    if len(field_before) > _FIELD_MAX:
+        return False
+    if any(form.fullmatch(field_before) for form in (_QUANTITY, _MARK, _AIR_WAYBILL)) or identifiers.is_uld(field_before):
+        return True
+    # A station may be the end of a name as well.
+    return _AIRPORTS.fullmatch(field_before) is not None and _STATUS_WITHIN.match(line, blank.end() - 1) is not None
 
 
 def _created_at(envelope: Sequence[str], context: Context) -> datetime | None:
@@ -367,6 +411,10 @@ def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context
     draft = _draft(shipment, status, parts, context)
     name_status(draft, parts.code, parts.discrepancy)
     draft.place = airport(parts.station, context)
+    for line in (shipment.line, status.line):
+        if (within := _STATUS_WITHIN.search(line.text)) is not None:
+            said = f"{within[0].strip()} stands within a line, perhaps in a text; not read as a status"
+            draft.warn("text_not_used", said, line.where)
     if parts.carrier and parts.code in HANDS_OVER:
         draft.transport["next_carrier"] = parts.carrier
     draft.reason = " ".join(status.remarks or shipment.remarks)[:1_000] or None
@@ -383,6 +431,8 @@ def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context
         draft.classifier = _CLASSIFIERS[mark.kind]
         if parts.time not in (None, (mark.hour, mark.minute)):
             draft.warn("times_contradict", f"the time beside the date contradicts {mark}; the latter counts")
+    for text in parts.damaged[:_REMARKS_MAX]:
+        draft.warn("time_not_used", f"{text[:40]} is no marked time like A1012 or E0130-N; not used")
     for unused in parts.marks[2:] if parts.code in _TIMED else [one for one in parts.marks if one is not mark]:
         draft.warn("time_not_used", f"{unused} is of nothing that {parts.code} tells; not used")
     time = (mark.hour, mark.minute) if mark is not None else parts.time
@@ -486,6 +536,8 @@ def _parts(line: _Line) -> _Parts:
             parts.discrepancy = text
         elif mark is not None:
             parts.marks.append(_time_mark(mark, line))
+        elif code in _TIMED and _MARK.match(text):
+            parts.damaged.append(text)
         elif parts.pieces is None and (pieces := _quantity(text)):
             parts.pieces = pieces
     return parts

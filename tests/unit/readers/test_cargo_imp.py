@@ -349,6 +349,57 @@ def test_what_was_only_manifested_did_not_arrive(mark: str, hoped: str | None) -
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "hoped"),
+    [
+        (
+            "020-12345675FRALAX/T20K240 RCS/31MAR0900/FRA/T20\nDEP/LH456/31MAR/FRALAX/T20/A1012",
+            ["2 RCS 31T09:00", "3 DEP 31T10:12"],
+        ),
+        (
+            "020-12345675FRALAX/T20\nRCS/31MAR0900/FRA/T20K240 DEP/LH456/31MAR/FRALAX/T20/A1012 RCF/LH456/31MAR1400/LAX/T20",
+            ["3 RCS 31T09:00", "3 DEP 31T10:12", "3 RCF 31T14:00"],
+        ),
+        ("020-12345675FRALAX/T20\nRCS/31MAR0900/FRA FOH/31MAR0800/FRA", ["3 RCS 31T09:00", "3 FOH 31T08:00"]),
+        ("020-12345675FRALAX/T20 RCS/31MAR0900\n/FRA/T20 FOH/31MAR0800/FRA", ["2 RCS 31T09:00", "3 FOH 31T08:00"]),
+        (
+            "020-12345675FRALAX/T20\nRCF/LH456/31MAR1400/LAX/T20 ULD/AKE12345LH NFD/31MAR1500/LAX",
+            ["3 RCF 31T14:00 AKE12345LH", "3 NFD 31T15:00"],
+        ),
+        ("020-12345675FRALAX/T20\nDLV/31MAR1700/LAX/T20 OSI/SEE T20 NFD/31MAR1500/LAX", ["3 DLV 31T17:00"]),
+    ],
+)
+def test_a_status_that_lost_the_end_of_its_line_is_read(text: str, hoped: list[str]) -> None:
+    reading = read_text(f"FSU/14\n{text}\n", context_at(AT, "LH"))
+
+    assert not reading.problems
+    assert hoped == [
+        " ".join(
+            [
+                event.raw.position.removeprefix("line "),
+                event.code,
+                event.occurred_at.isoformat()[8:16],
+                *(reference.value for reference in event.references if reference.kind == "uld"),
+            ]
+        )
+        for event in reading.events
+    ]
+    assert all(codes_of(event) == [] for event in reading.events)
+
+
+def test_what_may_be_a_status_or_a_text_is_told_and_not_read() -> None:
+    (event,) = events("NFD/31MAR1600/LAX/T20/ACME SEE DLV/31MAR1500/LAX/T20")
+
+    assert (event.code, codes_of(event)) == ("NFD", ["text_not_used"])
+    assert "DLV/31MAR1500" in event.warnings[0].text
+
+
+def test_a_time_mark_that_is_damaged_is_told() -> None:
+    (event,) = events("DEP/LH456/31MAR/FRALAX/T20/A1012A1430")
+
+    assert codes_of(event) == ["time_not_used", "time_missing"]
+
+
 def test_a_text_that_names_a_status_is_a_text() -> None:
     found = events("RCF/LH456/31MAR1400/LAX/T20\nOSI/PLS SEE DLV/31MAR1500/LAX/T20\nNFD/31MAR1500/LAX/T20/ACME LTD/ROOM 5")
 

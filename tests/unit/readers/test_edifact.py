@@ -593,6 +593,15 @@ def test_a_cargo_imp_message_that_is_only_wrapped_is_read_as_such() -> None:
     assert read_text(text, LATE).standard == "cargo_imp.fsu"
 
 
+@pytest.mark.parametrize("envelope", [UNB, "", "QD LAXKKCO\n.SHACOCO 150630\n" + UNB], ids=["UNB", "bare", "teletype"])
+@pytest.mark.parametrize("text", ["FTX+AAI+++copy of\nFSU/14 sent'", "FTX+AAI+++FSU/14'", "FTX+AAI+++\nFWB/16\n'"])
+def test_a_text_that_names_a_cargo_imp_message_is_a_text(envelope: str, text: str) -> None:
+    body = f"\nUNH+1+IFTSTA:D:00B:UN'\nBGM+23+1+9'\nRFF+BM:B1'{text}STS+1+21'\nDTM+334:202003150630UTC:303'\nUNT+7+1'"
+    reading = read_text(envelope + body, LATE)
+
+    assert [(event.standard, event.milestone) for event in reading.events] == [("edifact.iftsta", "delivered")]
+
+
 def test_the_time_of_a_leg_is_that_of_a_status_without_its_own() -> None:
     legs = [SEA, "LOC+9+CNSHA:139:6'", "DTM+186:202003150630UTC:303'", "LOC+11+USLAX:139:6'", "DTM+132:202003290900UTC:303'"]
     events = read_text(iftsta("STS+1+24'", *legs), LATE).events
