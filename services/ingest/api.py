@@ -530,7 +530,7 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
     )
     for method, path, endpoint, name in routes:
         app.add_api_route(path, endpoint, methods=[method], name=name, response_model=None, **openapi.describe(name))
-    openapi.name_the_key(app)
+    openapi.complete(app)
 
     async def on_problem(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, Problem)
