@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_set_without_a_status_lacks_it_and_a_unit_outside_of_the_fence_has_a_b
 @pytest.mark.parametrize("name", ["x12_214", "x12_214_stops", "x12_315", "x12_315_voyage", "x12_322", "x12_856"])
 def test_a_segment_that_is_told_to_have_errors_in_its_elements_is_followed_by_them(name: str, form: Form) -> None:
     said = body(answer((FIXTURES / f"{name}.edi").read_bytes().replace(b"2020", b"2016"), form))
-    for one, after in zip(said, said[1:], strict=False):
+    for one, after in pairwise(said):
         if one[1:3] == "K3":
             assert (one.split("*")[4] == "8") == (after[1:3] == "K4")
 
