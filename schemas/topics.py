@@ -106,9 +106,14 @@ ACCOUNTS = Topic("accounts.v1", "key_id", 1, "compacted", (registers_v1.Account,
 SECRETS = Topic("secrets.v1", "secret_id", 1, "compacted", (registers_v1.Secret,), sunk=False)
 PARKED = Topic("readers.parked.v1", "sender", 1, "compacted", (ControlRecord,), transactional=True, sunk=False)
 SUBSCRIPTIONS = Topic("subscriptions.v1", "subscription", 1, "compacted", (alerts_v1.Subscription,), sunk=False)
+SUPPRESSIONS = Topic("suppressions.v1", "address_hash", 1, "compacted", (alerts_v1.Suppression,), sunk=False)
 ALERT_CANDIDATES = Topic("alert.candidates.v1", "subscription", 4, 30, (alerts_v1.AlertCandidate,), sunk=False)
+ACKNOWLEDGEMENTS = Topic("alert.acknowledgements.v1", "subscription", 4, "ever", (alerts_v1.Acknowledgement,), sunk=False)
 NOTIFICATIONS = Topic("notifications.v1", "subscription", 4, "ever", (alerts_v1.Notification,))
 DELIVERIES = Topic("deliveries.v1", "subscription", 4, "ever", (alerts_v1.Delivery,))
+ALERTS_CONTROL = Topic(
+    "alerts.control.v1", "switch, or retry:notification", 1, "compacted", (alerts_v1.AlertsControl,), sunk=False
+)
 CONSENT = Topic("consent.v1", "subscription", 4, "ever", (alerts_v1.Consent,))
 
 TOPICS: tuple[Topic, ...] = (
@@ -126,8 +131,11 @@ TOPICS: tuple[Topic, ...] = (
     SECRETS,
     PARKED,
     SUBSCRIPTIONS,
+    SUPPRESSIONS,
     ALERT_CANDIDATES,
+    ACKNOWLEDGEMENTS,
     NOTIFICATIONS,
     DELIVERIES,
+    ALERTS_CONTROL,
     CONSENT,
 )
