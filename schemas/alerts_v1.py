@@ -92,11 +92,11 @@ class AlertCandidate(Contract):
     change: AlertableChange | None = None
 
 
-Step = Literal["opened", "worsened", "eased", "ended", "corrected", "reached", "revised", "handed_over"]
+Step = Literal["opened", "worsened", "ended", "corrected", "reached", "revised"]
 
 
 class Item(Contract):
-    """One thing that a notification tells. `key`: of the exception, or `milestone:NAME:LEG`, `handed_over:NAME:UNIT`.
+    """One thing that a notification tells. `key`: of the exception, or `milestone:NAME:LEG`.
 
     `step` corrected: we were wrong (an exception withdrawn, a milestone that is no longer actual). `since`: when the exception
     started, or the milestone happened; `until`: when it ended. `evidence`: the change_id behind it.
@@ -105,7 +105,7 @@ class Item(Contract):
     consignment: str
     key: str
     step: Step
-    kind: ExceptionKind | Literal["milestone", "handover"]
+    kind: ExceptionKind | Literal["milestone"]
     evidence: str
     sentence: Text
     next: Text | None = None

@@ -39,6 +39,8 @@ FLOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "notifications.v1": (("alerts.worker", "alerts.api"), ("alerts.sender", "sink")),
     "deliveries.v1": (("alerts.sender", "alerts.api"), ("alerts.sender", "sink")),
     "alerts.control.v1": (("cli",), ("alerts.sender",)),
+    "alert.waiting.v1": (("alerts.worker",), ("alerts.worker",)),
+    "alert.states.v1": (("alerts.worker",), ("alerts.worker",)),
     "alert.acknowledgements.v1": (("alerts.api",), ("alerts.worker",)),
     "consent.v1": (("alerts.api",), ("sink",)),
 }
