@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 
 from schemas.alerts_v1 import Notification, Subscription
-from services.alerts import email
+from services.alerts import email, sms, webhook
 from services.alerts.attempts import Answer, Ask
 from services.alerts.bounces import Verp
 from services.alerts.breaker import Breaker
 from services.alerts.links import Links
+from services.alerts.providers_sms import SmsProvider
 from services.alerts.providers_smtp import Smtp
+from services.alerts.providers_webhook import WebhookClient
 from services.alerts.sending import Parcel
+from services.runtime.clock import Clock
 
 
 class Rate:
@@ -63,3 +66,66 @@ class EmailChannel:
 
     def wait_s(self, now_s: float) -> float:
         return 0.0  # the pool's connections are the limit
+
+    async def close(self) -> None:
+        await self._smtp.close()
+
+
+class SmsChannel:
+    """By a provider of SMS. The reference is the notification's id, whatever the attempt."""
+
+    def __init__(self, provider: SmsProvider, links: Links, a_second: float, callback_url: str) -> None:
+        self.name = provider.name
+        self.breaker = Breaker()
+        self._provider, self._links, self._rate, self._callback_url = provider, links, Rate(a_second), callback_url
+
+    def pack(self, notification: Notification, subscription: Subscription) -> Parcel:
+        text = sms.write(notification, subscription, self._links)
+        return Parcel(subscription.address, text, segments=sms.count(text).segments)
+
+    async def send(self, parcel: Parcel, notification: Notification) -> Answer:
+        callback = f"{self._callback_url}/sms/status?n={notification.notification}&s={notification.subscription}"
+        return await self._provider.send(parcel.to, str(parcel.content), notification.notification, callback)
+
+    async def find(self, parcel: Parcel, notification: Notification, delivery: Ask) -> Answer | None:
+        return await self._provider.find(parcel.to, str(parcel.content), notification.notification, delivery.since)
+
+    def wait_s(self, now_s: float) -> float:
+        return self._rate.wait_s(now_s)
+
+    async def close(self) -> None:
+        await self._provider.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Hook:
+    secret: str
+    content: bytes
+
+
+class WebhookChannel:
+    """To subscribers' own servers. Each is a provider of its own, so none is taken for the others' outage: the breaker of the
+    channel hears of no failure, an address's own pauses do the rest."""
+
+    def __init__(self, client: WebhookClient, links: Links, clock: Clock) -> None:
+        self.name = client.name
+        self.breaker = Breaker()
+        self._client, self._links, self._clock = client, links, clock
+
+    def pack(self, notification: Notification, subscription: Subscription) -> Parcel:
+        secret = self._links.webhook_secret(subscription.subscription)
+        return Parcel(subscription.address, _Hook(secret, webhook.body(notification)))
+
+    async def send(self, parcel: Parcel, notification: Notification) -> Answer:
+        assert isinstance(parcel.content, _Hook)
+        headers = webhook.headers(parcel.content.secret, notification, parcel.content.content, self._clock.now())
+        return await self._client.post(parcel.to, headers, parcel.content.content)
+
+    async def find(self, parcel: Parcel, notification: Notification, delivery: Ask) -> Answer | None:
+        return None  # a repeat under the same id is what the specification asks for
+
+    def wait_s(self, now_s: float) -> float:
+        return 0.0
+
+    async def close(self) -> None:
+        await self._client.close()

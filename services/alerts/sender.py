@@ -25,11 +25,13 @@ from schemas.topics import ALERTS_CONTROL, DELIVERIES, NOTIFICATIONS, SUPPRESSIO
 from services.alerts import email, subscriptions
 from services.alerts.attempts import MEMORY, Ledger
 from services.alerts.bounces import Verp
-from services.alerts.channels import EmailChannel
+from services.alerts.channels import EmailChannel, SmsChannel, WebhookChannel
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.journal import Fenced, Journal, JournalLost
 from services.alerts.links import Links
+from services.alerts.providers_sms import provider
 from services.alerts.providers_smtp import Smtp
+from services.alerts.providers_webhook import WebhookClient
 from services.alerts.sending import ChannelPort, Sender
 from services.runtime import kafka, logs, metrics
 from services.runtime.clock import Clock, SystemClock
@@ -88,13 +90,16 @@ class KafkaDirectory:
         self.suppressions.close()
 
 
-def channels_of(settings: DeliverySettings, links: Links) -> dict[Channel, ChannelPort]:
+def channels_of(settings: DeliverySettings, links: Links, clock: Clock) -> dict[Channel, ChannelPort]:
     """The ways out that the settings name."""
-    found: dict[Channel, ChannelPort] = {}
+    client = WebhookClient(settings.webhook_timeout_s, settings.webhook_allow)
+    found: dict[Channel, ChannelPort] = {"webhook": WebhookChannel(client, links, clock)}
     if settings.smtp_port:
         mailer = email.Mailer(settings.mail_name, settings.mail_from, settings.mail_bounces)
         verp = Verp(settings.secret_key.get_secret_value().encode(), settings.mail_bounces)
         found["email"] = EmailChannel(Smtp(settings), links, mailer, verp)
+    if settings.sms_url is not None:
+        found["sms"] = SmsChannel(provider(settings), links, settings.sms_a_second, settings.links_url)
     return found
 
 
@@ -132,17 +137,19 @@ class SenderProcess:
         journal = Journal(settings)
         directory = KafkaDirectory(settings, self._clock)
         control: RegisterView[AlertsControl] | None = None
+        channels: dict[Channel, ChannelPort] = {}
         reader: _Reader | None = None
         try:
             starts = await asyncio.to_thread(journal.open)
             ledger = await asyncio.to_thread(read_ledger, settings, self._clock.now())
             await asyncio.to_thread(directory.start)
             links = Links(settings.secret_key.get_secret_value().encode(), settings.links_url)
+            channels = channels_of(settings, links, self._clock)
             sender = Sender(
                 journal,
                 ledger,
                 directory,
-                channels_of(settings, links),
+                channels,
                 self._clock,
                 workers=settings.smtp_connections,
                 failpoints=Failpoints(settings.failpoint),
@@ -175,6 +182,8 @@ class SenderProcess:
         finally:
             if reader is not None:
                 reader.close()
+            for port in channels.values():
+                await port.close()
             await asyncio.to_thread(journal.close)
             directory.close()
             if control is not None:

@@ -33,7 +33,10 @@ from services.runtime.failpoints import Failpoints
 FOUND_NOT_YET_S = 5.0
 """A provider that lists what it took may be some seconds behind: its "no" counts only this long after the attempt."""
 
-UNREADABLE_SUBSCRIBER = "0" * 64
+PROVIDER_TROUBLE = frozenset({"timeout", "disconnected", "server_error"})
+"""Outcomes not known that say of the provider, not of the message: its breaker counts them."""
+
+NO_ADDRESS = "0" * 64
 
 log = logs.get("alerts.sender")
 
@@ -83,6 +86,8 @@ class ChannelPort(Protocol):
     def wait_s(self, now_s: float) -> float:
         """By its own rate: 0 takes a turn."""
         ...
+
+    async def close(self) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -320,7 +325,7 @@ class Sender:
             )
         answer = await port.send(parcel, due.notification)
         self._failpoints.reach("sent")
-        if answer.kind == "away" or answer.reason == "timeout":
+        if port.name != "webhook" and (answer.kind == "away" or answer.reason in PROVIDER_TROUBLE):
             port.breaker.failed(self._clock.monotonic(), self._dice(), answer.pause_s)
         else:
             port.breaker.succeeded()
@@ -399,7 +404,7 @@ class Sender:
             subscription=due.notification.subscription,
             attempt=attempt,
             state=state,
-            address_hash=target.address_hash if target else UNREADABLE_SUBSCRIBER,
+            address_hash=target.address_hash if target else NO_ADDRESS,
             provider=port.name if port else None,
             provider_ref=answer.provider_ref if answer else None,
             at=now,
