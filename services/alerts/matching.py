@@ -35,6 +35,17 @@ class Told:
 
 def why_not(subscription: Subscription, change: Alertable, now: datetime) -> str | None:
     """Why this subscriber is not concerned, in words; None if it is."""
+    return _elsewhere(subscription, change, now) or _too_mild(subscription, change)
+
+
+def _too_mild(subscription: Subscription, change: Alertable) -> str | None:
+    least = subscription.filters.minimum_severity
+    if isinstance(change, ExceptionChanged) and SEVERITIES.index(change.exception.severity) < SEVERITIES.index(least):
+        return f"minimum_severity: it wants {least} or worse"
+    return None
+
+
+def _elsewhere(subscription: Subscription, change: Alertable, now: datetime) -> str | None:
     if subscription.state != "active":
         return f"the subscription is {subscription.state}"
     if subscription.expires_at is not None and now >= subscription.expires_at:
@@ -49,8 +60,6 @@ def why_not(subscription: Subscription, change: Alertable, now: datetime) -> str
     if isinstance(change, ExceptionChanged):
         if (filters.exceptions or filters.milestones) and change.exception.kind not in filters.exceptions:
             return f"exceptions: it does not want {change.exception.kind}"
-        if SEVERITIES.index(change.exception.severity) < SEVERITIES.index(filters.minimum_severity):
-            return f"minimum_severity: it wants {filters.minimum_severity} or worse"
     elif (filters.exceptions or filters.milestones) and change.milestone not in filters.milestones:
         return f"milestones: it does not want {change.milestone}"
     return None
@@ -95,11 +104,13 @@ class Book:
                 del self._index[key]
 
     def concerned(self, change: Alertable, now: datetime) -> Iterator[Subscription]:
-        """Who is concerned, by the subscription's id."""
+        """Who is concerned, by the subscription's id. Of what became of an exception also who wants only worse ones: they may
+        have been told when it was worse, which compose knows (services/alerts/rules.py)."""
+        judge = _elsewhere if isinstance(change, ExceptionChanged) and change.change != "exception_opened" else why_not
         keys = [("", ""), *((name, value) for name in _SELECTIVE for value in _values(change, name))]
         for name in sorted({name for key in keys for name in self._index.get(key, ())}):
             subscription = self._kept[name]
-            if why_not(subscription, change, now) is None:
+            if judge(subscription, change, now) is None:
                 yield subscription
 
 
@@ -188,6 +199,7 @@ class Match:
                 consignment=change.consignment,
                 at=change.at,
                 away=away,
+                change=change,
             )
             for subscription in self._book.concerned(change, now)
         ]
