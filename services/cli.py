@@ -20,13 +20,14 @@ def assemble() -> typer.Typer:
     from demo import cli as demo
     from deploy.local import cli as local
     from deploy.local.pause import pausing
+    from services.alerts import subscriptions_cli
     from services.console import cli as console
     from services.ingest import cli as ingest
     from services.ingest import dead_letters_cli, watch_cli
     from services.sink import cli as sink
     from services.tracker import cli as tracker
 
-    for owner in (local, ingest, dead_letters_cli, watch_cli, sink, console, demo):
+    for owner in (local, ingest, dead_letters_cli, watch_cli, sink, console, subscriptions_cli, demo):
         owner.register(app)
     tracker.register(app, pausing)
     return app

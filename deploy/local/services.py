@@ -27,6 +27,7 @@ SERVICES: tuple[Service, ...] = (
     Service("tracker", "services.tracker", "LOVLA_STACK_TRACKER_PORT"),
     Service("sink", "services.sink", "LOVLA_STACK_SINK_PORT"),
     Service("api", "services.ingest.api", "LOVLA_API_PORT", own_door=True, health="/readyz"),
+    Service("alerts-api", "services.alerts.api", "LOVLA_ALERTS_PORT", own_door=True, health="/readyz"),
 )
 """In the order of starting: who reads before who lets in."""
 
