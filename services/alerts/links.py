@@ -88,8 +88,7 @@ class Links:
 
     def _link(self, purpose: Purpose, subscription: str, at: datetime, notification: str | None = None) -> str:
         packed = _HEAD.pack(_LETTERS[purpose], subscription.encode("ascii"), _seconds(at)) + bytes.fromhex(notification or "")
-        token = base64.urlsafe_b64encode(packed + self._seal(packed)).rstrip(b"=").decode("ascii")
-        return f"{self._base_url}/{_PATHS[purpose]}/{token}"
+        return f"{self._base_url}/{_PATHS[purpose]}/{_text(packed + self._seal(packed))}"
 
     def _seal(self, packed: bytes) -> bytes:
         return hmac.new(self._links, packed, hashlib.sha256).digest()[:_SEAL_BYTES]
@@ -101,9 +100,13 @@ class Links:
         try:
             raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
         except (UnicodeEncodeError, binascii.Error):
-            raise BadLink("This link is not whole; take it from the message again.") from None
+            raw = b""
         packed, seal = raw[:-_SEAL_BYTES], raw[-_SEAL_BYTES:]
-        if len(packed) not in (_HEAD.size, _HEAD.size + 16) or not hmac.compare_digest(seal, self._seal(packed)):
+        if (
+            len(packed) not in (_HEAD.size, _HEAD.size + 16)
+            or _text(raw) != token
+            or not hmac.compare_digest(seal, self._seal(packed))
+        ):
             raise BadLink("This link is not whole; take it from the message again.")
         letter, subscription, seconds = _HEAD.unpack(packed[: _HEAD.size])
         if letter != _LETTERS[purpose]:
@@ -120,6 +123,10 @@ class Links:
             return False
         digits = "".join(given.split()).replace("-", "")
         return hmac.compare_digest(self.code(subscription).encode(), digits.encode("utf-8", "replace"))
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
 def _asked_at(subscription: Subscription) -> datetime:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from schemas.alerts_v1 import Acknowledgement, Subscription
 from schemas.words import EXCEPTION_KINDS, MILESTONES, SEVERITIES, ItemCategory
 from services.alerts.acts import SUBSCRIBER, Said, narrow, same_words
-from services.alerts.addresses import masked, normalise
+from services.alerts.addresses import BadAddress, masked, normalise
 from services.alerts.door import AlertsDoor, invalid
 from services.alerts.gate import KINDS, Problem
 from services.alerts.links import BadLink, Opened, Purpose
@@ -101,20 +101,21 @@ class PublicPage:
         given = await self._fields(request)
         try:
             wanted = _wanted(given)
+            address = normalise(wanted.channel, wanted.address)
         except ValidationError as error:
             return self._form_again(given, invalid(error))
+        except BadAddress as bad:
+            return self._form_again(given, Problem("invalid", str(bad)))
         except Problem as problem:
             return self._form_again(given, problem)
         self._door.rates.of_new(network(_host(request)), self._door.clock.monotonic())
         said = self._subscriber(request, "page")
         handle = secrets.token_hex(8)  # looks like a subscription, and is none: for those that get no message
         try:
-            made = await self._door.do(lambda: self._subscribe(wanted, said))
+            made = await self._door.do(lambda: self._subscribe(wanted, address, said))
         except Problem as problem:
             if problem.kind in ("not-ready", "internal"):
                 raise
-            if any(place["where"] == "/address" and place["code"] == "invalid" for place in problem.errors):
-                return self._form_again(given, problem)
             made = None
         if wanted.channel == "sms":
             text = "If this number can get our messages, a code of six digits is on its way to it."
@@ -122,10 +123,9 @@ class PublicPage:
         text = "If this address can get our messages, one is on its way to it. Follow its link within 48 hours."
         return self._message("Look into your mail", [text])
 
-    def _subscribe(self, wanted: Wanted, said: Said) -> Subscription:
+    def _subscribe(self, wanted: Wanted, address: str, said: Said) -> Subscription:
         """The same form sent twice is one subscription, asked again."""
         store = self._door.store
-        address = normalise(wanted.channel, wanted.address)
         for one in store.of_address(store.hasher.of(wanted.channel, address)):
             if one.owner is None and one.state != "stopped" and same_words(one, wanted):
                 return one if one.state != "unconfirmed" else store.ask(one.subscription, said)
