@@ -28,7 +28,9 @@ from schemas.alerts_v1 import Channel, Subscription
 from schemas.base import Text
 from schemas.registers_v1 import Account, Facility, Sender
 from schemas.topics import ACCOUNTS, FACILITIES, SENDERS
+from services.alerts import callbacks
 from services.alerts.acts import SUBSCRIBER, Said
+from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.door import BODY_S, AlertsDoor
 from services.alerts.gate import (
     MEDIA_TYPE,
@@ -43,7 +45,6 @@ from services.alerts.gate import (
     parse_json,
 )
 from services.alerts.public_page import PublicPage
-from services.alerts.settings import AlertsSettings
 from services.alerts.subscriptions import KafkaRegister, Store
 from services.alerts.wanted import Wanted
 from services.runtime import kafka, logs, metrics
@@ -288,7 +289,7 @@ def build(
     return app
 
 
-def assemble(settings: AlertsSettings) -> FastAPI:
+def assemble(settings: DeliverySettings) -> FastAPI:
     """The application over the real Kafka. Answers at once; refuses with 503 until everything is read."""
     clock, register = SystemClock(), KafkaRegister(settings)
     store = Store(register, settings.secret_key.get_secret_value().encode(), settings.links_url)
@@ -337,7 +338,7 @@ def assemble(settings: AlertsSettings) -> FastAPI:
             closing = (*(one.close for one in registers), register.close)
             await asyncio.gather(*(asyncio.to_thread(close) for close in closing))
 
-    return build(door, (), lifespan)
+    return build(door, (callbacks.of(settings, store, clock).router(),), lifespan)
 
 
 def _tidy(store: Store, clock: Clock) -> None:
@@ -352,7 +353,7 @@ def _tidy(store: Store, clock: Clock) -> None:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests under way get 5 s to finish."""
-    settings = AlertsSettings.load()
+    settings = DeliverySettings.load()
     logs.setup("alerts-api", settings.log_level)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once it has shut down

@@ -38,6 +38,7 @@ class Status:
     state: State
     number: str
     text: str
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,10 +272,11 @@ class VonageShaped:
 
     def status(self, fields: Mapping[str, str]) -> Status | None:
         state, ref, number = fields.get("status"), fields.get("messageId", ""), fields.get("msisdn", "")
+        reference = fields.get("client-ref", "")
         if state == "delivered":
-            return Status(ref, "delivered", f"+{number}", "delivered")
+            return Status(ref, "delivered", f"+{number}", "delivered", reference)
         if state in ("failed", "rejected", "expired"):
-            return Status(ref, "undelivered", f"+{number}", f"{state} {fields.get('err-code', '')}".strip())
+            return Status(ref, "undelivered", f"+{number}", f"{state} {fields.get('err-code', '')}".strip(), reference)
         return None
 
     def incoming(self, fields: Mapping[str, str]) -> Incoming | None:

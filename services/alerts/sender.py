@@ -21,11 +21,12 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from pydantic import ValidationError
 
 from schemas.alerts_v1 import AlertsControl, Channel, Delivery, Notification, Subscription, Suppression
-from schemas.topics import ALERTS_CONTROL, DELIVERIES, NOTIFICATIONS, SUPPRESSIONS
+from schemas.topics import ALERTS_CONTROL, NOTIFICATIONS, SUPPRESSIONS
 from services.alerts import email, subscriptions
 from services.alerts.attempts import MEMORY, Ledger
 from services.alerts.bounces import Verp
 from services.alerts.channels import EmailChannel, SmsChannel, WebhookChannel
+from services.alerts.control import SWITCH, read_deliveries, retry_key
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.journal import Fenced, Journal, JournalLost
 from services.alerts.links import Links
@@ -43,7 +44,6 @@ from services.runtime.settings import Settings, SettingsError
 from services.runtime.sources import Record, to_record
 
 LEASE_GROUP = "alerts.sender-lease"
-SWITCH = "switch"
 TAKEN_MOST = 20_000
 """Notifications in memory; the rest waits in Kafka."""
 
@@ -193,7 +193,7 @@ class SenderProcess:
         """What lies behind the committed offsets and is not done: left unsettled, or asked for again by an operator."""
         for name, known in ledger.open():
             if known.position is not None and _behind(known.position, starts):
-                self._load(sender, known.position, retried=f"retry:{name}" in told)
+                self._load(sender, known.position, retried=retry_key(name) in told)
         for key, record in told.items():
             self._obey(sender, ledger, key, record)
 
@@ -258,17 +258,7 @@ def read_ledger(settings: Settings, now: datetime) -> Ledger:
                 "alerts.delivery.unreadable", partition=record.partition, offset=record.offset, errors=error.error_count()
             )
 
-    since_ms = int((now - MEMORY).timestamp() * 1000)
-    asker = kafka.consumer(settings, "lovla-alerts-ledger", "lovla-alerts-ledger")
-    try:
-        partitions = kafka.partitions(asker, DELIVERIES.name)
-        found = asker.offsets_for_times([TopicPartition(DELIVERIES.name, p, since_ms) for p in partitions], timeout=10)
-    finally:
-        asker.close()
-    for part in found:
-        if part.offset >= 0:  # else nothing is that young
-            end = kafka.end_offset(settings, DELIVERIES.name, part.partition)
-            read_range(settings, DELIVERIES.name, part.partition, part.offset, end, take)
+    read_deliveries(settings, now - MEMORY, take)
     return ledger
 
 

@@ -50,7 +50,7 @@ async def test_a_text_is_taken_and_can_be_asked_for_by_our_reference(sms: SmsPro
     ],
 )
 async def test_what_an_answer_means(sms: SmsProvider, box: Mailbox, how: str, kind: str, reason: str) -> None:
-    box.faults.add(Fault("send", how, hang_s=5))
+    box.faults.add(Fault("send", how, hang_s=2))
     answer = await sms.send(NUMBER, "late", "ab" * 16, "")
     assert (answer.kind, answer.reason) == (kind, reason)
     assert box.texts(NUMBER) == []
@@ -58,7 +58,7 @@ async def test_what_an_answer_means(sms: SmsProvider, box: Mailbox, how: str, ki
 
 
 async def test_a_text_that_was_taken_though_the_answer_was_lost_is_found(sms: SmsProvider, box: Mailbox) -> None:
-    box.faults.add(Fault("send", "lose", hang_s=5))
+    box.faults.add(Fault("send", "lose", hang_s=2))
     assert (await sms.send(NUMBER, "late", "ab" * 16, "")).kind == "unknown"
     found = await sms.find(NUMBER, "late", "ab" * 16, SINCE)
     assert found is not None and found.kind == "accepted"
