@@ -161,6 +161,10 @@ class Compose:
         """What this subscriber knows, by consignment."""
         return self._watches.get(name, {})
 
+    def holds(self, name: str) -> bool:
+        """Whether anything is remembered of this subscriber here."""
+        return name in self._partition
+
     def __len__(self) -> int:
         return sum(len(watches) for watches in self._watches.values())
 
