@@ -21,7 +21,7 @@ def assemble() -> typer.Typer:
     from deploy.local import cli as local
     from deploy.local import mailbox_cli
     from deploy.local.pause import pausing
-    from services.alerts import delivery_cli, subscriptions_cli
+    from services.alerts import delivery_cli, rules_cli, subscriptions_cli
     from services.console import cli as console
     from services.ingest import cli as ingest
     from services.ingest import dead_letters_cli, watch_cli
@@ -37,6 +37,7 @@ def assemble() -> typer.Typer:
         console,
         subscriptions_cli,
         delivery_cli,
+        rules_cli,
         mailbox_cli,
         demo,
     ):

@@ -36,6 +36,7 @@ SERVICES: tuple[Service, ...] = (
         own_door=True,
         also=(("smtp", "LOVLA_SMTP_PORT"),),
     ),
+    Service("alerts-worker", "services.alerts.worker", "LOVLA_STACK_ALERTS_WORKER_PORT"),
     Service("sender", "services.alerts.sender", "LOVLA_STACK_SENDER_PORT"),
     Service("alerts-api", "services.alerts.api", "LOVLA_ALERTS_PORT", own_door=True, health="/readyz"),
 )

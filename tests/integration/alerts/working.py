@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_BEGINNING, Producer, TopicPartition
 
 from deploy.local import topics
 from schemas.alerts_v1 import AlertCandidate, Notification, Subscription
 from schemas.journey_change_v1 import Change
 from schemas.topics import ALERT_CANDIDATES, JOURNEY_CHANGES, NOTIFICATIONS, SUBSCRIPTIONS
 from services.alerts.worker import Worker
-from services.runtime import kafka, register, restore, sources, wire
+from services.runtime import kafka, register, wire
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.settings import Settings
 
@@ -77,25 +77,34 @@ async def until(condition: Callable[[], object], within_s: float = WITHIN_S) -> 
     raise AssertionError(f"not within {within_s:.0f} s")
 
 
-def _values(settings: Settings, topic: str) -> list[bytes]:
-    found: list[bytes] = []
+class Written:
+    """What the worker has written, read as it comes."""
 
-    def enter(record: sources.Record) -> None:
-        if record.value is not None:
-            found.append(record.value)
+    def __init__(self, settings: Settings) -> None:
+        self._consumer = kafka.consumer(settings, "test-written", "test-written")
+        topics_read = (NOTIFICATIONS.name, ALERT_CANDIDATES.name)
+        self._consumer.assign([TopicPartition(name, n, OFFSET_BEGINNING) for name in topics_read for n in range(4)])
+        self._notifications: list[Notification] = []
+        self._candidates: list[AlertCandidate] = []
 
-    for partition in range(4):
-        restore.restore(settings, topic, partition, enter)
-    return found
+    def notifications(self, subscription: Subscription) -> list[Notification]:
+        """What is due to a subscriber, by the topic, in its order; repeats too."""
+        self._read()
+        return [one for one in self._notifications if one.subscription == subscription.subscription]
 
+    def candidates(self, subscription: Subscription) -> list[AlertCandidate]:
+        """What match found for a subscriber; repeats too."""
+        self._read()
+        return [one for one in self._candidates if one.subscription == subscription.subscription]
 
-def notifications(settings: Settings, subscription: str) -> list[Notification]:
-    """What is due to a subscriber, by the topic, in its order."""
-    found = [Notification.model_validate_json(value) for value in _values(settings, NOTIFICATIONS.name)]
-    return [one for one in found if one.subscription == subscription]
+    def close(self) -> None:
+        self._consumer.close()
 
-
-def candidates(settings: Settings, subscription: str) -> list[AlertCandidate]:
-    """What match found for a subscriber."""
-    found = [AlertCandidate.model_validate_json(value) for value in _values(settings, ALERT_CANDIDATES.name)]
-    return [one for one in found if one.subscription == subscription]
+    def _read(self) -> None:
+        while messages := self._consumer.consume(1_000, 0.3):
+            for message in messages:
+                assert message.error() is None
+                if message.topic() == NOTIFICATIONS.name:
+                    self._notifications.append(Notification.model_validate_json(message.value() or b""))
+                else:
+                    self._candidates.append(AlertCandidate.model_validate_json(message.value() or b""))
