@@ -34,6 +34,7 @@ _DOWN: Mapping[str, Runbook] = {
     "tracker": "tracker-down",
     "sink": "sink-down",
     "api": "api-down",
+    "alerts-api": "alerts-api-down",
 }
 _LAST_WORDS: Sequence[tuple[str, str, Runbook, str]] = (
     ("readers", "faults of ours", "readers-fuse", "the readers stopped themselves: faults of ours at most senders"),

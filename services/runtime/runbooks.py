@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Runbook = Literal[
+    "alerts-api-down",
     "api-down",
     "audit-duplicate",
     "audit-gap",
