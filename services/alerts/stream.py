@@ -30,7 +30,7 @@ from services.runtime import logs, metrics
 EXIT_FAULT = 70
 """A handler raised: going on would be to lose its record."""
 
-SESSION_S = 30.0
+SESSION_S = 15.0
 """A member that says nothing for so long loses its partitions."""
 
 log = logs.get("alerts.stream")
@@ -245,7 +245,7 @@ class Stream:
 
 
 def _new_app(name: str, brokers: list[URL], data_dir: Path, commit_s: float, session_s: float) -> Any:
-    app = faust.App(
+    app: Any = faust.App(
         name,
         broker=brokers,
         datadir=str(data_dir),

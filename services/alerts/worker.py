@@ -44,7 +44,7 @@ from services.alerts import subscriptions
 from services.alerts.compose import Compose, Put, Writes
 from services.alerts.matching import Book, Key, Match, Step, Told
 from services.alerts.stream import SESSION_S, Record, Stream, Write
-from services.alerts.watchdog import Watchdog
+from services.alerts.watchdog import STUCK_S, Watchdog
 from services.runtime import kafka, logs, metrics, restore, sources, wire
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.failpoints import Failpoints
@@ -53,6 +53,8 @@ from services.runtime.settings import Settings, SettingsError
 GROUP = "alerts"
 LOOK_S = 0.2
 """How often it looks what is due."""
+AT_ONCE = 64
+"""Subscribers whose messages are written side by side; the service's budget may be passed by so many."""
 WATCH_S = 10.0
 UNREADABLE_IN_A_ROW = 100
 """So many records in a row that nobody can read are no damage but a contract that we do not know: stop, lose none."""
@@ -116,6 +118,8 @@ class Worker:
             while not stop.is_set():
                 if (trouble := self.stream.trouble) is not None:
                     raise RuntimeError(trouble)
+                if (stood := time.monotonic() - self._beat) > SESSION_S:
+                    self._stuck(f"it stood still for {stood:.0f} s: another worker may own its partitions by now")
                 self._beat = time.monotonic()
                 if self.stream.ready:
                     async with self._turn:
@@ -285,16 +289,19 @@ class Worker:
         due = self._compose.next_due()
         metrics.gauge("lovla_alerts_late_seconds").set(max(0.0, (now - due).total_seconds()) if due is not None else 0.0)
         gone, self._gone = [name for name in self._gone if self._compose.holds(name)], set()
-        for name in [*gone, *self._compose.due(now)]:
+        names = [*gone, *self._compose.due(now)]
+        for begin in range(0, len(names), AT_ONCE):
             if not self.stream.ready:
                 return  # the partitions were taken away; whoever owns them has restored what is due
-            await self._carry_out(self._compose.settle(name, now))
+            some = [self._compose.settle(name, now) for name in dict.fromkeys(names[begin : begin + AT_ONCE])]
+            await asyncio.gather(*(self._carry_out(writes) for writes in some))
         metrics.gauge("lovla_alerts_known").set(len(self._compose))
 
     async def _carry_out(self, writes: Writes) -> None:
         for n, stage in enumerate(writes.stages):
             await self.stream.write([_write(one, writes.partition) for one in stage])
             self._failpoints.reach(f"alerts.stage_{n}_of_{len(writes.stages)}")
+            self._beat = time.monotonic()
         for made in writes.outcome.notifications:
             metrics.counter("lovla_alerts_notifications_total", purpose=made.purpose).inc()
             log.info("alerts.notification", notification=made.notification, subscription=made.subscription, count=made.count)
@@ -324,8 +331,8 @@ class Worker:
         dog: Watchdog[Partition] = Watchdog()
         while not ended.wait(WATCH_S):
             stood = time.monotonic() - self._beat
-            if stood > SESSION_S:
-                self._stuck(f"the loop stood still for {stood:.0f} s: another worker may own its partitions by now")
+            if stood > STUCK_S:
+                self._stuck(f"the loop stands still for {stood:.0f} s")
             owned = set(self._owned)
             try:
                 committed = kafka.committed(self._settings.kafka, GROUP, owned)
