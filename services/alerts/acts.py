@@ -28,6 +28,7 @@ OWNERS_MOST: Final = 20_000
 ADDRESS_MOST: Final = 50  # subscriptions of one address
 _DAY = timedelta(days=1)
 SUBSCRIBER: Final = "subscriber"
+NO_ONE: Final = "-"  # no subscription's id: a tombstone of it only makes Kafka close the segment that it writes
 
 Why = Literal["invalid", "too_many", "not_found", "suppressed"]
 
@@ -193,11 +194,16 @@ def resume(subscription: Subscription, said: Said) -> Done:
 
 
 def stop(subscription: Subscription, by: Literal["word", "link", "owner"], said: Said, shown: str | None = None) -> Done:
-    """No more messages. Never refused; done before, only a subscriber's own word is noted once more."""
-    if subscription.state == "stopped" and (by == "owner" or subscription.stopped_by == by):
+    """No more messages. Never refused. Done before, a subscriber's own word is noted once more (a crash may have kept the first
+    from the ledger), and takes an owner's stop over: from then on the owner cannot resume it."""
+    if subscription.state != "stopped":
+        new = subscription.model_copy(update={"state": "stopped", "stopped_by": by})
+    elif by == "owner":
         return Done(subscription, ())
-    new = subscription.model_copy(update={"state": "stopped", "stopped_by": by})
-    return Done(new, (_kept(new), _consent(new, "stopped", said, shown)))
+    else:
+        new = subscription.model_copy(update={"stopped_by": "link"}) if subscription.stopped_by == "owner" else subscription
+    kept = (_kept(new),) if new != subscription else ()
+    return Done(new, (*kept, _consent(new, "stopped", said, shown)))
 
 
 def remove(subscription: Subscription, said: Said) -> Done:
@@ -217,8 +223,13 @@ def suppress(channel: Channel, address_hash: str, reason: Literal["stopped", "fo
 
 def lift(address_hash: str, said: Said) -> tuple[Record, ...]:
     """The address may be written to again: its owner asked for it."""
-    ledger = Consent(subscription="-", address_hash=address_hash, act="lifted", at=said.at, source=said.source, by=said.by)
+    ledger = Consent(subscription=NO_ONE, address_hash=address_hash, act="lifted", at=said.at, source=said.source, by=said.by)
     return (Record(CONSENT, address_hash, ledger), Record(SUPPRESSIONS, address_hash, None))
+
+
+def close_segment() -> Record:
+    """Kafka compacts closed segments alone, and closes none that nobody writes to: so that removed addresses go in time."""
+    return Record(SUBSCRIPTIONS, NO_ONE, None)
 
 
 def lapsed(subscriptions: Iterable[Subscription], now: datetime) -> list[Subscription]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs import these names without exporting them
     AdminClient,
     AlterConfigOpType,
@@ -21,10 +20,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs i
 )
 
 from schemas.topics import SUBSCRIPTIONS
+from services.alerts.acts import NO_ONE
 from services.runtime import kafka
 from services.runtime.progress import Progress, silent
 from services.runtime.register import write
+from services.runtime.restore import restore
 from services.runtime.settings import Settings
+from services.runtime.sources import Record
 
 _HURRY = {
     "segment.ms": "100",
@@ -33,7 +35,6 @@ _HURRY = {
     "min.compaction.lag.ms": "0",
     "file.delete.delay.ms": "1000",
 }
-_ROLL_KEY = "-"  # no subscription's id; its tombstone closes a segment, and goes with the next compaction
 _ASK_AGAIN_S = 1.0
 _DELETED_AFTER_S = 2.0  # file.delete.delay.ms, and a moment
 
@@ -53,7 +54,7 @@ def erase(settings: Settings, address_hash: str, within_s: float = 120.0, progre
             _configure(admin, _HURRY)
             began = time.monotonic()
             while True:
-                _roll(producer)
+                write(producer, SUBSCRIPTIONS.name, NO_ONE, None)  # closes the segment that was written
                 if not _holds(settings, address_hash):
                     break
                 waited_s = time.monotonic() - began
@@ -80,28 +81,13 @@ def _configure(admin: AdminClient, settings: dict[str, str], besides: Collection
         future.result(timeout=30)
 
 
-def _roll(producer: Producer) -> None:
-    write(producer, SUBSCRIPTIONS.name, _ROLL_KEY, None)
-
-
 def _holds(settings: Settings, address_hash: str) -> bool:
     """Whether a record of the address is still read from the topic."""
-    end = kafka.end_offset(settings, SUBSCRIPTIONS.name, 0)
-    config = kafka.consumer_config(settings, "lovla-erasure", "lovla-erasure")
-    consumer = Consumer(config | {"enable.partition.eof": True})
-    try:
-        consumer.assign([TopicPartition(SUBSCRIPTIONS.name, 0, OFFSET_BEGINNING)])
-        while True:
-            messages = consumer.consume(1_000, 10.0)
-            if not messages:
-                raise TimeoutError(f"{SUBSCRIPTIONS.name} cannot be read; is Kafka up?")
-            for message in messages:
-                value, offset = message.value(), message.offset()
-                if message.error() is not None:
-                    return False  # the end of the partition: nothing was found before it
-                if value is not None and address_hash.encode() in value:
-                    return True
-                if offset is not None and offset + 1 >= end:
-                    return False
-    finally:
-        consumer.close()
+    found: list[int] = []
+
+    def look(record: Record) -> None:
+        if record.value is not None and address_hash.encode() in record.value:
+            found.append(record.offset)
+
+    restore(settings, SUBSCRIPTIONS.name, 0, look)
+    return bool(found)

@@ -222,10 +222,10 @@ class Store:
         with self._lock:
             # before the subscriptions, and even if there are none: the word counts for whoever sends to it
             self._put(acts.suppress(channel, address_hash, "stopped", said))
-            stopped = [one for one in self.of_address(address_hash) if one.state != "stopped"]
-            for one in stopped:
+            known = self.of_address(address_hash)
+            for one in known:
                 self._write(acts.stop(one, "word", said, shown))
-            return len(stopped)
+            return sum(one.state != "stopped" for one in known)
 
     def start_address(self, channel: Channel, address: str, said: Said) -> int:
         """START: takes STOP back, for what STOP stopped. How many it resumed."""
@@ -264,11 +264,12 @@ class Store:
             return True
 
     def forget_lapsed(self, said: Said) -> int:
-        """Away with what nobody confirmed in time. How many went."""
+        """Away with what nobody confirmed in time, and on with Kafka's forgetting of what was removed. How many went."""
         with self._lock:
             gone = acts.lapsed(self.all().values(), said.at)
             for one in gone:
                 self._write(acts.remove(one, said))
+            self._put(acts.close_segment())
             return len(gone)
 
     def acknowledge(self, acknowledgement: Acknowledgement) -> None:

@@ -152,6 +152,16 @@ def test_an_owner_that_stops_does_not_undo_who_stopped_first(house: House) -> No
     assert house.store.get(made.subscription).stopped_by == "link"
 
 
+def test_what_an_owner_stopped_and_then_its_subscriber_is_the_subscribers(house: House) -> None:
+    made = house.subscribed(PHONE)
+    house.store.stop(made.subscription, "owner", house.said("LACDHS"))
+    house.store.stop_address("sms", PHONE, "STOP", house.said())
+    house.store.start_address("sms", PHONE, house.said())
+    assert house.state(made) == "stopped", "START would have undone what the owner did"
+    with pytest.raises(Refused, match="only its subscriber"):
+        house.store.resume(made.subscription, house.said("LACDHS"))
+
+
 def test_stop_by_sms_stops_every_subscription_of_the_number_and_suppresses_it(house: House) -> None:
     one, other = house.subscribed(PHONE), house.subscribed(PHONE, owner="CEDARS")
     asked = house.asked(PHONE, owner="HOAG")
