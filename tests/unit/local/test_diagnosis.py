@@ -38,6 +38,7 @@ SEEN: dict[str, Seen] = {
     "tracker-down": dead("tracker"),
     "sink-down": dead("sink"),
     "api-down": Seen([part("api", "not ready")]),
+    "alerts-api-down": dead("alerts-api"),
     "readers-fuse": dead("readers", "StageFailed: 100 records in a row, of several senders, failed by faults of ours"),
     "tracker-faults": dead("tracker", "40 of 300 consignments could not be computed, first: LACDHS-1"),
     "event-store-corrupt": dead("tracker", "Exception: Corruption: block checksum mismatch"),
