@@ -112,12 +112,12 @@ class Compose:
 
     def due(self, now: datetime) -> list[str]:
         """Of whom something may be due."""
-        found = []
+        found: dict[str, None] = {}
         while self._wake and self._wake[0][0] <= now:
             _, name = heapq.heappop(self._wake)
-            if name in self._partition and name not in found:
-                found.append(name)
-        return found
+            if name in self._partition:
+                found[name] = None
+        return list(found)
 
     def next_due(self) -> datetime | None:
         """When somebody's turn is next; None: not before a candidate comes."""
