@@ -35,6 +35,7 @@ _DOWN: Mapping[str, Runbook] = {
     "sink": "sink-down",
     "api": "api-down",
     "alerts-api": "alerts-api-down",
+    "alerts-worker": "alerts-worker-down",
 }
 _LAST_WORDS: Sequence[tuple[str, str, Runbook, str]] = (
     ("readers", "faults of ours", "readers-fuse", "the readers stopped themselves: faults of ours at most senders"),

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 Runbook = Literal[
     "alerts-api-down",
+    "alerts-worker-down",
     "api-down",
     "audit-duplicate",
     "audit-gap",

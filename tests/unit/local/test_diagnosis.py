@@ -39,6 +39,7 @@ SEEN: dict[str, Seen] = {
     "sink-down": dead("sink"),
     "api-down": Seen([part("api", "not ready")]),
     "alerts-api-down": dead("alerts-api"),
+    "alerts-worker-down": dead("alerts-worker"),
     "readers-fuse": dead("readers", "StageFailed: 100 records in a row, of several senders, failed by faults of ours"),
     "tracker-faults": dead("tracker", "40 of 300 consignments could not be computed, first: LACDHS-1"),
     "event-store-corrupt": dead("tracker", "Exception: Corruption: block checksum mismatch"),
