@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from yarl import URL
@@ -30,6 +34,9 @@ from services.runtime import logs, metrics
 EXIT_FAULT = 70
 """A handler raised: going on would be to lose its record."""
 
+AWAY_AT_MOST_S = 600.0
+"""How long a write waits for a broker that is away; then the process ends, and its next life waits."""
+AGAIN_S = 1.0
 SESSION_S = 15.0
 """A member that says nothing for so long loses its partitions."""
 
@@ -73,6 +80,16 @@ class LedgerThread(AIOKafkaConsumerThread):
             raise RuntimeError("aiokafka has no _isolation_level any more: it might read aborted transactions")
         consumer._isolation_level = "read_committed"  # Faust sets it with exactly_once only
         return consumer
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Faust's own crashes the app at any error, a broker's restart too. Here it is said, and the ledger tries again."""
+        ours = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        try:
+            await self._ensure_consumer().commit({TopicPartition(tp.topic, tp.partition): at for tp, at in ours.items()})
+        except KafkaError as error:
+            log.warning("stream.commit_refused", error=repr(error))
+            return False
+        return len(ours) == len(offsets)
 
 
 class LedgerConsumer(Consumer):
@@ -190,12 +207,28 @@ class Stream:
     # -- writing --------------------------------------------------------------------------------------------------------
 
     async def write(self, writes: Sequence[Write]) -> None:
-        """Returns when the broker has all of them. Raises what the producer raises."""
+        """Returns when the broker has all of them. While it is away they are tried again, all of them: what is written twice
+        says the same under the same id. Raises the producer's error after ten minutes."""
+        until = time.monotonic() + AWAY_AT_MOST_S
+        while True:
+            try:
+                await self._write_once(writes)
+                return
+            except (KafkaError, ProducerSendError) as error:
+                if time.monotonic() > until:
+                    raise
+                log.warning("stream.write_refused", error=repr(error), records=len(writes))
+                await asyncio.sleep(AGAIN_S)
+
+    async def _write_once(self, writes: Sequence[Write]) -> None:
         producer = self.app.producer
         acknowledged = [
             await producer.send(one.topic, one.key, one.value, one.partition, None, list(one.headers)) for one in writes
         ]
-        await asyncio.gather(*acknowledged)
+        outcomes = await asyncio.gather(*acknowledged, return_exceptions=True)  # all, so that none is left unheard
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     # -- reading --------------------------------------------------------------------------------------------------------
 

@@ -191,3 +191,31 @@ async def test_what_was_open_while_the_worker_was_away_is_told_once_and_a_replay
     assert [(found.consignment, found.away) for found in written.candidates(subscriber)] == [(name, True)]
     (made,) = written.notifications(subscriber)
     assert made.count == 1
+
+
+@pytest.mark.timeout(600)
+async def test_a_broker_that_is_killed_and_comes_back_loses_nothing_and_the_worker_goes_on(
+    kafka: Kafka, settings: Settings, tmp_path: Path
+) -> None:
+    names = [consignment() for _ in range(20)]
+    subscribers = [only(name) for name in names]
+    subscribe(settings, *subscribers)
+    worker = process(settings, tmp_path / "worker")
+    try:
+        publish(settings, [one(name) for name in names])
+        await until(lambda: b"alerts.notification" in (tmp_path / "worker" / "worker.log").read_bytes())
+        await asyncio.to_thread(kafka.kill)
+        await asyncio.sleep(3)  # the outage itself
+        await asyncio.to_thread(kafka.start)
+        written = Written(settings)
+        await until(lambda: all(written.notifications(subscriber) for subscriber in subscribers))
+        late = only(names[0])
+        subscribe(settings, late)
+        publish(settings, [one(names[0], "milestone_reached", 9)])
+        await until(lambda: written.candidates(late))
+        assert worker.poll() is None  # it was never ended
+        for subscriber in subscribers:
+            assert len({made.notification for made in written.notifications(subscriber)}) == 1
+        written.close()
+    finally:
+        end(worker)
