@@ -180,6 +180,7 @@ class Simulator:
             one.status = status
             for _ in range(2 if fault is not None and fault.how == "twice" else 1):
                 if one.reference:  # Vonage's shape
+                    status = "failed" if status == "undelivered" else status
                     fields = {"msisdn": one.to[1:], "messageId": one.sid, "status": status, "client-ref": one.reference}
                     await self._tell(url, self._vonage_signed(fields))
                 else:

@@ -111,12 +111,19 @@ class SenderProcess:
         self._clock = clock or SystemClock()
         self._trouble: str | None = "not started"
         self._stop = threading.Event()
+        self._sender: Sender | None = None
 
     def healthy(self) -> str | None:
         """None, or what is wrong. One that waits for its place is well."""
         return self._trouble
 
+    @property
+    def waiting(self) -> int:
+        """Notifications taken and not settled."""
+        return self._sender.waiting if self._sender is not None else 0
+
     def stop(self) -> None:
+        """Return from `run` soon."""
         self._stop.set()
 
     def run(self) -> None:
@@ -145,7 +152,7 @@ class SenderProcess:
             await asyncio.to_thread(directory.start)
             links = Links(settings.secret_key.get_secret_value().encode(), settings.links_url)
             channels = channels_of(settings, links, self._clock)
-            sender = Sender(
+            sender = self._sender = Sender(
                 journal,
                 ledger,
                 directory,

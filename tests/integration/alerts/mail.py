@@ -63,9 +63,9 @@ def a_mail_server(folder: Path, port: int | None = None, **more: Any) -> Iterato
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
+def serving(app: FastAPI, port: int | None = None) -> Iterator[str]:
     """An HTTP server; gives its URL."""
-    port = free_ports(1, among=PORTS)[0]
+    port = port or free_ports(1, among=PORTS)[0]
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, name="http", daemon=True)
     thread.start()
