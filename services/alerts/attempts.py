@@ -20,6 +20,9 @@ FRESH_FOR = timedelta(hours=6)
 FRESH_AT_MOST = timedelta(hours=24)
 """Nothing is sent later than this after it was due, whatever it says: the ledger need not remember longer (see MEMORY)."""
 
+SEEN_WITHIN, LOOK_AGAIN = timedelta(seconds=60), timedelta(milliseconds=250)
+"""A request for opt-in waits so long for the subscription that it is for; how often it looks."""
+
 MEMORY = FRESH_AT_MOST * 2
 """So far back deliveries are read at start. An id that is older than that is stale, whoever brings it again."""
 
@@ -164,6 +167,8 @@ def decide(
     `retried`: an operator asked for another attempt at a dead one."""
     if known is not None and known.settled and not (retried and known.state == "dead"):
         return Done()
+    if _is_ahead(notification, subscription) and now < notification.due_at + SEEN_WITHIN:
+        return Wait(now + LOOK_AGAIN)
     held = _why_not(notification, subscription, suppression, now)
     if held is not None:
         return Drop("suppressed", *held)
@@ -187,6 +192,14 @@ def decide(
     return Send(known.attempt + 1)
 
 
+def _is_ahead(notification: Notification, subscription: Subscription | None) -> bool:
+    """Whether a request for opt-in came before the subscription that it is for, or before the asking that it is of: they are
+    written one after the other, and read by two readers."""
+    if notification.purpose != "confirm":
+        return False
+    return subscription is None or (subscription.asked_at is not None and subscription.asked_at < notification.due_at)
+
+
 def _why_not(
     notification: Notification, subscription: Subscription | None, suppression: Suppression | None, now: datetime
 ) -> tuple[str, str] | None:
@@ -197,6 +210,8 @@ def _why_not(
     if notification.purpose == "confirm":
         if subscription.state != "unconfirmed":
             return f"subscription_{subscription.state}", f"nothing to confirm: the subscription is {subscription.state}"
+        if subscription.asked_at is not None and subscription.asked_at > notification.due_at:
+            return "asked_anew", "the address was asked anew since, and only the newest code counts"
     elif subscription.state != "active":
         return f"subscription_{subscription.state}", f"the subscription is {subscription.state}"
     if subscription.expires_at is not None and now >= subscription.expires_at:

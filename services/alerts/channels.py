@@ -114,7 +114,8 @@ class WebhookChannel:
 
     def pack(self, notification: Notification, subscription: Subscription) -> Parcel:
         secret = self._links.webhook_secret(subscription.subscription)
-        return Parcel(subscription.address, _Hook(secret, webhook.body(notification)))
+        confirm = self._links.confirm(subscription) if notification.purpose == "confirm" else None
+        return Parcel(subscription.address, _Hook(secret, webhook.body(notification, confirm)))
 
     async def send(self, parcel: Parcel, notification: Notification) -> Answer:
         assert isinstance(parcel.content, _Hook)

@@ -17,9 +17,12 @@ from schemas.alerts_v1 import Notification
 from schemas.base import rfc3339
 
 
-def body(notification: Notification) -> bytes:
-    """The message: `type`, `timestamp`, `data` (the specification's form)."""
+def body(notification: Notification, confirm: str | None = None) -> bytes:
+    """The message: `type`, `timestamp`, `data` (the specification's form). `confirm`: the link of a request for opt-in, for
+    whoever runs the webhook to follow."""
     data: dict[str, Any] = notification.model_dump(mode="json", exclude_none=True, exclude={"sms", "code"})
+    if confirm is not None:
+        data["confirm"] = confirm
     said = {"type": f"lovla.{notification.purpose}", "timestamp": rfc3339(notification.due_at), "data": data}
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 

@@ -13,11 +13,13 @@ from services.alerts.attempts import (
     LONGEST_PAUSE_S,
     MEMORY,
     MOST_ATTEMPTS,
+    SEEN_WITHIN,
     Answer,
     Drop,
     Ledger,
     Send,
     Standing,
+    Wait,
     decide,
     pause_s,
     stale_at,
@@ -121,3 +123,17 @@ def test_a_probe_that_was_not_made_leaves_room_for_another() -> None:
     assert breaker.wait_s(10.0) == 0.0
     breaker.released()
     assert breaker.wait_s(10.0) == 0.0
+
+
+def test_a_request_to_confirm_that_comes_before_its_subscription_waits_and_an_older_one_is_dropped() -> None:
+    request = a_notification(BUYER, "confirm", purpose="confirm", due_at=NOW)
+    asked = BUYER.model_copy(update={"state": "unconfirmed", "asked_at": NOW})
+    before = asked.model_copy(update={"asked_at": NOW - timedelta(minutes=2)})
+    anew = asked.model_copy(update={"asked_at": NOW + timedelta(minutes=2)})
+    for unseen in (None, before):
+        assert isinstance(decide(request, unseen, None, None, NOW), Wait)
+    gone = decide(request, None, None, None, NOW + SEEN_WITHIN)
+    assert isinstance(gone, Drop) and gone.reason == "no_subscription"
+    assert decide(request, asked, None, None, NOW) == Send(1)
+    older = decide(request, anew, None, None, NOW + timedelta(minutes=2))
+    assert isinstance(older, Drop) and older.reason == "asked_anew"
