@@ -158,7 +158,7 @@ class SenderProcess:
                 directory,
                 channels,
                 self._clock,
-                workers=settings.smtp_connections,
+                email_workers=settings.smtp_connections,
                 failpoints=Failpoints(settings.failpoint),
             )
             loop = asyncio.get_running_loop()

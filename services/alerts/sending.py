@@ -133,13 +133,14 @@ class Sender:
         channels: Mapping[Channel, ChannelPort],
         clock: Clock,
         *,
-        workers: int = 4,
+        email_workers: int = 4,
         dice: Callable[[], float] = random.random,
         failpoints: Failpoints | None = None,
     ) -> None:
         self.paused = False
         self._journal, self._ledger, self._directory, self._channels = journal, ledger, directory, channels
-        self._clock, self._dice, self._workers = clock, dice, workers
+        self._clock, self._dice = clock, dice
+        self._workers: Mapping[Channel, int] = {"email": email_workers, "sms": 8, "webhook": 16}  # others' servers may be slow
         self._failpoints = failpoints or Failpoints()
         self._lanes: dict[tuple[Channel, str], _Lane] = {}
         self._ready: dict[Channel, asyncio.Queue[tuple[Channel, str]]] = {}
@@ -201,11 +202,10 @@ class Sender:
 
     async def run(self) -> None:
         """Until cancelled; raises what the journal raises: then nothing may be sent any more."""
-        channels: tuple[Channel, ...] = ("email", "sms", "webhook")
         try:
             async with asyncio.TaskGroup() as group:
-                for channel in channels:
-                    for _ in range(self._workers):
+                for channel, count in self._workers.items():
+                    for _ in range(count):
                         group.create_task(self._work(channel))
                 group.create_task(self._measure())
         except BaseExceptionGroup as several:

@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 Runbook = Literal[
     "alerts-api-down",
+    "alerts-provider-away",
+    "alerts-sender-down",
     "alerts-worker-down",
     "api-down",
     "audit-duplicate",
@@ -17,6 +19,7 @@ Runbook = Literal[
     "disk-full",
     "event-store-corrupt",
     "kafka-down",
+    "mailbox-down",
     "readers-down",
     "readers-fuse",
     "schema-mismatch",
