@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import uvicorn
@@ -34,6 +35,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     logs.setup("mailbox", told.log_level)
+    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd's own: a line for every address
     folder = told.state_dir / "mailbox"
     store, faults = Store(folder), Faults()
     mail = MailServer(

@@ -312,7 +312,8 @@ class Sender:
             parcel = port.pack(due.notification, target)
         except Exception as error:  # a fault of ours in one message: it must not stop the others
             port.breaker.released()
-            log.exception("alerts.not_written", notification=due.notification.notification)
+            # never the error's own text, which may quote the address
+            log.error("alerts.not_written", notification=due.notification.notification, error=type(error).__name__)
             return await self._drop(due, target, Drop("dead", "not_written", type(error).__name__))
         self._failpoints.reach("decided")
         await self._write(due, target, "intent", step.attempt, port, parcel, fence=True)
