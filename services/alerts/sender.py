@@ -47,6 +47,9 @@ LEASE_GROUP = "alerts.sender-lease"
 TAKEN_MOST = 20_000
 """Notifications in memory; the rest waits in Kafka."""
 
+EMAILS_UNDER_WAY = 32
+"""More than connections: while some wait for Kafka, others are handed over, and intents that wait together share one fence."""
+
 _AGAIN_S = 2.0
 
 log = logs.get("alerts.sender")
@@ -158,7 +161,7 @@ class SenderProcess:
                 directory,
                 channels,
                 self._clock,
-                email_workers=settings.smtp_connections,
+                email_workers=EMAILS_UNDER_WAY,
                 failpoints=Failpoints(settings.failpoint),
             )
             loop = asyncio.get_running_loop()
