@@ -136,11 +136,7 @@ def request_to_confirm(subscription: Subscription) -> Notification:
         due_at=subscription.asked_at,
         stale_at=subscription.asked_at + (CODE_FOR if subscription.channel == "sms" else CONFIRM_FOR),
         subject="Please confirm: messages about medical supplies on their way",
-        text=(
-            f"Somebody, we hope you, asked LoVLA for this:\n\n{agreement(subscription)}\n\n"
-            "Nothing is sent before you confirm. If it was not you, do nothing: you will hear no more of it."
-        ),
-        sms="LoVLA: your code to confirm messages to this number. Not you? Ignore this.",
+        text=agreement(subscription),
     )
 
 
