@@ -161,9 +161,8 @@ class Stream:
         session_s: float = SESSION_S,
     ) -> None:
         self._assigned, self._revoked, self._end = assigned, revoked, end_process
+        self._data_dir = data_dir
         self._ready = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
         brokers_list = [URL(f"kafka://{one.strip()}") for one in brokers.split(",")]
         self.app: Any = _new_app(name, brokers_list, data_dir, commit_s, session_s)
         self.app.on_partitions_assigned.connect(self._on_assigned, weak=False)
@@ -175,6 +174,7 @@ class Stream:
 
     async def start(self) -> None:
         """Returns when it runs; partitions come later."""
+        self._data_dir.mkdir(parents=True, exist_ok=True)
         self.app.loop = asyncio.get_running_loop()
         self.app.finalize()
         await self.app.start()

@@ -49,6 +49,16 @@ WRONG = {
     "conflict": "contradictory reports",
 }
 
+OVER = {
+    "late": "its delay is behind it",
+    "will_be_late": "no longer expected late",
+    "silent": "heard from again",
+    "short": "complete now",
+    "misrouted": "back on its route",
+    "conflict": "reports no longer contradict",
+}
+"""An exception that ended, where `no longer ...` would be odd."""
+
 NEXT = {
     "late": "Plan with the later time; the next step is late too unless somebody makes it up.",
     "will_be_late": "If stock will not last until then, ask for a part by air or from another site now.",
@@ -153,7 +163,7 @@ def headline(one: Item) -> str:
     if one.step == "corrected":
         return f"we were wrong: not {wrong}"
     if one.step == "ended":
-        return f"no longer {wrong}"
+        return OVER.get(one.kind, f"no longer {wrong}")
     return f"{'worse: ' if one.step == 'worsened' else ''}{wrong}{late}"
 
 
