@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
+# Where it is set, each of the hundreds of processes that tests start would compile the project anew: half a second of CPU each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix bench audit fuzz faults soak mutants
 
@@ -28,8 +31,8 @@ status: setup ## Who runs, who died, on which ports
 doctor: setup ## Look for what could keep the stack from running
 	@$(BIN)/lovla doctor $(ARGS)
 
-test: setup ## Run all tests, on real servers, two files at a time (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
+test: setup ## Run all tests, on real servers, three files at a time: many wait (ARGS="-k name" for some)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 test-unit: setup ## Run the tests that need no servers
 	@$(BIN)/python -m pytest -m "not stack" $(ARGS)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much work. `full` is what the page shows; `quick` shows that all still runs; `tiny` is for tests of correctness."""
+    """How much work. `full` is what the page shows; `quick` shows that all still runs; `tiny` is for tests of correctness.
+    `seconds` and `rates` (events/s) are of the open loop that measures freshness."""
 
     runs: int
     reader_events: int
@@ -19,6 +20,7 @@ class Sizes:
     slow_peer_events: int
     sink_rows: int
     seconds: float
+    rates: tuple[int, ...]
     journeys: tuple[int, ...]
     million: tuple[int, ...]
 
@@ -32,6 +34,7 @@ FULL = Sizes(
     slow_peer_events=60_000,
     sink_rows=600_000,
     seconds=20,
+    rates=(1_000, 5_000),
     journeys=(20_000, 100_000),
     million=(100_000, 1_000_000),
 )
@@ -44,6 +47,7 @@ QUICK = Sizes(
     slow_peer_events=10_000,
     sink_rows=60_000,
     seconds=5,
+    rates=(1_000, 5_000),
     journeys=(5_000,),
     million=(5_000,),
 )
@@ -56,6 +60,7 @@ TINY = Sizes(
     slow_peer_events=3_000,
     sink_rows=2_000,
     seconds=1.5,
+    rates=(200,),
     journeys=(300,),
     million=(300,),
 )

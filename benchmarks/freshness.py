@@ -21,7 +21,6 @@ from benchmarks.servers import Servers, now
 from schemas.topics import RAW_MESSAGES
 from services.runtime.clickhouse import ClickHouse
 
-RATES = (1_000, 5_000)
 GOAL_P99_S = {1_000: 1.5}
 EVENTS = 10
 POLL_S = 0.05
@@ -57,7 +56,7 @@ class Poller:
 def measure(bench: Bench) -> Result:
     """p50 and p99 at each rate, one run each: a run is long, and what varies is inside it."""
     result = Result("every probe was seen, and every request was answered 202")
-    for rate in RATES:
+    for rate in bench.sizes.rates:
         with Servers(bench.folder / "freshness") as servers:
             bench.tell(f"{rate:,} events/s")
             try:

@@ -1,7 +1,12 @@
 """Every reader on one core, from bytes to events; beside it what others need for no more than the tokens of the same bytes.
 
 The messages are those of the tests (tests/unit/readers/fixtures), whose events were written by hand; a reader that finds
-another number of them has no figure. CPU seconds, so that a busy machine does not matter.
+another number of them has no figure. They are dense: a status in 120 bytes, half of them with something wrong. Beside them
+stands what a carrier's feed is made of: interchanges of one 315 each, no two alike. CPU seconds, so that a busy machine matters
+less.
+
+What pyx12's bare tokenising is: its X12Reader, which gives segments with their elements and checks no more than the envelopes,
+as ours does. Its raw segments, uncut texts, are told too.
 """
 
 from __future__ import annotations
@@ -11,17 +16,20 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
 from pydifact.control.characters import Characters
 from pydifact.tokenizer import Tokenizer
 
+from benchmarks import load
 from benchmarks.bench import Bench
 from benchmarks.harness import ROOT, NotEqual, Result, interleaved
 from benchmarks.peers.environments import CannotInstall, python_of
-from services.ingest.readers import read
+from services.ingest.readers import Context, Registers, read
 from services.runtime import garbage
 from tests.unit.readers.helpers import FIXTURES, context_at, expected
 
@@ -45,6 +53,11 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
 )
 
 
+FEED = "x12_315, an interchange each"
+_FEED_MESSAGES = 100
+_FEED_AT = datetime(2020, 4, 1, tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Speed:
     """Of CPU time. `mb`: 10^6 bytes."""
@@ -60,8 +73,9 @@ def measure(bench: Bench) -> Result:
     garbage.relax()  # as the service does
     readers = {name: partial(_read, name, seconds) for name in MESSAGES}
     tokens = {f"tokens:{name}": partial(_pydifact, name, seconds) for name in MESSAGES if name.startswith("edifact")}
+    readers[FEED] = partial(_read_feed, seconds)
     found = interleaved(bench.sizes.runs, {**readers, **tokens}, lambda text: None)
-    for name in MESSAGES:
+    for name in readers:
         result.add(f"{name}: to events", "messages/s", [speed.messages_s for speed in found[name]])
         result.add(f"{name}: to events", "MB/s", [speed.mb_s for speed in found[name]])
     for name in tokens:
@@ -69,7 +83,7 @@ def measure(bench: Bench) -> Result:
         result.add(f"{title}: pydifact's bare tokens", "MB/s", [speed.mb_s for speed in found[name]])
         own = [bare.mb_s / whole.mb_s - 1 for bare, whole in zip(found[name], found[title], strict=True)]
         result.add(f"{title}: our own share of the time, pydifact's tokens being 1", "x", own, at_most=1.0)
-    _beside_pyx12(bench, seconds, {name: [one.mb_s for one in found[name]] for name in MESSAGES if "x12" in name}, result)
+    _beside_pyx12(bench, seconds, {name: [one.mb_s for one in found[name]] for name in readers if "x12" in name}, result)
     return result
 
 
@@ -81,6 +95,25 @@ def _read(name: str, seconds: float) -> Speed:
     if statements != len(hoped["verdicts"]):
         raise NotEqual(f"{name}: {statements} statements instead of {len(hoped['verdicts'])}")
     return _speed(lambda: read(content, None, None, context), len(content), seconds)
+
+
+def _feed() -> list[bytes]:
+    """The first words of as many journeys, each in an interchange of its own."""
+    return [load.as_x12(told) for told in islice(load.tellings(range(_FEED_MESSAGES), _FEED_AT), _FEED_MESSAGES)]
+
+
+def _read_feed(seconds: float) -> Speed:
+    messages = _feed()
+    context = Context(load.CARRIERS[0], _FEED_AT, Registers.empty(), "ab" * 32)
+    if (events := sum(len(read(one, None, None, context).events) for one in messages)) != len(messages):
+        raise NotEqual(f"{FEED}: {events} events instead of {len(messages)}")
+
+    def work() -> None:
+        for one in messages:
+            read(one, None, None, context)
+
+    whole = _speed(work, sum(map(len, messages)), seconds)
+    return Speed(whole.messages_s * len(messages), whole.mb_s)
 
 
 def _pydifact(name: str, seconds: float) -> Speed:
@@ -98,8 +131,11 @@ def _beside_pyx12(bench: Bench, seconds: float, ours: Mapping[str, list[float]],
     except CannotInstall as error:
         result.notes.append(f"pyx12: no figure, it cannot be installed here: {error}")
         return
+    feed = bench.folder / "feed.edi"
+    feed.parent.mkdir(parents=True, exist_ok=True)
+    feed.write_bytes(b"".join(_feed()))
     for name, speeds in ours.items():
-        told = [_pyx12(python, FIXTURES / f"{name}.edi", seconds) for _ in speeds]
+        told = [_pyx12(python, feed if name == FEED else FIXTURES / f"{name}.edi", seconds) for _ in speeds]
         said = [one for one in told if one is not None]
         if len(said) < len(told):
             result.notes.append(f"{name}: pyx12 does not read it (its ISA is not of fixed width, as senders write it).")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,16 +16,27 @@ from tests.stack import ROOT, ClickHouse, Kafka, Stack, missing
 
 os.environ.pop("COLUMNS", None)  # xdist gives its processes the width of a terminal, which our verbs would heed
 SERVERS = {"stack", "kafka", "clickhouse", "settings"}
+ORDER = ("faults", "e2e", "integration", "simulation", "security", "contract", "unit")
+"""Of the folders: what is long and mostly waits comes first, so that no process is left alone with it at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that asks for a server or the samples bears the marker, so that `-m 'not stack'` is what it says."""
+    items.sort(key=lambda item: ORDER.index(item.path.relative_to(ROOT / "tests").parts[0]))
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         if asked & SERVERS:
             item.add_marker("stack")
         if "samples" in asked:
             item.add_marker("samples")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:
+    """A test process that died says how: xdist alone would only say that it did (-11: a C library; -9: killed)."""
+    if error is not None:
+        popen = getattr(getattr(getattr(node, "gateway", None), "_io", None), "popen", None)
+        print(f"\nexit status of the test process: {popen.wait(10) if popen else 'unknown'}", file=sys.stderr)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -225,6 +225,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
                 "Whether the container is loaded or empty is not said; loaded was assumed.",
                 "Send the indicator.",
             ),
+            (
+                "empty_container",
+                "The container is empty: it carries nobody's goods, and only its return counts.",
+                "If it was loaded, send that it was.",
+            ),
             ("empty_unknown", "Whether the unit is loaded or empty is not said.", "Send the indicator."),
             (
                 "full_or_empty_unknown",
@@ -254,6 +259,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             ("time_missing", "A date without a time of day: 00:00 was assumed.", "Send the time of day."),
             ("zone_assumed", "A local time without a zone: that of the place was assumed.", "Send the zone or the offset."),
             (
+                "zone_unknown",
+                "A local time without a zone, at a place whose zone is not known: UTC was taken, which may be hours off.",
+                "Send the zone or the offset, or the place as UN/LOCODE with its state.",
+            ),
+            (
                 "unknown_zone",
                 "A code of a time zone that we do not know; that of the place was assumed.",
                 "Use a code of the standard.",
@@ -268,9 +278,9 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             ("outside_time", "The time lies too far back, or too far ahead, of when we received it.", "Check year and zone."),
             ("time_not_used", "A time of a kind that moves nothing here; it was not used.", _NOTHING),
             (
-                "time_not_actual",
-                "Something happened, and only a scheduled or estimated time is named; it was taken for the actual one.",
-                "Send the actual time, marked A.",
+                "times_contradict",
+                "Two times of one statement contradict each other; the text says which one counts.",
+                "Send one.",
             ),
             (
                 "time_of_receipt",
@@ -286,6 +296,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
                 "time_type_assumed",
                 "Whether the time is planned, expected or actual is not said; actual was assumed.",
                 "Send the time's type.",
+            ),
+            (
+                "text_not_used",
+                "What looks like a status stands within another line, perhaps in a text; it was not read.",
+                "Write each status on a line of its own.",
             ),
             ("requested_time", "A time that was asked for is no plan of anyone: it moves nothing.", _NOTHING),
             # --- places
@@ -343,7 +358,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             ),
             ("bad_flight", "This is no flight number; it was not used.", "Write it like LH8402."),
             ("bad_lot", "A lot of other characters than GS1 allows, or too long; it was not used.", "Send 1 to 20 characters."),
-            ("placeholder", "A number that manuals use as an example; it was not used.", "Fill in the real one."),
+            (
+                "placeholder",
+                "A filler (N/A, TBA, zeros) or a number that manuals use as an example; it was not used.",
+                "Send the real one, or leave it out.",
+            ),
             (
                 "contradiction",
                 "Two references of one statement contradict each other; the text says which one counts.",

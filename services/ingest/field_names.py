@@ -183,6 +183,7 @@ _IS_ABOUT: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     {
         "unmapped_code": {"B4": 3, "AT7": 1, "Q5": 1, "STS": 2, "BGM": 1},
         "zone_assumed": {"B4": 5, "AT7": 7, "DTM": 4, "Q5": 4},
+        "zone_unknown": {"B4": 5, "AT7": 7, "DTM": 4, "Q5": 4},
         "unknown_zone": {"AT7": 7, "DTM": 4, "Q5": 4},
         "time_missing": {"B4": 5, "AT7": 6, "DTM": 3, "Q5": 3},
         "check_digit_computed": {"B4": 13, "MS2": 4, "N7": 18},

@@ -19,8 +19,13 @@ from stdnum import ean as _ean
 from stdnum import imo as _imo
 from stdnum import iso6346 as _iso6346
 
+from schemas.fillers import is_filler
+
 REFERENCE_MAX: Final = 64
 _REMEMBERED: Final = 50_000  # a box is named by a dozen messages, a ship by thousands; some 10 MB at most
+
+_VALUE_REMEMBERED: Final = 128  # characters of a value that is remembered: strangers choose how long they are
+_SPLIT_MAX: Final = 24  # the same, of a container's three fields together
 
 _CONTAINER = re.compile(r"[A-Z]{3}[UJZ][0-9]{7}")
 _CONTAINER_WITHOUT_DIGIT = re.compile(r"[A-Z]{3}U[0-9]{6}")
@@ -48,13 +53,16 @@ PLACEHOLDERS: Final[dict[str, frozenset[str]]] = {
 _KEEP_CASE = frozenset({"consignment", "gtin_lot", "sgtin"})
 
 
-@lru_cache(_REMEMBERED)
 def normalise(kind: str, value: str) -> str:
     """`value` as all parts of LoVLA write references of `kind`, so that declared and reported ones meet.
 
     Blanks never count; letters are upper case, but for consignments, lots and serials, whose owners tell case apart;
     containers, ULDs and rail cars lose their punctuation; an air waybill becomes `020-12345675`.
     """
+    return _normalised(kind, value) if len(value) <= _VALUE_REMEMBERED else _normalise(kind, value)
+
+
+def _normalise(kind: str, value: str) -> str:
     text = _BLANKS.sub("", value)
     if kind not in _KEEP_CASE:
         text = text.upper()
@@ -67,6 +75,9 @@ def normalise(kind: str, value: str) -> str:
         digits = text.removeprefix("(00)")
         return digits[2:] if len(digits) == 20 and digits.startswith("00") else digits
     return text
+
+
+_normalised: Final = lru_cache(_REMEMBERED)(_normalise)
 
 
 def is_reference_value(value: str) -> bool:
@@ -93,7 +104,14 @@ def container_check_digit(value: str) -> str:
 def join_container(owner: str, number: str, digit: str) -> tuple[str, bool] | None:
     """The container of an owner code, a number and a check digit that came in fields of their own, and whether its digit had to
     be computed. The digit may be missing, or stand in the number already. None: they are no container's."""
-    owner, number = _BLANKS.sub("", owner).upper(), _PUNCTUATION.sub("", number)
+    if len(owner) + len(number) + len(digit) > _SPLIT_MAX:
+        return _join_container(owner, number, digit)
+    return _joined(owner, number, digit)
+
+
+def _join_container(owner: str, number: str, digit: str) -> tuple[str, bool] | None:
+    owner = owner.upper() if owner.isalpha() else _BLANKS.sub("", owner).upper()
+    number = number if number.isdigit() else _PUNCTUATION.sub("", number)
     if not is_owner_code(owner) or not _DIGITS.fullmatch(number):
         return None
     if len(number) == 7:
@@ -104,6 +122,9 @@ def join_container(owner: str, number: str, digit: str) -> tuple[str, bool] | No
     if _DIGITS.fullmatch(digit) and len(digit) == 1:
         return owner + number + digit, False
     return owner + number + container_check_digit(owner + number), True
+
+
+_joined: Final = lru_cache(_REMEMBERED)(_join_container)
 
 
 def lacks_check_digit(value: str) -> bool:
@@ -220,7 +241,7 @@ def doubt(kind: str, value: str) -> str | None:
 
 def bare_imo(value: str) -> str:
     """An IMO number without the letters that some write before it (`IMO 9321483`)."""
-    return _BLANKS.sub("", value).upper().removeprefix("IMO").lstrip(":-")
+    return value if value.isdigit() else _BLANKS.sub("", value).upper().removeprefix("IMO").lstrip(":-")
 
 
 @lru_cache(_REMEMBERED)
@@ -231,7 +252,7 @@ def imo_check_holds(value: str) -> bool:
 
 def is_placeholder(kind: str, value: str) -> bool:
     """Whether `value` is a known example or filler, which would tie strangers' shipments together."""
-    return value in PLACEHOLDERS.get(kind, ())
+    return value in PLACEHOLDERS.get(kind, ()) or is_filler(kind, value)
 
 
 def is_locode(value: str) -> bool:

@@ -1,8 +1,9 @@
 """Which time zone a place keeps, and which UN/LOCODE an airport has: for times that come without either.
 
-Order: our register of facilities; the airport of the code; the only or the leading zone of the country. What is found this
-way is an assumption, and the event says so (`zone_assumed`). Sources: `airportsdata` (public airport tables), `zone.tab` of
-the IANA time zone database, and the small tables below.
+Order: our register of facilities; the port or the airport of the code, or the only or leading zone of its country; the state or
+province; the country. What is found this way is an assumption, and the event says so (`zone_assumed`; `zone_unknown`, where
+nothing was found). Sources: `airportsdata` (public airport tables), `zone.tab` of the IANA time zone database, and the small
+tables below.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import importlib.resources
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -141,22 +142,37 @@ _CITY_LOCODES: Final[Mapping[str, str]] = MappingProxyType(
 
 _LEADING_ZONES: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "AR": "America/Argentina/Buenos_Aires",  # all provinces keep the same time
+        "CL": "America/Santiago",  # the islands and the far south below
         "CN": "Asia/Shanghai",  # one official time in the whole country
         "CY": "Asia/Nicosia",
         "DE": "Europe/Berlin",  # Busingen keeps the same time
+        "EC": "America/Guayaquil",  # Galapagos alone differs
+        "ES": "Europe/Madrid",  # the Canary Islands below
         "MY": "Asia/Kuala_Lumpur",  # Kuching keeps the same time
         "NZ": "Pacific/Auckland",  # Chatham alone differs
+        "PT": "Europe/Lisbon",  # the Azores below
         "UA": "Europe/Kyiv",
         "UZ": "Asia/Tashkent",
         "PS": "Asia/Hebron",
     }
 )
-"""Countries with several zones in the table that keep one time in practice."""
+"""Countries with several zones in the table that keep one time in practice, or but for islands."""
 
-_STATE_ZONES: Final[Mapping[str, str]] = MappingProxyType(
+
+def _by_letters(table: Mapping[str, Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
+    """Of a country's zones and what keeps them: each with its zone."""
+    return MappingProxyType(
+        {
+            country: MappingProxyType({one: zone for zone, letters in zones.items() for one in letters.split()})
+            for country, zones in table.items()
+        }
+    )
+
+
+_REGION_ZONES: Final[Mapping[str, Mapping[str, str]]] = _by_letters(
     {
-        state: zone
-        for zone, states in {
+        "US": {
             "America/New_York": "CT DC DE FL GA IN KY MA MD ME MI NC NH NJ NY OH PA RI SC VA VT WV",
             "America/Chicago": "AL AR IA IL KS LA MN MO MS ND NE OK SD TN TX WI",
             "America/Denver": "CO ID MT NM UT WY",
@@ -164,41 +180,133 @@ _STATE_ZONES: Final[Mapping[str, str]] = MappingProxyType(
             "America/Los_Angeles": "CA NV OR WA",
             "America/Anchorage": "AK",
             "Pacific/Honolulu": "HI",
-        }.items()
-        for state in states.split()
+        },
+        "CA": {
+            "America/Vancouver": "BC",
+            "America/Edmonton": "AB NT",
+            "America/Regina": "SK",
+            "America/Winnipeg": "MB",
+            "America/Toronto": "ON QC PQ",
+            "America/Iqaluit": "NU",
+            "America/Halifax": "NB NS PE",
+            "America/St_Johns": "NL NF",
+            "America/Whitehorse": "YT",
+        },
+        "MX": {
+            "America/Tijuana": "BC BCN",
+            "America/Hermosillo": "SO SON",
+            "America/Mazatlan": "BS BCS SI SIN NAY",
+            "America/Chihuahua": "CH CHH",
+            "America/Cancun": "QR ROO",
+            "America/Merida": "YU YUC CAM",
+            "America/Monterrey": "NL NLE NLN TM TAM COA DUR",
+            "America/Mexico_City": "DF CMX MEX JA JAL VE VER AGU CHP COL GRO GUA HID MIC MOR OAX PUE QUE SLP TAB TLA ZAC",
+        },
+        "AU": {
+            "Australia/Sydney": "NSW ACT",
+            "Australia/Melbourne": "VIC",
+            "Australia/Hobart": "TAS",
+            "Australia/Brisbane": "QLD",
+            "Australia/Adelaide": "SA",
+            "Australia/Perth": "WA",
+            "Australia/Darwin": "NT",
+        },
+        "BR": {
+            "America/Sao_Paulo": "SP RJ ES MG PR SC RS DF GO",
+            "America/Bahia": "BA",
+            "America/Maceio": "AL SE",
+            "America/Recife": "PE",
+            "America/Fortaleza": "CE MA PB PI RN",
+            "America/Belem": "PA AP",
+            "America/Araguaina": "TO",
+            "America/Manaus": "AM",
+            "America/Cuiaba": "MT",
+            "America/Campo_Grande": "MS",
+            "America/Porto_Velho": "RO",
+            "America/Boa_Vista": "RR",
+            "America/Rio_Branco": "AC",
+        },
     }
 )
-"""US states by the zone that most of each keeps."""
+"""States and provinces by the zone that most of each keeps. Codes: ISO 3166-2, and those of the post that X12 uses in North
+America; of Mexico's the ones alone that mean the same in every list. Zones: the IANA time zone database."""
 
-_PORT_ZONES: Final[Mapping[str, str]] = MappingProxyType(
+_CITIES_OF_ANOTHER_ZONE: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
-        "AUBNE": "Australia/Brisbane",
-        "AUFRE": "Australia/Perth",
-        "AUMEL": "Australia/Melbourne",
-        "AUSYD": "Australia/Sydney",
-        "BRRIO": "America/Sao_Paulo",
-        "BRSAO": "America/Sao_Paulo",
-        "BRSSZ": "America/Sao_Paulo",
-        "CAMTR": "America/Toronto",
-        "CAPRR": "America/Vancouver",
-        "CATOR": "America/Toronto",
-        "ESALG": "Europe/Madrid",
-        "ESVLC": "Europe/Madrid",
-        "IDJKT": "Asia/Jakarta",
-        "MXZLO": "America/Mexico_City",
-        "PTLIS": "Europe/Lisbon",
-        "PTSIE": "Europe/Lisbon",
-        "USCHI": "America/Chicago",
-        "USDAL": "America/Chicago",
-        "USNYC": "America/New_York",
-        "USSPQ": "America/Los_Angeles",
-        "USTIW": "America/Los_Angeles",
-        "USWAS": "America/New_York",
-        "ARBUE": "America/Argentina/Buenos_Aires",
-        "RUMOW": "Europe/Moscow",
+        (state, city): zone
+        for zone, state, cities in (
+            ("America/Chicago", "FL", ("PENSACOLA", "PANAMA CITY")),
+            ("America/Chicago", "IN", ("GARY", "HAMMOND", "EVANSVILLE")),
+            ("America/Chicago", "KY", ("PADUCAH", "OWENSBORO", "BOWLING GREEN")),
+            ("America/Denver", "TX", ("EL PASO",)),
+            ("America/Los_Angeles", "ID", ("LEWISTON", "COEUR D'ALENE")),
+            ("America/New_York", "TN", ("CHATTANOOGA", "KNOXVILLE")),
+        )
+        for city in cities
     }
 )
-"""Ports and ramps in countries of several zones whose letters are not those of their airport."""
+"""Of the US: towns with a ramp or a port in the smaller part of a state of two zones."""
+
+_PORT_ZONES: Final[Mapping[str, Mapping[str, str]]] = _by_letters(
+    {
+        "AU": {
+            "Australia/Adelaide": "ARD PAE",
+            "Australia/Brisbane": "ABP BNE HPT",
+            "Australia/Hobart": "BEL",
+            "Australia/Melbourne": "MEL",
+            "Australia/Perth": "BBY FRE",
+            "Australia/Sydney": "BTB PKL SYD",
+        },
+        "BR": {
+            "America/Bahia": "ARB",
+            "America/Belem": "VLC",
+            "America/Fortaleza": "ARE CDO PEC",
+            "America/Recife": "SUA",
+            "America/Sao_Paulo": "FNO IBB IGI IOA ITJ PCL RIO SAO SFS SPB SSZ",
+        },
+        "CA": {
+            "America/Edmonton": "CAL EDM",
+            "America/Halifax": "BAT HAL MNT SJB SUM",
+            "America/Regina": "SAK",
+            "America/St_Johns": "CBK SJF",
+            "America/Toronto": "BDU BEC BRL COL CWL DOR DRU HAM MTR NIA OAK OSH POI QUE SCA SNI SOR SSM STC THU TOR TRR VLF",
+            "America/Vancouver": "CCB CRO HMC NNO NWE PML PRR TEX VAN",
+            "America/Winnipeg": "WNP",
+        },
+        "CL": {"America/Punta_Arenas": "BAG CNX PNT PUQ WPU", "Pacific/Easter": "IPC"},
+        "ES": {"Atlantic/Canary": "ACE FUE LPA SCT SPC TCI"},
+        "ID": {
+            "Asia/Jakarta": "BLW BNT BTM BUN CIG JKT KAB LBM MRK PJG PNJ PWG SEQ TBG TPP",
+            "Asia/Jayapura": "AMA",
+            "Asia/Makassar": "BIT BUR MAK SRI TAB",
+        },
+        "MX": {
+            "America/Cancun": "PMS",
+            "America/Mazatlan": "TPB",
+            "America/Merida": "PGO",
+            "America/Mexico_City": "COA SCX ZLO",
+            "America/Monterrey": "ATM",
+        },
+        "PT": {"Atlantic/Azores": "ADH HOR PDL PRV TER"},
+        "RU": {
+            "Asia/Sakhalin": "KHO KOR",
+            "Asia/Vladivostok": "NJK VYP",
+            "Europe/Moscow": "MOW NVS TAG VYG",
+        },
+        "US": {
+            "America/Chicago": "CHI DAL FPO FWT KCK MES PFN POA SPT TMM",
+            "America/Denver": "SXT",
+            "America/Los_Angeles": "LAT OYM SPQ TIW XHF",
+            "America/New_York": "BAL CPV FEB GBO LUI MRH NNS NTS NYC PAB PCV PEB PEF PME PPS PTM PWN RAJ RBC VAB WAS",
+        },
+    }
+)
+"""Ports, ramps and cities in countries of several zones whose letters are not those of their airport: those of the World Port
+Index (as marchah/sea-ports, MIT, joins it to UN/LOCODE), by the zone of their state, and those that freight for Los Angeles
+comes through besides."""
+
+
+_REMEMBERED: Final = 4_096  # places whose zone was asked for; well under 1 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,15 +316,21 @@ class Zone:
     info: ZoneInfo
     name: str
     of: str
+    known: bool = True
 
 
 def zone_of(place: Place | None, registers: Registers, state: str | None = None) -> Zone:
-    """The zone of `place`, UTC if nothing tells; `state`: of the US, where the message names one."""
+    """The zone of `place`; UTC, not `known`, if nothing tells. `state`: or province, where the message names one."""
     if place is not None:
-        for found in (_by_facility(place, registers), _by_codes(place, registers), _by_region(place, registers, state)):
-            if found is not None:
-                return found
-    return Zone(ZoneInfo("UTC"), "UTC", "an unknown place")
+        found = _by_facility(place, registers) or _by_codes(place, registers) or _by_region(place, registers, state)
+        if found is not None:
+            return found
+    return _unknown()
+
+
+@cache
+def _unknown() -> Zone:
+    return Zone(ZoneInfo("UTC"), "UTC", "an unknown place", known=False)
 
 
 def locode_of_airport(iata: str, registers: Registers) -> str | None:
@@ -228,6 +342,13 @@ def locode_of_airport(iata: str, registers: Registers) -> str | None:
 def is_airport(iata: str) -> bool:
     """Whether this is an airport's IATA code, in capitals."""
     return iata in _airports()
+
+
+def facility_by_name(text: str, unlocode: str | None, registers: Registers) -> Facility | None:
+    """The facility that a message calls so: our own code, a GLN, or SMDG's code of a terminal."""
+    if text.strip().upper() not in registers.codes:
+        return None
+    return facility_by_code(text, registers) or facility_by_smdg(text, unlocode, registers)
 
 
 def facility_by_smdg(code: str, unlocode: str | None, registers: Registers) -> Facility | None:
@@ -287,12 +408,17 @@ def _by_codes(place: Place, registers: Registers) -> Zone | None:
     known = registers.by_unlocode.get(place.unlocode)
     if known is not None and (found := _zone(known.zone, place.unlocode)) is not None:
         return found
-    if place.unlocode in _PORT_ZONES:
-        return _zone(_PORT_ZONES[place.unlocode], place.unlocode)
-    country, letters = place.unlocode[:2], place.unlocode[2:]
+    return _of_unlocode(place.unlocode)
+
+
+@lru_cache(_REMEMBERED)
+def _of_unlocode(unlocode: str) -> Zone | None:
+    country, letters = unlocode[:2], unlocode[2:]
+    if (port := _PORT_ZONES.get(country, {}).get(letters)) is not None:
+        return _zone(port, unlocode)
     airport = _airports().get(letters)
     if airport is not None and airport["country"] == country:
-        return _zone(airport["tz"], place.unlocode)
+        return _zone(airport["tz"], unlocode)
     return _of_country(country)
 
 
@@ -300,9 +426,19 @@ def _by_region(place: Place, registers: Registers, state: str | None) -> Zone | 
     city = registers.by_city.get(place.name.upper()) if place.name else None
     if city is not None:
         return _zone(city.zone, str(city.city))
-    if state is not None and state in _STATE_ZONES and place.country in (None, "US"):
-        return _zone(_STATE_ZONES[state], state)
-    return _of_country(place.country) if place.country else None
+    country = place.country or (place.unlocode[:2] if place.unlocode else None)
+    if state is not None and (region := _of_region(place.name, state, country)) is not None:
+        return region
+    return _of_country(country) if country else None
+
+
+def _of_region(town: str | None, state: str, country: str | None) -> Zone | None:
+    """Without a country: of the US or Canada, no two of whose states and provinces are written alike."""
+    for of in (country,) if country else ("US", "CA"):
+        if (zone := _REGION_ZONES.get(of, {}).get(state)) is not None:
+            other = _CITIES_OF_ANOTHER_ZONE.get((state, town.upper())) if of == "US" and town else None
+            return _zone(other or zone, state)
+    return None
 
 
 def _of_country(country: str) -> Zone | None:
@@ -312,6 +448,7 @@ def _of_country(country: str) -> Zone | None:
     return _zone(zones[0], country) if len(zones) == 1 else None
 
 
+@lru_cache(_REMEMBERED)
 def _zone(name: str, of: str) -> Zone | None:
     try:
         return Zone(ZoneInfo(name), name, of)

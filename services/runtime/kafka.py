@@ -244,6 +244,12 @@ def end_offset(
         client.close()
 
 
+def fatal(error: KafkaError) -> bool:
+    """Whether the client that says so is of no more use. A consumer's word of it in a message bears the code, but not the flag
+    (seen with librdkafka 2.16: a group that its restarted coordinator had forgotten), and it goes on to give nothing for ever."""
+    return error.fatal() or error.code() == KafkaError._FATAL
+
+
 def error_of(exception: KafkaException) -> KafkaError:
     """The client's own error inside its exception."""
     error = exception.args[0]

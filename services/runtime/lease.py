@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from services.runtime import kafka, logs, metrics
 from services.runtime.settings import Settings
@@ -52,9 +52,14 @@ class ShardLease:
         return self.shard
 
     def poll(self, timeout_s: float) -> None:
-        """Show the group that we live; learn what it gives and takes. acquire() and its thread call this."""
+        """Show the group that we live; learn what it gives and takes. acquire() and its thread call this.
+
+        Raises KafkaException once the client is of no more use.
+        """
         message = self._consumer.poll(timeout_s)
         if message is not None and (error := message.error()) is not None:
+            if kafka.fatal(error):
+                raise KafkaException(error)
             log.warning("lease.error", error=error.name(), text=error.str())
 
     def close(self) -> None:

@@ -123,7 +123,7 @@ class StageFailed(Exception):
 
 
 def _not_fatal(error: KafkaError) -> bool:
-    return not error.fatal()
+    return not kafka.fatal(error)
 
 
 def _served(call: Callable[[], object]) -> None:
@@ -379,8 +379,13 @@ class TransactionalLoop:
 
     def _wait_out(self, exception: KafkaException) -> None:
         error = kafka.error_of(exception)
-        if error.fatal():
-            raise exception
+        if kafka.fatal(error):
+            if self._source.exclusive:
+                raise exception
+            log.error("loop.reader_lost", loop=self._name, text=error.str())  # as a member that died; it comes back as another
+            self._trouble = f"joining the group again: {error.str()}"
+            self._persist(self._source.open, again=_not_fatal)
+            return
         self._trouble = f"cannot read: {error.name()}: {error.str()}"
         log.warning("loop.cannot_read", loop=self._name, error=error.name(), text=error.str())
         self._stop.wait(1.0)

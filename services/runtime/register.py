@@ -119,7 +119,7 @@ class RegisterView(Generic[M]):
                 position = offset + 1
             elif error is not None and error.code() == KafkaError._PARTITION_EOF and offset is not None:
                 position = max(position, offset)  # past what compaction and control records left as gaps
-            elif error is not None and error.fatal():
+            elif error is not None and kafka.fatal(error):
                 raise KafkaException(error)
         if changes:
             records = dict(self._records)

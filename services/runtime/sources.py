@@ -156,7 +156,7 @@ class _Reader:
         return batch
 
     def _complain(self, error: KafkaError) -> None:
-        if error.fatal():
+        if kafka.fatal(error):
             raise KafkaException(error)
         metrics.counter("lovla_kafka_errors_total", client=self.name, error=error.name()).inc()
         log.warning("loop.read_error", loop=self.name, error=error.name(), text=error.str())
@@ -183,11 +183,14 @@ class _Reader:
         Raises KafkaException, a timeout among them if they do not settle.
         """
         asked = [TopicPartition(topic, partition) for topic, partition in positions]
-        found = self._consumer.committed(asked, timeout=STABLE_TIMEOUT_S) if asked else []
+        found = self._ask_committed(asked) if asked else []
         for part in found:
             if part.error is not None:
                 raise KafkaException(part.error)
         return {(part.topic, part.partition): part.offset for part in found if part.offset >= 0}
+
+    def _ask_committed(self, asked: list[TopicPartition]) -> list[TopicPartition]:
+        return self._consumer.committed(asked, timeout=STABLE_TIMEOUT_S)
 
 
 class AssignedSource(_Reader):
@@ -283,8 +286,9 @@ class GroupSource(_Reader):
         self._changed = False
 
     def open(self) -> None:
-        """Join the group. Raises TopicMissing, KafkaException."""
+        """Join the group, anew if need be. Raises TopicMissing, KafkaException."""
         self.close()
+        self._metadata = None
         config = kafka.consumer_config(self._settings, self.name, self._group) | kafka.group_config(self._settings)
         self._opened = self._clients.consumer(config)
         for topic in self._topics:
@@ -324,6 +328,16 @@ class GroupSource(_Reader):
                 continue
             if offset <= first:  # else another member has worked on
                 self._again[topic, partition] = first
+
+    def _ask_committed(self, asked: list[TopicPartition]) -> list[TopicPartition]:
+        """Asked by somebody who is no member. A member that the broker has counted out is told nothing until it has joined again,
+        and it joins in `collect` alone: a question that waits for its answer would wait for ever (seen)."""
+        config = kafka.consumer_config(self._settings, f"{self.name}-asking", self._group)
+        asking = self._clients.consumer(config)
+        try:
+            return asking.committed(asked, timeout=STABLE_TIMEOUT_S)
+        finally:
+            asking.close()
 
     def settle(self, reached: Mapping[Position, int]) -> bool:
         """Whether a transaction of unknown outcome committed `reached`. (If other members have worked on since, that cannot be

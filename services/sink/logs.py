@@ -259,7 +259,7 @@ class LogSink:
                 if error.code() == KafkaError._PARTITION_EOF:
                     if held is not None:
                         held.end_seen = True
-                elif error.fatal():
+                elif kafka.fatal(error):
                     raise KafkaException(error)
                 else:
                     log.warning("sink.read_error", text=error.str())

@@ -82,7 +82,7 @@ class StateSink:
         for message in messages:
             error = message.error()
             if error is not None:
-                if error.fatal():
+                if kafka.fatal(error):
                     raise KafkaException(error)
                 if error.code() != KafkaError._PARTITION_EOF:
                     log.warning("sink.read_error", text=error.str())

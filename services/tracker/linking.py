@@ -17,6 +17,7 @@ from typing import Protocol
 import msgspec
 from stdnum import ean, iso6346
 
+from schemas.fillers import is_filler
 from schemas.words import DOCUMENT_KINDS, LINKING_KINDS, LOGISTIC_KINDS
 from services.tracker.records import Event, Ref, Registration
 from services.tracker.registers import Registers
@@ -443,7 +444,9 @@ class Linking:
 
 
 def _is_sound(ref: Ref) -> bool:
-    """Whether the check digit of a container or a logistic unit holds."""
+    """Whether it is a number and no filler, and the check digit of a container or a logistic unit holds."""
+    if is_filler(ref.kind, ref.value):
+        return False
     if ref.kind == "container":
         return bool(iso6346.is_valid(ref.value))
     if ref.kind == "sscc":

@@ -127,8 +127,9 @@ def _unwrapped(content: bytes, context: Context) -> Reading:
 
 def _hinted(hint: str | None) -> str | None:
     """The family that a hint names: itself, or what stands before its dot (`x12.315`)."""
-    families = {*_JSON, *_TEXT}
-    return next((name for name in (hint or "", (hint or "").partition(".")[0]) if name in families), None)
+    if not hint:
+        return None
+    return next((name for name in (hint, hint.partition(".")[0]) if name in _JSON or name in _TEXT), None)
 
 
 def _too_many(count: int, limits: Limits) -> Unreadable:

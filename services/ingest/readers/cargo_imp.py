@@ -17,11 +17,13 @@ from typing import Final, Literal
 
 from schemas.shipment_event_v1 import Warning_
 from schemas.words import Classifier, Milestone
+from services.ingest import identifiers
 from services.ingest.legible import shown
 from services.ingest.places import zone_of
 from services.ingest.readers.air_status import (
     BEFORE_FLIGHT,
     HANDS_OVER,
+    MEANINGS,
     airport,
     count_pieces,
     flight_number,
@@ -34,9 +36,10 @@ from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreada
 from services.ingest.readers.times import nearest_month, nearest_year
 
 STANDARD: Final = "cargo_imp.fsu"
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 
 _LEG: Final = BEFORE_FLIGHT | {"DEP"}  # name a leg; their times are those of its two ends
+_TIMED: Final = _LEG | {"ARR", "RCF"}  # the marked times of these are of a flight
 _CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType({"S": "planned", "E": "estimated", "A": "actual"})
 _DAYS: Mapping[str, int] = MappingProxyType({"": 0, "P": -1, "N": 1, "S": 2, "T": 3})
 _MONTHS: Mapping[str, int] = MappingProxyType(
@@ -50,11 +53,18 @@ _MONTHS: Mapping[str, int] = MappingProxyType(
 
 _MESSAGE = re.compile(r"(?<![A-Z0-9])FS[UA]/[0-9]{1,2}(?![0-9])")
 _MESSAGE_LINE = re.compile(r"^FS[UA]/[0-9]{1,2}(?![0-9])", re.MULTILINE)
+_WRAPPED_IN = re.compile(
+    r"\bUNH([^A-Za-z0-9\s])[ -~]{1,14}?\1([A-Z]{6})(?![A-Z0-9])"
+)  # the type of EDIFACT's message around it
 _OTHER_MESSAGE = re.compile(
     r"^(FWB|FHL|FFM|FFR|FFA|FBL|FBR|FNA|FMA|FSR|FSN|FSB|FSC|FRP|FRC|FRH|FRX|FER|FAD|FMB|FDM|FUM|FIB|CSN)/[0-9]{1,2}[ \t\r]*$",
     re.MULTILINE,
 )
 _ONE_LINE_BREAK = re.compile(r"(?<![ \t])[ \t]++(?=[A-Z]{3}/|[0-9]{3}-[0-9]{8}|/)")
+_STATUS_WITHIN = re.compile(  # a blank, a code and, behind a flight or carrier or nothing, a date: of a status without its line
+    rf"[ \t](?:{'|'.join(sorted(MEANINGS))})/(?:[A-Z0-9]{{2,8}}/)?"
+    rf"[0-9]{{1,2}}(?:{'|'.join(_MONTHS)})(?:[0-9]{{4}})?(?![A-Z0-9])"
+)
 _AIR_WAYBILL = re.compile(r"([0-9]{3})-?([0-9]{8})(?![0-9])(?: ?([A-Z]{3})([A-Z]{3})(?![A-Z]))?")
 _STATUS = re.compile(r"[A-Z]{3}")
 _CARRIER = re.compile(r"[A-Z0-9]{2}")
@@ -75,10 +85,12 @@ _TEXT_MAX: Final = 2 * MIB  # twenty times what a thousand statuses need
 _LINE_MAX: Final = 1_000  # characters with continuations; real ones have some eighty
 _LINES_MAX: Final = 5_000  # of a message that another one follows; a thousand statuses have some more lines
 _ENVELOPE_MAX: Final = 200  # lines before a message that are looked at
+_FIELD_MAX: Final = 40  # characters of a field that is no text
 _ULDS_MAX: Final = 100
 _REMARKS_MAX: Final = 20
 _NOT_READ: Final = frozenset({"OCI", "SRI", "SSR", "SCI"})
 """Customs' and handlers' details that no journey needs; with their continuations they may be long."""
+_TEXTS: Final = _NOT_READ | {"OSI"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,9 @@ class _Mark:
     minute: int
     days: int
 
+    def __str__(self) -> str:
+        return f"{self.kind}{self.hour:02}{self.minute:02}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Quantity:
@@ -153,6 +168,7 @@ class _Parts:
     discrepancy: str | None = None
     pieces: _Quantity | None = None
     marks: list[_Mark] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)  # time marks that are none
 
 
 def looks_like(content: bytes) -> bool:
@@ -161,9 +177,11 @@ def looks_like(content: bytes) -> bool:
     if head[:1] in (b"{", b"[", b"<") or head[:3] == b"ISA":
         return False
     text = head.decode("latin-1")
-    if head[:3] in (b"UNA", b"UNB"):
-        return _MESSAGE_LINE.search(text) is not None  # a text in EDIFACT may name one
-    return _MESSAGE.search(text) is not None or _OTHER_MESSAGE.search(text) is not None
+    start = (_MESSAGE_LINE if head[:3] in (b"UNA", b"UNB") else _MESSAGE).search(text)  # a text in EDIFACT may name one
+    wrapped_in = _WRAPPED_IN.search(text, 0, start.start() if start is not None else len(text))
+    if wrapped_in is not None and not wrapped_in[2].startswith("CIM"):
+        return False  # a line of a text in a message of EDIFACT
+    return start is not None or _OTHER_MESSAGE.search(text) is not None
 
 
 def read(content: bytes, context: Context, limits: Limits) -> Reading:
@@ -255,8 +273,12 @@ def _lines(text: str, start: int, end: int, first_number: int) -> Iterator[_Line
     parts: list[str] = []
     length, begun = 0, first_number
     for number, raw in enumerate(_raw_lines(text, start, end), start=first_number):
-        on_the_first = number == first_number  # what follows FSU/14 on its own line; a text of another line is left whole
-        for part in _broken(raw.strip()) if on_the_first else (raw.strip(),):
+        line = raw.strip()
+        if number == first_number:  # what follows FSU/14 on its own line
+            found = _broken(line)
+        else:
+            found = _parted(line, of=parts[0] if parts and line.startswith("/") else line)
+        for part in found:
             if part.startswith("/") and parts:
                 if length <= _LINE_MAX:  # else it is too long already
                     parts.append(part)
@@ -275,6 +297,32 @@ def _broken(line: str) -> Iterator[str]:
         yield line[start : match.start()]
         start = match.end()
     yield line[start:]
+
+
+def _parted(line: str, of: str) -> Iterator[str]:
+    """A later line, parted where a line's end was lost: behind a field that is whole, never within a text.
+
+    `of`: the line that it belongs to, if it goes on with one.
+    """
+    start, name = 0, of[:3]
+    for match in _ONE_LINE_BREAK.finditer(line):
+        if name in _TEXTS:
+            break
+        field_before = line[max(line.rfind("/", start, match.start()) + 1, start) : match.start()]
+        if line[match.end()] != "/" and _is_whole(field_before, line, match):
+            yield line[start : match.start()]
+            start = match.end()
+            name = line[start : start + 3]
+    yield line[start:]
+
+
+def _is_whole(field_before: str, line: str, blank: re.Match[str]) -> bool:
+    if len(field_before) > _FIELD_MAX:
+        return False
+    if any(form.fullmatch(field_before) for form in (_QUANTITY, _MARK, _AIR_WAYBILL)) or identifiers.is_uld(field_before):
+        return True
+    # A station may be the end of a name as well.
+    return _AIRPORTS.fullmatch(field_before) is not None and _STATUS_WITHIN.match(line, blank.end() - 1) is not None
 
 
 def _created_at(envelope: Sequence[str], context: Context) -> datetime | None:
@@ -363,17 +411,30 @@ def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context
     draft = _draft(shipment, status, parts, context)
     name_status(draft, parts.code, parts.discrepancy)
     draft.place = airport(parts.station, context)
+    for line in (shipment.line, status.line):
+        if (within := _STATUS_WITHIN.search(line.text)) is not None:
+            said = f"{within[0].strip()} stands within a line, perhaps in a text; not read as a status"
+            draft.warn("text_not_used", said, line.where)
     if parts.carrier and parts.code in HANDS_OVER:
         draft.transport["next_carrier"] = parts.carrier
     draft.reason = " ".join(status.remarks or shipment.remarks)[:1_000] or None
-    if parts.date is None or (parts.code in BEFORE_FLIGHT and parts.time is None):
+    is_of_flight = parts.code in BEFORE_FLIGHT and (parts.time is None or parts.flight is not None)
+    if parts.date is None or is_of_flight:
         if parts.date is None and parts.code not in BEFORE_FLIGHT and parts.code not in HANDS_OVER:
             raise Bad("no_time", draft.position, f"{parts.code} without a date")
+        if parts.time is not None:
+            draft.warn("time_not_used", f"the time beside the date of {parts.flight} is not that of the {parts.code}; not used")
         happened_at_sending(draft, parts.code)
         return draft
-    mark = _mark_of_event(parts)
-    if mark is not None and mark.kind != "A":
-        draft.warn("time_not_actual", f"{parts.code} names only a scheduled or estimated time; taken for the actual one")
+    mark = _own_mark(parts)
+    if mark is not None:
+        draft.classifier = _CLASSIFIERS[mark.kind]
+        if parts.time not in (None, (mark.hour, mark.minute)):
+            draft.warn("times_contradict", f"the time beside the date contradicts {mark}; the latter counts")
+    for text in parts.damaged[:_REMARKS_MAX]:
+        draft.warn("time_not_used", f"{text[:40]} is no marked time like A1012 or E0130-N; not used")
+    for unused in parts.marks[2:] if parts.code in _TIMED else [one for one in parts.marks if one is not mark]:
+        draft.warn("time_not_used", f"{unused} is of nothing that {parts.code} tells; not used")
     time = (mark.hour, mark.minute) if mark is not None else parts.time
     if time is None:
         draft.warn("time_missing", "no time of day is given; 00:00 assumed")
@@ -381,26 +442,33 @@ def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context
     return draft
 
 
-def _mark_of_event(parts: _Parts) -> _Mark | None:
-    """The time mark that tells when the status itself happened: the leg's departure for DEP, else the actual one."""
-    if parts.code in _LEG:
-        return parts.marks[0] if parts.marks and parts.code == "DEP" else None
-    return next((mark for mark in parts.marks if mark.kind == "A"), None)
+def _own_mark(parts: _Parts) -> _Mark | None:
+    """The time mark that tells when the status itself happened: of DEP the first, which is of the departure.
+
+    Where no time stands beside the date and no mark is an actual one, the status is told beforehand: an estimate or a plan.
+    """
+    if parts.code in BEFORE_FLIGHT:
+        return None
+    marks = parts.marks[:1] if parts.code == "DEP" else parts.marks
+    kinds = "AES" if parts.time is None else "A" if parts.code in ("DEP", "ARR") else ""
+    return next((mark for kind in kinds for mark in marks if mark.kind == kind), None)
 
 
 def _times_of_leg(shipment: _Shipment, status: _Status, parts: _Parts, context: Context) -> Iterator[tuple[str, Draft]]:
-    """The scheduled and estimated times that a line carries: departure first, arrival second; ARR and RCF, of the arrival."""
+    """The times of the flight that a line carries: departure first, arrival second; ARR and RCF, of the arrival."""
     if parts.date is None:
         return
     ends: Sequence[tuple[str, Milestone, str | None]]
     if parts.code in _LEG:
         ends = (("departure", "departed", parts.station), ("arrival", "arrived", parts.end))
-    elif parts.code in ("ARR", "RCF"):
+    elif parts.code in _TIMED:
         ends = (("arrival", "arrived", parts.station),) * 2
     else:
         return
+    own = _own_mark(parts)
     for index, (mark, (name, milestone, station)) in enumerate(zip(parts.marks, ends, strict=False)):
-        is_the_event = mark is _mark_of_event(parts) and mark.kind == "A"
+        # An estimated receipt is of the time at which its flight arrives: that is told beside it.
+        is_the_event = mark is own and (mark.kind == "A" or parts.code != "RCF")
         if is_the_event or station is None or (mark.kind == "A" and parts.code in BEFORE_FLIGHT):
             continue  # what was only booked or manifested need not have been on board
         draft = _draft(shipment, status, parts, context)
@@ -468,6 +536,8 @@ def _parts(line: _Line) -> _Parts:
             parts.discrepancy = text
         elif mark is not None:
             parts.marks.append(_time_mark(mark, line))
+        elif code in _TIMED and _MARK.match(text):
+            parts.damaged.append(text)
         elif parts.pieces is None and (pieces := _quantity(text)):
             parts.pieces = pieces
     return parts

@@ -109,6 +109,7 @@ def _equipment(draft: Draft, code: str, role: str, event: Node) -> None:
         draft.unmapped()
     indicator = (event.text("emptyIndicatorCode") or "").upper()
     draft.empty = {"EMPTY": True, "LADEN": False}.get(indicator)
+    draft.emptied = code == codes.STRIPPED
     if draft.empty is None and code in _EMPTY_MATTERS:
         where = event.at("emptyIndicatorCode")
         draft.warn("laden_assumed", f"emptyIndicatorCode is {indicator[:20] or 'missing'}; taken as laden", where)

@@ -222,6 +222,7 @@ def _equipment(draft: Draft, code: str, role: str, said: _Said) -> None:
     member = _name(said.equipment, "emptyIndicatorCode", "emptyIndicator") if said.equipment.fields else ""
     indicator = (said.equipment.text("emptyIndicatorCode", "emptyIndicator") or "").upper()
     draft.empty = {"EMPTY": True, "LADEN": False}.get(indicator)
+    draft.emptied = code == codes.STRIPPED
     if draft.empty is None and code in _EMPTY_MATTERS:
         where = said.equipment.at(member or "emptyIndicatorCode")
         draft.warn("laden_assumed", f"{member} is {indicator[:20] or 'missing'}; taken as laden", where)

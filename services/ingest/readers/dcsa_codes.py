@@ -179,6 +179,7 @@ NO_TYPE: Final = ""  # the message names no facility type
 _TERMINAL: Final = frozenset(("POTE", "COYA", "COFS", "DEPO", "INTE", "RAMP", NO_TYPE))
 _EMPTY_DEPOT: Final = frozenset(("DEPO", "POTE", "COYA", "OFFD", "COFS", "RAMP", NO_TYPE))
 CONSIGNEE: Final = frozenset(("CLOC",))
+STRIPPED: Final = "STRP"  # its goods are taken out: it may be called empty, as it is since
 EQUIPMENT_MILESTONES: Final[Sequence[tuple[str, bool | None, frozenset[str] | None, Milestone]]] = (
     # code, empty (None: either), facility types (None: any), milestone
     ("GTIN", False, _TERMINAL, "received"),
@@ -188,7 +189,7 @@ EQUIPMENT_MILESTONES: Final[Sequence[tuple[str, bool | None, frozenset[str] | No
     ("DROP", True, _EMPTY_DEPOT, "empty_returned"),
     ("GTOT", False, None, "gate_out"),
     ("DISC", None, None, "discharged"),
-    ("STRP", None, None, "delivered"),
+    (STRIPPED, None, None, "delivered"),
 )
 EQUIPMENT_MILESTONES_30: Final = (
     *EQUIPMENT_MILESTONES,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from schemas.shipment_event_v1 import Hold, Pieces, Place, ShipmentEvent, Warning_
+from schemas.fillers import is_filler
+from schemas.shipment_event_v1 import Hold, Pieces, Place, RawPointer, Reference, Revision, ShipmentEvent, Warning_
 from schemas.words import LINKING_KINDS, LOGISTIC_KINDS, Classifier, Milestone, Mode, ReferenceKind, Standard
 from services.ingest import identifiers
 from services.ingest.legible import legible, shown
@@ -30,6 +31,10 @@ _AHEAD: Final[dict[Classifier, timedelta]] = {
     "actual": timedelta(days=2),
 }
 _PAYLOAD_MAX: Final = 64 * 1024  # schemas/dead_letter_v1.py
+_REMEMBERED: Final = 4_096  # a feed names the same few places, and says the same of them; some 3 MB at most
+_REFERENCES_REMEMBERED: Final = 50_000  # as in identifiers.py; some 15 MB at most
+_REMEMBERED_LENGTH: Final = 128  # of a text; a longer one is not kept: strangers choose how long they are
+SHOWN: Final = 10  # characters of a segment's name; real ones have two or three
 _YEARS: Final = range(1970, 2200)  # outside of it a time is a typing error, and arithmetic near year 1 or 9999 overflows
 
 
@@ -60,7 +65,7 @@ class Identities:
     def __init__(self, sender: str, standard: Standard) -> None:
         self._sender = sender
         self._standard = standard
-        self._equals: Counter[str] = Counter()
+        self._equals: dict[str, int] = {}
 
     def own(self, source_id: str) -> str:
         """The id of the event that the sender calls `source_id`."""
@@ -69,8 +74,8 @@ class Identities:
     def of(self, tokens: object, stamp: str | None = None, facet: str = "") -> str:
         """The id of an event without the sender's own."""
         base = digest([self._sender, self._standard, "tokens", tokens, stamp, facet])
-        ordinal = self._equals[base]
-        self._equals[base] += 1
+        ordinal = self._equals.get(base, 0)
+        self._equals[base] = ordinal + 1
         return digest([base, ordinal])[:32]
 
 
@@ -80,12 +85,66 @@ def digest(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, BaseModel):
-        return value.model_dump(exclude_none=True)
+    if isinstance(value, BaseModel):  # a place, pieces, a hold: their values are plain
+        return {name: part for name, part in value.__dict__.items() if part is not None}
     raise TypeError(f"{type(value).__name__} is no part of an event")
 
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted", enc_hook=_plain)
+
+
+@lru_cache(_REMEMBERED)
+def where_of(number: int, name: str) -> str:
+    """A segment's place in its message, of X12 and EDIFACT. `name`: its first SHOWN characters."""
+    is_usual = len(name) <= SHOWN and name.isalnum() and name.isascii()
+    return f"segment {number} ({name if is_usual else shown(name)[:SHOWN]})"
+
+
+def warning_of(code: str, where: str, text: str) -> Warning_:
+    """A warning, with a mark where what it quotes could steer a terminal."""
+    return _warning(code, shown(where), shown(text))
+
+
+@lru_cache(_REMEMBERED)
+def _warning(code: str, where: str, text: str) -> Warning_:
+    return Warning_(code=code, where=where, text=text)
+
+
+@lru_cache(_REMEMBERED)
+def place_of(
+    unlocode: str | None = None,
+    iata: str | None = None,
+    name: str | None = None,
+    country: str | None = None,
+    facility: str | None = None,
+    role: str | None = None,
+) -> Place:
+    """A place; the same one for the same words, of which a feed has few. `name` is one that `Draft.short` gave."""
+    return Place(unlocode=unlocode, iata=iata, name=name, country=country, facility=facility, role=role)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A reference's value as readers write it; what is wrong with it, as a warning's code and sentence; whether it is used."""
+
+    value: str
+    used: bool = True
+    code: str = ""
+    text: str = ""
+
+
+def _judge(kind: ReferenceKind, value: str) -> _Judged:
+    text = identifiers.normalise(kind, value)
+    if not identifiers.is_reference_value(text):
+        return _Judged(text, False, "bad_reference", f"{kind} {value[:40]} is not 1 to 64 printable characters; not used")
+    if identifiers.is_placeholder(kind, text):
+        known = "a filler, not a number" if is_filler(kind, text) else "a known example value"
+        return _Judged(text, False, "placeholder", f"{kind} {text} is {known}; not used")
+    wrong = identifiers.doubt(kind, text)
+    return _Judged(text) if wrong is None else _Judged(text, True, "bad_check_digit", wrong)
+
+
+_judged: Final = lru_cache(_REFERENCES_REMEMBERED)(_judge)
 
 
 @dataclass(slots=True)
@@ -112,6 +171,7 @@ class Draft:
     mode: Mode | None = None
     transport: dict[str, str] = field(default_factory=dict)
     empty: bool | None = None
+    emptied: bool = False  # the event itself empties the container: `empty` tells how it is since, not how it came
     pieces: Pieces | None = None
     hold: Hold | None = None
     parent: tuple[ReferenceKind, str] | None = None
@@ -127,9 +187,11 @@ class Draft:
         """Note what was wrong or assumed."""
         if len(self.warnings) >= WARNINGS_MAX:
             return
-        warning = Warning_(code=code, where=shown(self.position if where is None else where), text=shown(text))
-        if warning not in self.warnings:
-            self.warnings.append(warning)
+        found = warning_of(code, self.position if where is None else where, text)
+        for one in self.warnings:  # by their parts: models compare ten times slower
+            if one.text == found.text and one.where == found.where and one.code == code:
+                return
+        self.warnings.append(found)
 
     def unmapped(self, where: str | None = None) -> None:
         """The code stands in no map: keep the event, move nothing."""
@@ -145,20 +207,18 @@ class Draft:
         """Add a reference, normalised; what cannot be used is left out with a warning."""
         if value is None or not value.strip() or self.has_enough_references:
             return
-        text = identifiers.normalise(kind, value)
+        judged = _judged(kind, value) if len(value) <= _REMEMBERED_LENGTH else _judge(kind, value)
+        text = judged.value
         if (kind, text) in self.references:
             return
-        if not identifiers.is_reference_value(text):
-            self.warn("bad_reference", f"{kind} {value[:40]} is not 1 to 64 printable characters; not used", where)
-            return
-        if identifiers.is_placeholder(kind, text):
-            self.warn("placeholder", f"{kind} {text} is a known example value; not used", where)
+        if not judged.used:
+            self.warn(judged.code, judged.text, where)
             return
         if kind in self.single and (other := next((known for of, known in self.references if of == kind), None)) is not None:
             self.warn("contradiction", f"{kind} {text} contradicts {other}, named before; {text} is not used", where)
             return
-        if (wrong := identifiers.doubt(kind, text)) is not None:
-            self.warn("bad_check_digit", wrong, where)
+        if judged.code:
+            self.warn(judged.code, judged.text, where)
         self.references[kind, text] = None
 
     def split_equipment(self, owner: str, number: str, digit: str, where: str | None = None) -> bool:
@@ -216,6 +276,8 @@ class Draft:
 
     def short(self, text: str, where: str | None = None, most: int = 128) -> str:
         """`text` as it may be shown: composed, no character that steers, not longer than `most`; warns if it was cut."""
+        if _is_plain(text, most):
+            return text
         text = legible(text)
         kept = text[:most] if text.isprintable() else " ".join(shown(text, most).split())
         if len(text) > most:
@@ -225,7 +287,11 @@ class Draft:
     def at_local(self, local: datetime, zone: Zone, where: str | None = None) -> datetime:
         """`local` (naive) in an assumed zone; marks the event."""
         self.zone_assumed = True
-        self.warn("zone_assumed", f"local time of {zone.of} ({zone.name}) assumed", where)
+        text = f"local time of {zone.of} ({zone.name}) assumed"
+        if zone.known:
+            self.warn("zone_assumed", text, where)
+        else:  # it may be hours off
+            self.warn("zone_unknown", text, where)
         return fixed_offset(local.replace(tzinfo=zone.info))
 
     def in_utc(self, moment: datetime | None, name: str, where: str | None = None) -> datetime | None:
@@ -242,6 +308,7 @@ class Draft:
         cheaper than a call a part.
         """
         occurred_at = self._fenced()
+        self._spare_goods()
         references = self._bounded()
         if not any(kind in LINKING_KINDS for kind, _ in references) and self.retracts is None and not self.retracted:
             text = "names nothing that a consignment is found by (container, bill of lading, booking, air waybill ...)"
@@ -249,54 +316,57 @@ class Draft:
             text = "; ".join([text, *unused[:2]])
             raise Bad("no_linking_reference", self.position, text)
         content: dict[str, Any] = {
-            "source_id": self.source_id and self.short(self.source_id),
             "sender": self.context.sender,
             "standard": self.standard,
             "code": self.short(self.code) or "?",
-            "milestone": self.milestone,
             "mapped": self.mapped,
             "classifier": self.classifier,
             "occurred_at": occurred_at,
-            "created_at": self.created_at,
-            "updated_at": self.updated_at,
             "zone_assumed": self.zone_assumed,
             "references": references,
-            "parent": {"kind": self.parent[0], "value": self.parent[1]} if self.parent in references else None,
-            "place": self._legible(self.place),
-            "origin": self._legible(self.origin),
-            "destination": self._legible(self.destination),
-            "mode": self.mode,
-            "transport": {name: self.short(text) for name, text in self.transport.items()} or None,
-            "empty": self.empty,
-            "pieces": self.pieces,
-            "hold": self.hold,
-            "retracts": self.retracts,
             "retracted": self.retracted,
-            "reason": self.short(self.reason, most=500) if self.reason else None,
-            "recorded_by": self.context.recorded_by,
         }
-        content |= {
-            "event_id": event_id,
-            "revision": {
-                "at": self.updated_at or self.created_at,
-                "reader": self.reader_version,
-                # Of two versions of the same moment the one that withdraws counts: no hash is greater.
-                "content": "f" * 16 if self.retracted else self._content_hash(content),
-            },
-            "references": tuple([{"kind": kind, "value": value} for kind, value in references]),
-            "reader_version": self.reader_version,
-            "received_at": self.context.received_at,
-            "cause": self.context.cause,
-            "warnings": tuple(self.warnings),
-            "raw": {
-                "sha256": self.context.raw_sha256,
-                "partition": self.context.raw_partition,
-                "offset": self.context.raw_offset,
-                "position": shown(self.position),
-            },
+        for name, value in (
+            ("source_id", self.source_id and self.short(self.source_id)),
+            ("milestone", self.milestone),
+            ("created_at", self.created_at),
+            ("updated_at", self.updated_at),
+            ("place", self._legible(self.place)),
+            ("origin", self._legible(self.origin)),
+            ("destination", self._legible(self.destination)),
+            ("mode", self.mode),
+            ("transport", self._transport()),
+            ("empty", self.empty),
+            ("pieces", self.pieces),
+            ("hold", self.hold),
+            ("retracts", self.retracts),
+            ("reason", self.short(self.reason, most=500) if self.reason else None),
+            ("recorded_by", self.context.recorded_by),
+        ):
+            if value is not None:
+                content[name] = value
+        if self.parent is not None and self.parent in references:
+            content["parent"] = {"kind": self.parent[0], "value": self.parent[1]}
+        content["revision"] = {
+            "at": self.updated_at or self.created_at,
+            "reader": self.reader_version,
+            # Of two versions of the same moment the one that withdraws counts: no hash is greater.
+            "content": "f" * 16 if self.retracted else self._content_hash(content),
+        }
+        content["event_id"] = event_id
+        content["references"] = tuple([{"kind": kind, "value": value} for kind, value in references])
+        content["reader_version"] = self.reader_version
+        content["received_at"] = self.context.received_at
+        content["cause"] = self.context.cause
+        content["warnings"] = tuple(self.warnings)
+        content["raw"] = {
+            "sha256": self.context.raw_sha256,
+            "partition": self.context.raw_partition,
+            "offset": self.context.raw_offset,
+            "position": shown(self.position),
         }
         try:
-            return ShipmentEvent.model_validate(content)
+            return _lean(ShipmentEvent.model_validate(content), tuple(content))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             field_name = ".".join(str(part) for part in first["loc"])
@@ -305,19 +375,32 @@ class Draft:
     def _legible(self, place: Place | None) -> Place | None:
         if place is None:
             return None
+        if _is_plain(f"{place.name or ''}{place.role or ''}"):
+            return place
         said = {name: self.short(text) for name, text in (("name", place.name), ("role", place.role)) if text}
         same = all(getattr(place, name) == text for name, text in said.items())
         return place if same else place.model_copy(update=said)
 
+    def _transport(self) -> dict[str, str] | None:
+        if _is_plain("".join(self.transport.values())):
+            return self.transport or None
+        return {name: self.short(text) for name, text in self.transport.items()}
+
     def _content_hash(self, content: dict[str, Any]) -> str:
-        """Of what the sender said, without what is null: a new field in the contract changes no hash."""
-        said = {
-            key: value.astimezone(UTC) if isinstance(value, datetime) else value
-            for key, value in content.items()
-            # A copy received at another time is the same content.
-            if value is not None and not (self.at_receipt and key == "occurred_at")
-        }
+        """Of what the sender said, in which nothing is null: a new field in the contract changes no hash."""
+        said = dict(content)
+        for key in ("occurred_at", "created_at", "updated_at"):
+            if key in said:
+                said[key] = said[key].astimezone(UTC)
+        if self.at_receipt:  # a copy received at another time is the same content
+            del said["occurred_at"]
         return digest(said)[:16]
+
+    def _spare_goods(self) -> None:
+        """An empty container carries nobody's goods: of its milestones its own return alone counts, whatever the standard."""
+        if self.empty and not self.emptied and self.milestone not in (None, "empty_returned"):
+            self.warn("empty_container", f"an empty container carries nobody's goods: {self.code} moves nothing")
+            self.milestone = None
 
     def _fenced(self) -> datetime:
         if self.occurred_at is None:
@@ -347,11 +430,42 @@ class Draft:
         return kept
 
 
+def _lean(event: ShipmentEvent, given: tuple[str, ...]) -> ShipmentEvent:
+    """The same event at half its memory: pydantic keeps with each record a set of the fields that it was given, which for most
+    records are the same; it copies this set before it changes it. `given`: those of the event."""
+    object.__setattr__(event, "__pydantic_fields_set__", _fields(given))
+    object.__setattr__(event.revision, "__pydantic_fields_set__", _fields(_REVISION))
+    object.__setattr__(event.raw, "__pydantic_fields_set__", _fields(_RAW))
+    for reference in event.references:
+        object.__setattr__(reference, "__pydantic_fields_set__", _fields(_REFERENCE))
+    return event
+
+
+@lru_cache(_REMEMBERED)
+def _fields(names: tuple[str, ...]) -> set[str]:
+    return set(names)
+
+
+_REVISION: Final = tuple(Revision.model_fields)
+_RAW: Final = tuple(RawPointer.model_fields)
+_REFERENCE: Final = tuple(Reference.model_fields)
+
+
 def fixed_offset(moment: datetime) -> datetime:
     """The same moment with its offset as a fixed one: an event keeps the offset, not the rules of a zone."""
     offset = moment.utcoffset()
     assert offset is not None
-    return moment.replace(tzinfo=UTC if not offset else timezone(offset))
+    return moment.replace(tzinfo=_zone_of(offset))
+
+
+@lru_cache(_REMEMBERED)
+def _zone_of(offset: timedelta) -> timezone:
+    return timezone(offset) if offset else UTC
+
+
+def _is_plain(text: str, most: int = 128) -> bool:
+    """Whether a text may be shown as it is."""
+    return len(text) <= most and text.isascii() and text.isprintable()
 
 
 def sensible_year(year: int) -> bool:

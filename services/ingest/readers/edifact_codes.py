@@ -125,12 +125,39 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """3227 in LOC."""
 
-ACTUAL: Final = ("334", "78", "186", "178", "136", "35", "200", "7")
+ACTUAL: Final = ("334", "78", "7", "186", "178", "136", "35", "200")
 ESTIMATED: Final = ("132", "133", "17")
 PLANNED: Final = ("189", "232")
 DEPARTURES: Final = frozenset({"186", "136", "133", "189"})
 ARRIVALS: Final = frozenset({"178", "132", "232"})
-"""2005 in DTM: of the status itself (334, 78), of departure, arrival, delivery, pick-up; in the order in which they count."""
+"""2005 in DTM: of the status itself (334, 78; 7), of departure, arrival, delivery (35, 17), pick-up (200); in the order in
+which they count for what moves nothing."""
+
+_DEPARTED: Final = ("334", "78", "186", "136", "7", "133", "189")
+_ARRIVED: Final = ("334", "78", "178", "7", "132", "232")
+_TIMES_OF: Final[Mapping[Milestone, tuple[str, ...]]] = MappingProxyType(
+    {
+        "departed": _DEPARTED,
+        "transship_departed": _DEPARTED,
+        "arrived": _ARRIVED,
+        "transship_arrived": _ARRIVED,
+        "arrived_consignee": _ARRIVED,
+        "received": ("334", "78", "200", "7"),
+        "gate_out": ("334", "78", "200", "7"),
+        "delivered": ("334", "78", "35", "7", "17"),
+    }
+)
+_TIMES_OF_OTHERS: Final = ("334", "78", "7")
+
+
+def times_of(milestone: Milestone | None, moves: bool, classifier: Classifier = "actual") -> tuple[str, ...]:
+    """The qualifiers (2005) that tell when such a thing happened, in the order in which they count: a ship's arrival is not the
+    box's delivery. `moves`: whether it moves anything; what does not takes whatever time there is. Of what is only expected
+    (`classifier`) the expected times come first: 334 is when that was said."""
+    if not moves:
+        return (*ACTUAL, *ESTIMATED, *PLANNED)
+    found = _TIMES_OF.get(milestone, _TIMES_OF_OTHERS) if milestone is not None else _TIMES_OF_OTHERS
+    return found if classifier == "actual" else tuple(sorted(found, key=lambda name: classifier_of(name) == "actual"))
 
 
 def classifier_of(qualifier: str) -> Classifier:

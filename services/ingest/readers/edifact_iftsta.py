@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from schemas.shipment_event_v1 import Hold, Pieces
@@ -17,27 +18,40 @@ from services.ingest.readers import edifact_parts as parts
 from services.ingest.readers import own_codes
 from services.ingest.readers.draft import LINKING_MAX, Bad, Draft, Identities, digest
 from services.ingest.readers.edifact_codes import (
-    ACTUAL,
     ARRIVALS,
     DEPARTURES,
-    ESTIMATED,
     LISTED,
     OF_THE_LIST,
-    PLANNED,
     STATUSES,
     Status,
     classifier_of,
+    times_of,
 )
 from services.ingest.readers.edifact_parts import Said
 from services.ingest.readers.edifact_segments import Message, Segment, read_time
 from services.ingest.readers.model import Context, Verdict
 
 STANDARD: Final = "edifact.iftsta"
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
 _DEPARTED_FROM: Final = ("9", "5", "13")  # 3227: where a leg begins, or goes on
 _ARRIVED_AT: Final = ("11", "8", "13")
 _TIMES: Final = frozenset({*DEPARTURES, *ARRIVALS})
+_END_OF: Final[Mapping[Milestone, tuple[str, ...]]] = MappingProxyType(
+    {
+        "received": ("88", "9"),
+        "departed": _DEPARTED_FROM,
+        "transship_arrived": ("13", "11"),
+        "transship_departed": ("13", "9"),
+        "arrived": _ARRIVED_AT,
+        "discharged": _ARRIVED_AT,
+        "arrived_consignee": ("7", "8"),
+        "delivered": ("7", "8"),
+    }
+)
+"""The end of a leg that a milestone is about, by its LOC qualifiers."""
+_ACTIVITY: Final = ("175", "165")  # 3227: where it happened, whatever it is
+_NOT_OF_A_LEG: Final = ("7", "35", "17", "200")  # 2005: times that no leg's end has
 _LEGS_MAX: Final = 99  # of one status, as the directory has it
 _PAYLOAD_MAX: Final = 64 * 1024  # shared by all problems of a status
 
@@ -51,6 +65,25 @@ class _Leg:
     times: list[Segment] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a status itself tells: of which milestone, where, and by which DTM."""
+
+    milestone: Milestone | None
+    where: Segment | None
+    time: Segment
+
+    def holds(self, loc: Segment | None, dtm: Segment) -> bool:
+        """Whether it is the same departure or arrival, told in the same way."""
+        if dtm is self.time:
+            return True
+        departs = self.milestone == "departed"
+        if (not departs and self.milestone != "arrived") or departs != (dtm.get(1) in DEPARTURES):
+            return False
+        same_place = (self.where and self.where.get(2)) == (loc and loc.get(2))
+        return same_place and classifier_of(dtm.get(1)) == classifier_of(self.time.get(1))
+
+
 @dataclass(slots=True)
 class _Status:
     """STS and its group."""
@@ -61,6 +94,7 @@ class _Status:
     equipment: list[list[Segment]] = field(default_factory=list)  # each begins with its EQD
     said: Said = field(default_factory=Said)  # what `others` say
     ends: Said = field(default_factory=Said)  # the places of its legs
+    told: _Told | None = None  # what its own events say, once one is made
 
     def read(self) -> None:
         """Fill `said` and `ends`, once for all its events."""
@@ -189,13 +223,14 @@ def _verdicts(status: _Status, around: _Around, identities: Identities) -> Itera
         except Bad as bad:
             payload = payload or status.payload
             yield bad.verdict(position, payload)
-    told, about = _told_already(status), digest(sorted(every))
+    about = ""
     for leg, loc, dtm in _other_times(status, around):
-        if told == (dtm.get(1) in DEPARTURES, loc.get(2) if loc is not None else None):
+        if status.told is not None and status.told.holds(loc, dtm):
             continue
         try:
             draft = _leg_draft(leg, loc, dtm, status, every, around)
             named = [one for one in (leg.tdt if leg is not None else None, loc, dtm) if one is not None]
+            about = about or digest(sorted(every))
             tokens = [around.identity, *parts.tokens(named), about]
             yield Verdict(dtm.where, event=draft.finish(identities.of(tokens, _stamp(draft, around), "leg")))
         except Bad as bad:
@@ -224,15 +259,15 @@ def _draft(status: _Status, group: list[Segment], every: frozenset[str], around:
     mode = _mode(leg.tdt if leg is not None else None, around.context)
     _carried(draft, leg, mode, around)
     parts.seal(draft, own)
-    departs_or_arrives = _map(draft, sts, code, agency, mode)
+    milestone = _map(draft, sts, code, agency, mode)
     draft.reason = _reason(sts, said)
     draft.pieces = _pieces(said, around)
     parts.function_of(draft, around.message, around.header, around.begin)
     _ends(draft, status, around)
-    where = _place_of_status(status, around, departs_or_arrives)
+    where = _place_of_status(draft, status, around, milestone)
     if where is not None:
         draft.place = parts.activity(draft, where, [status.ends, said, around.consignment, around.header], around.header)
-    _when(draft, status, departs_or_arrives)
+    status.told = _Told(milestone, where, _when(draft, status, milestone, where))
     return draft
 
 
@@ -293,50 +328,77 @@ def _ends(draft: Draft, status: _Status, around: _Around) -> None:
     draft.destination = parts.place(draft, parts.find(levels, "11", "7", "8"), around.header)
 
 
-def _place_of_status(status: _Status, around: _Around, milestone: Milestone | None) -> Segment | None:
-    """The status' own LOC, else the end of its leg that the code is about."""
-    if own := status.said.places:
-        return own.get("175") or next(iter(own.values()))
-    ends: dict[str, tuple[str, ...]] = {
-        "departed": ("9", "5"),
-        "received": ("88", "9"),
-        "arrived": ("11", "8"),
-        "discharged": ("11", "8"),
-        "delivered": ("7",),
-    }
-    if milestone is None or milestone not in ends:
-        return None
-    return parts.find([status.ends, around.consignment, around.header], *ends[milestone])
+def _place_of_status(draft: Draft, status: _Status, around: _Around, milestone: Milestone | None) -> Segment | None:
+    """The status' own LOC: that of the activity, else of the end that the code is about, else the only one; else the end of its
+    leg. Of several that are of something else none is taken for what moves something."""
+    own = status.said.places
+    ends = _END_OF.get(milestone, ()) if milestone is not None else ()
+    for name in (*_ACTIVITY, *ends):
+        if name in own:
+            return own[name]
+    if len(own) == 1 or (own and not _moves(draft, milestone)):
+        return next(iter(own.values()))
+    found = parts.find([status.ends, around.consignment, around.header], *ends)
+    if own:
+        taken = f"{found.get(2)[:20]} of the leg counts" if found is not None else "none of them is taken"
+        text = f"LOC {' and '.join(list(own)[:4])} are no places where this happens (175 is); {taken}"
+        draft.warn("places_contradict", text, next(iter(own.values())).where)
+    return found
 
 
-def _when(draft: Draft, status: _Status, milestone: Milestone | None) -> None:
-    """The status' own time, else that of the leg's end that the code is about. An estimate or plan makes the event one."""
-    zone = zone_of(draft.place, draft.context.registers)
-    times = dict(status.said.times)
-    if _chosen(times) is None:
-        fitting = DEPARTURES if milestone == "departed" else ARRIVALS if milestone == "arrived" else frozenset()
-        for leg in status.legs:
-            for segment in (*leg.times, *(time for _, held in leg.places for time in held)):
-                if segment.get(1) in fitting:
-                    times.setdefault(segment.get(1), segment)
-    chosen = _chosen(times)
+def _moves(draft: Draft, milestone: Milestone | None) -> bool:
+    return milestone is not None or draft.hold is not None
+
+
+def _when(draft: Draft, status: _Status, milestone: Milestone | None, where: Segment | None) -> Segment:
+    """Set the time by the status' own DTM that is of what the code says, else by one of the leg's end that it is about; returns
+    that DTM. An estimate or plan makes the event one. Raises Bad (`no_time`)."""
+    own = status.said.times
+    moves = _moves(draft, milestone)
+    order = times_of(milestone, moves, draft.classifier)
+    chosen = next((own[name] for name in order if name in own), None)
+    if chosen is None and milestone in ("departed", "arrived"):
+        there = _times_at(status, milestone, where)
+        chosen = next((there[name] for name in order if name in there), None)
     if chosen is None:
-        raise Bad("no_time", status.sts.where, "no DTM tells when")
+        others = [name for name in (*DEPARTURES, *ARRIVALS, *_NOT_OF_A_LEG) if name in own]
+        but = f"; {' and '.join(f'DTM {name}' for name in sorted(others))} tells of something else" if others else ""
+        raise Bad("no_time", status.sts.where, f"no DTM tells when{but}")
     if draft.classifier == "actual":
         draft.classifier = classifier_of(chosen.get(1))
-    draft.occurred_at = read_time(draft, chosen, zone)
+    draft.occurred_at = read_time(draft, chosen, zone_of(draft.place, draft.context.registers))
+    for name, other in own.items():
+        is_same = moves and name in order and classifier_of(name) == classifier_of(chosen.get(1))
+        if is_same and _contradicts(other, chosen):
+            text = f"DTM {name} says another time than DTM {chosen.get(1)}; the latter counts"
+            draft.warn("times_contradict", text, other.where)
+        elif not is_same and other is not chosen and name in _NOT_OF_A_LEG:
+            draft.warn("time_not_used", f"DTM {name} is not that of the code {draft.code}; not used", other.where)
+    return chosen
 
 
-def _chosen(times: Mapping[str, Segment]) -> Segment | None:
-    """The time that is the status' own."""
-    return next((times[name] for name in (*ACTUAL, *ESTIMATED, *PLANNED) if name in times), None)
+def _times_at(status: _Status, milestone: Milestone, where: Segment | None) -> Mapping[str, Segment]:
+    """The times of the legs' ends that the milestone is about, at that place; the first of each qualifier."""
+    fitting = DEPARTURES if milestone == "departed" else ARRIVALS
+    found: dict[str, Segment] = {}
+    for leg in status.legs:
+        for loc, dtm in _timed(leg):
+            is_there = loc is None or (loc.get(1) in _END_OF[milestone] and (where is None or loc.get(2) == where.get(2)))
+            if is_there and dtm.get(1) in fitting:
+                found.setdefault(dtm.get(1), dtm)
+    return found
+
+
+def _contradicts(one: Segment, other: Segment) -> bool:
+    """Whether two DTMs say different times, as far as both say them."""
+    pair = sorted((one.get(1, 1), other.get(1, 1)), key=len)
+    return not pair[1].startswith(pair[0])
 
 
 def _other_times(status: _Status, around: _Around) -> Iterator[tuple[_Leg | None, Segment | None, Segment]]:
     """The departures and arrivals that are told beside the status: by its own DTMs, of which it takes one, and by its legs."""
-    chosen = _chosen(status.said.times)
     for qualifier, dtm in status.said.times.items():
-        if qualifier in _TIMES and dtm is not chosen:
+        if qualifier in _TIMES:
             ends = _DEPARTED_FROM if qualifier in DEPARTURES else _ARRIVED_AT
             loc = parts.find([status.ends, status.said, around.consignment, around.header], *ends)
             yield status.legs[0] if status.legs else None, loc, dtm
@@ -357,17 +419,6 @@ def _timed(leg: _Leg) -> Iterator[tuple[Segment | None, Segment]]:
     for loc, times in leg.places:
         for dtm in times:
             yield loc, dtm
-
-
-def _told_already(status: _Status) -> tuple[bool, str | None] | None:
-    """(whether it departs, the place's code) where the status is a departure or arrival."""
-    listed = STATUSES.get(status.sts.get(2)) if status.sts.get(2, 2) in OF_THE_LIST else None
-    if listed is None or listed.milestone not in ("departed", "arrived"):
-        return None
-    departs = listed.milestone == "departed"
-    own = next((segment for segment in status.others if segment.name == "LOC"), None)
-    loc = own or parts.find([status.ends], *(_DEPARTED_FROM if departs else _ARRIVED_AT))
-    return departs, loc.get(2) if loc is not None else None
 
 
 def _leg_draft(

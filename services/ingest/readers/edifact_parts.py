@@ -12,8 +12,8 @@ from typing import Final
 from schemas.shipment_event_v1 import Place
 from schemas.words import Mode, ReferenceKind
 from services.ingest import identifiers
-from services.ingest.places import facility_by_code, facility_by_smdg, locode_of_airport
-from services.ingest.readers.draft import Bad, Draft
+from services.ingest.places import facility_by_name, locode_of_airport
+from services.ingest.readers.draft import Bad, Draft, place_of
 from services.ingest.readers.edifact_codes import CUSTOMERS, EMPTY, EQUIPMENT, MODES, REFERENCES, ROLES
 from services.ingest.readers.edifact_segments import Message, Segment, in_zone, local_time
 
@@ -46,14 +46,10 @@ class Said:
         """Read the segments that mean the same on every level."""
         said = cls()
         for segment in segments:
-            said.take(segment)
+            reading = _READ.get(segment.name)
+            if reading is not None:
+                reading(said, segment)
         return said
-
-    def take(self, segment: Segment) -> None:
-        """Note what one of them says."""
-        reading = _READ.get(segment.name)
-        if reading is not None:
-            reading(self, segment)
 
     def _place(self, segment: Segment) -> None:
         self.places.setdefault(segment.get(1), segment)
@@ -133,8 +129,12 @@ def seal(draft: Draft, said: Said) -> None:
 
 def find(levels: Iterable[Said], *qualifiers: str) -> Segment | None:
     """The place of the first of these qualifiers; within one, of the first level that has it."""
-    held = list(levels)
-    return next((said.places[name] for name in qualifiers for said in held if name in said.places), None)
+    held = [said.places for said in levels if said.places]
+    for name in qualifiers:
+        for places in held:
+            if name in places:
+                return places[name]
+    return None
 
 
 def place(draft: Draft, segment: Segment | None, known: Said, role: str | None = None) -> Place | None:
@@ -171,20 +171,20 @@ def _made(draft: Draft, segment: Segment, role: str | None) -> Place | None:
     facility = None
     for text in (terminal, code if unlocode is None else ""):
         if text and facility is None:
-            facility = facility_by_code(text, registers) or facility_by_smdg(text, unlocode, registers)
+            facility = facility_by_name(text, unlocode, registers)
     name = segment.get(2, 3) or (code if unlocode is None and iata is None and facility is None else "")
     if not name and facility is None:
         name = segment.get(3, 3) or terminal
     unlocode = unlocode or (facility.unlocode if facility is not None else None)
     if not (unlocode or iata or name or country or facility):
         return None
-    return Place(
-        unlocode=unlocode,
-        iata=iata,
-        name=draft.short(name) if name else None,
-        country=country,
-        facility=facility.code if facility is not None else None,
-        role=role or ROLES.get(segment.get(1)),
+    return place_of(
+        unlocode,
+        iata,
+        draft.short(name) if name else None,
+        country,
+        facility.code if facility is not None else None,
+        role or ROLES.get(segment.get(1)),
     )
 
 

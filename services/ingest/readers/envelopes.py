@@ -25,14 +25,18 @@ class Sendership:
     warning: Warning_ | None = None
 
 
+_NOTHING_TO_SAY = Sendership()
+
+
 def sendership(field: str, named: Iterable[str], where: str, context: Context) -> Sendership:
     """Judge the names that an envelope gives for its sender; `field`: which elements they stand in, for the sentence."""
-    names = list(dict.fromkeys(name.strip().upper() for name in named if name.strip()))
     pusher = context.registers.senders.get(context.sender)
-    if not names or pusher is None:
-        return Sendership()
-    if any(_is(pusher, name) for name in names):
-        return Sendership()
+    if pusher is None:
+        return _NOTHING_TO_SAY
+    names = [text for name in named if (text := name.strip().upper())]
+    if not names or any(_is(pusher, name) for name in names):
+        return _NOTHING_TO_SAY
+    names = list(dict.fromkeys(names))
     said = ", ".join(names)[:60]
     other = next((found for name in names if (found := _registered(name, context)) is not None), None)
     if other is None:

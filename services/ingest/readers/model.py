@@ -123,6 +123,8 @@ class Registers:
     by_unlocode: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
     by_iata: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
     by_city: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
+    codes: frozenset[str] = frozenset()
+    """All that messages may call a facility by (our code, GLN, SMDG), in capitals: most names that they use are none."""
     codemaps: CodeMaps = field(default_factory=CodeMaps)
     mappings: Mappings = field(default_factory=Mappings)
 
@@ -169,6 +171,7 @@ class Registers:
             by_unlocode=MappingProxyType(locode),
             by_iata=MappingProxyType(iata),
             by_city=MappingProxyType(city),
+            codes=frozenset({*(place.code for place in places), *gln, *smdg}),
             codemaps=codemaps or CodeMaps(),
             mappings=mappings or Mappings(),
         )

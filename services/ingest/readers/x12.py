@@ -66,7 +66,7 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
     if "ISA" not in text:
         raise Unreadable("unknown_format", "", "an X12 interchange starts with ISA")
     more: list[Warning_] = []
-    identities = {kind: Identities(context.sender, standard) for kind, (standard, _) in _STATUSES.items()}
+    identities: dict[str, Identities] = {}
     senders: dict[tuple[int, int], Sendership] = {}
     verdicts: list[Verdict] = []
     for one in walk(text, more):
@@ -90,8 +90,8 @@ def _sender(one: Set, context: Context, senders: dict[tuple[int, int], Sendershi
     return senders[key]
 
 
-def _verdicts(one: Set, context: Context, identities: Mapping[str, Identities], sender: Sendership) -> list[Verdict]:
-    """What becomes of one set."""
+def _verdicts(one: Set, context: Context, identities: dict[str, Identities], sender: Sendership) -> list[Verdict]:
+    """What becomes of one set. `identities`: of each kind that the message has had."""
     status = _STATUSES.get(one.kind)
     try:
         if status is None and one.kind != "856":
@@ -110,6 +110,8 @@ def _verdicts(one: Set, context: Context, identities: Mapping[str, Identities], 
             return list(x12_856.read_set(one, context))
         if one.is_too_large:
             raise Bad("set_too_large", one.start.where, "the set is larger than 64 KiB; send several")
+        if one.kind not in identities:
+            identities[one.kind] = Identities(context.sender, status[0])
         return list(status[1](one, context, identities[one.kind]))
     except Bad as bad:
         return [bad.verdict(one.start.where, one.payload)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from schemas.shipment_event_v1 import Hold, Pieces, Place
-from schemas.words import LINKING_KINDS, Milestone
+from schemas.words import LINKING_KINDS
 from services.ingest import identifiers
 from services.ingest.places import Zone, facility_by_code, zone_near, zone_of
 from services.ingest.readers import own_codes
@@ -19,7 +20,7 @@ from services.ingest.readers.x12_places import country_code
 from services.ingest.readers.x12_segments import Segment, Set, read_time
 
 STANDARD: Final = "x12.214"
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 
 _UNKNOWN: Final = Status("")
 _AT_PICKUP: Final = frozenset({"X3", "X8", "L1", "CP", "AF", "OA", "I1", "AM", "AV"})
@@ -32,6 +33,8 @@ _CONSIGNMENT = re.compile(r"[A-Z0-9][A-Z0-9_.-]{0,34}-[A-Za-z0-9][A-Za-z0-9_./-]
 _LONGITUDE = re.compile(r"([0-9]{3})([0-9]{2})([0-9]{2})")
 _LATITUDE = re.compile(r"([0-9]{2,3})([0-9]{2})([0-9]{2})")  # two or three digits of degrees are seen
 _PIECES_MOST: Final = 10_000_000  # schemas/shipment_event_v1.py
+_BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
+_AFTER_ALL: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -54,6 +57,13 @@ class _Loop:
     others: list[Segment] = field(default_factory=list)
     links: bool = False
     """Whether it names a shipment of its own."""
+    latest: datetime = _BEFORE_ALL
+    """The latest moment that one of its statuses tells of; after all others where one cannot be read."""
+
+    @property
+    def naming(self) -> Sequence[Segment]:
+        """What names the shipment and its equipment."""
+        return [segment for segment in self.others if segment.name in ("B10", "L11")]
 
     @property
     def stop(self) -> str:
@@ -79,6 +89,20 @@ class _Party:
     city: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What the header and a loop say of each of the loop's statuses: read once a loop, however many statuses it has."""
+
+    named: Draft
+    """Holds what they name: references, the carrier, warnings."""
+    parties: Mapping[str, _Party]
+    """By role, the first of it; the loop's own before the header's."""
+    stop: str
+    exception: str | None
+    carrier: str
+    """B1003."""
+
+
 def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Verdict]:
     """One verdict an AT7; a bad AT7 costs only itself. Raises Bad where there is none.
 
@@ -86,21 +110,34 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     its shipment (B10, L11), and its loop's own segments; not the other statuses, nor LX, which only counts.
     """
     header, loops = _loops(one)
-    shipment = [list(segment.elements) for segment in header.others if segment.name in ("B10", "L11")]
+    shipment = [segment.elements for segment in header.naming]
+    named_by = [segment for segment in header.naming if segment.name == "B10"][:1]
     if not any(loop.statuses for loop in loops):
         raise Bad("no_status", one.start.where, "a 214 without AT7 says nothing")
-    stops = _Stops([loop for loop in loops if loop.statuses and loop is not header], context)
-    for loop in loops:
-        # Hashed once a loop: what names the shipment may be long, and each of its statuses has it in its identity.
-        around = digest([shipment, [list(segment.elements) for segment in loop.others] if loop is not header else []])
+    stops = _Stops([loop for loop in loops if loop.statuses and loop is not header])
+    read: list[tuple[_Loop, _Status, Draft | Bad]] = []
+    for loop, around in _arounds(one, header, loops, context):
         for status in loop.statuses:
             try:
-                draft = _draft(one, header, loop, status, context, stops)
-                tokens = [around, *(list(segment.elements) for segment in (status.at7, *status.more))]
-                event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp)
-                yield Verdict(draft.position, event=draft.finish(event_id))
+                read.append((loop, status, _draft(one, around, status, context, stops.are_several)))
             except Bad as bad:
-                yield bad.verdict(status.at7.where, _payload(header, status))
+                read.append((loop, status, bad))
+    stops.settle([(loop, found) for loop, _, found in read])
+    # Hashed once a loop: what names the shipment may be long, and each of its statuses has it in its identity.
+    digests = {
+        id(loop): digest([shipment, [segment.elements for segment in loop.others] if loop is not header else []])
+        for loop in loops
+        if loop.statuses
+    }
+    for loop, status, found in read:
+        try:
+            if isinstance(found, Bad):
+                raise found
+            tokens = [digests[id(loop)], *(segment.elements for segment in (status.at7, *status.more))]
+            event_id = identities.of(tokens, None if found.classifier == "actual" else one.stamp)
+            yield Verdict(found.position, event=found.finish(event_id))
+        except Bad as bad:
+            yield bad.verdict(status.at7.where, _payload(named_by, status))
 
 
 class _Stops:
@@ -108,34 +145,41 @@ class _Stops:
 
     - a stop that names its own shipment (a bill of lading, say) speaks of that one, and of nothing that the header names;
     - where every other stop counts its pieces (AT8), each brings its part;
-    - else the last stop alone delivers: what comes before it is kept and moves nothing.
+    - else the last stop alone delivers: what another stop has anything to tell after, is kept and moves nothing.
     """
 
-    def __init__(self, loops: Sequence[_Loop], context: Context) -> None:
-        self._context = context
+    def __init__(self, loops: Sequence[_Loop]) -> None:
         self.are_several = len(loops) > 1
         for loop in loops:
             loop.links = self.are_several and _names_a_shipment(loop)
-        shared = [loop for loop in loops if not loop.links]
-        counts = [loop.pieces for loop in shared]
-        known = [count for count in counts if count is not None]
-        self.total = sum(known) if len(shared) > 1 and len(known) == len(counts) and sum(known) <= _PIECES_MOST else None
-        self._last: dict[tuple[Milestone, bool], tuple[str, str]] = {}
-        for loop in shared if self.are_several and self.total is None else ():
-            for status in loop.statuses:
-                if (key := _end_of_road(status, context)) is not None:
-                    self._last[key] = max(self._last.get(key, ("", "")), (status.at7.get(5), status.at7.get(6)))
+        self._shared = [loop for loop in loops if not loop.links] if self.are_several else []
+        self._counts = {id(loop): count for loop in self._shared if (count := loop.pieces) is not None}
+        total = sum(self._counts.values())
+        all_count = len(self._shared) > 1 and len(self._counts) == len(self._shared)
+        self._total = total if all_count and total <= _PIECES_MOST else None
 
-    def settle(self, draft: Draft, loop: _Loop, status: _Status) -> None:
-        """Set the pieces of a part, or take the milestone from a stop that is not the last."""
-        if self.total is not None and not loop.links and loop.pieces is not None:
-            draft.pieces = Pieces(this=loop.pieces, total=self.total, part="P")
-        key = _end_of_road(status, self._context)
-        if key is None or loop.links:
-            return
-        if self._last.get(key, ("", "")) > (status.at7.get(5), status.at7.get(6)):
-            draft.milestone = None
-            draft.warn("one_of_several_stops", f"not the last of the load's stops: {draft.code} moves nothing")
+    def settle(self, read: Sequence[tuple[_Loop, Draft | Bad]]) -> None:
+        """Set the pieces of the parts, or take the milestone from what is not the last that a load's stops tell.
+
+        By moments, whatever the code: a truck that reached one stop at ten and is seen, or expected, at another one at two has
+        not delivered its load at ten.
+        """
+        for loop, found in read:
+            moment = _AFTER_ALL if isinstance(found, Bad) or found.occurred_at is None else found.occurred_at
+            loop.latest = max(loop.latest, moment)
+        latest = sorted((loop.latest for loop in self._shared), reverse=True)[:2]
+        shared = {id(loop) for loop in self._shared}
+        for loop, found in read:
+            if isinstance(found, Bad) or loop.links or not latest:
+                continue
+            if self._total is not None:
+                if (count := self._counts.get(id(loop))) is not None:
+                    found.pieces = Pieces(this=count, total=self._total, part="P")
+                continue
+            others = latest[1:] if id(loop) in shared and loop.latest == latest[0] else latest
+            if found.milestone in _AT_THE_END and found.occurred_at is not None and others and found.occurred_at < others[0]:
+                found.milestone = None
+                found.warn("one_of_several_stops", f"not the last of the load's stops: {found.code} moves nothing")
 
 
 def _known(code: str, context: Context) -> Status:
@@ -145,11 +189,6 @@ def _known(code: str, context: Context) -> Status:
     if meaning is None:
         return ROAD.get(code, _UNKNOWN)
     return Status(meaning.text, meaning.milestone, mode=meaning.mode, estimated=meaning.classifier == "estimated")
-
-
-def _end_of_road(status: _Status, context: Context) -> tuple[Milestone, bool] | None:
-    known = _known(status.at7.get(1).upper(), context)
-    return (known.milestone, known.estimated) if known.milestone in _AT_THE_END else None
 
 
 def _names_a_shipment(loop: _Loop) -> bool:
@@ -174,22 +213,43 @@ def _loops(one: Set) -> tuple[_Loop, Sequence[_Loop]]:
     return header, loops
 
 
-def _payload(header: _Loop, status: _Status) -> bytes:
-    shipment = [segment for segment in header.others if segment.name == "B10"]
+def _arounds(one: Set, header: _Loop, loops: Sequence[_Loop], context: Context) -> Iterator[tuple[_Loop, _Around]]:
+    """What is said around each loop's statuses. The header is read once for all loops."""
+    whole = Draft(context, STANDARD, READER_VERSION, one.start.where, "", warnings=list(one.warnings))
+    _references(whole, header.naming)
+    without = Draft(context, STANDARD, READER_VERSION, one.start.where, "", warnings=list(one.warnings))
+    _references(without, _without_links(header.naming))
+    parties = _parties(header.others)
+    carrier = next((segment.get(3).upper() for segment in header.naming if segment.name == "B10"), "")
+    for loop in loops:
+        if not loop.statuses:
+            continue
+        named = _copy(without if loop.links else whole, one.start.where, "")
+        own = loop if loop is not header else _Loop()
+        _references(named, own.naming)
+        yield loop, _Around(named, {**parties, **_parties(own.others)}, loop.stop, _exception(loop), carrier)
+
+
+def _copy(named: Draft, position: str, code: str) -> Draft:
+    """A draft that says what `named` does."""
+    draft = Draft(named.context, STANDARD, READER_VERSION, position, code, mode="road")
+    draft.references, draft.warnings, draft.transport = dict(named.references), list(named.warnings), dict(named.transport)
+    return draft
+
+
+def _payload(shipment: Sequence[Segment], status: _Status) -> bytes:
     return "\n".join(segment.raw for segment in (*shipment, status.at7, *status.more)).encode("utf-8", "replace")
 
 
-def _draft(one: Set, header: _Loop, loop: _Loop, status: _Status, context: Context, stops: _Stops) -> Draft:
+def _draft(one: Set, around: _Around, status: _Status, context: Context, one_of_several: bool) -> Draft:
     at7 = status.at7
     code, appointment = at7.get(1).upper(), at7.get(3).upper()
     if not code and not appointment:
         raise Bad("missing_code", at7.where, "AT7 names neither a status (AT701) nor an appointment (AT703)", 1)
-    name = code or f"appointment/{appointment}"
-    draft = Draft(context, STANDARD, READER_VERSION, at7.where, name, mode="road", warnings=list(one.warnings))
+    draft = _copy(around.named, at7.where, code or f"appointment/{appointment}")
     known = _known(code, context)
     if code:
         _map(draft, known)
-        stops.settle(draft, loop, status)
     else:
         draft.classifier = "planned"  # an appointment is when something shall happen; it never moves the milestone
     if code and appointment:
@@ -198,14 +258,11 @@ def _draft(one: Set, header: _Loop, loop: _Loop, status: _Status, context: Conte
             f"names both a status ({code}) and an appointment ({appointment}): whose time this is cannot be told; moves nothing"
         )
         draft.warn("status_and_appointment", text)
-    draft.reason = _reason(loop, (at7.get(2) if code else at7.get(4)).upper())
-    own = loop.others if loop is not header else ()
-    _references(draft, [*header.others, *own] if not loop.links else [*_without_links(header.others), *own])
-    _equipment(draft, status, header, known)
-    parties = _parties([*own, *header.others])
-    zone = _place(draft, status.first("MS1"), _party_at(code, parties))
-    if stops.are_several and draft.place is not None and loop.stop:
-        draft.place = draft.place.model_copy(update={"role": f"stop {loop.stop}"})
+    draft.reason = _reason((at7.get(2) if code else at7.get(4)).upper()) or around.exception
+    _equipment(draft, status, around.carrier, known)
+    zone = _place(draft, status.first("MS1"), _party_at(code, around.parties))
+    if one_of_several and draft.place is not None and around.stop:
+        draft.place = draft.place.model_copy(update={"role": f"stop {around.stop}"})
     draft.occurred_at = read_time(draft, at7, 5, zone)
     return draft
 
@@ -223,10 +280,15 @@ def _map(draft: Draft, known: Status) -> None:
         draft.unmapped()
 
 
-def _reason(loop: _Loop, code: str) -> str | None:
-    """The reason of AT7, else the lading exception of the loop (Q7)."""
-    if code not in _NORMAL:
-        return f"{code} ({REASONS[code]})" if code in REASONS else code
+def _reason(code: str) -> str | None:
+    """AT702 or AT704, in words where they are known."""
+    if code in _NORMAL:
+        return None
+    return f"{code} ({REASONS[code]})" if code in REASONS else code
+
+
+def _exception(loop: _Loop) -> str | None:
+    """The lading exception of the loop (Q7): the reason of what does not say its own."""
     found = next((segment for segment in loop.others if segment.name == "Q7" and segment.get(1)), None)
     if found is None:
         return None
@@ -243,7 +305,7 @@ def _without_links(segments: Sequence[Segment]) -> Iterator[Segment]:
             yield segment
 
 
-def _references(draft: Draft, segments: Sequence[Segment]) -> None:
+def _references(draft: Draft, segments: Iterable[Segment]) -> None:
     for segment in segments:
         if draft.has_enough_references:
             return
@@ -262,7 +324,7 @@ def _references(draft: Draft, segments: Sequence[Segment]) -> None:
                 draft.refer("consignment", value, segment.where)
 
 
-def _equipment(draft: Draft, status: _Status, header: _Loop, known: Status) -> None:
+def _equipment(draft: Draft, status: _Status, carrier_of_all: str, known: Status) -> None:
     """MS2: carrier and vehicle, or a container's owner code, number and check digit; and who takes over."""
     segment = status.first("MS2")
     carrier = ""
@@ -282,9 +344,8 @@ def _equipment(draft: Draft, status: _Status, header: _Loop, known: Status) -> N
         if carrier and not known.hands_over:
             draft.carrier(carrier)
     if known.hands_over:
-        b10 = next((segment for segment in header.others if segment.name == "B10"), None)
         own = {draft.context.sender, _scac_of(draft.context)}
-        named = (carrier, b10.get(3).upper() if b10 else "")
+        named = (carrier, carrier_of_all)
         following = next((text for text in named if text and text not in own), None)
         if following:
             draft.transport["next_carrier"] = draft.short(following)
@@ -295,20 +356,25 @@ def _scac_of(context: Context) -> str | None:
     return sender.scac if sender else None
 
 
-def _parties(segments: Sequence[Segment]) -> Sequence[_Party]:
-    found: list[_Party] = []
+def _parties(segments: Sequence[Segment]) -> Mapping[str, _Party]:
+    """By role, the first of it."""
+    found: dict[str, _Party] = {}
+    last: _Party | None = None
     for segment in segments:
         if segment.name == "N1":
-            found.append(_Party(segment.get(1).upper(), segment.get(2), segment.get(4), ""))
-        elif segment.name == "N4" and found and not found[-1].city:
-            last = found[-1]
-            found[-1] = _Party(last.role, last.name, last.code, segment.get(1))
+            last = _Party(segment.get(1).upper(), segment.get(2), segment.get(4), "")
+            if last.role in found:
+                last = None
+            else:
+                found[last.role] = last
+        elif segment.name == "N4" and last is not None and not last.city:
+            last = found[last.role] = _Party(last.role, last.name, last.code, segment.get(1))
     return found
 
 
-def _party_at(code: str, parties: Sequence[_Party]) -> _Party | None:
+def _party_at(code: str, parties: Mapping[str, _Party]) -> _Party | None:
     roles = ("SF", "SH") if code in _AT_PICKUP else ("ST", "CN") if code in _AT_DELIVERY else ()
-    return next((party for role in roles for party in parties if party.role == role), None)
+    return next((parties[role] for role in roles if role in parties), None)
 
 
 def _place(draft: Draft, ms1: Segment | None, party: _Party | None) -> Zone:

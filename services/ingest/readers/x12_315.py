@@ -37,6 +37,7 @@ ESTIMATES: Final[Mapping[str, Milestone]] = MappingProxyType(
 )
 """What is expected at a port whose loop has a DTM*139, while B4 tells of another one: `estimate/D`."""
 
+_LOADS: Final = MappingProxyType({"E": True, "L": False})  # B409
 _ONE: Final[frozenset[ReferenceKind]] = frozenset({"container", "rail_car"})
 
 
@@ -48,7 +49,7 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     code = status.get(3).upper()
     if not code:
         raise Bad("missing_code", status.where, "B4 names no status (B403)", 3)
-    tokens = [list(segment.elements) for segment in one.segments]
+    tokens = [segment.elements for segment in one.segments]
     ports, before = ports_of(one.segments)
     role = _role(code, ports)
     chosen = _time_segment(status, ports, role, [time for time in before if time.get(1) in _TIME_OF])
@@ -101,15 +102,16 @@ def _draft(one: Set, status: Segment, code: str, context: Context) -> Draft:
     if known.hold is not None:
         kind, state = known.hold
         draft.hold = Hold(kind=kind, state=state)
-    draft.empty = {"E": True, "L": False}.get(status.get(9).upper(), True if known.is_empty else None)
-    owner, number = status.get(7), status.get(8)
+    _, _, _, _, _, _, _, owner, number, load, _, _, _, digit = status.first(14)
+    draft.empty = _LOADS.get(load.upper(), True if known.is_empty else None)
     if number:
         draft.single = _ONE  # B4 names the unit; where it names none, N9 may list all that the status is about
-    if number and not draft.split_equipment(owner, number, status.get(13), status.where):
-        draft.equipment(owner + number + (status.get(13) if len(number) == 6 else ""), status.where)
+    if number and not draft.split_equipment(owner, number, digit, status.where):
+        draft.equipment(owner + number + (digit if len(number) == 6 else ""), status.where)
     carrier = ""
     for segment in one.every("N9"):
-        qualifier, value = segment.get(1).upper(), segment.get(2)
+        _, qualifier, value = segment.first(3)
+        qualifier = qualifier.upper()
         if qualifier == "EQ":
             draft.equipment(value, segment.where)
         elif qualifier in REFERENCES:
@@ -163,10 +165,16 @@ def _time_segment(status: Segment, ports: Mapping[str, Port], role: str | None, 
     only where B4 has no date at all.
     """
     own = [*(ports[role].times if role is not None else ()), *before]
+    if (found := _best(own)) is not None:
+        return found
     every = [*before, *(time for port in ports.values() for time in port.times)]
-    same = [time for time in every if (time.get(2), time.get(3)) == (status.get(4), status.get(5))]
-    for found in (own, same, every if not status.get(4) else []):
-        known = [time for time in found if time.get(1) in _TIME_OF]
-        if known:
-            return min(known, key=lambda time: _TIME_OF.index(time.get(1)))
-    return None
+    if not every:
+        return None
+    date, clock = status.get(4), status.get(5)
+    same = [time for time in every if (time.get(2), time.get(3)) == (date, clock)]
+    return _best(same) or (_best(every) if not date else None)
+
+
+def _best(times: Sequence[Segment]) -> Segment | None:
+    """The first that is an actual time, else the first that is an estimate."""
+    return next((time for kind in _TIME_OF for time in times if time.get(1) == kind), None)

@@ -51,7 +51,7 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
         raise Bad("missing_segment", one.start.where, "a 322 without N7 names no unit")
     correction = one.first("ZC1")
     for unit in units:
-        tokens = [list(segment.elements) for segment in (status, unit.n7, *unit.more)]
+        tokens = [segment.elements for segment in (status, unit.n7, *unit.more)]
         for facet in ("", "freight") if code == "CU" else ("",):
             try:
                 draft = _draft(one, status, code, unit, context, correction)
@@ -126,15 +126,16 @@ def _equipment(draft: Draft, segment: Segment, digit: str, description: str) -> 
 
     A rail car is no container even where its mark looks like an owner's code, a chassis none though ISO 6346 numbers it.
     """
-    owner, number = segment.get(1), segment.get(2)
+    _, owner, number = segment.first(3)
     if description.upper() == _CHASSIS or identifiers.scac_names(owner.upper()) == "chassis owner":
         draft.transport["vehicle"] = draft.short(owner + number, segment.where)
         return True
+    before = len(draft.warnings)
     if description.upper() == _RAIL_CAR:
         draft.refer("rail_car", owner + number, segment.where)
     elif not draft.split_equipment(owner, number, digit, segment.where):
         draft.equipment(owner + number + (digit if len(number) == 6 else ""), segment.where)
-    return not any(warning.code == "contradiction" and warning.where == segment.where for warning in draft.warnings)
+    return not any(warning.code == "contradiction" for warning in draft.warnings[before:])
 
 
 def _milestone(draft: Draft, known: Status) -> None:

@@ -152,6 +152,7 @@ class _Notice:
         self._line: _Line | None = None
         self._items: list[dict[str, Any]] = []
         self._lines: set[int] = set()
+        self._last_line = 0
         self._packing: list[dict[str, Any]] = []
         self._references: dict[tuple[ReferenceKind, str], None] = {}
         self._parties: dict[str, str] = {}
@@ -399,11 +400,12 @@ class _Notice:
         named = line.lin.get(1) if line.lin is not None else ""
         number = int(named) if named.isascii() and named.isdigit() and len(named) <= 5 else 0
         if not 1 <= number <= 10_000 or number in self._lines:
-            free = max(self._lines, default=0) + 1
+            free = self._last_line + 1
             if number:
                 self.notes.warn("line_repeated", f"line {number} cannot stand here again; {free} given", where)
             number = free
         self._lines.add(number)
+        self._last_line = max(self._last_line, number)
         return number
 
     def _category(self, line: _Line, description: str, where: str) -> ItemCategory:

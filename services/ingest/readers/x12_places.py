@@ -9,8 +9,8 @@ from typing import Final
 
 from schemas.shipment_event_v1 import Place
 from services.ingest import identifiers
-from services.ingest.places import facility_by_code, facility_by_smdg
-from services.ingest.readers.draft import Draft
+from services.ingest.places import facility_by_name
+from services.ingest.readers.draft import Draft, place_of
 from services.ingest.readers.x12_segments import Segment
 
 ROLES: Final[Mapping[str, str]] = MappingProxyType(
@@ -63,15 +63,9 @@ def end_of(draft: Draft, ports: Mapping[str, Port], roles: str) -> Place | None:
 
 def port_place(draft: Draft, segment: Segment, role: str | None) -> Place | None:
     """The place of an R4."""
+    _, _, qualifier, code, name, country, sixth, seventh = segment.first(8)
     return named_place(
-        draft,
-        segment,
-        qualifier=segment.get(2),
-        code=segment.get(3),
-        name=segment.get(4),
-        country=segment.get(5),
-        others=(segment.get(6), segment.get(7)),
-        role=role,
+        draft, segment, qualifier=qualifier, code=code, name=name, country=country, others=(sixth, seventh), role=role
     )
 
 
@@ -87,30 +81,25 @@ def named_place(
     role: str | None = None,
 ) -> Place | None:
     """A place of a code (a UN/LOCODE where `qualifier` is UN), a name, other names of its terminal, and a country."""
-    unlocode = code.upper() if qualifier.upper() == "UN" and identifiers.is_locode(code.upper()) else None
-    if qualifier.upper() == "UN" and code and unlocode is None:
+    is_coded = qualifier.upper() == "UN" and code
+    unlocode = coded if is_coded and identifiers.is_locode(coded := code.upper()) else None
+    if is_coded and unlocode is None:
         draft.warn("bad_unlocode", f"{code[:20]} is not a UN/LOCODE; not used", segment.where)
     name = name or ("" if unlocode else code)
     facility = None
     for text in (name, *others):
         if text and facility is None:
-            registers = draft.context.registers
-            facility = facility_by_code(text, registers) or facility_by_smdg(text, unlocode, registers)
+            facility = facility_by_name(text, unlocode, draft.context.registers)
     country_of = country_code(country)
     if not (unlocode or name or country_of or facility):
         return None
-    return Place(
-        unlocode=unlocode,
-        name=draft.short(name) if name else None,
-        country=country_of,
-        facility=facility.code if facility else None,
-        role=role,
-    )
+    return place_of(unlocode, None, draft.short(name) if name else None, country_of, facility.code if facility else None, role)
 
 
 def country_code(text: str) -> str | None:
     """A country's two letters, None for anything else; USA is taken for US."""
     if not text:
         return None
-    code = text.upper().replace("USA", "US")
+    code = text.upper()
+    code = "US" if code == "USA" else code
     return code if len(code) == 2 and code.isascii() and code.isalpha() else None

@@ -18,9 +18,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from schemas.shipment_event_v1 import Warning_
-from services.ingest.legible import shown
 from services.ingest.places import Zone
-from services.ingest.readers.draft import Bad, fixed_offset, sensible_year
+from services.ingest.readers.draft import SHOWN, Bad, fixed_offset, sensible_year, warning_of, where_of
 from services.ingest.readers.model import Unreadable
 
 _ISA_LENGTH: Final = 106
@@ -36,6 +35,9 @@ _ISA_MARK = re.compile(r"ISA[^A-Za-z0-9\s]")
 _LINE_BREAKS = re.compile(r"[\r\n]+")
 _SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{1,2}")
 _BLANK: Final = " \t\r\n"
+_BOM: Final = b"\xef\xbb\xbf"
+_EMPTY: Final = ("",) * _ELEMENTS_MAX
+_ENDS: Final = frozenset({"ST", "SE", "GE", "IEA"})  # of a set
 
 
 class Segment(msgspec.Struct, frozen=True, gc=False):
@@ -51,12 +53,15 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def where(self) -> str:
-        name = self.name
-        return f"segment {self.number} ({name if len(name) <= 10 and name.isalnum() and name.isascii() else shown(name)[:10]})"
+        return where_of(self.number, self.name[:SHOWN])
 
     def get(self, index: int) -> str:
         """Element `index` without blanks around it, empty where the segment is shorter."""
         return self.elements[index] if index < len(self.elements) else ""
+
+    def first(self, count: int) -> tuple[str, ...]:
+        """The name and the elements before `count`, empty where the segment is shorter: many at the price of one `get`."""
+        return (self.elements + _EMPTY[:count])[:count]
 
 
 @dataclass(slots=True)
@@ -81,12 +86,20 @@ class Set:
     def kind(self) -> str:
         return self.start.get(1)
 
+    named: dict[str, list[Segment]] = field(default_factory=dict)
+    """The same segments by their name, in their order."""
+
     def add(self, segment: Segment) -> None:
         """Take a segment in. Of a set that is larger than any real one the rest is counted only, so that memory is bounded."""
         self.count += 1
         self.characters += len(segment.raw)
-        if not self.overflows:
+        if self.characters <= SET_CHARACTERS_KEPT and self.count <= _SET_SEGMENTS_KEPT:
             self.segments.append(segment)
+            same = self.named.get(segment.name)
+            if same is None:
+                self.named[segment.name] = [segment]
+            else:
+                same.append(segment)
 
     @property
     def overflows(self) -> bool:
@@ -103,19 +116,20 @@ class Set:
         return "\n".join(segment.raw for segment in (self.start, *self.segments)).encode("utf-8", "replace")
 
     def first(self, name: str) -> Segment | None:
-        return next((segment for segment in self.segments if segment.name == name), None)
+        found = self.named.get(name)
+        return found[0] if found is not None else None
 
-    def every(self, name: str) -> Iterator[Segment]:
-        return (segment for segment in self.segments if segment.name == name)
+    def every(self, name: str) -> Sequence[Segment]:
+        return self.named.get(name, ())
 
 
 def decode(content: bytes) -> tuple[str, list[Warning_]]:
     """The text of `content`: UTF-8, else Latin-1 with a warning (X12 names no encoding)."""
     try:
-        return content.decode("utf-8-sig"), []
+        return content.removeprefix(_BOM).decode(), []  # the codec that does both works in Python, slowly
     except UnicodeDecodeError as error:
         text = content.decode("latin-1").removeprefix("\u00ef\u00bb\u00bf")
-        return text, [_warning("not_utf8", f"byte {error.start}", "not UTF-8; read as Latin-1")]
+        return text, [warning_of("not_utf8", f"byte {error.start}", "not UTF-8; read as Latin-1")]
 
 
 def sets_of(text: str) -> tuple[list[Set], list[Warning_]]:
@@ -198,13 +212,20 @@ def _delimiters(text: str, begin: int) -> tuple[str, str]:
 
 
 def _segments(text: str, begin: int, end: int, separator: str, terminator: str, numbers: Iterator[int]) -> Iterator[Segment]:
-    for part in re.compile(f"[^{re.escape(terminator)}]+").finditer(text, begin, end):
-        raw = part[0].strip(_BLANK)
-        if "\n" in raw or "\r" in raw:
-            raw = _LINE_BREAKS.sub("", raw)
-        if raw:
+    # Found one after the other: cut all at once a file of the largest size would be held twice.
+    while begin < end:
+        stop = text.find(terminator, begin, end)
+        raw = text[begin : stop if stop >= 0 else end].strip(_BLANK)
+        begin = stop + 1 if stop >= 0 else end
+        if not raw:
+            continue
+        if " " not in raw and raw.isprintable():  # so there is no blank of any kind
+            elements = tuple(raw.split(separator, _ELEMENTS_MAX))
+        else:
+            if "\n" in raw or "\r" in raw:
+                raw = _LINE_BREAKS.sub("", raw)
             elements = tuple(map(str.strip, raw.split(separator, _ELEMENTS_MAX)))
-            yield Segment(next(numbers), elements[0], elements, raw)
+        yield Segment(next(numbers), elements[0], elements, raw)
 
 
 def _parts(segments: Iterator[Segment], warnings: list[Warning_]) -> Iterator[Segment | Set]:
@@ -212,14 +233,16 @@ def _parts(segments: Iterator[Segment], warnings: list[Warning_]) -> Iterator[Se
     last = interchange = next(segments)
     stamp = interchange.get(13)
     if interchange.get(15) == "T":
-        _note(warnings, _warning("test_message", interchange.where, "the sender marked this interchange as a test (ISA15)"))
+        _note(warnings, warning_of("test_message", interchange.where, "the sender marked this interchange as a test (ISA15)"))
     yield interchange
     current: Set | None = None
     in_group = groups = 0
     group: Segment | None = None
     for segment in segments:
         last = segment
-        if segment.name == "ST":
+        if current is not None and segment.name not in _ENDS:
+            current.add(segment)
+        elif segment.name == "ST":
             if current is not None:
                 yield _without_end(current)
             current = Set(segment, interchange, group)
@@ -229,8 +252,6 @@ def _parts(segments: Iterator[Segment], warnings: list[Warning_]) -> Iterator[Se
             _check_set(current, segment)
             yield current
             current = None
-        elif current is not None and segment.name not in ("GE", "IEA"):
-            current.add(segment)
         else:
             if current is not None:
                 yield _without_end(current)
@@ -241,45 +262,41 @@ def _parts(segments: Iterator[Segment], warnings: list[Warning_]) -> Iterator[Se
             elif segment.name == "GE":
                 _check("GE01", segment, in_group, warnings)
                 if group is not None and segment.get(2) != group.get(6):
-                    _note(warnings, _warning("bad_control_number", segment.where, "GE02 is not the number of its GS"))
+                    _note(warnings, warning_of("bad_control_number", segment.where, "GE02 is not the number of its GS"))
                 yield segment
             elif segment.name == "IEA":
                 _check("IEA01", segment, groups, warnings)
                 if segment.get(2).lstrip("0") != stamp.lstrip("0"):
-                    _note(warnings, _warning("bad_control_number", segment.where, "IEA02 is not the number of its ISA"))
+                    _note(warnings, warning_of("bad_control_number", segment.where, "IEA02 is not the number of its ISA"))
                 yield segment
             elif segment.name != "TA1":
-                _note(warnings, _warning("stray_segment", segment.where, "outside of any set; not read"))
+                _note(warnings, warning_of("stray_segment", segment.where, "outside of any set; not read"))
     if current is not None:
         yield _without_end(current)
     if last.name != "IEA":
-        _note(warnings, _warning("missing_iea", last.where, "the interchange does not end with IEA; is it complete?"))
+        _note(warnings, warning_of("missing_iea", last.where, "the interchange does not end with IEA; is it complete?"))
 
 
 def _without_end(current: Set) -> Set:
-    _note(current.warnings, _warning("missing_se", current.start.where, "the set has no SE"))
+    _note(current.warnings, warning_of("missing_se", current.start.where, "the set has no SE"))
     return current
 
 
 def _check_set(current: Set, end: Segment) -> None:
     _check("SE01", end, current.count + 2, current.warnings)
     if end.get(2) != current.start.get(2):
-        _note(current.warnings, _warning("bad_control_number", end.where, "SE02 is not the number of its ST"))
+        _note(current.warnings, warning_of("bad_control_number", end.where, "SE02 is not the number of its ST"))
 
 
 def _check(name: str, segment: Segment, counted: int, warnings: list[Warning_]) -> None:
     """Whether the first element of a trailer is the number of what was counted."""
     if segment.get(1).lstrip("0") != (str(counted) if counted else ""):
-        _note(warnings, _warning("bad_count", segment.where, f"{name} says {segment.get(1)[:20]}, counted are {counted}"))
+        _note(warnings, warning_of("bad_count", segment.where, f"{name} says {segment.get(1)[:20]}, counted are {counted}"))
 
 
-def _note(warnings: list[Warning_], warning: Warning_) -> None:
+def _note(warnings: list[Warning_], said: Warning_) -> None:
     if len(warnings) < _WARNINGS_MAX:
-        warnings.append(warning)
-
-
-def _warning(code: str, where: str, text: str) -> Warning_:
-    return Warning_(code=code, where=shown(where), text=shown(text))
+        warnings.append(said)
 
 
 _OFFSETS_H: Final[Mapping[str, float]] = MappingProxyType(
@@ -302,6 +319,9 @@ _OFFSETS_H: Final[Mapping[str, float]] = MappingProxyType(
     }
     | {f"{hours:02d}": hours for hours in range(1, 13)}
     | {f"{25 + hours:02d}": hours for hours in range(-12, 0)}
+)
+_OFFSETS: Final[Mapping[str, timezone]] = MappingProxyType(
+    {code: timezone(timedelta(hours=hours)) if hours else UTC for code, hours in _OFFSETS_H.items()}
 )
 _ZONES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -348,9 +368,8 @@ def read_time(draft: Noting, segment: Segment, first: int, place_zone: Zone, has
     if not time:
         draft.warn("time_missing", "no time of day is given; 00:00 assumed", where)
     code = segment.get(first + 2).upper() if has_zone else ""
-    if code in _OFFSETS_H:
-        offset = timedelta(hours=_OFFSETS_H[code])
-        return local.replace(tzinfo=timezone(offset) if offset else UTC)
+    if (fixed := _OFFSETS.get(code)) is not None:
+        return local.replace(tzinfo=fixed)
     if code in _ZONES:
         return fixed_offset(local.replace(tzinfo=ZoneInfo(_ZONES[code])))
     if code not in ("", "LT"):
@@ -359,7 +378,16 @@ def read_time(draft: Noting, segment: Segment, first: int, place_zone: Zone, has
 
 
 def _local(segment: Segment, first: int) -> datetime:
-    date, time, where = segment.get(first), segment.get(first + 1), segment.where
+    date, time = segment.get(first), segment.get(first + 1)
+    if len(date) == 8 and len(time) == 4 and (usual := date + time).isascii() and usual.isdigit():
+        try:
+            moment = datetime.fromisoformat(f"{date}T{time}")
+        except ValueError:
+            pass  # an error that is told below, or the midnight that ends the day
+        else:
+            if sensible_year(moment.year):
+                return moment
+    where = segment.where
     day = _DATE.fullmatch(date)
     clock = _TIME.fullmatch(time or "0000")
     if day is None:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Literal
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
+from deploy.local.process import signal_to
 from services.runtime import kafka
 from services.runtime.loop import GroupSource, Limits, Output, Record
 from services.runtime.settings import Settings
@@ -18,6 +19,7 @@ from services.runtime.sources import as_offsets, generation
 from tests.integration.runtime.bench import Bench, ready, wait_until, worker
 from tests.integration.runtime.stages import Interrupted, running
 from tests.integration.runtime.worker import Numbering
+from tests.stack import QUICK_SESSION_MS, Kafka, LocalKafka
 
 SMALL = Limits(records=20, idle_s=0.1)
 
@@ -83,9 +85,15 @@ def test_a_frozen_member_that_was_counted_out_wakes_and_its_work_does_not_count(
     bench.check_ids(ids)
 
 
-def members(settings: Settings, group: str) -> int:
+def members(settings: Settings, group: str, patient: bool = False) -> int:
+    """How many hold partitions; -1 if the broker is not ready to say."""
     with kafka.admin(settings.kafka) as admin:
-        described = admin.describe_consumer_groups([group])[group].result(10)
+        try:
+            described = admin.describe_consumer_groups([group])[group].result(10)
+        except KafkaException:
+            if not patient:
+                raise
+            return -1
     return sum(1 for member in described.members if member.assignment.topic_partitions)
 
 
@@ -132,6 +140,56 @@ def test_a_stage_without_a_membership_is_given_nothing(bench: Bench) -> None:
         ids += bench.send(40)
         bench.wait_for(ids)
     bench.check(ids)
+
+
+def test_a_member_that_was_counted_out_is_still_told_what_was_committed(bench: Bench, broker: Kafka) -> None:
+    """The broker stands still for longer than a session; it answers one that it has forgotten only once that joins again."""
+    if not isinstance(broker, LocalKafka):
+        pytest.skip("this provider's broker cannot be frozen by a test")
+    settings = bench.settings.model_copy(update={"group_protocol": "consumer"})
+    source = GroupSource(settings, bench.inputs, f"{bench.name}.g", SMALL)
+    source.open()
+    bench.send(40)
+    wait_until("it has read", lambda: bool(source.collect()))
+    assert broker.running is not None
+    signal_to(broker.running, signal.SIGSTOP)
+    threading.Event().wait(QUICK_SESSION_MS / 1000 + 2)  # not for luck: the session has to be over
+    signal_to(broker.running, signal.SIGCONT)
+    wait_until("the broker has forgotten it", lambda: members(settings, f"{bench.name}.g", patient=True) == 0)
+
+    def told() -> bool:
+        try:
+            return source.settle({(bench.inputs[0], 0): 1}) is False
+        except KafkaException:
+            return False
+
+    wait_until("it is told", told)
+    source.close()
+
+
+class ToldTheWorst(GroupSource):
+    """Its client says once that it is of no more use, as librdkafka does: by the code of a message's error."""
+
+    told = False
+
+    def collect(self) -> list[Record]:
+        if not self.told and (batch := super().collect()):
+            self.told = True
+            self.rewind({(record.topic, record.partition): record.offset for record in reversed(batch)})
+            raise KafkaException(KafkaError(KafkaError._FATAL, "The group id does not exist"))
+        return super().collect()
+
+
+def test_a_client_that_is_of_no_more_use_is_replaced_and_nothing_is_lost_or_doubled(bench: Bench) -> None:
+    source = ToldTheWorst(bench.settings, bench.inputs, bench.job().group, SMALL)
+    ids = bench.send(60)
+    with running(bench.settings, bench.job("group"), source, Numbering(bench.job("group"))) as run:
+        bench.wait_for(ids)
+        assert source.told
+        ids += bench.send(60)
+        bench.wait_for(ids)
+        assert run.error is None
+    bench.check_ids(ids)
 
 
 def no_more(_batch: Sequence[Record]) -> Sequence[Output]:

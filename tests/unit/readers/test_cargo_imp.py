@@ -92,11 +92,62 @@ def test_a_day_change_moves_the_time_not_the_flight() -> None:
     ]
 
 
-def test_a_departure_with_a_scheduled_time_only_is_both_and_says_so() -> None:
-    found = events("DEP/LH456/31MAR/FRALAX/T20/S1000")
+@pytest.mark.parametrize(
+    ("line", "told_of"),
+    [
+        ("DEP/LH456/31MAR/FRALAX/T20/S1000", ["DEP departed planned 31T10:00"]),
+        (
+            "DEP/LH456/02APR/FRALAX/T20/E1012/E1430",
+            ["DEP departed estimated 02T10:12", "DEP arrived estimated 02T14:30"],
+        ),
+        (
+            "DEP/LH456/31MAR1055/FRALAX/T20/S1012",
+            ["DEP departed actual 31T10:55", "DEP departed planned 31T10:12"],
+        ),
+        ("ARR/LH456/31MAR/LAX/T20/E1430", ["ARR arrived estimated 31T14:30"]),
+        (
+            "ARR/LH456/31MAR/LAX/T20/S1400/E1430",
+            ["ARR arrived estimated 31T14:30", "ARR arrived planned 31T14:00"],
+        ),
+        (
+            "ARR/LH456/31MAR1425/LAX/T20/S1400",
+            ["ARR arrived actual 31T14:25", "ARR arrived planned 31T14:00"],
+        ),
+        (
+            "RCF/LH456/31MAR/LAX/T20/E1430",
+            ["RCF discharged estimated 31T14:30", "RCF arrived estimated 31T14:30"],
+        ),
+        (
+            "RCF/LH456/31MAR1500/LAX/T20/A1430",
+            ["RCF discharged actual 31T15:00", "RCF arrived actual 31T14:30"],
+        ),
+        ("DLV/31MAR/LAX/T20/E1430", ["DLV gate_out estimated 31T14:30"]),
+    ],
+)
+def test_a_scheduled_or_estimated_time_is_no_fact_and_a_stated_one_is(line: str, told_of: list[str]) -> None:
+    found = [f"{e.code} {e.milestone} {e.classifier} {e.occurred_at.isoformat()[8:16]}" for e in events(line)]
 
-    assert [(e.milestone, e.classifier) for e in found] == [("departed", "actual"), ("departed", "planned")]
-    assert "time_not_actual" in [warning.code for warning in found[0].warnings]
+    assert found == told_of
+    assert all(codes_of(event) == [] for event in events(line))
+
+
+def test_the_time_beside_a_booked_flights_date_is_the_flights() -> None:
+    (event,) = events("BKD/LH456/20APR1012/FRALAX/T20")
+
+    assert (event.milestone, event.classifier, event.occurred_at.isoformat()) == (
+        "booked",
+        "actual",
+        "2020-04-01T12:00:00+00:00",
+    )
+    assert codes_of(event) == ["time_not_used", "time_of_receipt"]
+
+
+def test_times_that_contradict_or_belong_to_nothing_are_told() -> None:
+    (departed,) = events("DEP/LH456/31MAR1055/FRALAX/T20/A1012")
+    (delivered,) = events("DLV/31MAR1500/LAX/T20/S1400")
+
+    assert (departed.occurred_at.isoformat(), codes_of(departed)) == ("2020-03-31T10:12:00+02:00", ["times_contradict"])
+    assert (delivered.occurred_at.isoformat(), codes_of(delivered)) == ("2020-03-31T15:00:00-07:00", ["time_not_used"])
 
 
 def test_a_booking_far_ahead_is_booked_now_and_planned_then() -> None:
@@ -275,13 +326,78 @@ def test_every_change_of_day(letter: str, moment: str) -> None:
 
 @pytest.mark.parametrize(("mark", "classifier"), [("S", "planned"), ("E", "estimated"), ("A", "actual")])
 def test_every_time_mark_of_an_arrival(mark: str, classifier: str) -> None:
+    (arrived,) = events(f"ARR/LH456/31MAR/LAX/T20/{mark}1230")
+    departed, expected_there = events(f"DEP/LH456/31MAR/FRALAX/T20/A1000/{mark}1230")
+
+    for event in (arrived, expected_there):
+        assert (event.milestone, event.classifier, event.occurred_at.isoformat()) == (
+            "arrived",
+            classifier,
+            "2020-03-31T12:30:00-07:00",
+        )
+    assert (departed.milestone, departed.classifier) == ("departed", "actual")
+
+
+@pytest.mark.parametrize(("mark", "hoped"), [("S", "planned"), ("E", "estimated"), ("A", None)])
+def test_what_was_only_manifested_did_not_arrive(mark: str, hoped: str | None) -> None:
     found = events(f"MAN/LH456/31MAR/FRALAX/T20/S1000/{mark}1230")
 
     assert [(e.milestone, e.classifier) for e in found] == [
         (None, "actual"),
         ("departed", "planned"),
-        *([("arrived", classifier)] if mark != "A" else []),
+        *([("arrived", hoped)] if hoped else []),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "hoped"),
+    [
+        (
+            "020-12345675FRALAX/T20K240 RCS/31MAR0900/FRA/T20\nDEP/LH456/31MAR/FRALAX/T20/A1012",
+            ["2 RCS 31T09:00", "3 DEP 31T10:12"],
+        ),
+        (
+            "020-12345675FRALAX/T20\nRCS/31MAR0900/FRA/T20K240 DEP/LH456/31MAR/FRALAX/T20/A1012 RCF/LH456/31MAR1400/LAX/T20",
+            ["3 RCS 31T09:00", "3 DEP 31T10:12", "3 RCF 31T14:00"],
+        ),
+        ("020-12345675FRALAX/T20\nRCS/31MAR0900/FRA FOH/31MAR0800/FRA", ["3 RCS 31T09:00", "3 FOH 31T08:00"]),
+        ("020-12345675FRALAX/T20 RCS/31MAR0900\n/FRA/T20 FOH/31MAR0800/FRA", ["2 RCS 31T09:00", "3 FOH 31T08:00"]),
+        (
+            "020-12345675FRALAX/T20\nRCF/LH456/31MAR1400/LAX/T20 ULD/AKE12345LH NFD/31MAR1500/LAX",
+            ["3 RCF 31T14:00 AKE12345LH", "3 NFD 31T15:00"],
+        ),
+        ("020-12345675FRALAX/T20\nDLV/31MAR1700/LAX/T20 OSI/SEE T20 NFD/31MAR1500/LAX", ["3 DLV 31T17:00"]),
+    ],
+)
+def test_a_status_that_lost_the_end_of_its_line_is_read(text: str, hoped: list[str]) -> None:
+    reading = read_text(f"FSU/14\n{text}\n", context_at(AT, "LH"))
+
+    assert not reading.problems
+    assert hoped == [
+        " ".join(
+            [
+                event.raw.position.removeprefix("line "),
+                event.code,
+                event.occurred_at.isoformat()[8:16],
+                *(reference.value for reference in event.references if reference.kind == "uld"),
+            ]
+        )
+        for event in reading.events
+    ]
+    assert all(codes_of(event) == [] for event in reading.events)
+
+
+def test_what_may_be_a_status_or_a_text_is_told_and_not_read() -> None:
+    (event,) = events("NFD/31MAR1600/LAX/T20/ACME SEE DLV/31MAR1500/LAX/T20")
+
+    assert (event.code, codes_of(event)) == ("NFD", ["text_not_used"])
+    assert "DLV/31MAR1500" in event.warnings[0].text
+
+
+def test_a_time_mark_that_is_damaged_is_told() -> None:
+    (event,) = events("DEP/LH456/31MAR/FRALAX/T20/A1012A1430")
+
+    assert codes_of(event) == ["time_not_used", "time_missing"]
 
 
 def test_a_text_that_names_a_status_is_a_text() -> None:

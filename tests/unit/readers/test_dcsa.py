@@ -51,7 +51,9 @@ def equipment(code: str, indicator: str | None, role: str | None, **more: Any) -
         ("GTOT", "LADEN", "POTE", "gate_out"),
         ("GTOT", "EMPTY", "DEPO", None),
         ("DISC", "LADEN", "POTE", "discharged"),
+        ("DISC", "EMPTY", "POTE", None),
         ("STRP", "LADEN", "CLOC", "delivered"),
+        ("STRP", "EMPTY", "CLOC", "delivered"),
         *((code, "LADEN", "POTE", None) for code in ("LOAD", "STUF", "INSP", "RSEA", "RMVD", "PICK")),
     ],
 )

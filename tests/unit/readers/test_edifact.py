@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,8 @@ def test_an_iftsta_of_a_railway(samples: Path) -> None:
     }
 
     def assumed(number: int, zone: str) -> dict[str, str]:
-        return {"code": "zone_assumed", "where": f"segment {number} (DTM)", "text": f"local time of {zone} assumed"}
+        code = "zone_unknown" if zone.endswith("(UTC)") else "zone_assumed"
+        return {"code": code, "where": f"segment {number} (DTM)", "text": f"local time of {zone} assumed"}
 
     def leg(number: int, code: str, at: str, classifier: str, place: dict[str, str], zone: str) -> dict[str, Any]:
         said = {"position": f"segment {number} (DTM)", "code": code, "mapped": True, "classifier": classifier}
@@ -122,7 +123,7 @@ def test_a_codeco_wrapped_in_json(samples: Path) -> None:
             "milestone": "received",
             "mapped": True,
             "classifier": "actual",
-            "occurred_at": "2023-08-11T14:47:00Z",
+            "occurred_at": "2023-08-11T14:47:00+02:00",
             "zone_assumed": True,
             "references": [
                 {"kind": "container", "value": "TESI1120274"},
@@ -150,7 +151,7 @@ def test_a_codeco_wrapped_in_json(samples: Path) -> None:
                 {
                     "code": "zone_assumed",
                     "where": "/messageRaw segment 11 (DTM)",
-                    "text": "local time of an unknown place (UTC) assumed",
+                    "text": "local time of ES (Europe/Madrid) assumed",
                 },
             ],
         }
@@ -592,6 +593,15 @@ def test_a_cargo_imp_message_that_is_only_wrapped_is_read_as_such() -> None:
     assert read_text(text, LATE).standard == "cargo_imp.fsu"
 
 
+@pytest.mark.parametrize("envelope", [UNB, "", "QD LAXKKCO\n.SHACOCO 150630\n" + UNB], ids=["UNB", "bare", "teletype"])
+@pytest.mark.parametrize("text", ["FTX+AAI+++copy of\nFSU/14 sent'", "FTX+AAI+++FSU/14'", "FTX+AAI+++\nFWB/16\n'"])
+def test_a_text_that_names_a_cargo_imp_message_is_a_text(envelope: str, text: str) -> None:
+    body = f"\nUNH+1+IFTSTA:D:00B:UN'\nBGM+23+1+9'\nRFF+BM:B1'{text}STS+1+21'\nDTM+334:202003150630UTC:303'\nUNT+7+1'"
+    reading = read_text(envelope + body, LATE)
+
+    assert [(event.standard, event.milestone) for event in reading.events] == [("edifact.iftsta", "delivered")]
+
+
 def test_the_time_of_a_leg_is_that_of_a_status_without_its_own() -> None:
     legs = [SEA, "LOC+9+CNSHA:139:6'", "DTM+186:202003150630UTC:303'", "LOC+11+USLAX:139:6'", "DTM+132:202003290900UTC:303'"]
     events = read_text(iftsta("STS+1+24'", *legs), LATE).events
@@ -600,6 +610,121 @@ def test_the_time_of_a_leg_is_that_of_a_status_without_its_own() -> None:
         ("24", "2020-03-15T06:30:00+00:00"),
         ("DTM/132", "2020-03-29T09:00:00+00:00"),
     ]
+
+
+SHIP = (SEA, "LOC+9+CNSHA:139:6'", "LOC+11+USLAX:139:6'")
+
+
+def said(*segments: str) -> list[str]:
+    """Each event as code, milestone, classifier, time, place; each problem as its code."""
+    found = []
+    for verdict in read_text(iftsta(*segments), LATE).verdicts:
+        if (event := verdict.event) is None:
+            assert verdict.problem is not None
+            found.append(verdict.problem.code)
+            continue
+        where = event.place.unlocode if event.place else None
+        found.append(f"{event.code} {event.milestone} {event.classifier} {event.occurred_at.isoformat()[5:16]} {where}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("segments", "hoped"),
+    [
+        (  # arrived: the arrival, not the departure that is told beside it
+            ("STS+1+1'", "DTM+186:202003141000UTC:303'", "DTM+178:202003281000UTC:303'", *SHIP),
+            ["1 arrived actual 03-28T10:00 USLAX", "DTM/186 departed actual 03-14T10:00 CNSHA"],
+        ),
+        (  # delivered: not when the vessel came
+            ("STS+1+21'", "DTM+178:202003271000UTC:303'", "DTM+35:202003291000UTC:303'", *SHIP, "LOC+7+USLGB:139:6'"),
+            ["21 delivered actual 03-29T10:00 USLGB", "DTM/178 arrived actual 03-27T10:00 USLAX"],
+        ),
+        (  # discharged: not when the vessel came
+            ("STS+1+29'", "DTM+178:202003271000UTC:303'", "DTM+7:202003281000UTC:303'", *SHIP),
+            ["29 discharged actual 03-28T10:00 USLAX", "DTM/178 arrived actual 03-27T10:00 USLAX"],
+        ),
+        (  # departed, when is not told; the arrival is expected
+            ("STS+1+24'", "DTM+132:202004051000UTC:303'", *SHIP),
+            ["no_time", "DTM/132 arrived estimated 04-05T10:00 USLAX"],
+        ),
+        (
+            ("STS+1+24'", "DTM+136:202003141000UTC:303'", "DTM+132:202004051000UTC:303'", *SHIP),
+            ["24 departed actual 03-14T10:00 CNSHA", "DTM/132 arrived estimated 04-05T10:00 USLAX"],
+        ),
+        (  # discharged, when is not told
+            ("STS+1+29'", "DTM+178:202003271000UTC:303'", *SHIP),
+            ["no_time", "DTM/178 arrived actual 03-27T10:00 USLAX"],
+        ),
+        (  # a hold is placed when it is placed
+            ("STS+1+17'", "DTM+178:202003271000UTC:303'", *SHIP),
+            ["no_time", "DTM/178 arrived actual 03-27T10:00 USLAX"],
+        ),
+        (("STS+1+13'", "DTM+200:202003291000UTC:303'", SEA), ["13 gate_out actual 03-29T10:00 None"]),
+        (("STS+1+130'", "DTM+200:202003111000UTC:303'", SEA), ["130 received actual 03-11T10:00 None"]),
+        (  # expected: 334 is when that was said
+            ("STS+1+361'", "DTM+334:202003291000UTC:303'", "DTM+17:202004021000UTC:303'"),
+            ["361 delivered estimated 04-02T10:00 None"],
+        ),
+        (  # what was expected before it came is told as that
+            ("STS+1+1'", "DTM+178:202003281000UTC:303'", "DTM+132:202003271000UTC:303'", *SHIP),
+            ["1 arrived actual 03-28T10:00 USLAX", "DTM/132 arrived estimated 03-27T10:00 USLAX"],
+        ),
+        (  # news that move nothing take the time that there is
+            ("STS+1+48'", "DTM+186:202003141000UTC:303'", SEA),
+            ["48 None actual 03-14T10:00 None"],
+        ),
+        (  # of the legs' ends only the one that it is about
+            (
+                *("STS+1+1'", SEA, "LOC+9+CNSHA:139:6'", "DTM+178:202003101000UTC:303'"),
+                *("LOC+11+USLAX:139:6'", "DTM+178:202003281000UTC:303'"),
+            ),
+            ["1 arrived actual 03-28T10:00 USLAX", "DTM/178 None actual 03-10T10:00 CNSHA"],
+        ),
+    ],
+)
+def test_the_time_is_that_of_what_the_code_says(segments: tuple[str, ...], hoped: list[str]) -> None:
+    assert said(*segments) == hoped
+
+
+@pytest.mark.parametrize(
+    ("code", "locs", "place"),
+    [
+        ("1", "LOC+9+CNSHA:139:6'LOC+11+USLAX:139:6'", "USLAX"),
+        ("24", "LOC+11+USLAX:139:6'LOC+9+CNSHA:139:6'", "CNSHA"),
+        ("29", "LOC+9+CNSHA:139:6'LOC+11+USLAX:139:6'LOC+7+USLGB:139:6'", "USLAX"),
+        ("21", "LOC+9+CNSHA:139:6'LOC+11+USLAX:139:6'LOC+7+USLGB:139:6'", "USLGB"),
+        ("130", "LOC+11+USLAX:139:6'LOC+9+CNSHA:139:6'", "CNSHA"),
+        ("1", "LOC+9+CNSHA:139:6'LOC+175+USOAK:139:6'LOC+11+USLAX:139:6'", "USOAK"),
+        ("1", "LOC+175+USOAK:139:6'LOC+11+USLAX:139:6'", "USOAK"),
+        ("1", "LOC+9+CNSHA:139:6'", "CNSHA"),  # the only one: it came to the port of loading
+    ],
+)
+def test_the_place_is_that_of_what_the_code_says(code: str, locs: str, place: str) -> None:
+    event = event_of(iftsta(f"STS+1+{code}'", "DTM+334:202003280630:203'", locs, SEA))
+
+    assert event.place is not None and event.place.unlocode == place
+    assert event.occurred_at.utcoffset() == timedelta(hours=8 if place == "CNSHA" else -7)
+
+
+def test_of_places_none_of_which_is_where_it_happened_none_is_taken() -> None:
+    event = event_of(iftsta("STS+1+12'", "DTM+334:202003280630UTC:303'", "LOC+9+CNSHA:139:6'", "LOC+11+USLAX:139:6'"))
+
+    assert (event.place, codes(event)) == (None, ["places_contradict"])
+
+
+@pytest.mark.parametrize(
+    ("code", "times", "moment", "warned"),
+    [
+        ("1", "DTM+334:202003281000UTC:303'DTM+178:202003280900UTC:303'", "2020-03-28T10:00:00+00:00", ["times_contradict"]),
+        ("1", "DTM+334:202003281000UTC:303'DTM+178:20200328:102'", "2020-03-28T10:00:00+00:00", []),
+        ("21", "DTM+334:202003281000UTC:303'DTM+35:202003280900UTC:303'", "2020-03-28T10:00:00+00:00", ["times_contradict"]),
+        ("24", "DTM+334:202003281000UTC:303'DTM+17:202004020900UTC:303'", "2020-03-28T10:00:00+00:00", ["time_not_used"]),
+    ],
+)
+def test_no_time_is_dropped_in_silence(code: str, times: str, moment: str, warned: list[str]) -> None:
+    (event,) = read_text(iftsta(f"STS+1+{code}'", times, SEA), LATE).events
+
+    assert (event.occurred_at.isoformat(), codes(event)) == (moment, warned)
 
 
 def test_references_of_every_kind() -> None:

@@ -140,6 +140,54 @@ def test_placeholders_of_ships_are_known_even_where_their_digit_holds(value: str
     assert identifiers.is_placeholder("imo", value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("pro_number", "N/A"),
+        ("pro_number", "0"),
+        ("pro_number", "X"),
+        ("pro_number", "7"),
+        ("pro_number", "-"),
+        ("pro_number", "n.a."),
+        ("bill_of_lading", "UNKNOWN"),
+        ("bill_of_lading", "Not available"),
+        ("booking", "TBA"),
+        ("booking", "to be advised"),
+        ("booking", "999999999"),
+        ("air_waybill", "000-00000000"),
+        ("air_waybill", "020-00000000"),
+        ("uld", "NONE"),
+        ("container", "N/A"),
+        ("rail_car", "0000"),
+        ("voyage", "9321483/TBA"),
+        ("voyage", "9321483/000"),
+    ],
+)
+def test_a_filler_is_no_number_that_could_tie_strangers_together(kind: str, value: str) -> None:
+    assert identifiers.is_placeholder(kind, identifiers.normalise(kind, value))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("pro_number", "NA1234"),
+        ("pro_number", "1001"),
+        ("bill_of_lading", "UNKO7"),
+        ("booking", "TBA204"),
+        ("air_waybill", "020-12345675"),
+        ("air_waybill", "000-12345675"),
+        ("container", "MRSU4371639"),
+        ("voyage", "9321483/1"),
+        ("voyage", "9321483/015E"),
+        ("consignment", "7"),
+        ("seal", "0"),
+        ("purchase_order", "1"),
+    ],
+)
+def test_a_short_or_strange_number_is_still_a_number(kind: str, value: str) -> None:
+    assert not identifiers.is_placeholder(kind, identifiers.normalise(kind, value))
+
+
 @pytest.mark.parametrize("written", ["9321483", "IMO9321483", "IMO 9321483", "imo:9321483"])
 def test_an_imo_number_may_be_written_with_its_letters(written: str) -> None:
     assert identifiers.bare_imo(written) == "9321483"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from zoneinfo import available_timezones
 
 import airportsdata
 import pytest
@@ -10,7 +11,17 @@ import pytest
 from schemas.registers_v1 import Facility
 from schemas.shipment_event_v1 import Place
 from services.ingest import identifiers
-from services.ingest.places import _CITY_LOCODES, AIRPORT_LOCODES, facility_by_smdg, locode_of_airport, zone_near, zone_of
+from services.ingest.places import (
+    _CITIES_OF_ANOTHER_ZONE,
+    _CITY_LOCODES,
+    _PORT_ZONES,
+    _REGION_ZONES,
+    AIRPORT_LOCODES,
+    facility_by_smdg,
+    locode_of_airport,
+    zone_near,
+    zone_of,
+)
 from services.ingest.readers import Registers
 from tests.unit.readers.helpers import REGISTERS
 
@@ -27,6 +38,31 @@ from tests.unit.readers.helpers import REGISTERS
         (Place(name="Los Angeles"), None, "America/Los_Angeles"),
         (Place(name="BOISE", country="US"), "ID", "America/Denver"),
         (Place(country="SG"), None, "Asia/Singapore"),
+        (Place(unlocode="USBAL"), None, "America/New_York"),
+        (Place(unlocode="USPEF"), None, "America/New_York"),
+        (Place(unlocode="USKCK"), None, "America/Chicago"),
+        (Place(unlocode="USMES"), None, "America/Chicago"),
+        (Place(unlocode="USLUI"), None, "America/New_York"),
+        (Place(unlocode="CAVAN"), None, "America/Vancouver"),
+        (Place(unlocode="CAHAL"), None, "America/Halifax"),
+        (Place(unlocode="CAEDM"), None, "America/Edmonton"),
+        (Place(unlocode="CLSAI"), None, "America/Santiago"),
+        (Place(unlocode="CLIPC"), None, "Pacific/Easter"),
+        (Place(unlocode="AUBTB"), None, "Australia/Sydney"),
+        (Place(unlocode="IDBLW"), None, "Asia/Jakarta"),
+        (Place(unlocode="BRITJ"), None, "America/Sao_Paulo"),
+        (Place(unlocode="PTLEI"), None, "Europe/Lisbon"),
+        (Place(unlocode="PTPDL"), None, "Atlantic/Azores"),
+        (Place(name="VANCOUVER", country="CA"), "BC", "America/Vancouver"),
+        (Place(name="TORONTO", country="CA"), "ON", "America/Toronto"),
+        (Place(name="TIJUANA", country="MX"), "BC", "America/Tijuana"),
+        (Place(name="VANCOUVER"), "BC", "America/Vancouver"),
+        (Place(name="PERTH", country="AU"), "WA", "Australia/Perth"),
+        (Place(name="SEATTLE"), "WA", "America/Los_Angeles"),
+        (Place(name="El Paso", country="US"), "TX", "America/Denver"),
+        (Place(name="HOUSTON", country="US"), "TX", "America/Chicago"),
+        (Place(name="HOUSTON", country="MX"), "TX", "UTC"),
+        (Place(unlocode="USZZZ"), "NC", "America/New_York"),
         (Place(unlocode="USZZZ"), None, "UTC"),
         (Place(country="US"), None, "UTC"),
         (None, None, "UTC"),
@@ -34,6 +70,19 @@ from tests.unit.readers.helpers import REGISTERS
 )
 def test_a_place_has_the_zone_of_what_is_known_of_it(place: Place | None, state: str | None, zone: str) -> None:
     assert zone_of(place, REGISTERS, state).name == zone
+
+
+def test_a_place_that_nothing_tells_of_is_told_apart_from_one_that_keeps_utc() -> None:
+    assert not zone_of(Place(unlocode="USZZZ"), REGISTERS).known
+    assert not zone_of(None, REGISTERS).known
+    assert zone_of(Place(unlocode="ISREY"), REGISTERS).known
+
+
+def test_every_zone_of_the_tables_is_one() -> None:
+    tables = [*_REGION_ZONES.values(), *_PORT_ZONES.values()]
+    zones = {zone for table in tables for zone in table.values()} | set(_CITIES_OF_ANOTHER_ZONE.values())
+
+    assert zones <= available_timezones()
 
 
 def test_a_locode_whose_letters_are_an_airport_of_another_country_is_not_that_airport() -> None:

@@ -174,7 +174,6 @@ def test_315_at_a_rail_ramp(samples: Path) -> None:
             "position": "segment 4 (B4)",
             "standard": "x12.315",
             "code": "VA",
-            "milestone": "arrived",
             "mapped": True,
             "classifier": "actual",
             "occurred_at": "2022-09-01T08:07:00Z",
@@ -202,9 +201,14 @@ def test_315_at_a_rail_ramp(samples: Path) -> None:
                     "text": "9330141 is not an IMO number (seven digits, the last a check digit); not used",
                 },
                 {
-                    "code": "zone_assumed",
+                    "code": "zone_unknown",
                     "where": "segment 4 (B4)",
                     "text": "local time of an unknown place (UTC) assumed",
+                },
+                {
+                    "code": "empty_container",
+                    "where": "segment 4 (B4)",
+                    "text": "an empty container carries nobody's goods: VA moves nothing",
                 },
             ],
         }

@@ -122,6 +122,19 @@ def test_ten_times_the_segments_take_ten_times_the_steps(kind: str, head: str, r
     assert many < 12 * few
 
 
+@pytest.mark.parametrize("around", ["B10*P1*S*H", "L11*B1*BM", "L11*N/A*BM", "L11*MRSU4371639*EQ", "N1*ZZ", "N4*", "Q7*"])
+@pytest.mark.parametrize("status", ["AT7*X3*NS***20200328*1000*PT", "AT7*J1*A1***2020", "LX~\nAT7*D1*NS***20200328*1000*PT"])
+@pytest.mark.parametrize("loop", ["", "LX*1~\n"])
+def test_statuses_and_what_stands_around_them_grow_together_and_the_steps_with_both(
+    around: str, status: str, loop: str
+) -> None:
+    few, many = (
+        steps(grown("214", f"B10*P1**HBRT~\nL11*B1*BM~\n{loop}" + "~\n".join([around] * times), status, times))
+        for times in (40, 400)
+    )
+    assert many < 12 * few
+
+
 def test_ten_times_the_sets_take_ten_times_the_steps() -> None:
     few, many = (steps(HARM["sets"](times)) for times in (30, 300))
     assert many < 12 * few

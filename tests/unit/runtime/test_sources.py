@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 
+from services.runtime.kafka import Librdkafka
 from services.runtime.loop import AssignedSource, GroupSource, Limits, OwnershipLost
 from services.runtime.settings import Settings
 
@@ -49,13 +51,26 @@ class ScriptedClient:
     def assign(self, parts: list[TopicPartition]) -> None:
         self.assigned = [(p.topic, p.partition, p.offset) for p in parts]
 
+    def close(self) -> None:
+        """Nothing: it stands in for all clients of its source."""
+
+
+class Alone(Librdkafka):
+    """Whoever asks for a client is given this one."""
+
+    def __init__(self, client: ScriptedClient) -> None:
+        self._client = client
+
+    def consumer(self, _config: object) -> Any:
+        return self._client
+
 
 def message(partition: int, offset: int) -> Message:
     return Message(topic="t", partition=partition, offset=offset, key=b"k", value=b"v", timestamp=(1, 5))
 
 
 def group(client: ScriptedClient) -> GroupSource:
-    source = GroupSource(SETTINGS, ["t"], "g", Limits(chunk=10))
+    source = GroupSource(SETTINGS, ["t"], "g", Limits(chunk=10), clients=Alone(client))
     source._opened = client  # type: ignore[assignment]  # stands in for the client
     source._on_assign(client, client.assignment())  # type: ignore[arg-type]  # as above
     return source
@@ -172,3 +187,6 @@ def test_a_reading_error_is_passed_over_unless_it_is_fatal() -> None:
     assert taken(assigned(ScriptedClient([[failed(False), message(0, 1)]]))) == [(0, 1)]
     with pytest.raises(KafkaException):
         assigned(ScriptedClient([[failed(True)]])).collect()
+    unflagged = Message(topic="t", partition=0, error=KafkaError(KafkaError._FATAL, "The group id does not exist"))
+    with pytest.raises(KafkaException):
+        assigned(ScriptedClient([[unflagged]])).collect()

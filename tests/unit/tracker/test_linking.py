@@ -112,6 +112,15 @@ def test_a_container_with_a_bad_check_digit_is_not_learned() -> None:
     assert all(ref.how != "learned" for ref in journey(subject).references)
 
 
+def test_a_filler_is_not_learned_and_a_strangers_delivery_under_it_moves_nothing() -> None:
+    filler = Ref("pro_number", "N/A")
+    subject = tracker()
+    tell(subject, register(refs=(BILL,)), event("gate_out", at(20), BILL, filler, sender="HBRT"))
+    tell(subject, event("delivered", at(21), Ref("bill_of_lading", "SOMEBODYELSES"), filler, sender="HBRT"))
+    assert journey(subject).milestone == "gate_out"
+    assert all(ref.how != "learned" for ref in journey(subject).references)
+
+
 def test_a_bad_check_digit_links_where_that_very_string_is_declared() -> None:
     slip = Ref("container", "MRSU4371638")  # BOX is the right number
     subject = tracker()
