@@ -330,8 +330,8 @@ class GroupSource(_Reader):
                 self._again[topic, partition] = first
 
     def _ask_committed(self, asked: list[TopicPartition]) -> list[TopicPartition]:
-        """Asked by somebody who is no member. A member that the broker has counted out is told nothing until it has joined again,
-        and it joins in `collect` alone: a question that waits for its answer would wait for ever (seen)."""
+        """Asked by somebody who is no member. A member that the broker has counted out is told nothing until it has joined
+        again, and it joins in `collect` alone: a question that waits for its answer would wait for ever (seen)."""
         config = kafka.consumer_config(self._settings, f"{self.name}-asking", self._group)
         asking = self._clients.consumer(config)
         try:

@@ -29,7 +29,7 @@ from services.ingest.readers.json_items import Item, Node
 from services.ingest.readers.model import LIMITS, Context, Problem, Reading, Verdict
 
 STANDARD: Final = "epcis.2.0"
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
 _EVENTS: Final = ("ObjectEvent", "AggregationEvent", "TransactionEvent", "TransformationEvent", "AssociationEvent")
 _DOCUMENTS: Final = ("EPCISDocument", "EPCISQueryDocument")
@@ -194,12 +194,28 @@ class _Reader:
         if error is None and not any(kind in LINKING_KINDS for kind in named):
             raise Bad("no_linking_reference", event.where, _nothing_named(event))
         identities = Identities(self.context.sender, STANDARD)
-        for number, part in enumerate(self._parts(draft, objects)):
+        # The event that was wrong may have had many parts; a declaration that repeats its list has as many.
+        is_short = error is not None and not objects.listed and bool(event.text("eventID"))
+        for number, part in enumerate(self._all_parts(draft, objects) if is_short else self._parts(draft, objects)):
             part_id = own if not number else f"{own}\x1f{number}"
             if error is not None:
                 part.retracts = identities.own(part_id)
                 part_id = f"error in {part_id}"
             yield Verdict(event.where, event=part.finish(identities.own(part_id)))
+
+    def _all_parts(self, draft: Draft, objects: _Objects) -> Iterator[Draft]:
+        """A declaration that lists nothing, once for each part that the event with its id can have had."""
+        allowed = min(_PARTS_MOST, 1 + self.spare)
+        if allowed < _PARTS_MOST:
+            text = f"lists nothing; of {_PARTS_MOST} parts that the event may have had {allowed} are withdrawn; send it alone"
+            draft.warn("too_many_references", text)
+        (first,) = self._parts(draft, objects)
+        self.spare -= allowed - 1
+        yield first
+        for _ in range(1, allowed):
+            part = copy.copy(first)
+            part.references, part.warnings = dict(first.references), list(first.warnings)
+            yield part
 
     def _parts(self, draft: Draft, objects: _Objects) -> Iterator[Draft]:
         """The same statement about as many objects as an event can name, until all are named."""

@@ -400,7 +400,7 @@ def test_a_declared_error_without_an_id_withdraws_the_event_of_the_same_hash() -
 
 
 def test_an_error_may_be_declared_of_an_event_that_names_nothing() -> None:
-    assert one(epcList=None, errorDeclaration={}).retracts == one().event_id
+    assert events(said(epcList=None, errorDeclaration={}))[0].retracts == one().event_id
 
 
 def pallets(count: int) -> list[str]:
@@ -432,6 +432,25 @@ def test_a_declared_error_withdraws_all_of_them() -> None:
     wrong = events(said(epcList=pallets(70), errorDeclaration={}))
 
     assert [event.retracts for event in wrong] == [event.event_id for event in stated]
+
+
+@pytest.mark.parametrize("listed", [[], None])
+@pytest.mark.parametrize("count", [1, 70, 1_280])
+def test_a_declared_error_that_lists_nothing_withdraws_all_of_them(count: int, listed: list[str] | None) -> None:
+    stated = events(said(epcList=pallets(count)))
+    wrong = events(said(epcList=listed, errorDeclaration={}))
+
+    assert {event.event_id for event in stated} <= {event.retracts for event in wrong}
+    assert len({event.event_id for event in wrong}) == len(wrong) == 40
+    assert all(codes(event) == [] for event in wrong)
+
+
+def test_of_declared_errors_that_list_nothing_a_message_holds_as_many_events_as_it_may_and_says_so() -> None:
+    crowd = read_text(json.dumps([said(eventID=f"e{n}", epcList=[], errorDeclaration={}) for n in range(100)]), context())
+
+    assert len(crowd.verdicts) == 1_000
+    assert codes(crowd.events[0]) == []
+    assert codes(crowd.events[-1]) == ["too_many_references"]
 
 
 def test_the_parent_stands_in_each_of_them() -> None:
