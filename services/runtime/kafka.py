@@ -245,8 +245,8 @@ def end_offset(
 
 
 def fatal(error: KafkaError) -> bool:
-    """Whether the client that says so is of no more use: from then on it gives nothing. A consumer's word of it in a message bears
-    the code, but not the flag (seen with librdkafka 2.16: a group that its restarted coordinator had forgotten)."""
+    """Whether the client that says so is of no more use: from then on it gives nothing. A consumer's word of it in a message
+    bears the code, but not the flag (seen with librdkafka 2.16: a group that its restarted coordinator had forgotten)."""
     return error.fatal() or error.code() == KafkaError._FATAL
 
 

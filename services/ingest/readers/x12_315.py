@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from schemas.shipment_event_v1 import Hold
 from schemas.words import Milestone, ReferenceKind
-from services.ingest.places import zone_of
+from services.ingest.places import Zone, zone_of
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import OCEAN, REFERENCES, Status
-from services.ingest.readers.x12_places import ROLES, Port, end_of, named_place, port_place, ports_of, role_of
+from services.ingest.readers.x12_places import ROLES, Port, end_of, firsts_of, named_place, port_place, ports_of, role_of
 from services.ingest.readers.x12_segments import Segment, Set, read_time
 
 STANDARD: Final = "x12.315"
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 
 _UNKNOWN: Final = Status("")
 _PLACE_OF_STATUS: Mapping[str, str] = MappingProxyType(
@@ -39,6 +40,7 @@ ESTIMATES: Final[Mapping[str, Milestone]] = MappingProxyType(
 
 _LOADS: Final = MappingProxyType({"E": True, "L": False})  # B409
 _ONE: Final[frozenset[ReferenceKind]] = frozenset({"container", "rail_car"})
+_ESTIMATES_MOST: Final = 16  # a route has a handful of ports, and each estimate is an event that says all that the set says
 
 
 def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Verdict]:
@@ -51,30 +53,91 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
         raise Bad("missing_code", status.where, "B4 names no status (B403)", 3)
     tokens = [segment.elements for segment in one.segments]
     ports, before = ports_of(one.segments)
-    role = _role(code, ports)
-    chosen = _time_segment(status, ports, role, [time for time in before if time.get(1) in _TIME_OF])
+    spot = _spot(status, code, ports)
+    chosen = _time_segment(status, ports, spot, [time for time in before if time.get(1) in _TIME_OF])
+    said = _draft(one, status, code, context)
+    expected = _expected(ports, spot, chosen)
     for facet in ("", "freight") if code == "CU" else ("",):
-        draft = _draft(one, status, code, context)
-        _where_and_when(draft, status, code, ports, role, chosen)
+        draft = _again(said)
+        _where_and_when(draft, status, code, ports, spot, chosen)
+        for _, time in expected[_ESTIMATES_MOST:]:
+            draft.warn("time_not_used", f"an estimate of a port beyond {_ESTIMATES_MOST} others is not read", time.where)
         if facet:
             draft.milestone, draft.hold = None, Hold(kind="freight", state="released")
         event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp, facet)
         yield Verdict(draft.position, event=draft.finish(event_id))
-    for other, port in ports.items():
+    for port, time in expected[:_ESTIMATES_MOST]:
+        yield _estimate(_again(said), one, port, ports, time, tokens, identities)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where the status is: at a port, or (none) where B4 itself says. `told`: a warning of what is in doubt."""
+
+    port: Port | None
+    is_sure: bool = True
+    told: tuple[str, str] | None = None
+
+
+def _spot(status: Segment, code: str, ports: Sequence[Port]) -> _Spot:
+    """The place that the status speaks of: R4*5; else the port that B4 names; else the port of the role that such a status has.
+
+    Where B4 names another place than all ports that could be meant, its own word counts: a ship that left Busan did not leave
+    Shanghai, though Shanghai is where the goods were loaded.
+    """
+    place, qualifier = (status.get(11) or status.get(6)).upper(), status.get(12).upper() if status.get(11) else ""
+    activities = [port for port in ports if port.role == "5"]
+    named = [port for port in ports if port.role in ROLES and port.is_called(place, qualifier)]
+    if activities:
+        activity = next((port for port in activities if port in named), activities[0])
+        return _Spot(activity, told=_contradiction(activity, place) if activity.is_another_than(place, qualifier) else None)
+    roles = _PLACE_OF_STATUS.get(code, "")
+    if named:
+        return _Spot(min(named, key=lambda port: roles.index(port.role) if port.role in roles else len(roles)))
+    meant = [port for role in roles for port in ports if port.role == role]
+    possible = [port for port in meant if not port.is_another_than(place, qualifier)]
+    if not possible:
+        return _Spot(None, not meant, _contradiction(meant[0], place) if meant else None)
+    same = [port for port in possible if port.role == possible[0].role]
+    if len({port.r4.elements for port in same}) == 1:
+        return _Spot(same[0])
+    if dated := [port for port in same if any(_repeats(status, time) for time in port.times)]:
+        return _Spot(dated[0])
+    text = f"several ports are called {ROLES[same[0].role]} (R4*{same[0].role}) and B4 does not say which; the first was taken"
+    return _Spot(same[0], False, ("several_values", text))
+
+
+def _contradiction(port: Port, place: str) -> tuple[str, str]:
+    taken = "R4*5 counts" if port.role == "5" else "B4 counts"
+    return "places_contradict", f"B4 says {place[:20]}, R4*{port.role} {port.r4.get(3)[:20]}; {taken}"
+
+
+def _expected(ports: Sequence[Port], spot: _Spot, chosen: Segment | None) -> Sequence[tuple[Port, Segment]]:
+    """The estimates of other ports than the status's own, each once."""
+    found: dict[tuple[str, ...], tuple[Port, Segment]] = {}
+    here = spot.port.r4.elements[1:4] if spot.port is not None else None
+    for port in ports:
         time = next((time for time in port.times if time.get(1) == _ESTIMATED), None)
-        if other in ESTIMATES and other != role and time is not None and time is not chosen:
-            yield _estimate(_draft(one, status, code, context), one, other, ports, time, tokens, identities)
+        if port.role in ESTIMATES and port.r4.elements[1:4] != here and time is not None and time is not chosen:
+            found.setdefault((*port.r4.elements, *time.elements), (port, time))
+    return list(found.values())
+
+
+def _again(said: Draft) -> Draft:
+    """A draft of its own that says what `said` does."""
+    return replace(said, references=dict(said.references), warnings=list(said.warnings), transport=dict(said.transport))
 
 
 def _estimate(
     draft: Draft,
     one: Set,
-    role: str,
-    ports: Mapping[str, Port],
+    port: Port,
+    ports: Sequence[Port],
     time: Segment,
     tokens: object,
     identities: Identities,
 ) -> Verdict:
+    role = port.role
     code = f"estimate/{role}"
     draft.position, draft.code, draft.classifier = time.where, code, "estimated"
     draft.milestone, draft.hold, draft.mapped = ESTIMATES[role], None, True
@@ -83,9 +146,10 @@ def _estimate(
     if role == "E":
         draft.transport = {}
         draft.references = {ref: None for ref in draft.references if ref[0] != "voyage"}
-    draft.place = port_place(draft, ports[role].r4, ROLES[role])
-    draft.origin, draft.destination = end_of(draft, ports, "LR"), end_of(draft, ports, "DE")
-    zone = zone_of(draft.place, draft.context.registers, ports[role].state)
+    draft.place = port_place(draft, port.r4, ROLES[role])
+    first = firsts_of(ports)
+    draft.origin, draft.destination = end_of(draft, first, "LR"), end_of(draft, first, "DE")
+    zone = zone_of(draft.place, draft.context.registers, port.state)
     try:
         draft.occurred_at = read_time(draft, time, 2, zone)
         return Verdict(draft.position, event=draft.finish(identities.of(tokens, one.stamp, code)))
@@ -135,22 +199,25 @@ def _vessel(draft: Draft, one: Set) -> None:
     draft.vessel(code if is_imo else None, segment.get(13), segment.get(9), segment.where)
 
 
-def _role(code: str, ports: Mapping[str, Port]) -> str | None:
-    """The role of the port that the status speaks of."""
-    return next((role for role in ("5", *_PLACE_OF_STATUS.get(code, "")) if role in ports), None)
-
-
 def _where_and_when(
-    draft: Draft, status: Segment, code: str, ports: Mapping[str, Port], role: str | None, chosen: Segment | None
+    draft: Draft, status: Segment, code: str, ports: Sequence[Port], spot: _Spot, chosen: Segment | None
 ) -> None:
-    if role is not None:
-        named = "transship" if code in _TRANSSHIPMENT else role_of(role, ports)
-        draft.place = port_place(draft, ports[role].r4, named)
+    if spot.told is not None:
+        draft.warn(*spot.told)
+    first = firsts_of(ports)
+    port = spot.port
+    if port is not None:
+        same = {**first, "5": port} if port.role == "5" else first
+        named = "transship" if code in _TRANSSHIPMENT else role_of(port.role, same)
+        draft.place = port_place(draft, port.r4, named)
     else:  # B411 qualified by B412, else B406 (a place in words)
         place = status.get(11) or status.get(6)
-        draft.place = named_place(draft, status, qualifier=status.get(12), code=place)
-    draft.origin, draft.destination = end_of(draft, ports, "LR"), end_of(draft, ports, "DE")
-    zone = zone_of(draft.place, draft.context.registers, ports[role].state if role is not None else None)
+        role = "transship" if code in _TRANSSHIPMENT and spot.told is not None else None
+        draft.place = named_place(draft, status, qualifier=status.get(12), code=place, role=role)
+    draft.origin, draft.destination = end_of(draft, first, "LR"), end_of(draft, first, "DE")
+    zone = zone_of(draft.place, draft.context.registers, port.state if port is not None else None)
+    if chosen is not None and chosen.get(1) == _ESTIMATED and _has_happened(draft, status, chosen, zone):
+        chosen = None
     if chosen is None:
         draft.occurred_at = read_time(draft, status, 4, zone, has_zone=False)
         return
@@ -158,21 +225,39 @@ def _where_and_when(
     draft.occurred_at = read_time(draft, chosen, 2, zone)
 
 
-def _time_segment(status: Segment, ports: Mapping[str, Port], role: str | None, before: Sequence[Segment]) -> Segment | None:
+def _has_happened(draft: Draft, status: Segment, estimate: Segment, zone: Zone) -> bool:
+    """Whether B4's own time makes an estimate of the same an old one; what lies ahead of B4's time is still expected."""
+    if not status.get(4) or _repeats(status, estimate):
+        return False
+    aside = _again(draft)
+    try:
+        happened = read_time(aside, estimate, 2, zone) < read_time(aside, status, 4, zone, has_zone=False)
+    except Bad:
+        return False
+    said, expected = (f"{one.get(at)[:8]} {one.get(at + 1)[:8]}".strip() for one, at in ((status, 4), (estimate, 2)))
+    counts = "B4 counts, the estimate is older" if happened else "the estimate counts, it lies ahead of B4"
+    draft.warn("times_contradict", f"B4 says {said}, DTM 139 of the same {expected}; {counts}", estimate.where)
+    return happened
+
+
+def _time_segment(status: Segment, ports: Sequence[Port], spot: _Spot, before: Sequence[Segment]) -> Segment | None:
     """The DTM of the event: in the loop of its place, or before the loops, or the one that repeats B4's own date and time.
 
     A DTM in another place's loop tells of that place (the estimated arrival, while B4 tells of the departure); it is taken
-    only where B4 has no date at all.
+    only where B4 has no date at all, and no other place.
     """
-    own = [*(ports[role].times if role is not None else ()), *before]
-    if (found := _best(own)) is not None:
+    has_date = bool(status.get(4))
+    own = spot.port.times if spot.port is not None and (spot.is_sure or not has_date) else ()
+    if (found := _best([*own, *before])) is not None:
         return found
-    every = [*before, *(time for port in ports.values() for time in port.times)]
-    if not every:
-        return None
-    date, clock = status.get(4), status.get(5)
-    same = [time for time in every if (time.get(2), time.get(3)) == (date, clock)]
-    return _best(same) or (_best(every) if not date else None)
+    every = [*before, *(time for port in ports for time in port.times)]
+    same = [time for time in every if _repeats(status, time)]
+    return _best(same) or (_best(every) if not has_date and spot.is_sure else None)
+
+
+def _repeats(status: Segment, time: Segment) -> bool:
+    """Whether a DTM says B4's own date and time."""
+    return (time.get(2), time.get(3)) == (status.get(4), status.get(5))
 
 
 def _best(times: Sequence[Segment]) -> Segment | None:

@@ -13,7 +13,7 @@ from services.ingest.places import zone_of
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import REFERENCES, TERMINAL, Status
-from services.ingest.readers.x12_places import end_of, named_place, port_place, ports_of, role_of
+from services.ingest.readers.x12_places import end_of, firsts_of, named_place, port_place, ports_of, role_of
 from services.ingest.readers.x12_segments import Segment, Set, read_time
 
 STANDARD: Final = "x12.322"
@@ -157,7 +157,7 @@ def _is_its_own(time: Segment, status: Segment) -> bool:
 
 
 def _where_and_when(draft: Draft, status: Segment, unit: _Unit) -> None:
-    ports, _ = ports_of(unit.more)
+    ports = firsts_of(ports_of(unit.more)[0])
     if "5" in ports:
         draft.place = port_place(draft, ports["5"].r4, role_of("5", ports))
         state = ports["5"].state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -18,6 +18,10 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """R401 (code list 115), as far as it is read."""
 
+_UN, _CITY = "UN", "CI"
+_CODE_LISTS: Final = frozenset({_UN, "K", "D"})
+"""R402 and B412 (code list 309): UN/LOCODE, and Schedules K and D of the census bureau."""
+
 
 @dataclass(slots=True)
 class Port:
@@ -27,23 +31,50 @@ class Port:
     times: list[Segment] = field(default_factory=list)
 
     @property
+    def role(self) -> str:
+        """R401."""
+        return self.r4.get(1).upper()
+
+    @property
     def state(self) -> str:
         return self.r4.get(8).upper()
 
+    def is_called(self, place: str, qualifier: str) -> bool:
+        """Whether it is the place of that code, or name; qualifiers that are missing contradict nothing."""
+        code, own = self.r4.get(3).upper(), self.r4.get(2).upper()
+        if code and code == place and (not own or not qualifier or own == qualifier):
+            return True
+        return qualifier in ("", _CITY) and bool(place) and self.r4.get(4).upper() == place
 
-def ports_of(segments: Iterable[Segment]) -> tuple[Mapping[str, Port], list[Segment]]:
-    """The first port of each role, and the DTM segments that stand before all of them."""
-    ports: dict[str, Port] = {}
+    def is_another_than(self, place: str, qualifier: str) -> bool:
+        """Whether it is surely not the place of that code: both have codes of one list, and these differ."""
+        code, own = self.r4.get(3).upper(), self.r4.get(2).upper()
+        if not code or not place or own != qualifier or qualifier not in _CODE_LISTS:
+            return False
+        return code != place and (qualifier != _UN or (identifiers.is_locode(code) and identifiers.is_locode(place)))
+
+
+def ports_of(segments: Iterable[Segment]) -> tuple[Sequence[Port], Sequence[Segment]]:
+    """The ports in their order, and the DTM segments that stand before all of them."""
+    ports: list[Port] = []
     before: list[Segment] = []
     times = before
     for segment in segments:
         if segment.name == "R4":
             port = Port(segment)
-            ports.setdefault(segment.get(1).upper(), port)
+            ports.append(port)
             times = port.times
         elif segment.name == "DTM":
             times.append(segment)
     return ports, before
+
+
+def firsts_of(ports: Iterable[Port]) -> Mapping[str, Port]:
+    """By role, the first port of it."""
+    found: dict[str, Port] = {}
+    for port in ports:
+        found.setdefault(port.role, port)
+    return found
 
 
 def role_of(role: str, ports: Mapping[str, Port]) -> str:

@@ -201,7 +201,8 @@ def test_a_transshipment_says_so_wherever_it_happens() -> None:
 
 
 def test_the_estimate_of_another_port_is_not_the_time_of_this_status() -> None:
-    event = read_315(UV.replace("UV", "VD"), "R4*L*UN*CNSHA", "R4*D*UN*USLAX", "DTM*139*20200420*0600*LT")
+    status = UV.replace("UV", "VD").replace("USLAX", "CNSHA")
+    event = read_315(status, "R4*L*UN*CNSHA", "R4*D*UN*USLAX", "DTM*139*20200420*0600*LT")
 
     assert (event.classifier, event.occurred_at.isoformat()) == ("actual", "2020-03-28T21:30:00+08:00")
 

@@ -16,6 +16,7 @@ from tests.unit.readers.helpers import REGISTERS, context_at, read_text
 from tests.unit.readers.test_x12 import AT, UV, message
 
 B10 = "B10*P1**HBRT"
+VD = UV.replace("UV", "VD").replace("USLAX", "CNSHA")
 N7 = "N7*MRSU*437163*********CN*******9"
 LADEN, EMPTY = "W2*MRSU*437163**CN*L********9", "W2*MRSU*437163**CN*E********9"
 
@@ -218,13 +219,13 @@ def test_a_container_without_its_check_digit_is_no_rail_car() -> None:
 
 def test_estimates_of_other_ports_stay_estimates_and_take_no_hold() -> None:
     ports = ("R4*L*UN*CNSHA", "DTM*140*20200310*2200*UT", "R4*D*UN*USLAX", "DTM*139*20200328*0600*UT")
-    reading = read_set("315", UV.replace("UV", "VD"), *ports)
+    reading = read_set("315", VD, *ports)
     told = [(one.code, one.milestone, one.classifier, one.hold) for one in reading.events]
     assert told == [("VD", "departed", "actual", None), ("estimate/D", "arrived", "estimated", None)]
 
 
 def test_an_estimate_that_returns_to_an_earlier_value_is_news() -> None:
-    text = message(UV.replace("UV", "VD"), "R4*L*UN*CNSHA", "R4*D*UN*USLAX", "DTM*139*20200328*0600*UT")
+    text = message(VD, "R4*L*UN*CNSHA", "R4*D*UN*USLAX", "DTM*139*20200328*0600*UT")
     first = read_text(text, context_at(AT))
     later = read_text(text.replace("000000077", "000000078"), context_at(AT))
     assert first.events[0].event_id == later.events[0].event_id
@@ -251,9 +252,105 @@ def test_an_empty_container_moves_no_goods_but_for_its_own_return(code: str) -> 
 
 
 def test_the_estimates_of_an_empty_container_move_no_goods_either() -> None:
-    empty = UV.replace("UV", "AE").replace("*L*", "*E*")
+    empty = VD.replace("VD", "AE").replace("*L*", "*E*")
     found = read_set("315", empty, "R4*L*UN*CNSHA", "R4*D*UN*USLAX", "DTM*139*20200428*0600*UT").events[1]
     assert (found.code, found.empty, found.milestone) == ("estimate/D", True, None)
+
+
+def at(code: str, b411: str, *ports: str) -> Reading:
+    """A status of 28 March that names its place itself."""
+    return read_set("315", f"B4***{code}*20200328*0800**MRSU*437163*L*45G1*{b411}*9", *ports)
+
+
+def where_and_when(one: ShipmentEvent) -> tuple[str | None, str, str]:
+    place = one.place
+    return place.unlocode or place.name if place else None, one.occurred_at.isoformat()[5:16], one.classifier
+
+
+def test_the_port_of_a_transshipment_is_the_one_that_b4_names() -> None:
+    first = ("R4*T*UN*SGSIN", "DTM*140*20200315*0800")
+    second = ("R4*T*UN*KRPUS", "DTM*140*20200328*0900")
+    for ports in ((*first, *second), (*second, *first)):
+        (found,) = at("Z2", "KRPUS*UN", "R4*L*UN*VNSGN", *ports, "R4*D*UN*USLAX").events
+        assert where_and_when(found) == ("KRPUS", "03-28T09:00", "actual")
+        assert (found.milestone, found.place and found.place.role, codes(found)) == ("transship_arrived", "transship", [])
+
+
+@pytest.mark.parametrize(("b411", "zone"), [("KRPUS*UN", "+09:00"), ("USOAK*UN", "-07:00")])
+@pytest.mark.parametrize("code", ["VD", "VA"])
+def test_a_port_that_b4_alone_names_is_where_it_was_and_that_the_ports_contradict_is_told(
+    code: str, b411: str, zone: str
+) -> None:
+    (found,) = at(code, b411, "R4*L*UN*CNSHA", "DTM*140*20200310*2200", "R4*D*UN*USLAX").events
+    assert where_and_when(found) == (b411[:5], "03-28T08:00", "actual")
+    assert found.occurred_at.isoformat().endswith(zone)
+    assert codes(found) == ["places_contradict"]
+    assert b411[:5] in found.warnings[0].text and ("CNSHA" if code == "VD" else "USLAX") in found.warnings[0].text
+
+
+@pytest.mark.parametrize(
+    ("b411", "place"),
+    [
+        ("*", "USLAX"),  # B4 names none
+        ("2704*D", "USLAX"),  # a code of another list proves nothing
+        ("LA*UN", "USLAX"),  # no UN/LOCODE
+        ("LONG BEACH*CI", "USLGB"),  # a city is found by the name of a port
+        ("USLGB*", "USLGB"),
+    ],
+)
+def test_what_b4_says_of_its_place_is_held_against_all_ports(b411: str, place: str) -> None:
+    (found,) = at("VA", b411, "R4*D*UN*USLAX*LOS ANGELES", "R4*D*UN*USLGB*LONG BEACH", "R4*E*UN*USDAL").events
+    assert found.place is not None and found.place.unlocode == place
+    assert ("several_values" in codes(found)) == (place == "USLAX")
+
+
+def test_the_activity_of_the_message_counts_more_than_b4_and_that_they_contradict_is_told() -> None:
+    (found,) = at("UV", "KRPUS*UN", "R4*5*UN*USLAX", "R4*D*UN*USLAX").events
+    assert found.place is not None and (found.place.unlocode, found.place.role) == ("USLAX", "discharge")
+    assert codes(found) == ["places_contradict"]
+
+
+def test_of_two_ports_of_a_role_that_b4_does_not_tell_apart_the_one_of_its_time_is_meant_else_its_own_time_counts() -> None:
+    first = ("R4*T*UN*SGSIN", "DTM*140*20200315*0800")
+    (found,) = at("Z2", "*", *first, "R4*T*UN*KRPUS", "DTM*140*20200328*0800").events
+    assert (where_and_when(found), codes(found)) == (("KRPUS", "03-28T08:00", "actual"), [])
+    (found,) = at("Z2", "*", *first, "R4*T*UN*KRPUS", "DTM*140*20200327*0800").events
+    assert (where_and_when(found), codes(found)) == (("SGSIN", "03-28T08:00", "actual"), ["several_values"])
+
+
+def test_each_port_of_transshipment_has_its_estimate_and_none_is_told_twice() -> None:
+    first = ("R4*T*UN*SGSIN", "DTM*139*20200320*0800")
+    second = ("R4*T*UN*KRPUS", "DTM*139*20200325*0900")
+    reading = at("AE", "CNSHA*UN", "R4*L*UN*CNSHA", *first, *second, *first)
+    assert [where_and_when(one) for one in reading.events[1:]] == [
+        ("SGSIN", "03-20T08:00", "estimated"),
+        ("KRPUS", "03-25T09:00", "estimated"),
+    ]
+    alone = at("AE", "CNSHA*UN", "R4*L*UN*CNSHA", *first, *second)
+    assert len({one.event_id for one in alone.events}) == 3
+
+
+@pytest.mark.parametrize(("code", "role"), [("VD", "L"), ("VA", "D")])
+@pytest.mark.parametrize(
+    ("expected", "hoped"),
+    [
+        ("20200326*0800", ("03-28T08:00", "actual", True)),  # it was expected two days before it was
+        ("20200330*0800", ("03-30T08:00", "estimated", True)),  # still ahead of what B4 says
+        ("20200328*0800", ("03-28T08:00", "estimated", False)),  # B4's own time is called an estimate
+    ],
+)
+def test_an_older_estimate_does_not_take_the_place_of_when_it_was(
+    code: str, role: str, expected: str, hoped: tuple[str, str, bool]
+) -> None:
+    (found,) = at(code, "USLAX*UN", f"R4*{role}*UN*USLAX", f"DTM*139*{expected}").events
+    assert (*where_and_when(found)[1:], "times_contradict" in codes(found)) == hoped
+
+
+def test_the_seventeenth_port_is_told_and_not_read() -> None:
+    ports = [part for day in range(1, 19) for part in (f"R4*T*UN*SGSI{chr(64 + day)}", f"DTM*139*202004{day:02d}*0800")]
+    reading = at("AE", "CNSHA*UN", "R4*L*UN*CNSHA", *ports)
+    assert len(reading.events) == 17
+    assert codes(reading.events[0]).count("time_not_used") == 2
 
 
 # --- 322
