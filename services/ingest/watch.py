@@ -7,16 +7,19 @@
 *The order* of a file's steps, and what a crash after each leaves:
 1. its folder under `.lovla`, with its name in `state.json`: an empty folder, which the next run removes;
 2. the file moved there, out of the reach of whoever sent it: the next run goes on here;
-3. looked at again; if it changed while it was moved, it goes back and is waited for;
+3. looked at again; if it changed while it was moved, it goes back and is waited for; if it ends before its form does
+   (`_unended`), it fails;
 4. `state.json` counts the attempt: from here on the door may have it;
-5. pushed: the next run pushes it again, with the same Idempotency-Key;
+5. pushed: the next run pushes it again, with the same Idempotency-Key; if it changed meanwhile, it goes back, as in 3;
 6. `state.json` holds the answer and where the file goes: from here on it is never pushed again;
 7. receipt and complaint written; 8. the file moved beside them; 9. its folder under `.lovla` removed: each is done again, or
    found done.
 
 *Guarantees.* No file is lost or left out: it stands in the folder, under `.lovla`, or in done/ or failed/. What is pushed twice
 (a crash after 4 or 5) is harmless: the door answers an Idempotency-Key that it knows as before, and else takes it as the same
-events with the same ids; the receipt tells of it (`attempts`). While the door is away or the key is refused, files wait.
+events with the same ids; the receipt tells of it (`attempts`). While the door is away or the key is refused, files wait; one at
+which the door fails again and again gives way to the others, and is asked again later. Nobody can tell a slow upload from an
+ended one: what changes after it was put away is taken back and pushed as a whole, as long as `_LATE_S` says and this runs.
 
 Folders belong to whoever sends: all is done by descriptors of folders that are no symbolic links, and nothing is followed.
 """
@@ -31,6 +34,7 @@ import json
 import os
 import re
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
@@ -78,6 +82,14 @@ _NAMES_A_LOOK: Final = 10_000  # of one folder; the others come when these are g
 _FILES_A_TURN: Final = 50  # of one folder, then the next one's turn comes
 _COMPLAINTS: Final = 200  # lines
 _WAITS_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
+_GIVES_WAY_AFTER: Final = 5  # pushes of one file that the door failed at
+_ASIDE_S: Final = (60.0, 300.0, 900.0, 3_600.0)  # until it is asked about such a file again
+_ASIDE_MOST: Final = 100  # of one folder: then it is the door, and not the files
+_UNENDED_S: Final = 60.0  # a file that stands still before its form ends may be a slow upload
+_LATE_S: Final = 600.0  # after it was put away, a file's writer may still have it open
+_LATE_MOST: Final = 2_000  # files of one folder
+_ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]*)")
+_BOM: Final = b"\xef\xbb\xbf"
 _NOT_THE_FILES_FAULT: Final = frozenset({401, 403, 404, 405, 408, 409, 429})
 _CODE = re.compile(rb"[A-Z0-9][A-Z0-9_.-]{0,34}")  # schemas/base.py, Code
 _FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -136,6 +148,7 @@ class Watch:
         carrier: str | None = None,
         settle_s: float = 5.0,
         most_bytes: int = FILE_BYTES,
+        unended_s: float = _UNENDED_S,
         failpoints: Failpoints | None = None,
     ) -> None:
         self._root = os.fsencode(root)
@@ -143,6 +156,7 @@ class Watch:
         self._carrier = carrier
         self._settle_s = settle_s
         self._most_bytes = most_bytes
+        self._unended_s = unended_s
         self._reach = (failpoints or Failpoints()).reach
         self._fd = -1
         self._lock = -1
@@ -212,18 +226,29 @@ class Watch:
             yield note
 
     def _handle(self, folder: _Folder, now_s: float) -> Iterator[Note]:
+        for name in folder.take_back(now_s, self._most_bytes):
+            text = "changed after it was put away: taken back, and pushed again as a whole"
+            yield Note(folder.code, shown(os.fsdecode(name)), "left", text)
         ready = folder.look(now_s, self._settle_s)
         if now_s < folder.wait_until_s:
             return
         for work in folder.under_way():
+            if work in folder.aside:
+                continue
             yield from self._finish(folder, work, now_s)
             if now_s < folder.wait_until_s:
                 return
         for name, seen in ready[:_FILES_A_TURN]:
+            if now_s - seen.since_s < self._unended_s and folder.is_unended(name, self._most_bytes):
+                continue
             work = folder.prepare(_State(os.fsdecode(name), seen.size, seen.mtime_ns))
             self._reach("watch.prepared")
             folder.take(name, work)
             self._reach("watch.taken")
+            yield from self._finish(folder, work, now_s)
+            if now_s < folder.wait_until_s:
+                return
+        for work in folder.due(now_s):
             yield from self._finish(folder, work, now_s)
             if now_s < folder.wait_until_s:
                 return
@@ -240,8 +265,12 @@ class Watch:
             if state.outcome is None:
                 judged = self._judge(folder, fd, state)
                 if isinstance(judged, Refused):
-                    folder.wait(now_s)
-                    yield from self._once(Note(folder.code, shown(state.name), "waits", str(judged)))
+                    attempts, text = state.attempts + 1, str(judged)
+                    if (judged.status or 0) >= 500 and folder.gives_way(work, attempts, now_s):
+                        text += f" Asked {_GIVES_WAY_AFTER} times: the files after it go first, and it is tried again later."
+                    else:
+                        folder.wait(now_s)
+                    yield from self._once(Note(folder.code, shown(state.name), "waits", text))
                     return
                 if judged is None:
                     folder.give_back(fd, os.fsencode(state.name))
@@ -254,7 +283,7 @@ class Watch:
             folder.write_beside(fd, state)
             self._reach("watch.written")
             if has_file:
-                folder.put(fd, state)
+                folder.put(fd, state, now_s)
             self._reach("watch.moved")
             folder.clear(work)
         assert state.outcome is not None
@@ -268,6 +297,8 @@ class Watch:
         content, size, mtime_ns = found
         if state.size >= 0 and (size, mtime_ns) != (state.size, state.mtime_ns):
             return None
+        if (text := _unended(content)) is not None:
+            return replace(state, outcome="failed", complaints=(text,))
         self._reach("watch.looked")
         state = replace(state, attempts=state.attempts + 1, sha256=hashlib.sha256(content).hexdigest())
         _write(work_fd, _STATE, _dump(asdict(state)))
@@ -283,8 +314,12 @@ class Watch:
         except Refused as refused:
             if refused.status is None or refused.status >= 500 or refused.status in _NOT_THE_FILES_FAULT:
                 return refused
+            if _has_changed(work_fd, size, mtime_ns):
+                return None
             return replace(state, outcome="failed", answers=answers, complaints=str(refused).splitlines()[:_COMPLAINTS])
         self._reach("watch.pushed")
+        if _has_changed(work_fd, size, mtime_ns):
+            return None
         complaints = list(_complaints(answers))
         outcome: Literal["done", "failed"] = "done" if any(answer.get("accepted") for answer in answers) else "failed"
         return replace(state, outcome=outcome, answers=answers, again=again, complaints=complaints[:_COMPLAINTS])
@@ -309,9 +344,23 @@ class _Seen:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """A file that was put away, as it was when it was read."""
+
+    name: bytes
+    target: bytes
+    dir_fd: int
+    size: int
+    mtime_ns: int
+    sha256: str
+    until_s: float
+
+
 @dataclass
 class _Folder:
-    """One carrier's folder, by descriptors; closed by `close`."""
+    """One carrier's folder, by descriptors; closed by `close`. `aside`: files under way at which the door failed again and
+    again, and when each is due."""
 
     code: str
     fd: int
@@ -321,6 +370,8 @@ class _Folder:
     seen: dict[bytes, _Seen] = field(default_factory=dict)
     wait_until_s: float = 0.0
     refusals: int = 0
+    aside: dict[int, float] = field(default_factory=dict)
+    late: deque[_Late] = field(default_factory=lambda: deque(maxlen=_LATE_MOST))
 
     @classmethod
     def opened(cls, root_fd: int, name: bytes, code: str) -> _Folder:
@@ -336,7 +387,11 @@ class _Folder:
                 os.close(opened)
             raise
         work_fd, done_fd, failed_fd = inner
-        return cls(code, fd, work_fd, done_fd, failed_fd)
+        folder = cls(code, fd, work_fd, done_fd, failed_fd)
+        for work in folder.under_way():
+            if folder.attempts_at(work) >= _GIVES_WAY_AFTER:
+                folder.aside[work] = float("-inf")  # due, but after the others
+        return folder
 
     def close(self) -> None:
         for fd in (self.fd, self.work_fd, self.done_fd, self.failed_fd):
@@ -371,6 +426,46 @@ class _Folder:
     def under_way(self) -> Sequence[int]:
         """The files under `.lovla`, in the order in which they were taken."""
         return sorted(int(name) for name in os.listdir(self.work_fd) if name.isascii() and name.isdigit())
+
+    def attempts_at(self, work: int) -> int:
+        """How often a file under way was pushed without being answered."""
+        with contextlib.suppress(OSError), self.opened_work(work) as fd:
+            state = _read_state(fd)
+            return state.attempts if state is not None and state.outcome is None else 0
+        return 0
+
+    def gives_way(self, work: int, attempts: int, now_s: float) -> bool:
+        """Whether the files after this one go first; then it is due again later."""
+        if attempts < _GIVES_WAY_AFTER or (work not in self.aside and len(self.aside) >= _ASIDE_MOST):
+            return False
+        self.aside[work] = now_s + _ASIDE_S[min(attempts - _GIVES_WAY_AFTER, len(_ASIDE_S) - 1)]
+        return True
+
+    def due(self, now_s: float) -> Sequence[int]:
+        """Of those that gave way the ones whose time has come."""
+        return sorted(work for work, due_s in self.aside.items() if due_s <= now_s)
+
+    def is_unended(self, name: bytes, most_bytes: int) -> bool:
+        """Whether a dropped file ends before its form does."""
+        found = _read_file(self.fd, most_bytes, name)
+        return not isinstance(found, str) and _unended(found[0]) is not None
+
+    def take_back(self, now_s: float, most_bytes: int) -> Iterator[bytes]:
+        """Those put away lately that their writers went on with, moved back to be taken again; the name each has now."""
+        for one in list(self.late):
+            found = _lstat(one.target, one.dir_fd)
+            if found is None or now_s >= one.until_s:
+                self.late.remove(one)
+                continue
+            if (found.st_size, found.st_mtime_ns) == (one.size, one.mtime_ns):
+                continue
+            self.late.remove(one)
+            if found.st_size == one.size and _digest(one.target, one.dir_fd, most_bytes) == one.sha256:
+                self.late.append(replace(one, mtime_ns=found.st_mtime_ns))  # a client that sets the time when it is done
+                continue
+            name = _free(one.name, self.fd)
+            os.rename(one.target, name, src_dir_fd=one.dir_fd, dst_dir_fd=self.fd)
+            yield name
 
     def prepare(self, state: _State) -> int:
         """Step 1."""
@@ -430,9 +525,13 @@ class _Folder:
             text = "".join(f"{shown(line, 600)}\n" for line in (f"{state.name}: {_summary(state)}", *state.complaints))
             _write(work_fd, target + _COMPLAINT, text.encode("utf-8", "replace"), self._outcome_fd(state))
 
-    def put(self, work_fd: int, state: _State) -> None:
+    def put(self, work_fd: int, state: _State, now_s: float) -> None:
         """Step 8."""
-        os.rename(_FILE, os.fsencode(state.target), src_dir_fd=work_fd, dst_dir_fd=self._outcome_fd(state))
+        target, dir_fd = os.fsencode(state.target), self._outcome_fd(state)
+        os.rename(_FILE, target, src_dir_fd=work_fd, dst_dir_fd=dir_fd)
+        if state.size >= 0:
+            name, until_s = os.fsencode(state.name), now_s + _LATE_S
+            self.late.append(_Late(name, target, dir_fd, state.size, state.mtime_ns, state.sha256, until_s))
 
     def clear(self, work: int) -> None:
         """Step 9. What somebody else put there stays, and so does the folder."""
@@ -442,6 +541,7 @@ class _Folder:
                     os.unlink(name, dir_fd=fd)
         with contextlib.suppress(OSError):
             os.rmdir(str(work), dir_fd=self.work_fd)
+        self.aside.pop(work, None)
 
 
 def _is_unfinished(name: bytes) -> bool:
@@ -480,10 +580,42 @@ def _cut(name: bytes) -> bytes:
     return name[: _NAME_BYTES - 9] + b"~" + hashlib.sha256(name).hexdigest()[:8].encode()
 
 
-def _read_file(work_fd: int, most_bytes: int) -> tuple[bytes, int, int] | str:
+def _has_changed(work_fd: int, size: int, mtime_ns: int) -> bool:
+    """Whether a file under way is no longer as it was read: its writer still has it open."""
+    now = _lstat(_FILE, work_fd)
+    return now is not None and (now.st_size, now.st_mtime_ns) != (size, mtime_ns)
+
+
+def _unended(content: bytes) -> str | None:
+    """What is missing at the end of an interchange, a JSON or an XML document, as a complaint; None if nothing is, or where
+    nobody can tell (CSV, Cargo-IMP)."""
+    text = content.removeprefix(_BOM).strip()
+    missing = ""
+    if text.startswith(b"ISA") and text.rfind(b"IEA" + text[3:4]) < text.rfind(b"ISA" + text[3:4]):
+        missing = "IEA, which ends an X12 interchange"
+    elif text.startswith((b"UNA", b"UNB")):
+        separator = text[4:5] if text.startswith(b"UNA") else text[3:4]
+        if text.rfind(b"UNZ" + separator) < text.rfind(b"UNB" + separator):
+            missing = "UNZ, which ends an EDIFACT interchange"
+    elif text.startswith((b"{", b"[")):
+        end = b"}" if text.startswith(b"{") else b"]"
+        missing = "" if text.endswith(end) else f"the closing {end.decode()} of its JSON"
+    elif text.startswith(b"<") and (root := _ROOT.search(text)) is not None:
+        is_whole = text.endswith(b">") and (b"</" + root[1] in text or b"<" not in text[root.end() :])
+        missing = "" if is_whole else f"</{root[1].decode()[:60]}>"
+    return f"it ends without {missing}: half of a file? Nothing of it was pushed; drop it again, whole" if missing else None
+
+
+def _digest(name: bytes, dir_fd: int, most_bytes: int) -> str:
+    """The SHA-256 of a file's bytes; "" if it cannot be read."""
+    found = _read_file(dir_fd, most_bytes, name)
+    return "" if isinstance(found, str) else hashlib.sha256(found[0]).hexdigest()
+
+
+def _read_file(dir_fd: int, most_bytes: int, name: bytes = _FILE) -> tuple[bytes, int, int] | str:
     """The bytes with size and time of change, or a complaint."""
     try:
-        fd = os.open(_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=work_fd)
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
     except OSError as error:
         if error.errno == errno.ELOOP:
             return "it is a symbolic link, which is not followed; put the file itself here"

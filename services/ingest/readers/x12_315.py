@@ -51,6 +51,7 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     code = status.get(3).upper()
     if not code:
         raise Bad("missing_code", status.where, "B4 names no status (B403)", 3)
+    one.warn_of_more(status, 3)
     tokens = [segment.elements for segment in one.segments]
     ports, before = ports_of(one.segments)
     spot = _spot(status, code, ports)

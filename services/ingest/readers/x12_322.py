@@ -46,6 +46,7 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     code = status.get(1).upper()
     if not code:
         raise Bad("missing_code", status.where, "Q5 names no status (Q501)", 1)
+    one.warn_of_more(status, 1)
     units = _units(one)
     if not units:
         raise Bad("missing_segment", one.start.where, "a 322 without N7 names no unit")

@@ -19,7 +19,7 @@ import msgspec
 
 from schemas.shipment_event_v1 import Warning_
 from services.ingest.places import Zone
-from services.ingest.readers.draft import SHOWN, Bad, fixed_offset, sensible_year, warning_of, where_of
+from services.ingest.readers.draft import SHOWN, Bad, by_clock, sensible_year, warning_of, where_of
 from services.ingest.readers.model import Unreadable
 
 _ISA_LENGTH: Final = 106
@@ -110,6 +110,13 @@ class Set:
     def is_too_large(self) -> bool:
         """Whether it is larger than any real status: each of its statuses reads its head again."""
         return self.characters > _SET_CHARACTERS_MAX or self.overflows
+
+    def warn_of_more(self, status: Segment, element: int) -> None:
+        """Tell of further segments of `status`'s name, of which the first counts. `element`: where its code is."""
+        if more := self.every(status.name)[1:]:
+            named = ", ".join([other.get(element)[:10] for other in more[:5]])
+            text = f"a set has one {status.name}; {len(more)} more ({named}) not read: send a set for each status"
+            self.warnings.append(warning_of("several_values", more[0].where, text))
 
     @property
     def payload(self) -> bytes:
@@ -371,7 +378,7 @@ def read_time(draft: Noting, segment: Segment, first: int, place_zone: Zone, has
     if (fixed := _OFFSETS.get(code)) is not None:
         return local.replace(tzinfo=fixed)
     if code in _ZONES:
-        return fixed_offset(local.replace(tzinfo=ZoneInfo(_ZONES[code])))
+        return by_clock(draft, local, ZoneInfo(_ZONES[code]), where)
     if code not in ("", "LT"):
         draft.warn("unknown_zone", f"zone code {code[:10]} is unknown; local time taken", where)
     return draft.at_local(local, place_zone, where)

@@ -135,6 +135,167 @@ def test_a_file_that_its_sender_writes_to_while_it_is_taken_goes_back(box: Path,
     assert (door.pushed, names(box / ".lovla")) == ([], set())
 
 
+FSU = b"FSU/14\n020-12345675FRALAX/T10K100\n"
+DEP = b"DEP/LH456/12APR/FRALAX/T10K100/A1012\n"
+
+
+def test_a_file_that_its_writer_goes_on_with_after_a_pause_is_taken_back_and_pushed_whole(box: Path, tmp_path: Path) -> None:
+    door = FakeDoor()
+    with Watch(tmp_path, door.push, settle_s=5.0) as watching, (box / "x.fsu").open("wb") as writer:
+        writer.write(FSU)
+        writer.flush()
+        told = [note for now_s in (0.0, 6.0) for note in watching.turn(now_s)]
+        assert [note.outcome for note in told] == ["done"], "six seconds of silence look like the end"
+        writer.write(DEP)
+        writer.close()
+        told = [note for now_s in (8.0, 12.9, 13.0) for note in watching.turn(now_s)]
+
+    assert [(note.outcome, note.name) for note in told] == [("left", "x.fsu"), ("done", "x.fsu~2")]
+    assert [content for _, content, _, _ in door.pushed] == [FSU, FSU + DEP]
+    assert (box / "done" / "x.fsu~2").read_bytes() == FSU + DEP
+    assert names(box) == {".lovla", "done", "failed"}
+
+
+def test_a_file_that_failed_and_then_grows_is_taken_back_too(box: Path, tmp_path: Path) -> None:
+    door = FakeDoor()
+    with Watch(tmp_path, door.push, settle_s=5.0) as watching:
+        (box / "x.fsu").write_bytes(b"")
+        assert [note.outcome for now_s in (0.0, 5.0) for note in watching.turn(now_s)] == ["failed"]
+        (box / "failed" / "x.fsu").write_bytes(FSU)
+
+        assert [note.outcome for now_s in (6.0, 11.0) for note in watching.turn(now_s)] == ["left", "done"]
+
+    assert [content for _, content, _, _ in door.pushed] == [FSU]
+
+
+def test_a_client_that_sets_the_time_of_a_file_afterwards_does_not_bring_it_back(box: Path, tmp_path: Path) -> None:
+    (box / "x.fsu").write_bytes(FSU)
+    door = FakeDoor()
+    with Watch(tmp_path, door.push, settle_s=5.0) as watching:
+        assert len([note for now_s in (0.0, 5.0) for note in watching.turn(now_s)]) == 1
+        os.utime(box / "done" / "x.fsu", (100, 100))
+
+        assert [note for now_s in (6.0, 20.0) for note in watching.turn(now_s)] == []
+
+    assert len(door.pushed) == 1
+
+
+@pytest.mark.parametrize("refusal", [None, Refused("The body is no message", 422)])
+def test_a_file_that_grows_while_it_is_pushed_goes_back_and_is_pushed_whole(
+    refusal: Refused | None, box: Path, tmp_path: Path
+) -> None:
+    (box / "x.fsu").write_bytes(FSU)
+    door = FakeDoor()
+
+    def push(carrier: str, content: bytes, content_type: str, key: str) -> Taken:
+        taken = door.push(carrier, content, content_type, key)
+        if len(door.pushed) == 1:
+            with (box / ".lovla" / "1" / "file").open("ab") as out:
+                out.write(DEP)
+            if refusal is not None:
+                raise refusal
+        return taken
+
+    with Watch(tmp_path, push, settle_s=5.0) as watching:
+        told = [note for now_s in (0.0, 5.0, 6.0, 11.0) for note in watching.turn(now_s)]
+
+    assert [(note.outcome, note.name) for note in told] == [("done", "x.fsu")]
+    assert [content for _, content, _, _ in door.pushed] == [FSU, FSU + DEP]
+
+
+ISA = b"ISA*00*          *00*          *02*ABCD           *02*LOVLA          *200412*0820*U*00401*000000001*0*P*>~"
+HALVES = [
+    (ISA + b"GS*QM*ABCD*LOVLA*20200412*0820*1*X*004010~ST*214*0001~", b"SE*2*0001~GE*1*1~IEA*1*000000001~\n", "IEA"),
+    (ISA + b"IEA*0*000000001~" + ISA, b"IEA*0*000000001~", "IEA"),
+    (b"UNA:+.? '\nUNB+UNOA:2+A+B+200412:0820+9'UNH+1+IFTSTA:D:00B:UN'", b"UNT+2+1'UNZ+1+9'", "UNZ"),
+    (b"UNB+UNOA:2+A+B+200412:0820+9'FSU/14\n", b"UNZ+1+9'", "UNZ"),
+    (b'[{"eventID": "1"}', b"]\n", "closing ]"),
+    (b'\xef\xbb\xbf{"events": [', b"]}", "closing }"),
+    (b'<?xml version="1.0"?>\n<rsm:Status><a/>', b"</rsm:Status>\n", "</rsm:Status>"),
+]
+
+
+@pytest.mark.parametrize(("half", "rest", "missing"), HALVES)
+def test_half_of_an_interchange_is_waited_for_and_then_refused(
+    half: bytes, rest: bytes, missing: str, box: Path, tmp_path: Path
+) -> None:
+    (box / "half").write_bytes(half)
+    (box / "whole").write_bytes(half + rest)
+    door = FakeDoor()
+    with Watch(tmp_path, door.push, settle_s=5.0, unended_s=60.0) as watching:
+        told = [note for now_s in (0.0, 5.0, 59.0) for note in watching.turn(now_s)]
+        assert [(note.name, note.outcome) for note in told] == [("whole", "done")]
+
+        told = [note for now_s in (60.0,) for note in watching.turn(now_s)]
+
+    assert [(note.name, note.outcome) for note in told] == [("half", "failed")]
+    assert missing in (box / "failed" / "half.complaint.txt").read_text()
+    assert [content for _, content, _, _ in door.pushed] == [half + rest]
+
+
+def test_a_slow_upload_of_an_interchange_is_pushed_once_when_it_is_whole(box: Path, tmp_path: Path) -> None:
+    half, rest, _ = HALVES[0]
+    (box / "x.edi").write_bytes(half)
+    door = FakeDoor()
+    with Watch(tmp_path, door.push, settle_s=5.0) as watching:
+        assert [note for now_s in (0.0, 30.0) for note in watching.turn(now_s)] == []
+        (box / "x.edi").write_bytes(half + rest)
+        assert [note.outcome for now_s in (31.0, 36.0) for note in watching.turn(now_s)] == ["done"]
+
+    assert [content for _, content, _, _ in door.pushed] == [half + rest]
+
+
+@dataclass
+class PoisonedDoor(FakeDoor):
+    """Fails at what says POISON, as a fault of the door's does."""
+
+    asked: int = 0
+
+    def push(self, carrier: str, content: bytes, content_type: str, key: str) -> Taken:
+        if b"POISON" in content:
+            self.asked += 1
+            raise Refused("The door failed", 500)
+        return super().push(carrier, content, content_type, key)
+
+
+def test_a_file_that_the_door_fails_at_gives_way_to_the_others_and_is_tried_again_later(box: Path, tmp_path: Path) -> None:
+    (box / "a.txt").write_bytes(b"POISON")
+    door = PoisonedDoor()
+    with Watch(tmp_path, door.push, settle_s=0.0) as watching:
+        list(watching.turn(0.0))
+        (box / "b.txt").write_bytes(b"good")
+        told = [note for now_s in range(1, 100) for note in watching.turn(float(now_s))]
+        assert [(note.name, note.outcome) for note in told] == [("a.txt", "waits"), ("b.txt", "done")]
+        assert "the files after it go first" in told[0].text
+        (box / "c.txt").write_bytes(b"good")
+        assert [note.name for note in watching.turn(101.0)] == ["c.txt"], "at once: the door is not away"
+        asked = door.asked
+        list(watching.turn(600.0))
+        assert door.asked == asked + 1, "it comes back later"
+        (box / ".lovla" / "1" / "file").write_bytes(b"mended")
+        os.utime(
+            box / ".lovla" / "1" / "file", ns=(0, json.loads((box / ".lovla" / "1" / "state.json").read_text())["mtime_ns"])
+        )
+
+        told = list(watching.turn(5_000.0))
+
+    assert [(note.name, note.outcome) for note in told] == [("a.txt", "done")]
+    assert names(box / ".lovla") == set()
+
+
+def test_a_next_run_asks_about_the_others_first(box: Path, tmp_path: Path) -> None:
+    (box / "a.txt").write_bytes(b"POISON")
+    with Watch(tmp_path, PoisonedDoor().push, settle_s=0.0) as watching:
+        for now_s in range(100):
+            list(watching.turn(float(now_s)))
+    (box / "b.txt").write_bytes(b"good")
+
+    with Watch(tmp_path, PoisonedDoor().push, settle_s=0.0) as watching:
+        told = list(watching.turn(0.0))
+
+    assert [(note.name, note.outcome) for note in told] == [("b.txt", "done"), ("a.txt", "waits")]
+
+
 @pytest.mark.parametrize("name", [".hidden", "~$open.csv", "a.csv.part", "a.csv.filepart", "a.CSV.TMP", "a.csv~", "a.lock"])
 def test_what_looks_unfinished_is_left_alone(name: str, box: Path, tmp_path: Path) -> None:
     (box / name).write_bytes(b"x")

@@ -380,6 +380,16 @@ def test_a_rail_car_is_no_container(n7: str) -> None:
     assert ref.kind == "rail_car"
 
 
+def test_a_second_status_in_a_set_of_one_is_told_of_each_event() -> None:
+    found = event("315", VD, VD.replace("VD", "VA"), "R4*L*UN*CNSHA")
+    assert (found.code, codes(found)) == ("VD", ["several_values"])
+    assert (found.warnings[0].where, "VA" in found.warnings[0].text) == ("segment 5 (B4)", True)
+
+    events = read_set("322", "Q5*OA*20200328*1000*PT", "Q5*I*20200329*1000*PT", N7, LADEN, N7, LADEN).events
+    assert [(one.code, codes(one)) for one in events] == [("OA", ["several_values"])] * 2
+    assert events[0].warnings[0].where == "segment 5 (Q5)"
+
+
 # --- 856
 
 
