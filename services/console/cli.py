@@ -125,7 +125,7 @@ def _now(questions: Questions) -> tuple[datetime, str]:
     if behind > JUDGED_WITHIN:
         typer.echo(
             f"lovla: this is what was known {span(behind.total_seconds() / 3600)} ago:"
-            " the tracker is behind or stopped; see `lovla status`.",
+            " what came after is not in it yet; see `lovla status`.",
             err=True,
         )
     return moment, f"as of {moment:%Y-%m-%d %H:%M} UTC"

@@ -384,8 +384,8 @@ class Addresses:
                 body = await held.read(request.stream(), declared, most_bytes, door.limits.body_s)
                 form = await fields_of(request.headers.get("content-type"), body)
                 asked = Asked(form.pasted, form.received_at)
-                if not form.content:
-                    raise Problem("invalid", "Paste a message, or choose a file.")
+                if not form.content.strip():
+                    raise Problem("no-message", "Paste or choose a message.")
                 caller = self._page_caller(form)
                 if caller.sender.code == UNKNOWN and len(form.content) > door.limits.stranger_body_bytes:
                     most_bytes = door.limits.stranger_body_bytes
@@ -530,7 +530,7 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
     )
     for method, path, endpoint, name in routes:
         app.add_api_route(path, endpoint, methods=[method], name=name, response_model=None, **openapi.describe(name))
-    openapi.name_the_key(app)
+    openapi.complete(app)
 
     async def on_problem(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, Problem)

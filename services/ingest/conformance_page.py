@@ -94,14 +94,16 @@ def _problem(problem: Problem) -> Iterator[str]:
 
 
 def _report(report: Report) -> Iterator[str]:
-    understood, rejected = len(report.statements) - report.counted("rejected"), report.counted("rejected")
-    state = "rejected" if not understood else "warned" if rejected else "accepted"
-    yield f'<section class="{state}"><h2>{understood} of {len(report.statements)} statements understood</h2><dl>'
+    understood, moving = len(report.statements) - report.counted("rejected"), sum(map(_moves, report.statements))
+    is_well = moving and not report.counted("rejected", "unmapped")
+    state = "rejected" if not understood else "accepted" if is_well else "warned"
+    of_these = f", {moving} of them move{'s' if moving == 1 else ''} anything" if moving < understood else ""
+    yield f'<section class="{state}"><h2>{understood} of {len(report.statements)} statements understood{of_these}</h2><dl>'
     yield from _pairs(
         ("Standard", report.standard or "none that we know"),
         ("Read as sent by", report.sender),
         ("Received at", _moment(report.received_at)),
-        ("Moves nothing", str(report.counted("unmapped")) if report.counted("unmapped") else None),
+        ("Moves nothing", str(understood - moving) if moving < understood else None),
     )
     yield "</dl></section>"
     if report.findings:
@@ -119,6 +121,12 @@ def _report(report: Report) -> Iterator[str]:
     answer = report.acknowledgement
     yield f"<pre>{_text(answer.text)}</pre>" if answer.form is not None else f"<p>None: {_text(answer.text)}.</p>"
     yield "</section>"
+
+
+def _moves(statement: Statement) -> bool:
+    """Whether it changes what is known of a consignment: a code that is known, or kept, may say nothing of that."""
+    said = statement.event or {}
+    return statement.outcome == "registers" or any(said.get(name) for name in ("milestone", "hold", "retracts", "retracted"))
 
 
 def _statement(statement: Statement) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import getpass
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -31,6 +31,7 @@ Settled = Annotated[bool, typer.Option("--all", help="Also those that were retri
 
 _COLUMNS = ("letter", "state", "carrier", "reason", "where", "text", "raw", "received")
 _PAYLOAD_SHOWN = 4_000
+_READ_WITHIN = timedelta(minutes=1)  # readers that run have read by then; see JUDGED_WITHIN of the console
 
 
 def register(app: typer.Typer) -> None:
@@ -70,8 +71,16 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """Open letters, the newest first; with --all also those that people are done with."""
+    from services.ingest.records import readers_stand_still
+
     wanted = _filter(None, carrier, reason, older_than, newer_than, standard, stage, settled)
-    found = _chosen(_settings(), wanted)
+    settings = _settings()
+    found = _chosen(settings, wanted)
+    if readers_stand_still(settings, datetime.now(UTC) - _READ_WITHIN):
+        typer.echo(
+            "lovla: what came in lately is not read yet: letters of it are still to come; see `lovla status`.",
+            err=True,
+        )
     rows = [_row(one, whole=as_json) for one in found[:limit]]
     if not rows and not as_json:
         typer.echo("No dead letters.")

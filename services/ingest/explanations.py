@@ -182,7 +182,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             (
                 "unmapped_code",
                 "The status code stands in no map of ours. The event is kept and moves nothing.",
-                "Use a code of the standard, or tell us what it means: a code of your own goes into your code map.",
+                "Use a code of the standard. In IFTSTA, COARRI, CODECO, 214, FSU, xFSU and ONE Record a code of your own goes "
+                "into your code map; 315, 322, DCSA and EPCIS have none.",
             ),
             ("missing_code", "The statement does not say what happened: its code is missing.", "Send the status code."),
             ("no_status", "The message names a shipment and tells nothing of it.", "Send at least one status."),
@@ -273,7 +274,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             (
                 "outside_time_fence",
                 "The time lies too far back, or too far ahead, of when we received it.",
-                "Check year and zone. History needs a key of scope backfill.",
+                "Check year and zone. Old messages: say when they came, by Lovla-Received-At (a key of scope backfill), "
+                "or when trying, by `As if received at` or `lovla read --received-at`.",
             ),
             ("outside_time", "The time lies too far back, or too far ahead, of when we received it.", "Check year and zone."),
             ("time_not_used", "A time of a kind that moves nothing here; it was not used.", _NOTHING),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from html import escape
@@ -9,8 +10,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
 
 from schemas.consignment_command_v1 import ConsignmentDeclaration
+from services.ingest.readers.lovla import EXAMPLES, StatedEvent
 
 
 class ProblemBody(BaseModel):
@@ -65,7 +68,10 @@ class ReceiptBody(BaseModel):
 
 
 _TEXTS: Mapping[str, tuple[str, str]] = {
-    "events": ("Push events in LoVLA's own JSON", "One event, an array, or NDJSON; scope push."),
+    "events": (
+        "Push events in LoVLA's own JSON",
+        "One event, an array, or NDJSON; scope push. Its fields: the schema `StatedEvent`, and docs/standards/own_json.md.",
+    ),
     "messages": (
         "Push a message of any standard",
         "The bytes as they are, plain or gzip: DCSA, X12, Cargo-IMP, ... The standard is told by its content. Scope push. "
@@ -101,9 +107,21 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "readyz": ("Ready to take messages", ""),
     "metrics": ("Prometheus metrics", ""),
 }
-_DECLARATION = ConsignmentDeclaration.model_json_schema()
+_NAMED, _SCHEMAS = models_json_schema(
+    [(ConsignmentDeclaration, "validation"), (StatedEvent, "validation")], ref_template="#/components/schemas/{model}"
+)
+_DECLARATION, _EVENT = _NAMED[ConsignmentDeclaration, "validation"], _NAMED[StatedEvent, "validation"]
 _BODIES: Mapping[str, Mapping[str, Any]] = {
-    "events": {"application/json": {}, "application/x-ndjson": {}},
+    "events": {
+        "application/json": {
+            "schema": {"oneOf": [_EVENT, {"type": "array", "items": _EVENT}]},
+            "example": list(EXAMPLES),
+        },
+        "application/x-ndjson": {
+            "schema": {"type": "string", "description": "a StatedEvent a line"},
+            "example": "".join(json.dumps(event) + "\n" for event in EXAMPLES),
+        },
+    },
     "messages": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     "dcsa": {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}},
     "register": {"application/json": {"schema": _DECLARATION}, "text/csv": {"schema": {"type": "string"}}},
@@ -168,14 +186,17 @@ def describe(name: str) -> dict[str, Any]:
     return said | {"status_code": 202, "responses": refusals | tried | {202: {"model": AcceptedBody}}}
 
 
-def name_the_key(app: FastAPI) -> None:
-    """The description says what `key` is: FastAPI writes that only of dependencies, and the door asks for the key itself."""
+def complete(app: FastAPI) -> None:
+    """The description says what `key` is, and the schemas of the bodies: FastAPI writes these only of dependencies and
+    parameters, and the door asks for the key and takes the bytes itself."""
     plain = app.openapi
 
     def described() -> dict[str, Any]:
         said = plain()
         key = {"type": "http", "scheme": "bearer", "description": "A key from `lovla carriers add`: lovla_ID_SECRET."}
-        said.setdefault("components", {})["securitySchemes"] = {"key": key}
+        components = said.setdefault("components", {})
+        components["securitySchemes"] = {"key": key}
+        components["schemas"] = components.get("schemas", {}) | _SCHEMAS["$defs"]
         return said
 
     app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to extend it

@@ -29,6 +29,7 @@ KINDS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "unsupported-media-type": (415, "The content type or encoding is not supported"),
         "invalid": (422, "The body does not hold what it should"),
         "idempotency-key-reused": (422, "The key was used for another request"),
+        "no-message": (422, "There is no message"),
         "too-many-events": (422, "Too many events in one request"),
         "if-match-required": (428, "Say which version you amend"),
         "too-many-requests": (429, "Too many requests or events"),

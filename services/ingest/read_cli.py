@@ -28,12 +28,13 @@ _WHOLE = "message"
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What is wrong, or was assumed, at one place of a file."""
+    """What is wrong, or (a warning) was assumed, at one place of a file."""
 
     file: str
     where: str
     code: str
     text: str
+    is_warning: bool = False
 
     def __str__(self) -> str:
         return f"{self.file}: {self.where or _WHOLE}: {self.code}: {self.text}"
@@ -73,7 +74,11 @@ def read_files(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what it prints anyway.")] = False,
 ) -> None:
     """Read messages and print a shipment event or a consignment's registration a line; complaints go to stderr as
-    FILE: where: code: text."""
+    FILE: where: code: text.
+
+    Exit code 1 if a file could not be read, or anything in it was refused (a warning refuses nothing), or nothing was there
+    to print; what could be read is printed all the same. With --ack: 1 if a file could not be read or has no answer.
+    """
     from services.runtime.settings import SettingsError
 
     del as_json  # every verb takes it; this one has no other form
@@ -88,20 +93,21 @@ def read_files(
         raise typer.Exit(1) from None
     if received is None:
         typer.echo("lovla: note: received_at is taken as the newest time in each file; --received-at sets it", err=True)
-    readable = False
+    is_well, is_said = True, False
     try:
         for file in files:
             said = _Said(file, sender or "UNKNOWN", received, content_type, registers, mapped.STANDARD if mapping else None)
             for line in _answer(said, form) if ack or ack_form else _lines(said):
                 if isinstance(line, Complaint):
+                    is_well = is_well and line.is_warning
                     typer.echo(str(line), err=True)
                 else:
-                    readable = True
+                    is_said = True
                     typer.echo(line)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has enough of it; Python would complain at exit
         raise typer.Exit(0) from None
-    if not readable:
+    if not (is_well and is_said):
         raise typer.Exit(1)
 
 
@@ -215,14 +221,14 @@ def _lines(said: _Said) -> Iterator[str | Complaint]:
     file = said.file
     told: set[Complaint] = set()
     for warning in said.reading.warnings:
-        yield from _once(Complaint(file, warning.where, warning.code, warning.text), told)
+        yield from _once(Complaint(file, warning.where, warning.code, warning.text, True), told)
     for verdict in said.reading.verdicts:
         if verdict.problem is not None:
             problem = verdict.problem
             yield from _once(Complaint(file, problem.where, problem.code, problem.text), told)
         about = verdict.event.warnings if verdict.event else verdict.asked.warnings if verdict.asked else ()
         for warning in about:
-            yield from _once(Complaint(file, warning.where, warning.code, warning.text), told)
+            yield from _once(Complaint(file, warning.where, warning.code, warning.text, True), told)
         if verdict.event is not None:
             yield verdict.event.model_dump_json(exclude_none=True)
         if verdict.asked is not None:

@@ -136,3 +136,22 @@ def read_settled(settings: Settings) -> dict[str, LetterSettled]:
 
     restore(settings, LETTERS_SETTLED.name, 0, keep)
     return settled
+
+
+def readers_stand_still(settings: Settings, before: datetime) -> bool:
+    """Whether a record of raw.messages that was appended before this moment is not read yet. Raises KafkaException."""
+    client = kafka.consumer(settings, "lovla-unread", READERS_GROUP)
+    try:
+        partitions = kafka.partitions(client, RAW_MESSAGES.name)
+        asked = [TopicPartition(RAW_MESSAGES.name, number, int(before.timestamp() * 1000)) for number in partitions]
+        later = client.offsets_for_times(asked, timeout=kafka.REQUEST_TIMEOUT_S)
+        stands = client.committed(
+            [TopicPartition(RAW_MESSAGES.name, number) for number in partitions], timeout=kafka.REQUEST_TIMEOUT_S
+        )
+        for read, bound in zip(stands, later, strict=True):
+            begin, end = client.get_watermark_offsets(read, timeout=kafka.REQUEST_TIMEOUT_S)
+            if max(read.offset, begin) < (bound.offset if bound.offset >= 0 else end):
+                return True
+        return False
+    finally:
+        client.close()

@@ -11,6 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROOF = ROOT / "docs" / "standards" / "proof"
 COLUMNS = ["line", "test"]
+ASKED = Path(__file__).parent / "asked_of_readers.csv"
+"""Each thing that was asked of the readers, from the order itself, and the line of a table that answers to it. What is a figure
+(speed) stands in the benchmarks instead."""
 
 
 def complaints(table: str, root: Path = ROOT) -> list[str]:
@@ -51,6 +54,24 @@ def names_in(file: Path) -> set[str]:
 @pytest.mark.parametrize("file", sorted(PROOF.glob("*.csv")), ids=lambda file: str(file.name))
 def test_every_line_that_was_asked_for_has_a_test_that_exists(file: Path) -> None:
     assert complaints(file.read_text(encoding="utf-8")) == []
+
+
+def unanswered(asked: str, tables: dict[str, set[str]]) -> list[str]:
+    """What was asked for and stands in no table."""
+    rows = csv.DictReader(asked.splitlines())
+    return [row["asked"] for row in rows if row["line"] not in tables.get(row["table"], set())]
+
+
+def test_whatever_was_asked_for_stands_in_a_table() -> None:
+    tables = {file.stem: {row["line"] for row in csv.DictReader(file.open(encoding="utf-8"))} for file in PROOF.glob("*.csv")}
+
+    assert unanswered(ASKED.read_text(encoding="utf-8"), tables) == []
+
+
+def test_what_was_asked_for_and_stands_in_no_table_is_told() -> None:
+    asked = "asked,table,line\nX12 322,x12,322: codes\nlots,identity,lot\nAWB,air,AWB mod 7\n"
+
+    assert unanswered(asked, {"x12": {"322: codes"}, "identity": {"SCAC"}}) == ["lots", "AWB"]
 
 
 def test_there_are_tables_and_none_is_empty() -> None:

@@ -6,11 +6,13 @@ again. Errors that concern the shipment and not the syntax (a time outside of th
 are told as errors of their segment, because it is what the sender can mend.
 
 Sources: ISO 9735-4 and the message's own directory; code lists 0083 (actions) and 0085 (errors). Positions count a segment's
-name as its first element, and UNH as a message's first segment. Written with the usual separators, in level B.
+name as its first element, and UNH as a message's first segment. Written with the usual separators, in level B;
+in C where what it quotes is beyond B (`_`, `@`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,6 +61,7 @@ _ERRORS_MOST: Final = 100  # segments told of a message: one that is wrong every
 _ACKNOWLEDGEMENTS: Final = frozenset({"CONTRL", "APERAK"})
 _GROUP_END: Final = "UNE"
 _TEST: Final = 11  # UNB, 0035
+_LEVEL_B = re.compile(r"""[A-Za-z0-9 .,()/='+:?!"%&*;<>-]*""")
 _HEAD_BYTES: Final = 4_096  # of a message that is too large to be read, enough to see whom to answer
 
 
@@ -100,8 +103,10 @@ def _interchange(
     number = str(control % 1_000_000_000)
     test = ("", "", "", "", "", "1") if unb.get(_TEST) == "1" else ()
     sent = f"{moment:%y%m%d}:{moment:%H%M}"
-    yield _joined("UNB", "UNOB:3", _party(unb, 3), _party(unb, 2), sent, number, *test)
     body = ["UNH+1+CONTRL:D:3:UN", *_answers(theirs, unb, messages, said)]
+    parties = _party(unb, 3) + _party(unb, 2)
+    level = "UNOB" if all(_LEVEL_B.fullmatch(text) for text in (parties, *body)) else "UNOC"  # a name is quoted as it is
+    yield _joined("UNB", f"{level}:3", _party(unb, 3), _party(unb, 2), sent, number, *test)
     yield from body
     yield _joined("UNT", str(len(body) + 1), "1")
     yield _joined("UNZ", "1", number)

@@ -2,8 +2,8 @@
 
 Each set is accepted (A), accepted with errors (E: a part of it was read, or a code in it is in no map) or rejected (R: nothing
 of it was read). A set of a kind that we do not read is rejected with code 1. Errors that concern the shipment and not the
-syntax (a time outside of the fence, a reference that nobody is found by) are told as errors of their segment, because it is
-what the sender can mend.
+syntax are told as what the sender can mend: a time outside of the fence as a bad date, nothing that names a shipment as a
+segment that is missing.
 
 Sources: code lists 715 to 718, 720 and 723; 997 in 004010, 999 in 005010X231A1; TA1, which is sent where ISA14 asks for it.
 Written with our own delimiters, `*` `~` `>` `^`; what an answer quotes of a message never holds them.
@@ -28,11 +28,22 @@ _ERRORS_MOST: Final = 100  # segments told of a set: a set that is wrong everywh
 _ACKNOWLEDGEMENTS: Final = frozenset({"997", "999"})  # and their group
 _THEIR_GROUP: Final = "FA"
 
-_SEGMENT_ERRORS: Final[Mapping[str, str]] = MappingProxyType({"missing_segment": "3"})
-"""Code list 720, by our problem's code; else 8, the segment has errors in its elements."""
+_MISSING: Final = frozenset({"missing_segment", "no_status"})
+_ELEMENTS_WRONG, _SEGMENT_MISSING = "8", "3"
+"""Code list 720. 8 says that AK4 (IK4) follow: what is wrong with no one element is told by another code, or by AK5 alone."""
+
+_NAMING: Final[Mapping[str, str]] = MappingProxyType({"214": "L11", "315": "N9", "322": "N9", "856": "REF"})
+"""By set the segment that is missing where nothing names a shipment."""
 
 _ELEMENT_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
-    {"missing_code": "1", "no_time": "1", "bad_time": "8", "unmapped_code": "7", "unknown_purpose": "7"}
+    {
+        "missing_code": "1",
+        "no_time": "1",
+        "bad_time": "8",
+        "outside_time_fence": "8",
+        "unmapped_code": "7",
+        "unknown_purpose": "7",
+    }
 )
 """Code list 723, by our problem's or warning's code; a time of day that is wrong is 9."""
 
@@ -43,6 +54,7 @@ _GROUP_ERRORS: Final[Mapping[str, str]] = MappingProxyType({"GE02": "4", "GE01":
 """Code list 716, by the element that is wrong; 3 no GE."""
 
 _CODE_ELEMENTS: Final[Mapping[str, int]] = MappingProxyType({"B4": 3, "AT7": 1, "Q5": 1})
+_DATE_ELEMENTS: Final[Mapping[str, int]] = MappingProxyType({"B4": 4, "AT7": 5, "DTM": 2, "Q5": 2})
 _TIMES_OF_DAY: Final = frozenset({("B4", 5), ("DTM", 3), ("AT7", 6), ("Q5", 3)})
 
 
@@ -67,10 +79,13 @@ class _Form:
     element: str
     response: str
     quotes_versions: bool
+    nameless: str  # of list 720: the segment that would name a shipment is missing, which our use of the set asks for
 
 
-_FUNCTIONAL: Final = _Form("997", "004010", ("U", "00401"), "AK3", "AK4", "AK5", quotes_versions=False)
-_IMPLEMENTATION: Final = _Form("999", "005010X231A1", ("^", "00501"), "IK3", "IK4", "IK5", quotes_versions=True)
+_FUNCTIONAL: Final = _Form(
+    "997", "004010", ("U", "00401"), "AK3", "AK4", "AK5", quotes_versions=False, nameless=_SEGMENT_MISSING
+)
+_IMPLEMENTATION: Final = _Form("999", "005010X231A1", ("^", "00501"), "IK3", "IK4", "IK5", quotes_versions=True, nameless="I6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,7 @@ class _Error:
     position: int
     name: str
     code: str
+    """Empty: the one of the form for a shipment that nothing names."""
     element: int | None = None
     element_code: str = ""
 
@@ -224,7 +240,7 @@ def _set(group: _Group, said: Said, form: _Form, number: str) -> Iterator[str]:
         versions = (_quoted(start.get(3)),) if form.quotes_versions and start.get(3) else ()
         own.append(("AK2", _quoted(start.get(1)), _quoted(start.get(2)), *versions))
         for error in answer.errors[:_ERRORS_MOST]:
-            own.append((form.segment, _quoted(error.name), str(error.position), "", error.code))
+            own.append((form.segment, _quoted(error.name), str(error.position), "", error.code or form.nameless))
             if error.element is not None:
                 own.append((form.element, str(error.element), "", error.element_code, _quoted(error.quoted)))
         own.append((form.response, answer.word, *answer.codes[:5]))
@@ -262,6 +278,7 @@ def _answer(one: Set, said: Said, begun: Sequence[int]) -> _Answer:
             if problem.code == "not_a_status_message":
                 answer.codes.append("1")
             elif number in numbered:
+                answer.codes.append("5")
                 _tell(answer, told, _error(one, numbered[number], problem.code, problem.element))
         for warning in said.warnings.get(number, ()):
             if warning.code in _SET_ERRORS and number in (one.start.number, last):
@@ -278,21 +295,31 @@ def _answer(one: Set, said: Said, begun: Sequence[int]) -> _Answer:
     return answer
 
 
-def _tell(answer: _Answer, told: set[tuple[int, str, int | None, str]], error: _Error) -> None:
+def _tell(answer: _Answer, told: set[tuple[int, str, int | None, str]], error: _Error | None) -> None:
+    if error is None:
+        return
     key = (error.position, error.code, error.element, error.element_code)
     if key not in told:
         told.add(key)
         answer.errors.append(error)
 
 
-def _error(one: Set, segment: Segment, code: str, element: int | None) -> _Error:
+def _error(one: Set, segment: Segment, code: str, element: int | None) -> _Error | None:
+    """None where no code of the lists says what is wrong."""
+    if code == "outside_time_fence" and element is None:
+        segment = (one.first("Q5") or segment) if segment.name == "N7" else segment  # a unit's time is its status's
+        element = _DATE_ELEMENTS.get(segment.name)
+        if element is not None and not segment.get(element):
+            return None  # the time stood in a DTM of its loop
     position = segment.number - one.start.number + 1  # ST is the first segment of its set
-    if code in _SEGMENT_ERRORS:
-        return _Error(None, position, _missing(one), _SEGMENT_ERRORS[code])
+    if code in _MISSING:
+        return _Error(None, position, _missing(one), _SEGMENT_MISSING)
+    if code == "no_linking_reference" and one.kind in _NAMING:
+        return _Error(None, position, _NAMING[one.kind], "")
     if element is None:
-        return _Error(segment, position, segment.name, "8")
+        return None
     wrong = "9" if code == "bad_time" and (segment.name, element) in _TIMES_OF_DAY else _ELEMENT_ERRORS.get(code, "7")
-    return _Error(segment, position, segment.name, "8", element, wrong)
+    return _Error(segment, position, segment.name, _ELEMENTS_WRONG, element, wrong)
 
 
 def _missing(one: Set) -> str:

@@ -64,8 +64,8 @@ _NOT_KNOWN: Final = ("unknown_format", "unsupported_standard", "not_json")
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _KNOWN: Final = (
-    "lovla.1, DCSA 2.2 and 3.0 (JSON), X12 214 and 315, EDIFACT IFTSTA, COARRI, CODECO, Cargo-IMP FSU and FSA, Cargo-XML xFSU, "
-    "ONE Record LogisticsEvent, GS1 EPCIS 2.0"
+    "lovla.1, DCSA 2.2 and 3.0 (JSON), X12 214, 315, 322 and 856, EDIFACT IFTSTA, COARRI, CODECO, Cargo-IMP FSU and FSA, "
+    "Cargo-XML xFSU, ONE Record LogisticsEvent, GS1 EPCIS 2.0, CSV and JSON of a sender that has a mapping file"
 )
 
 

@@ -31,7 +31,8 @@ from services.ingest.readers.air_status import (
     name_status,
     refer_uld,
 )
-from services.ingest.readers.draft import Bad, Draft, Identities
+from services.ingest.readers.draft import WARNINGS_MAX, Bad, Draft, Identities
+from services.ingest.readers.envelopes import sendership
 from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreadable, Verdict
 from services.ingest.readers.times import nearest_month, nearest_year
 
@@ -56,6 +57,7 @@ _MESSAGE_LINE = re.compile(r"^FS[UA]/[0-9]{1,2}(?![0-9])", re.MULTILINE)
 _WRAPPED_IN = re.compile(
     r"\bUNH([^A-Za-z0-9\s])[ -~]{1,14}?\1([A-Z]{6})(?![A-Z0-9])"
 )  # the type of EDIFACT's message around it
+_INTERCHANGE = re.compile(r"(?:^|')[ \t]*(UNB)([^A-Z0-9\s])[A-Z0-9:]{1,20}+\2([^:+'\n]{0,40})", re.MULTILINE)  # its S002
 _OTHER_MESSAGE = re.compile(
     r"^(FWB|FHL|FFM|FFR|FFA|FBL|FBR|FNA|FMA|FSR|FSN|FSB|FSC|FRP|FRC|FRH|FRX|FER|FAD|FMB|FDM|FUM|FIB|CSN)/[0-9]{1,2}[ \t\r]*$",
     re.MULTILINE,
@@ -201,7 +203,11 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
     warnings: list[Warning_] = []
     verdicts: list[Verdict] = []
     identities = Identities(context.sender, STANDARD)
-    for lines, created_at in _messages(text, starts, context, warnings):
+    senders = _Senders(text, context, warnings)
+    for start, (lines, created_at) in zip(starts, _messages(text, starts, context, warnings), strict=True):
+        if (foreign := senders.refusal_at(start.start())) is not None:
+            verdicts.append(foreign.verdict(f"line {senders.line_at(start.start())}", start[0].encode()))
+            continue
         for one in _shipments(lines, created_at, limits):
             if isinstance(one, _Shipment):
                 verdicts.extend(_verdicts(one, context, identities))
@@ -211,6 +217,36 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
             if len(verdicts) > limits.events:
                 raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
     return Reading(STANDARD, tuple(verdicts), tuple(warnings[:64]))
+
+
+class _Senders:
+    """Whose the interchanges of EDIFACT are that messages come in; asked from the first message to the last."""
+
+    def __init__(self, text: str, context: Context, warnings: list[Warning_]) -> None:
+        self._text = text
+        self._context = context
+        self._warnings = warnings
+        self._found = _INTERCHANGE.finditer(text)
+        self._next = next(self._found, None)
+        self._refusal: Bad | None = None
+        self._at, self._line = 0, 1
+
+    def line_at(self, at: int) -> int:
+        """The number of the line at a place, not before the last one asked for."""
+        self._line += self._text.count("\n", self._at, at)
+        self._at = at
+        return self._line
+
+    def refusal_at(self, at: int) -> Bad | None:
+        """Why a message that starts at this place does not count: the last interchange begun before it is another's."""
+        while self._next is not None and self._next.start() < at:
+            where = f"line {self.line_at(self._next.start(1))}"
+            found = sendership("UNB S002", [self._next[3]], where, self._context)
+            if found.warning is not None and len(self._warnings) < WARNINGS_MAX:
+                self._warnings.append(found.warning)
+            self._refusal = None if found.refusal is None else Bad("foreign_interchange", where, found.refusal)
+            self._next = next(self._found, None)
+        return self._refusal
 
 
 def _messages(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from types import MappingProxyType
@@ -411,19 +411,14 @@ class _Status:
         return draft
 
     def set_created(self, draft: Draft) -> None:
-        issued = self.header.texts.get("IssueDateTime") if self.header is not None else None
-        if issued is not None:
-            try:
-                moment = parse_rfc3339(issued)
-            except ValueError:
-                draft.warn("bad_time", f"IssueDateTime {issued[:40]} cannot be read; not used")
-                return
-            if moment.tzinfo is None:
-                draft.warn("zone_assumed", "IssueDateTime has no offset; UTC assumed")
-                moment = moment.replace(tzinfo=UTC)
-            draft.created_at = moment
-        purpose = self.header.texts.get("PurposeCode", "").upper() if self.header is not None else ""
-        draft.retracted = purpose in _WITHDRAWS
+        said = self.header.texts if self.header is not None else {}
+        draft.retracted = said.get("PurposeCode", "").upper() in _WITHDRAWS
+        if (issued := said.get("IssueDateTime")) is None:
+            return
+        try:
+            draft.created_at = draft.in_utc(parse_rfc3339(issued), "IssueDateTime")
+        except ValueError:
+            draft.warn("bad_time", f"IssueDateTime {issued[:40]} cannot be read; not used")
 
     def count(self, draft: Draft) -> None:
         """The pieces of this status, of those of the waybill; where it counts none, all of them."""

@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo
 
 import msgspec
 from pydantic import BaseModel, ValidationError
@@ -292,7 +293,7 @@ class Draft:
             self.warn("zone_assumed", text, where)
         else:  # it may be hours off
             self.warn("zone_unknown", text, where)
-        return fixed_offset(local.replace(tzinfo=zone.info))
+        return by_clock(self, local, zone.info, where)
 
     def in_utc(self, moment: datetime | None, name: str, where: str | None = None) -> datetime | None:
         """A time of the record, not of what happened: UTC is assumed where it has no offset."""
@@ -449,6 +450,21 @@ def _fields(names: tuple[str, ...]) -> set[str]:
 _REVISION: Final = tuple(Revision.model_fields)
 _RAW: Final = tuple(RawPointer.model_fields)
 _REFERENCE: Final = tuple(Reference.model_fields)
+
+
+class Warns(Protocol):
+    """Where what was assumed is noted: a Draft."""
+
+    def warn(self, code: str, text: str, where: str | None = None) -> None: ...
+
+
+def by_clock(noting: Warns, local: datetime, zone: ZoneInfo, where: str | None = None) -> datetime:
+    """`local` (naive) by a zone's clocks; warns where they showed it twice or never, as they were changed."""
+    moment = local.replace(tzinfo=zone)
+    if moment.utcoffset() != moment.replace(fold=1).utcoffset():
+        text = f"{zone.key} had this time twice or never; the offset before the change is taken"
+        noting.warn("ambiguous_time", text, where)
+    return fixed_offset(moment)
 
 
 def fixed_offset(moment: datetime) -> datetime:

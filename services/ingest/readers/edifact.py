@@ -41,9 +41,10 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
         raise Unreadable("too_large", "", f"more than {BYTES_MAX} bytes of EDIFACT; send several messages")
     warnings: list[Warning_] = []
     verdicts: list[Verdict] = []
-    identities = {standard: Identities(context.sender, standard) for standard, _ in _MESSAGES.values()}
     senders: dict[tuple[int, int], Sendership] = {}
     for interchange in interchanges(content):
+        # What each says is counted alone: the same one twice in a file is a repeat.
+        identities = {standard: Identities(context.sender, standard) for standard, _ in _MESSAGES.values()}
         for message in interchange.messages():
             for verdict in _verdicts(message, context, identities, _sender(message, context, senders)):
                 verdicts.append(verdict)

@@ -128,6 +128,7 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
 ACTUAL: Final = ("334", "78", "7", "186", "178", "136", "35", "200")
 ESTIMATED: Final = ("132", "133", "17")
 PLANNED: Final = ("189", "232")
+TIMES: Final = (*ACTUAL, *ESTIMATED, *PLANNED)
 DEPARTURES: Final = frozenset({"186", "136", "133", "189"})
 ARRIVALS: Final = frozenset({"178", "132", "232"})
 """2005 in DTM: of the status itself (334, 78; 7), of departure, arrival, delivery (35, 17), pick-up (200); in the order in
@@ -155,7 +156,7 @@ def times_of(milestone: Milestone | None, moves: bool, classifier: Classifier = 
     box's delivery. `moves`: whether it moves anything; what does not takes whatever time there is. Of what is only expected
     (`classifier`) the expected times come first: 334 is when that was said."""
     if not moves:
-        return (*ACTUAL, *ESTIMATED, *PLANNED)
+        return TIMES
     found = _TIMES_OF.get(milestone, _TIMES_OF_OTHERS) if milestone is not None else _TIMES_OF_OTHERS
     return found if classifier == "actual" else tuple(sorted(found, key=lambda name: classifier_of(name) == "actual"))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -23,6 +24,7 @@ from services.ingest.readers.edifact_codes import (
     LISTED,
     OF_THE_LIST,
     STATUSES,
+    TIMES,
     Status,
     classifier_of,
     times_of,
@@ -95,6 +97,7 @@ class _Status:
     said: Said = field(default_factory=Said)  # what `others` say
     ends: Said = field(default_factory=Said)  # the places of its legs
     told: _Told | None = None  # what its own events say, once one is made
+    timed: dict[tuple[Milestone, str], Mapping[str, Segment]] = field(default_factory=dict)  # for `_times_at`, once for all
 
     def read(self) -> None:
         """Fill `said` and `ends`, once for all its events."""
@@ -341,7 +344,7 @@ def _place_of_status(draft: Draft, status: _Status, around: _Around, milestone: 
     found = parts.find([status.ends, around.consignment, around.header], *ends)
     if own:
         taken = f"{found.get(2)[:20]} of the leg counts" if found is not None else "none of them is taken"
-        text = f"LOC {' and '.join(list(own)[:4])} are no places where this happens (175 is); {taken}"
+        text = f"LOC {' and '.join(name[:3] for name in islice(own, 4))} are no places where this happens (175 is); {taken}"
         draft.warn("places_contradict", text, next(iter(own.values())).where)
     return found
 
@@ -367,7 +370,7 @@ def _when(draft: Draft, status: _Status, milestone: Milestone | None, where: Seg
     if draft.classifier == "actual":
         draft.classifier = classifier_of(chosen.get(1))
     draft.occurred_at = read_time(draft, chosen, zone_of(draft.place, draft.context.registers))
-    for name, other in own.items():
+    for name, other in ((name, own[name]) for name in TIMES if name in own):
         is_same = moves and name in order and classifier_of(name) == classifier_of(chosen.get(1))
         if is_same and _contradicts(other, chosen):
             text = f"DTM {name} says another time than DTM {chosen.get(1)}; the latter counts"
@@ -379,6 +382,9 @@ def _when(draft: Draft, status: _Status, milestone: Milestone | None, where: Seg
 
 def _times_at(status: _Status, milestone: Milestone, where: Segment | None) -> Mapping[str, Segment]:
     """The times of the legs' ends that the milestone is about, at that place; the first of each qualifier."""
+    key = (milestone, where.get(2) if where is not None else "")
+    if key in status.timed:
+        return status.timed[key]
     fitting = DEPARTURES if milestone == "departed" else ARRIVALS
     found: dict[str, Segment] = {}
     for leg in status.legs:
@@ -386,6 +392,7 @@ def _times_at(status: _Status, milestone: Milestone, where: Segment | None) -> M
             is_there = loc is None or (loc.get(1) in _END_OF[milestone] and (where is None or loc.get(2) == where.get(2)))
             if is_there and dtm.get(1) in fitting:
                 found.setdefault(dtm.get(1), dtm)
+    status.timed[key] = found
     return found
 
 

@@ -462,8 +462,9 @@ def read_time(draft: Draft, segment: Segment, place_zone: Zone) -> datetime:
         return aware
     if zone_name:
         there = local.replace(tzinfo=ZoneInfo(place_zone.name))
-        if there.tzname() == zone_name:
-            return fixed_offset(there)
+        for one in (there, there.replace(fold=1)):  # of the hour that comes twice, the name tells which
+            if one.tzname() == zone_name:
+                return fixed_offset(one)
         if zone_name not in ("LT", "LOC", "LCL"):
             draft.warn("unknown_zone", f"zone {zone_name[:10]} is unknown; local time taken", where)
     return draft.at_local(local, place_zone, where)

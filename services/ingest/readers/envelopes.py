@@ -1,9 +1,10 @@
 """Whose an interchange is: the sender that its envelope names (ISA06, GS02; UNB S002) beside the one whose key pushed it.
 
 The key is the credential, and what is pushed counts as its owner's word. So an envelope that names *another registered sender*
-is refused: its events would be told in the wrong name. Two may pass on what others wrote: a forwarder and an operator; it then
-counts as their word, with a warning. A name that no register holds proves nothing (a mailbox, a telephone or D-U-N-S number):
-it is a warning, and none at all where the pushing sender itself is not registered.
+in any of its elements is refused: its events would be told in the wrong name. Two may pass on what others wrote: a forwarder
+and an operator; it then counts as their word, with a warning. A name that no register holds proves nothing (a mailbox, a
+telephone or D-U-N-S number): it is a warning, and none at all where the pushing sender itself is not registered, or is named
+beside it.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ def sendership(field: str, named: Iterable[str], where: str, context: Context) -
     if pusher is None:
         return _NOTHING_TO_SAY
     names = [text for name in named if (text := name.strip().upper())]
-    if not names or any(_is(pusher, name) for name in names):
-        return _NOTHING_TO_SAY
     names = list(dict.fromkeys(names))
     said = ", ".join(names)[:60]
-    other = next((found for name in names if (found := _registered(name, context)) is not None), None)
+    strange = [name for name in names if not _is(pusher, name)]
+    other = next((found for name in strange if (found := _registered(name, context)) is not None), None)
     if other is None:
+        if len(strange) < len(names) or not names:
+            return _NOTHING_TO_SAY
         text = f"{field} name {said}, which is not {pusher.code}; taken as {pusher.code}'s, whose key pushed it"
         return Sendership(warning=Warning_(code="unknown_interchange_sender", where=shown(where), text=shown(text)))
     if pusher.kind == "forwarder" or context.operator:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,44 +38,99 @@ class _Input(BaseModel):
 class StatedReference(_Input):
     """A reference as sent; it is normalised later, so any text may come."""
 
-    kind: ReferenceKind
-    value: str = Field(min_length=1, max_length=128)
+    kind: ReferenceKind = Field(
+        description="what kind of number it is; purchase_order, gtin_lot and seal do not find a consignment"
+    )
+    value: str = Field(min_length=1, max_length=128, description="as you write it; blanks and hyphens do not matter")
 
 
 class Retracted(_Input):
-    """Which event is withdrawn: by our id, or by the sender's own under the standard that it was sent in."""
+    """Which event is withdrawn: by our id, or by the sender's own under the standard that it was sent in; one of the two."""
 
-    event_id: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
-    source_id: ShortText | None = None
-    standard: Standard = "lovla.1"
+    event_id: str | None = Field(None, pattern=r"^[0-9a-f]{32}$", description="ours, 32 hex digits, as `lovla show` prints it")
+    source_id: ShortText | None = Field(None, description="your own `id` of it")
+    standard: Standard = Field("lovla.1", description="what it was sent in")
+
+
+EXAMPLES: Final[tuple[dict[str, Any], ...]] = (
+    {
+        "id": "maeu-2026-000123",
+        "milestone": "arrived",
+        "occurred_at": "2026-11-17T08:07:00-08:00",
+        "references": [
+            {"kind": "container", "value": "MRSU4371639"},
+            {"kind": "bill_of_lading", "value": "MAEU203990011"},
+        ],
+        "place": {"unlocode": "USLAX", "name": "Los Angeles"},
+        "mode": "sea",
+        "transport": {"imo": "9321483", "voyage": "015E"},
+    },
+    {
+        "id": "maeu-2026-000124",
+        "milestone": "discharged",
+        "classifier": "estimated",
+        "occurred_at": "2026-11-18T20:00:00-08:00",
+        "created_at": "2026-11-17T09:00:00-08:00",
+        "references": [{"kind": "container", "value": "MRSU4371639"}],
+        "place": {"unlocode": "USLAX"},
+    },
+    {
+        "id": "maeu-2026-000125",
+        "hold": {"kind": "customs", "state": "placed"},
+        "occurred_at": "2026-11-17T10:30:00-08:00",
+        "references": [{"kind": "container", "value": "MRSU4371639"}],
+        "place": {"unlocode": "USLAX"},
+        "reason": "documents are examined",
+    },
+    {"retracts": "maeu-2026-000124", "references": [{"kind": "container", "value": "MRSU4371639"}]},
+)
+"""A push of four events: an arrival, an estimate, a hold, and the estimate withdrawn; docs/examples/events.json is the same."""
 
 
 class StatedEvent(_Input):
-    """One event as a sender writes it. `id` (or `source_id`) is the sender's own: sending it again overrides.
+    """One event in LoVLA's own JSON (`lovla.1`).
 
-    `retracts`: our event id (32 hex digits), else the sender's own id of an earlier event; an object says which of the two.
+    Give at least one of milestone, hold, retracts, retracted, code; a reference that links; and occurred_at, unless there is
+    retracts. A field that does not stand here refuses the event.
     """
 
-    id: ShortText | None = Field(None, validation_alias=AliasChoices("id", "source_id"))
-    sender: str | None = None
-    code: ShortText | None = None
-    milestone: Milestone | None = None
-    classifier: Classifier = "actual"
-    occurred_at: str | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
-    references: tuple[StatedReference, ...] = Field((), max_length=32)
-    place: Place | None = None
-    origin: Place | None = None
-    destination: Place | None = None
-    mode: Mode | None = None
-    transport: Transport | None = None
-    empty: bool | None = None
-    pieces: Pieces | None = None
-    hold: Hold | None = None
-    retracts: ShortText | Retracted | None = None
-    retracted: bool = False
-    reason: Text | None = None
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLES[0]]})
+
+    id: ShortText | None = Field(
+        None,
+        validation_alias=AliasChoices("id", "source_id"),
+        description="your own id of the event (`source_id` is read too): the same id again replaces what it said",
+    )
+    sender: str | None = Field(None, description="leave it out: your key says who you are; another code refuses the event")
+    code: ShortText | None = Field(
+        None,
+        description="your own word for it, shown to people; alone, without milestone or hold, it is kept and moves nothing",
+    )
+    milestone: Milestone | None = Field(None, description="what happened (docs/milestones.md)")
+    classifier: Classifier = Field("actual", description="whether it happened, is expected, or was planned")
+    occurred_at: str | None = Field(
+        None,
+        description="when it happened, or will: RFC 3339 with offset; a local time without one is taken in the zone of "
+        "`place`, with a warning. At most 400 days back; an actual at most 2 days ahead",
+    )
+    created_at: str | None = Field(None, description="when you wrote it; of several estimates without `id` it tells them apart")
+    updated_at: str | None = Field(None, description="when you last changed it: of two with one `id` the later counts")
+    references: tuple[StatedReference, ...] = Field(
+        (), max_length=32, description="what it is about; at least one must link: not only purchase_order, gtin_lot or seal"
+    )
+    place: Place | None = Field(None, description="where it happened, or will")
+    origin: Place | None = Field(None, description="where the goods come from, if you know")
+    destination: Place | None = Field(None, description="where they go, if you know")
+    mode: Mode | None = Field(None, description="how they are carried there")
+    transport: Transport | None = Field(None, description="what carries them: vessel, flight, vehicle, carrier")
+    empty: bool | None = Field(None, description="whether the container is empty; left out: not said")
+    pieces: Pieces | None = Field(None, description="how many pieces of how many")
+    hold: Hold | None = Field(None, description="a hold that was placed or released")
+    retracts: ShortText | Retracted | None = Field(
+        None, description="the event that is withdrawn: our event id (32 hex digits), else your own `id`; or which of the two"
+    )
+    retracted: bool = Field(False, description="true: this event itself, named by its `id`, is withdrawn")
+    reason: Text | None = Field(None, description="in words for people")
 
 
 def read(items: Sequence[Item], context: Context) -> Reading:

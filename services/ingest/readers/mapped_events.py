@@ -13,7 +13,7 @@ from services.ingest import identifiers
 from services.ingest.codemaps.model import Meaning
 from services.ingest.mappings_model import EventRule, Fields, MappingFile, PlaceSource, ReferenceSource, Source, TimeSource
 from services.ingest.places import facility_by_code, facility_by_smdg, zone_of
-from services.ingest.readers.draft import REFERENCES_MAX, Bad, Draft, Identities, fixed_offset
+from services.ingest.readers.draft import REFERENCES_MAX, Bad, Draft, Identities, by_clock
 from services.ingest.readers.mapped_times import NoTime, moment_of
 from services.ingest.readers.mapped_views import View
 from services.ingest.readers.model import Context
@@ -267,11 +267,7 @@ class Making:
         zone = self._mapping.zones.get(zone_name)
         if zone is None:
             return self.draft.at_local(found.moment, zone_of(self.draft.place, self.draft.context.registers), where)
-        local = found.moment.replace(tzinfo=zone)
-        if local.utcoffset() != local.replace(fold=1).utcoffset():
-            text = f"{zone_name} had this time twice or never; the offset before the change is taken"
-            self.draft.warn("ambiguous_time", text, where)
-        return fixed_offset(local)
+        return by_clock(self.draft, found.moment, zone, where)
 
 
 def _as_written(source: Source, view: View) -> Sequence[str]:

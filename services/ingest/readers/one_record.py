@@ -12,7 +12,7 @@ import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -424,14 +424,10 @@ class _Reader:
         if found is None:
             return None
         try:
-            moment = parse_rfc3339(found[0])
+            return draft.in_utc(parse_rfc3339(found[0]), "creationDate", found[1])
         except ValueError:
             draft.warn("bad_time", "creationDate cannot be read; not used", found[1])
             return None
-        if moment.tzinfo is None:
-            draft.warn("zone_assumed", "creationDate has no offset; UTC assumed", found[1])
-            return moment.replace(tzinfo=UTC)
-        return moment
 
 
 def _after_list(iri: str) -> str:

@@ -12,7 +12,7 @@ from services.ingest.readers import x12_214, x12_315, x12_322, x12_856
 from services.ingest.readers.draft import Bad, Identities
 from services.ingest.readers.envelopes import Sendership, sendership
 from services.ingest.readers.model import Context, Limits, Reading, Unreadable, Verdict
-from services.ingest.readers.x12_segments import Set, decode, walk
+from services.ingest.readers.x12_segments import Segment, Set, decode, walk
 
 STANDARD: Final = "x12"
 
@@ -67,11 +67,14 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
         raise Unreadable("unknown_format", "", "an X12 interchange starts with ISA")
     more: list[Warning_] = []
     identities: dict[str, Identities] = {}
+    interchange: Segment | None = None
     senders: dict[tuple[int, int], Sendership] = {}
     verdicts: list[Verdict] = []
     for one in walk(text, more):
         if not isinstance(one, Set):
             continue
+        if one.interchange is not interchange:  # what each says is counted alone: the same one twice in a file is a repeat
+            identities, interchange = {}, one.interchange
         sender = _sender(one, context, senders)
         verdicts.extend(_verdicts(one, context, identities, sender))
         if len(verdicts) > limits.events:
@@ -91,7 +94,7 @@ def _sender(one: Set, context: Context, senders: dict[tuple[int, int], Sendershi
 
 
 def _verdicts(one: Set, context: Context, identities: dict[str, Identities], sender: Sendership) -> list[Verdict]:
-    """What becomes of one set. `identities`: of each kind that the message has had."""
+    """What becomes of one set. `identities`: of each kind that its interchange has had."""
     status = _STATUSES.get(one.kind)
     try:
         if status is None and one.kind != "856":

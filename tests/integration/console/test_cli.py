@@ -196,7 +196,7 @@ def test_a_tracker_that_stands_still_is_told(books: Books, capsys: pytest.Captur
 
     assert told_when_judged(timedelta(seconds=10), 1) == ""
     said = told_when_judged(timedelta(minutes=26), 2)
-    assert "known 26 min ago: the tracker is behind or stopped; see `lovla status`" in said
+    assert "known 26 min ago: what came after is not in it yet; see `lovla status`" in said
     assert len(said.splitlines()) == 1
     assert told_when_judged(timedelta(0), 3) == ""
     books.write(EVENTS[0], at=now + timedelta(hours=2))

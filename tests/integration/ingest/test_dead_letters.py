@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def listed(lovla: Lovla, sender: str, *words: str) -> list[dict[str, Any]]:
 
 
 def test_a_letter_is_read_once_its_senders_mapping_is_there(
-    lovla: Lovla, settings: Settings, readers: Process, tmp_path: Path
+    lovla: Lovla, settings: Settings, readers: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lovla("carriers", "add", "DLSA", "--kind", "trucker")
     sheet = tmp_path / "week.csv"
@@ -95,7 +95,12 @@ def test_a_letter_is_read_once_its_senders_mapping_is_there(
     assert {event["milestone"] for event in values(settings, SHIPMENT_EVENTS.name, "DLSA")} == {"gate_out"}
     assert listed(lovla, "DLSA") == []
     assert {(row["state"], row["settled_by"]) for row in listed(lovla, "DLSA", "--all")} == {("retried", "maria")}
-    assert "No dead letters" in lovla("dead-letters", "--carrier", "DLSA").stdout
+    nothing_left = lovla("dead-letters", "--carrier", "DLSA")
+    assert ("No dead letters" in nothing_left.stdout, nothing_left.stderr) == (True, "")
+    readers.stop()
+    lovla("push", sheet, "--carrier", "DLSA")
+    monkeypatch.setattr(dead_letters_cli, "_READ_WITHIN", timedelta(0))
+    assert "what came in lately is not read yet" in lovla("dead-letters", "--carrier", "DLSA").stderr
 
 
 def test_a_letter_that_is_discarded_is_kept_with_who_when_and_why(

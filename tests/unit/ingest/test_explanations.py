@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from services.ingest.codemaps import files
 from services.ingest.explanations import EXPLANATIONS, explain
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -115,3 +117,22 @@ Draft(code="UV")
     assert sorted(codes_in(source)) == ["a", "b", "c", "d", "e"]
     door = 'from services.ingest.problems import Problem\nraise Problem("not-ready", "text")\ndraft.warn("f", "text")'
     assert sorted(codes_in(door)) == ["f"]
+
+
+def test_what_to_do_about_an_old_time_names_the_way_out() -> None:
+    said = explain("outside_time_fence").do
+    assert "Lovla-Received-At" in said
+    assert "scope backfill" in said
+    page = (ROOT / "docs" / "carriers.md").read_text()
+    first = page[page.index("## Ten minutes") : page.index("## Functional")]
+    for words in ("outside_time_fence", "Lovla-Received-At", "backfill", "lovla receipts show RECEIPT --as"):
+        assert words in first, words
+    assert "lovla receipts show RECEIPT --as" in (ROOT / "docs" / "registering.md").read_text()
+
+
+def test_the_advice_on_an_unknown_code_names_code_maps_only_where_there_are_any() -> None:
+    with_maps, without = explain("unmapped_code").do.split("goes into your code map")
+    taken = get_args(files._File.model_fields["standard"].annotation)
+    words = {"x12.315": "315", "x12.322": "322", "x12.214": "214", "edifact.iftsta": "IFTSTA", "one_record": "ONE Record"}
+    for standard, word in words.items():
+        assert word in (with_maps if standard in taken else without)

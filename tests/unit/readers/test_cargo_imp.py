@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.registers_v1 import Sender
 from schemas.shipment_event_v1 import ShipmentEvent
+from services.ingest.readers import Registers
 from tests.unit.readers.helpers import FIXTURES, context_at, expected, read_text, refused, told
 
 AT = "2020-04-01T12:00:00Z"
@@ -463,3 +465,34 @@ def test_a_waybills_line_that_names_a_part_is_no_total() -> None:
     pieces = reading.events[0].pieces
 
     assert pieces is not None and (pieces.this, pieces.total, pieces.part) == (4, None, "P")
+
+
+AIRLINES = Registers.of(
+    [
+        Sender(code="LH", kind="airline", name="Lufthansa", iata="LH"),
+        Sender(code="UA", kind="airline", name="United", iata="UA"),
+    ],
+    [],
+)
+
+
+def in_edifact(sender: str) -> str:
+    fsu = f"{HEAD}RCS/31MAR0900/FRA/T20K240\n"
+    return f"UNB+UNOA:2+{sender}+LOVLA+200401:0820+1'UNH+1+CIMFSU:14:1:IA'\n{fsu}UNT+3+1'UNZ+1+1'\n"
+
+
+def test_an_interchange_of_another_registered_sender_is_refused_as_of_any_standard() -> None:
+    reading = read_text(in_edifact("LH") + in_edifact("UA:ZZ") + in_edifact("LH"), context_at(AT, "LH", registers=AIRLINES))
+
+    assert [event.milestone for event in reading.events] == ["received", "received"]
+    assert [(wrong.code, wrong.where) for wrong in reading.problems] == [("foreign_interchange", "line 6")]
+    assert "UA" in reading.problems[0].text and not reading.warnings
+
+
+def test_an_interchange_of_nobody_known_is_a_warning_and_no_envelope_says_nothing() -> None:
+    reading = read_text(in_edifact("SITAX"), context_at(AT, "LH", registers=AIRLINES))
+    assert len(reading.events) == 1
+    assert [(warning.code, warning.where) for warning in reading.warnings] == [("unknown_interchange_sender", "line 1")]
+
+    bare = read_text(f"{HEAD}RCS/31MAR0900/FRA/T20K240\n", context_at(AT, "LH", registers=AIRLINES))
+    assert len(bare.events) == 1 and not bare.warnings

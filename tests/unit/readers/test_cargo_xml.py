@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -259,6 +260,15 @@ def test_a_message_of_deletion_withdraws_what_it_repeats() -> None:
     withdrawn = events(status("DEP", movement(FLIGHT.format("A"), "FRA")), head=deletion)
 
     assert [(e.event_id, e.retracted) for e in withdrawn] == [(told_once[0].event_id, True)]
+
+
+@pytest.mark.parametrize("issued", ["yesterday", "2020-03-31T09:00:00"])
+def test_a_deletion_is_one_whatever_its_time_of_issue(issued: str) -> None:
+    head = re.sub("(<IssueDateTime>).*?(</IssueDateTime>)", rf"\g<1>{issued}\g<2><PurposeCode>Deletion</PurposeCode>", HEAD)
+    (event,) = events(status("RCF", movement(at())), head=head)
+
+    assert event.retracted
+    assert codes(event) == ["zone_assumed" if issued[0] == "2" else "bad_time"]
 
 
 @pytest.mark.parametrize(

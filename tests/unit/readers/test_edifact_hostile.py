@@ -47,7 +47,7 @@ def answer(content: bytes, reading: Any) -> None:
     except NotAcknowledged as error:
         assert error.code and error.text
         return
-    assert written.isascii() and written.startswith(b"UNB+UNOB:3+")
+    assert written.isascii() and written.startswith((b"UNB+UNOB:3+", b"UNB+UNOC:3+"))
 
 
 @CAREFUL

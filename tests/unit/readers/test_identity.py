@@ -112,6 +112,14 @@ def test_another_interchange_with_the_same_actual_status_is_a_repeat_and_with_th
         assert (first.event_id == second.event_id) == (first.classifier == "actual")
 
 
+@pytest.mark.parametrize("name", ["x12_214.edi", "x12_315.edi", "x12_322.edi", "edifact_iftsta.edi", "edifact_codeco.edi"])
+def test_an_interchange_that_comes_twice_in_a_file_is_a_repeat(name: str) -> None:
+    content = (FIXTURES / name).read_bytes().strip() + b"\n"
+    once, twice = (read_text(content * times, context_at(AT)).events for times in (1, 2))
+
+    assert [event.event_id for event in twice] == [event.event_id for event in once] * 2
+
+
 def test_an_fsu_in_another_envelope_is_a_repeat_but_for_its_estimates() -> None:
     text = (FIXTURES / "fsu.txt").read_bytes().decode("ascii")
     bare = text[text.index("FSU/14") :]

@@ -1,4 +1,4 @@
-"""`lovla read FILE...`: events on stdout, complaints on stderr, 1 if nothing was readable."""
+"""`lovla read FILE...`: events on stdout, complaints on stderr, 1 if anything was not readable."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from services.ingest.read_cli import register
+from tests.stack import ROOT
 from tests.unit.readers.helpers import FIXTURES
 
 
@@ -27,7 +28,6 @@ def test_each_event_is_a_line_of_json() -> None:
     result = lovla(FIXTURES / "dcsa.json", "--sender", "MAEU", "--received-at", "2020-04-01T00:00:00Z")
 
     lines = [json.loads(line) for line in result.stdout.splitlines()]
-    assert result.exit_code == 0
     assert [line["code"] for line in lines][:2] == ["SHIPMENT/CONF", "EQUIPMENT/GTIN"]
     assert {line["sender"] for line in lines} == {"MAEU"}
     assert {line["received_at"] for line in lines} == {"2020-04-01T00:00:00Z"}
@@ -50,17 +50,33 @@ def test_nothing_readable_is_exit_code_1(tmp_path: Path) -> None:
     assert result.stderr.startswith(f"{file}: message: unknown_format: ")
 
 
-def test_one_readable_file_is_enough(tmp_path: Path) -> None:
+def test_a_script_can_use_it_as_a_check(tmp_path: Path) -> None:
+    whole = ROOT / "docs" / "examples" / "arrival.315"
+    assert lovla(whole).exit_code == 0
+
+    warned = lovla(whole, "--received-at", "2026-11-18T00:00:00Z")
+    assert (warned.exit_code, "zone_assumed: " in warned.stderr) == (0, True)
+
+    beside = lovla(whole, tmp_path / "none")
+    assert (beside.exit_code, len(beside.stdout.splitlines())) == (1, 1)
+
+    refused = lovla(whole, "--received-at", "2028-11-18T00:00:00Z")
+    assert (refused.exit_code, "outside_time_fence: " in refused.stderr) == (1, True)
+
+    part = lovla(FIXTURES / "dcsa.json")
+    assert (part.exit_code, len(part.stdout.splitlines())) == (1, 6), "one of its statements is refused"
+
+
+def test_a_file_that_is_not_there_does_not_keep_the_others(tmp_path: Path) -> None:
     result = lovla(tmp_path / "none", FIXTURES / "fsu.txt")
 
-    assert result.exit_code == 0
+    assert result.stdout
     assert f"{tmp_path / 'none'}: message: no_file: " in result.stderr
 
 
 def test_gzip_and_stdin_are_read() -> None:
     result = lovla("-", "--received-at", "2020-04-01T00:00:00Z", stdin=gzip.compress((FIXTURES / "dcsa.json").read_bytes()))
 
-    assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == 6
 
 

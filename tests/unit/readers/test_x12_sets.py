@@ -542,6 +542,13 @@ def test_one_of_another_registered_sender_is_refused() -> None:
     assert not reading.events
 
 
+@pytest.mark.parametrize(("isa06", "gs02"), [("COSU", "MAEU"), ("MAEU", "COSU"), ("55512", "COSU"), ("COSU", "55512")])
+def test_one_that_names_another_registered_sender_anywhere_is_refused(isa06: str, gs02: str) -> None:
+    reading = of(isa06, gs02, "MAERSK")
+    assert [wrong.code for wrong in reading.problems] == ["foreign_interchange"]
+    assert not reading.events
+
+
 @pytest.mark.parametrize(("sender", "more"), [("FWD", {}), ("OPS", {"operator": True})])
 def test_forwarders_and_operators_may_pass_on_what_others_wrote(sender: str, more: dict[str, Any]) -> None:
     reading = of("COSU", "COSU", sender, **more)

@@ -61,6 +61,15 @@ def test_it_is_addressed_back_numbered_and_timed_by_its_arguments() -> None:
     assert written[-2:] == ["UNT+4+1'", "UNZ+1+4711'"]
 
 
+@pytest.mark.parametrize(
+    ("sender", "level"), [("COSU", "UNOB"), ("Co (1/2)", "UNOB"), ("ab_c", "UNOC"), ("a@b", "UNOC"), ("A#1", "UNOC")]
+)
+def test_its_level_has_every_character_that_it_quotes(sender: str, level: str) -> None:
+    written = answer(PLAIN.replace("COSU:ZZZ+", f"{sender}:ZZZ+")).decode()
+
+    assert written.startswith(f"UNB+{level}:3+LOVLA:ZZZ+{sender}:ZZZ+")
+
+
 def test_a_message_that_was_read_is_acknowledged() -> None:
     assert told(answer(PLAIN)) == ["UCI+4711+COSU:ZZZ+LOVLA:ZZZ+7", "UCM+1+IFTSTA:D:00B:UN+7"]
 

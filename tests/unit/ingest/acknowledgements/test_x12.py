@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -77,11 +78,40 @@ def test_a_999_quotes_the_versions() -> None:
         (UV.replace("UV", ""), ["AK3*B4*2**8", "AK4*3**1", "AK5*R*5", "AK9*R*1*1*0"]),
         (UV.replace("UV", "QQ"), ["AK3*B4*2**8", "AK4*3**7*QQ", "AK5*E*5", "AK9*E*1*1*1"]),
         ("N9*BM*X", ["AK3*B4*1**3", "AK5*R*5", "AK9*R*1*1*0"]),
-        (UV.replace("20200328", "20170328"), ["AK3*B4*2**8", "AK5*R*5", "AK9*R*1*1*0"]),
+        (UV.replace("20200328", "20170328"), ["AK3*B4*2**8", "AK4*4**8*20170328", "AK5*R*5", "AK9*R*1*1*0"]),
     ],
 )
 def test_what_is_wrong_is_told_by_segment_and_element(segment: str, told: list[str]) -> None:
     assert list(body(answer(message(segment))))[2:] == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "told"),
+    [
+        ("214", ["B10***HBRT", "LX*1", "AT7*D1*NS***20200328*1000*PT"], "L11*4"),
+        ("315", ["B4***VD*20200328*2130"], "N9*2"),
+        ("322", ["Q5*OA*20200328*1000*PT", "N7*FREE*TEXT"], "N9*3"),
+    ],
+)
+def test_what_nothing_names_lacks_a_segment_and_none_of_its_elements_is_wrong(kind: str, parts: list[str], told: str) -> None:
+    text = message(*parts, kind=kind)
+    assert list(body(answer(text)))[2:-1] == [f"AK3*{told}**3", "AK5*R*5"]
+    assert list(body(answer(text, "999")))[2:-1] == [f"IK3*{told}**I6", "IK5*R*5"]
+
+
+def test_a_set_without_a_status_lacks_it_and_a_unit_outside_of_the_fence_has_a_bad_date() -> None:
+    assert list(body(answer(message("B10*P1**HBRT", kind="214"))))[2:-1] == ["AK3*AT7*1**3", "AK5*R*5"]
+    late = message("Q5*OA*20170328*1000*PT", "N7*MRSU*437163", kind="322")
+    assert list(body(answer(late)))[2:-1] == ["AK3*Q5*2**8", "AK4*2**8*20170328", "AK5*R*5"]
+
+
+@pytest.mark.parametrize("form", X12_FORMS)
+@pytest.mark.parametrize("name", ["x12_214", "x12_214_stops", "x12_315", "x12_315_voyage", "x12_322", "x12_856"])
+def test_a_segment_that_is_told_to_have_errors_in_its_elements_is_followed_by_them(name: str, form: Form) -> None:
+    said = body(answer((FIXTURES / f"{name}.edi").read_bytes().replace(b"2020", b"2016"), form))
+    for one, after in pairwise(said):
+        if one[1:3] == "K3":
+            assert (one.split("*")[4] == "8") == (after[1:3] == "K4")
 
 
 def test_a_999_tells_the_same_in_its_own_segments() -> None:
