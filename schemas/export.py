@@ -33,11 +33,16 @@ FLOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "accounts.v1": (("cli",), ("ingest.api",)),
     "secrets.v1": (("cli",), ("ingest.api",)),
     "readers.parked.v1": (("ingest.readers",), ("ingest.readers",)),
-    "subscriptions.v1": (("alerts.api",), ("alerts.worker", "alerts.sender")),
+    "subscriptions.v1": (("alerts.api",), ("alerts.api", "alerts.worker", "alerts.sender")),
+    "suppressions.v1": (("alerts.api", "alerts.sender"), ("alerts.api", "alerts.sender")),
     "alert.candidates.v1": (("alerts.worker",), ("alerts.worker",)),
-    "notifications.v1": (("alerts.worker",), ("alerts.sender", "sink")),
-    "deliveries.v1": (("alerts.sender",), ("alerts.sender", "sink")),
-    "consent.v1": (("alerts.api",), ("alerts.worker", "sink")),
+    "notifications.v1": (("alerts.worker", "alerts.api"), ("alerts.sender", "sink")),
+    "deliveries.v1": (("alerts.sender", "alerts.api"), ("alerts.sender", "sink")),
+    "alerts.control.v1": (("cli",), ("alerts.sender",)),
+    "alert.waiting.v1": (("alerts.worker",), ("alerts.worker",)),
+    "alert.states.v1": (("alerts.worker",), ("alerts.worker",)),
+    "alert.acknowledgements.v1": (("alerts.api",), ("alerts.worker",)),
+    "consent.v1": (("alerts.api",), ("sink",)),
 }
 """Of each topic who writes and who reads (docs/architecture.md, "The flow"). Nothing is written to the topic of leases."""
 

@@ -26,6 +26,8 @@ class _Change(Contract):
     tier: int | None = None
     carrier: Code | None = None
     terminal: Code | None = None
+    vessel: ShortText | None = Field(None, description="vessel, or flight")
+    voyage: ShortText | None = None
     categories: tuple[ItemCategory, ...] = Field((), description="of its items, so that a subscriber can choose by them")
     references: tuple[ShortText, ...] = Field((), max_length=20, description="values of declared, then learned references")
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from schemas import alerts_v1, registers_v1
+from schemas import alert_states_v1, alerts_v1, registers_v1
 from schemas.consignment_command_v1 import (
     AmendConsignment,
     AppointParty,
@@ -106,9 +106,23 @@ ACCOUNTS = Topic("accounts.v1", "key_id", 1, "compacted", (registers_v1.Account,
 SECRETS = Topic("secrets.v1", "secret_id", 1, "compacted", (registers_v1.Secret,), sunk=False)
 PARKED = Topic("readers.parked.v1", "sender", 1, "compacted", (ControlRecord,), transactional=True, sunk=False)
 SUBSCRIPTIONS = Topic("subscriptions.v1", "subscription", 1, "compacted", (alerts_v1.Subscription,), sunk=False)
+SUPPRESSIONS = Topic("suppressions.v1", "address_hash", 1, "compacted", (alerts_v1.Suppression,), sunk=False)
 ALERT_CANDIDATES = Topic("alert.candidates.v1", "subscription", 4, 30, (alerts_v1.AlertCandidate,), sunk=False)
+ALERT_WAITING = Topic("alert.waiting.v1", "consignment", 4, "compacted", (alert_states_v1.Waiting,), sunk=False)
+ALERT_STATES = Topic(
+    "alert.states.v1",
+    "subscription; beside it subscription/consignment, in the same partition",
+    4,
+    "compacted",
+    (alert_states_v1.Watch, alert_states_v1.Subscriber),
+    sunk=False,
+)
+ACKNOWLEDGEMENTS = Topic("alert.acknowledgements.v1", "subscription", 4, "ever", (alerts_v1.Acknowledgement,), sunk=False)
 NOTIFICATIONS = Topic("notifications.v1", "subscription", 4, "ever", (alerts_v1.Notification,))
 DELIVERIES = Topic("deliveries.v1", "subscription", 4, "ever", (alerts_v1.Delivery,))
+ALERTS_CONTROL = Topic(
+    "alerts.control.v1", "switch, or retry:notification", 1, "compacted", (alerts_v1.AlertsControl,), sunk=False
+)
 CONSENT = Topic("consent.v1", "subscription", 4, "ever", (alerts_v1.Consent,))
 
 TOPICS: tuple[Topic, ...] = (
@@ -126,8 +140,13 @@ TOPICS: tuple[Topic, ...] = (
     SECRETS,
     PARKED,
     SUBSCRIPTIONS,
+    SUPPRESSIONS,
     ALERT_CANDIDATES,
+    ALERT_WAITING,
+    ALERT_STATES,
+    ACKNOWLEDGEMENTS,
     NOTIFICATIONS,
     DELIVERIES,
+    ALERTS_CONTROL,
     CONSENT,
 )

@@ -124,6 +124,6 @@ Standard = Literal[
     "mapped.csv",
     "mapped.json",
 ]
-Scope = Literal["push", "register", "backfill", "operator", "sandbox"]
+Scope = Literal["push", "register", "backfill", "alerts", "operator", "sandbox"]
 """What a key may do. `sandbox` beside others: the same answers, and nothing moves."""
 FacilityKind = Literal["hospital", "terminal", "airport", "warehouse"]

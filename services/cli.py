@@ -19,14 +19,28 @@ def assemble() -> typer.Typer:
     """Let every owner add its verbs. Imports stay inside, so that `lovla read` loads no server code it does not need."""
     from demo import cli as demo
     from deploy.local import cli as local
+    from deploy.local import mailbox_cli
     from deploy.local.pause import pausing
+    from services.alerts import delivery_cli, rules_cli, subscriptions_cli
     from services.console import cli as console
     from services.ingest import cli as ingest
     from services.ingest import dead_letters_cli, watch_cli
     from services.sink import cli as sink
     from services.tracker import cli as tracker
 
-    for owner in (local, ingest, dead_letters_cli, watch_cli, sink, console, demo):
+    for owner in (
+        local,
+        ingest,
+        dead_letters_cli,
+        watch_cli,
+        sink,
+        console,
+        subscriptions_cli,
+        delivery_cli,
+        rules_cli,
+        mailbox_cli,
+        demo,
+    ):
         owner.register(app)
     tracker.register(app, pausing)
     return app

@@ -90,6 +90,7 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
 
             with contextlib.suppress(StackError):  # a broker just restarted: lag is a courtesy here
                 lags = measure(stack.kafka())
+        held = _messages_held(stack) if lags else None
         wrong = conditions(look(stack, parts, lags))
         if as_json:
             _print_json(
@@ -97,6 +98,7 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
                     "state_dir": str(stack.state_dir),
                     "parts": [asdict(part) for part in parts],
                     "lags": [asdict(lag) for lag in lags],
+                    "messages_held": held,
                     "conditions": [asdict(condition) | {"page": page(condition.runbook)} for condition in wrong],
                 }
             )
@@ -107,10 +109,26 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
                 for lag in lags:
                     table.add_row(lag.group, lag.topic, f"{lag.behind:,}")
                 console().print(table)
+            if held is not None:
+                typer.echo(f"alerts: {held}")
             for condition in wrong:
                 typer.echo(f"{condition.what}: see {page(condition.runbook)}")
         if any(part.state != "running" for part in parts):
             raise typer.Exit(1)
+
+
+def _messages_held(stack: Stack) -> str | None:
+    """The kill switch in a sentence while it is on. None too where Kafka cannot be asked: it is a courtesy here."""
+    from confluent_kafka import KafkaException
+
+    from services.alerts.control import in_words, switch
+    from services.runtime.kafka import TopicMissing
+    from services.runtime.settings import Settings
+
+    with contextlib.suppress(KafkaException, TopicMissing, TimeoutError):
+        word = switch(Settings.load(stack.state_dir))
+        return in_words(word) if word is not None and word.act == "pause" else None
+    return None
 
 
 def doctor(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> None:

@@ -34,6 +34,10 @@ _DOWN: Mapping[str, Runbook] = {
     "tracker": "tracker-down",
     "sink": "sink-down",
     "api": "api-down",
+    "alerts-api": "alerts-api-down",
+    "alerts-worker": "alerts-worker-down",
+    "sender": "alerts-sender-down",
+    "mailbox": "mailbox-down",
 }
 _LAST_WORDS: Sequence[tuple[str, str, Runbook, str]] = (
     ("readers", "faults of ours", "readers-fuse", "the readers stopped themselves: faults of ours at most senders"),
@@ -111,6 +115,8 @@ def _of_metrics(metrics: Mapping[str, Mapping[str, float]]) -> list[Condition]:
     letters, events = readers.get("lovla_dead_letters_total", 0), readers.get("lovla_readers_events_total", 0)
     if letters >= LETTERS_LEAST and letters > LETTERS_SHARE * (letters + events):
         found.append(Condition("dead-letters", f"{letters:.0f} dead letters beside {events:.0f} events"))
+    if away := metrics.get("sender", {}).get("lovla_alerts_provider_away", 0):
+        found.append(Condition("alerts-provider-away", f"{away:.0f} providers of email or SMS are away; messages wait"))
     audits: Sequence[tuple[str, Runbook, str]] = (
         ("lovla_audit_unaccounted", "audit-unaccounted", "are unaccounted"),
         ("lovla_audit_duplicate", "audit-duplicate", "are there twice"),

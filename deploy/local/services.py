@@ -13,13 +13,15 @@ from deploy.local.part import refused
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`port_setting`: the line of lovla.env that holds its port. `own_door`: it serves its health on that very port."""
+    """`port_setting`: the line of lovla.env that holds its port. `own_door`: it serves its health on that very port. `also`:
+    names of further ports of its own, and their lines."""
 
     name: str
     module: str
     port_setting: str
     own_door: bool = False
     health: str = "/healthz"
+    also: tuple[tuple[str, str], ...] = ()
 
 
 SERVICES: tuple[Service, ...] = (
@@ -27,6 +29,16 @@ SERVICES: tuple[Service, ...] = (
     Service("tracker", "services.tracker", "LOVLA_STACK_TRACKER_PORT"),
     Service("sink", "services.sink", "LOVLA_STACK_SINK_PORT"),
     Service("api", "services.ingest.api", "LOVLA_API_PORT", own_door=True, health="/readyz"),
+    Service(
+        "mailbox",
+        "deploy.local.mailbox_process",
+        "LOVLA_STACK_MAILBOX_PORT",
+        own_door=True,
+        also=(("smtp", "LOVLA_SMTP_PORT"),),
+    ),
+    Service("alerts-worker", "services.alerts.worker", "LOVLA_STACK_ALERTS_WORKER_PORT"),
+    Service("sender", "services.alerts.sender", "LOVLA_STACK_SENDER_PORT"),
+    Service("alerts-api", "services.alerts.api", "LOVLA_ALERTS_PORT", own_door=True, health="/readyz"),
 )
 """In the order of starting: who reads before who lets in."""
 
@@ -46,7 +58,7 @@ class ServicePart:
 
     @property
     def ports(self) -> dict[str, int]:
-        return {self.name: self.port}
+        return {self.name: self.port} | {name: int(self.told[setting]) for name, setting in self.service.also}
 
     @property
     def log(self) -> Path:

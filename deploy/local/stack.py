@@ -36,8 +36,16 @@ PORT_SETTINGS: Mapping[str, str] = {
     "clickhouse": "LOVLA_CLICKHOUSE_PORT",
     "clickhouse_http": "LOVLA_CLICKHOUSE_HTTP_PORT",
     **{service.name: service.port_setting for service in SERVICES},
+    **{name: setting for service in SERVICES for name, setting in service.also},
 }
 """The ports that can be chosen, and the line of lovla.env that keeps each."""
+
+_OWNERS: Mapping[str, str] = {
+    "controller": "kafka",
+    "clickhouse_http": "clickhouse",
+    **{name: service.name for service in SERVICES for name, _ in service.also},
+}
+"""Of a part's further ports, whose they are."""
 
 LEAST_FREE_BYTES = 1024**3  # Kafka ends itself when its disk is full; better not to begin
 SERVERS_READY_S = 120  # 4 s on a quiet machine
@@ -317,7 +325,7 @@ class Stack:
                 )
         chosen = {PORT_SETTINGS[purpose]: str(port) for purpose, port in ports.items()}
         for purpose, port in ports.items():
-            owner = {"controller": "kafka", "clickhouse_http": "clickhouse"}.get(purpose, purpose)
+            owner = _OWNERS.get(purpose, purpose)
             if kept.get(PORT_SETTINGS[purpose]) != str(port) and self._alive(owner):
                 raise StackError(f"{owner} already runs on another port: run `lovla down --only {owner}` first")
         told = self._completed({**kept, **chosen})
@@ -343,6 +351,11 @@ class Stack:
             complete.setdefault(f"LOVLA_CLICKHOUSE_{user}_PASSWORD", secrets.token_urlsafe(24))
         complete.setdefault("LOVLA_SECRET_KEY", Fernet.generate_key().decode())
         complete.setdefault("LOVLA_SHARDS", "1")
+        for name, value in (("SMTP_USER", "lovla"), ("SMTP_PASSWORD", None), ("SMS_ACCOUNT", "AClocal"), ("SMS_TOKEN", None)):
+            complete.setdefault(f"LOVLA_{name}", value or secrets.token_urlsafe(24))
+        # the local mailbox; who sends by real servers says so in the environment, which wins over this file
+        complete["LOVLA_SMTP_CA"] = str(self.state_dir / "mailbox" / "tls.pem")
+        complete["LOVLA_SMS_URL"] = f"http://127.0.0.1:{complete['LOVLA_STACK_MAILBOX_PORT']}"
         complete["LOVLA_KAFKA"] = self._given.get("LOVLA_KAFKA", f"127.0.0.1:{complete['LOVLA_STACK_KAFKA_PORT']}")
         complete["LOVLA_CLICKHOUSE_HOST"] = "127.0.0.1"
         if "LOVLA_CLICKHOUSE" in self._given:

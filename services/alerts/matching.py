@@ -7,7 +7,7 @@ hours. An older live exception waits until all that was there at the worker's st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,6 +19,8 @@ NEWS_FOR = timedelta(hours=6)
 _OPENING = ("exception_opened", "exception_changed")
 _SELECTIVE = ("consignments", "references", "facilities", "terminals", "carriers", "categories")
 """Filters by which the book is indexed, the most selective first."""
+
+_RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 
 Alertable = MilestoneReached | HandedOver | ExceptionChanged
 
@@ -35,6 +37,19 @@ class Told:
 
 def why_not(subscription: Subscription, change: Alertable, now: datetime) -> str | None:
     """Why this subscriber is not concerned, in words; None if it is."""
+    return _elsewhere(subscription, change, now, _offered(change)) or _too_mild(subscription, change)
+
+
+def _too_mild(subscription: Subscription, change: Alertable) -> str | None:
+    least = subscription.filters.minimum_severity
+    if least != "minor" and isinstance(change, ExceptionChanged) and _RANK[change.exception.severity] < _RANK[least]:
+        return f"minimum_severity: it wants {least} or worse"
+    return None
+
+
+def _elsewhere(
+    subscription: Subscription, change: Alertable, now: datetime, offered: Mapping[str, Collection[str]]
+) -> str | None:
     if subscription.state != "active":
         return f"the subscription is {subscription.state}"
     if subscription.expires_at is not None and now >= subscription.expires_at:
@@ -42,32 +57,33 @@ def why_not(subscription: Subscription, change: Alertable, now: datetime) -> str
     filters = subscription.filters
     for name in _SELECTIVE:
         wanted = getattr(filters, name)
-        if wanted and not _values(change, name) & set(wanted):
+        if wanted and not any(value in offered[name] for value in wanted):
             return f"{name}: it wants {', '.join(wanted)}"
     if filters.tiers and change.tier not in filters.tiers:
         return f"tiers: it wants {', '.join(map(str, filters.tiers))}"
     if isinstance(change, ExceptionChanged):
         if (filters.exceptions or filters.milestones) and change.exception.kind not in filters.exceptions:
             return f"exceptions: it does not want {change.exception.kind}"
-        if SEVERITIES.index(change.exception.severity) < SEVERITIES.index(filters.minimum_severity):
-            return f"minimum_severity: it wants {filters.minimum_severity} or worse"
     elif (filters.exceptions or filters.milestones) and change.milestone not in filters.milestones:
         return f"milestones: it does not want {change.milestone}"
     return None
 
 
-def _values(change: Alertable, name: str) -> set[str]:
-    """What a change offers to a filter. A feed's change offers its sender as the carrier."""
+def _offered(change: Alertable) -> Mapping[str, Collection[str]]:
+    """What a change offers to each filter. A feed's change offers its sender as the carrier."""
     sender = change.consignment.removeprefix("feed:") if change.consignment.startswith("feed:") else None
-    offered: Mapping[str, Iterable[str | None]] = {
+    return {
         "consignments": (change.consignment,),
-        "references": change.references,
-        "facilities": (change.facility,),
-        "terminals": (change.terminal,),
-        "carriers": (change.carrier, sender),
-        "categories": change.categories,
+        "references": set(change.references),
+        "facilities": _said(change.facility),
+        "terminals": _said(change.terminal),
+        "carriers": _said(change.carrier, sender),
+        "categories": set(change.categories),
     }
-    return {value for value in offered[name] if value}
+
+
+def _said(*values: str | None) -> tuple[str, ...]:
+    return tuple(value for value in values if value)
 
 
 class Book:
@@ -95,11 +111,16 @@ class Book:
                 del self._index[key]
 
     def concerned(self, change: Alertable, now: datetime) -> Iterator[Subscription]:
-        """Who is concerned, by the subscription's id."""
-        keys = [("", ""), *((name, value) for name in _SELECTIVE for value in _values(change, name))]
+        """Who is concerned, by the subscription's id. Of what became of an exception also who wants only worse ones: they may
+        have been told when it was worse, which compose knows (services/alerts/rules.py)."""
+        follows = isinstance(change, ExceptionChanged) and change.change != "exception_opened"
+        offered = _offered(change)
+        keys = [("", ""), *((name, value) for name in _SELECTIVE for value in offered[name])]
         for name in sorted({name for key in keys for name in self._index.get(key, ())}):
             subscription = self._kept[name]
-            if why_not(subscription, change, now) is None:
+            if (follows or _too_mild(subscription, change) is None) and (
+                _elsewhere(subscription, change, now, offered) is None
+            ):
                 yield subscription
 
 
@@ -188,6 +209,7 @@ class Match:
                 consignment=change.consignment,
                 at=change.at,
                 away=away,
+                change=change,
             )
             for subscription in self._book.concerned(change, now)
         ]

@@ -39,7 +39,9 @@ ActsAs = Annotated[str, typer.Option("--as", help="Whose kept key to use.")]
 By = Annotated[str | None, typer.Option("--by", help="Who says so; else the user of this machine.")]
 KeyScopes = Annotated[
     str | None,
-    typer.Option("--scope", help="push, register, backfill, operator, sandbox; several with commas; else what the kind needs."),
+    typer.Option(
+        "--scope", help="push, register, backfill, alerts, operator, sandbox; several with commas; else what the kind needs."
+    ),
 ]
 
 OPERATOR = "OPS"  # the sender whose key people act with on this machine, unless --as names another

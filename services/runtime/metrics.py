@@ -34,6 +34,14 @@ CounterName = Literal[
     # sink
     "lovla_sink_rows_total",
     "lovla_sink_inserts_total",
+    # alerts
+    "lovla_alerts_sent_total",
+    "lovla_alerts_failed_total",
+    "lovla_alerts_suppressed_total",
+    "lovla_alerts_faults_total",
+    "lovla_alerts_unreadable_total",
+    "lovla_alerts_candidates_total",
+    "lovla_alerts_notifications_total",
 ]
 GaugeName = Literal[
     "lovla_loop_lag_seconds",
@@ -49,6 +57,12 @@ GaugeName = Literal[
     "lovla_audit_duplicate",
     "lovla_audit_gap",
     "lovla_audit_last_seconds",
+    "lovla_alerts_due",
+    "lovla_alerts_known",
+    "lovla_alerts_late_seconds",
+    "lovla_alerts_oldest_due_seconds",
+    "lovla_alerts_paused",
+    "lovla_alerts_provider_away",
 ]
 HistogramName = Literal[
     "lovla_loop_process_seconds",
@@ -56,6 +70,7 @@ HistogramName = Literal[
     "lovla_ingest_request_seconds",
     "lovla_sink_insert_seconds",
     "lovla_sink_freshness_seconds",
+    "lovla_alerts_accept_seconds",
 ]
 
 
@@ -102,6 +117,20 @@ CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
     "lovla_ingest_request_seconds": Metric("Time to answer a request.", ("route",)),
     "lovla_sink_insert_seconds": Metric("Time of one insert.", ("table",)),
     "lovla_sink_freshness_seconds": Metric("From the record's timestamp to its row.", ("table",)),
+    "lovla_alerts_faults_total": Metric("Records whose handling failed by a fault of ours; each ends the worker."),
+    "lovla_alerts_unreadable_total": Metric("Records that the worker could not read, and passed.", ("topic",)),
+    "lovla_alerts_candidates_total": Metric("Changes that concern a subscriber."),
+    "lovla_alerts_notifications_total": Metric("Notifications that became due, by purpose.", ("purpose",)),
+    "lovla_alerts_known": Metric("Consignments that compose remembers, counted once for each subscriber."),
+    "lovla_alerts_late_seconds": Metric("By how much compose is behind with what is due."),
+    "lovla_alerts_sent_total": Metric("Notifications that a provider took.", ("channel",)),
+    "lovla_alerts_failed_total": Metric("Attempts that did not get through, by why.", ("channel", "reason")),
+    "lovla_alerts_suppressed_total": Metric("Notifications that were not sent, by why.", ("reason",)),
+    "lovla_alerts_due": Metric("Notifications taken and not settled."),
+    "lovla_alerts_oldest_due_seconds": Metric("Age of the oldest notification that is due and not settled."),
+    "lovla_alerts_paused": Metric("1 while an operator holds all messages back."),
+    "lovla_alerts_provider_away": Metric("1 while a provider's breaker is not closed.", ("provider",)),
+    "lovla_alerts_accept_seconds": Metric("From due to accepted by the provider.", ("channel",)),
 }
 """Other services add their lines here, so that one list says everything there is."""
 

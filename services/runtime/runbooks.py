@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Runbook = Literal[
+    "alerts-api-down",
+    "alerts-provider-away",
+    "alerts-sender-down",
+    "alerts-worker-down",
     "api-down",
     "audit-duplicate",
     "audit-gap",
@@ -15,6 +19,7 @@ Runbook = Literal[
     "disk-full",
     "event-store-corrupt",
     "kafka-down",
+    "mailbox-down",
     "readers-down",
     "readers-fuse",
     "schema-mismatch",

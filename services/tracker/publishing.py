@@ -261,6 +261,8 @@ class ChangeList:
             "tier": journey.declaration.tier,
             "carrier": journey.carrier,
             "terminal": journey.terminal,
+            "vessel": journey.vessel,
+            "voyage": journey.voyage,
             "categories": tuple(sorted({item.category for item in journey.declaration.items})),
             "references": tuple(dict.fromkeys(ref.value for ref in named))[:REFERENCES_TOLD],
         }

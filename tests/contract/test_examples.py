@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from schemas import (
+    alert_states_v1,
     alerts_v1,
     consignment_command_v1,
     dead_letter_v1,
@@ -23,6 +24,7 @@ from schemas.export import FOLDER, documents, schema_name
 from schemas.topics import TOPICS
 
 EXAMPLES: list[BaseModel] = [
+    *alert_states_v1.EXAMPLES,
     *alerts_v1.EXAMPLES,
     *consignment_command_v1.EXAMPLES,
     *dead_letter_v1.EXAMPLES,

@@ -366,4 +366,4 @@ class _Second(ServicePart):
     def env(self) -> dict[str, str]:
         # a dataclass with slots is made anew: super() without arguments would look into the class of before
         inherited = ServicePart.env(self)
-        return inherited | ({"LOVLA_API_PORT": str(self.port)} if self.service.own_door else {})
+        return inherited | ({self.service.port_setting: str(self.port)} if self.service.own_door else {})

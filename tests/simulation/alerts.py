@@ -55,7 +55,7 @@ def _delayed(change: Any) -> bool:
 
 
 def _major(change: Any) -> bool:
-    return _kind(change) is None or change.exception.severity != "minor"
+    return _kind(change) is None or change.exception.severity != "minor" or change.change != "exception_opened"
 
 
 SUBSCRIPTIONS: Mapping[str, tuple[Subscription, Wants]] = {

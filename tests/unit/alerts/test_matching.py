@@ -3,68 +3,17 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from schemas.alerts_v1 import Filters, Subscription
-from schemas.journey_change_v1 import CHANGE, Change, ExceptionChanged, HandedOver, MilestoneReached
+from schemas.alerts_v1 import Filters
+from schemas.journey_change_v1 import CHANGE, Change
 from services.alerts.matching import NEWS_FOR, Book, Match, Step, Told, why_not
+from tests.unit.alerts.build import NOW, alertable, change, subscription
 
-NOW = datetime(2020, 4, 12, 18, tzinfo=UTC)
 OLD = NOW - NEWS_FOR - timedelta(minutes=1)
-
-
-def subscription(name: str = "a", state: str = "active", expires_at: datetime | None = None, **filters: Any) -> Subscription:
-    return Subscription.model_validate(
-        {
-            "subscription": name * 16,
-            "channel": "email",
-            "address": f"{name}@hospital.example",
-            "address_hash": "ab" * 32,
-            "state": state,
-            "filters": filters,
-            "expires_at": expires_at,
-            "created_at": NOW,
-        }
-    )
-
-
-def change(kind: str = "exception_opened", n: int = 1, consignment: str = "LACDHS-1", **fields: Any) -> Change:
-    body: dict[str, Any] = {
-        "change": kind,
-        "change_id": f"{n:032x}",
-        "consignment": consignment,
-        "version": n,
-        "ordinal": 0,
-        "cause": "live",
-        "at": NOW,
-        "facility": "H-HARBOR",
-        "tier": 1,
-        "carrier": "MAEU",
-        "terminal": "LA-APMT",
-        "categories": ["n95_respirator"],
-        "references": ["MRSU4371639"],
-    }
-    if kind.startswith("exception"):
-        body["exception"] = {
-            "key": "late:arrived",
-            "kind": "late",
-            "status": {"exception_ended": "ended", "exception_withdrawn": "withdrawn"}.get(kind, "open"),
-            "severity": fields.pop("severity", "major"),
-            "start": NOW,
-            "sentence": "Late.",
-        }
-    if kind == "milestone_reached":
-        body["milestone"] = "arrived"
-    return CHANGE.validate_python(body | fields)
-
-
-def alertable(**fields: Any) -> ExceptionChanged | MilestoneReached | HandedOver:
-    made = change(**fields)
-    assert isinstance(made, ExceptionChanged | MilestoneReached | HandedOver)
-    return made
 
 
 @pytest.mark.parametrize(
@@ -127,6 +76,13 @@ def test_a_silent_feed_concerns_who_watches_that_carrier() -> None:
     silent = alertable(consignment="feed:MAEU", facility=None, carrier=None, terminal=None, categories=[], references=[])
     assert why_not(subscription(carriers=["MAEU"]), silent, NOW) is None
     assert why_not(subscription(facilities=["H-HARBOR"]), silent, NOW) is not None
+
+
+def test_what_became_of_an_exception_concerns_also_who_wants_only_worse_ones() -> None:
+    picky = Book([subscription(minimum_severity="critical")])
+    assert list(picky.concerned(alertable(), NOW)) == []
+    for kind in ("exception_changed", "exception_ended", "exception_withdrawn"):
+        assert [one.subscription for one in picky.concerned(alertable(kind=kind), NOW)] == ["a" * 16]
 
 
 def test_the_book_finds_whom_looking_at_everybody_finds() -> None:

@@ -1,0 +1,380 @@
+"""The alerts' door (FastAPI): `python -m services.alerts.api`. Thin: what may be done stands in acts.py, who writes in
+subscriptions.py, what people see in public_page.py.
+
+By key (scope `alerts`, or an operator's): `/v1/subscriptions`. Without one: the public page, and what signed links open. GET
+never changes anything, since mail scanners follow links.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import uvicorn
+from confluent_kafka import KafkaException
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from schemas.alerts_v1 import Channel, Subscription
+from schemas.base import Text
+from schemas.registers_v1 import Account, Facility, Sender
+from schemas.topics import ACCOUNTS, FACILITIES, SENDERS
+from services.alerts import callbacks
+from services.alerts.acts import SUBSCRIBER, Said
+from services.alerts.delivery_settings import DeliverySettings
+from services.alerts.door import BODY_S, AlertsDoor
+from services.alerts.gate import (
+    MEDIA_TYPE,
+    Caller,
+    Place,
+    Problem,
+    Unreadable,
+    bounded,
+    by_key,
+    key_in,
+    media_type,
+    parse_json,
+)
+from services.alerts.public_page import PublicPage
+from services.alerts.subscriptions import KafkaRegister, Store
+from services.alerts.wanted import Wanted
+from services.runtime import kafka, logs, metrics
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.register import RegisterView
+from services.runtime.settings import SettingsError
+
+T = TypeVar("T")
+
+LIST_MOST = 500
+_JSON = frozenset({"application/json"})
+_TIDY_S = 3_600.0
+_RETRY_S = 2.0
+
+log = logs.get("alerts_api")
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CodeBody(_Body):
+    """The digits of the SMS."""
+
+    code: Text
+
+
+class AddressBody(_Body):
+    """An address, and what kind it is."""
+
+    channel: Channel
+    address: Text
+
+
+class Routes:
+    """The addresses for keys."""
+
+    def __init__(self, door: AlertsDoor) -> None:
+        self._door = door
+
+    def _caller(self, request: Request) -> Caller:
+        door = self._door
+        door.check()
+        caller = by_key(request.headers.get("authorization"), door.accounts(), door.senders(), door.clock.now())
+        door.rates.of_key(caller.meter, door.clock.monotonic())
+        caller.need("alerts")
+        if request.method != "GET":
+            caller.need_for_good()
+        return caller
+
+    def _operator(self, request: Request) -> Caller:
+        caller = self._caller(request)
+        caller.need("operator")
+        return caller
+
+    def _said(self, caller: Caller) -> Said:
+        return Said(caller.sender.code, "api", self._door.clock.now())
+
+    def _own(self, caller: Caller, name: str) -> Subscription:
+        """The subscription, if it is the caller's; an operator may have any. Raises Problem 404."""
+        found = self._door.store.all().get(name)
+        if found is None or not (caller.operator or found.owner == caller.sender.code):
+            raise Problem("not-found", "There is no such subscription, or it is not yours.")
+        return found
+
+    async def _json(self, request: Request, caller: Caller) -> Any:
+        media_type(request.headers.get("content-type"), _JSON, "application/json")
+        body = await self._door.body(request, caller.meter)
+        try:
+            return parse_json(body)
+        except Unreadable as error:
+            errors = [Place(where=error.where, code=error.code, text=error.text)]
+            raise Problem("invalid", "This is no JSON that can be taken.", errors=errors) from error
+
+    def _shown(self, one: Subscription) -> dict[str, Any]:
+        """As its owner sees it: with its address, without what only we use, and why nothing is sent where that is so."""
+        shown = one.model_dump(mode="json", exclude_none=True, exclude={"address_hash", "wrong_codes"})
+        suppressed = self._door.store.suppressed(one.address_hash)
+        if suppressed is not None:
+            shown["suppressed"] = suppressed.reason
+        return shown
+
+    async def create(self, request: Request) -> Response:
+        caller = self._caller(request)
+        wanted = await self._door.do(_valid(Wanted, await self._json(request, caller)))
+        repeat_key, store = key_in(request.headers.get("idempotency-key")), self._door.store
+        made = await self._door.do(lambda: store.add(wanted, caller.sender.code, self._said(caller), repeat_key))
+        shown = self._shown(made)
+        if made.channel == "webhook":
+            shown["secret"] = store.links.webhook_secret(made.subscription)
+        return JSONResponse(shown, 201, {"Location": f"/v1/subscriptions/{made.subscription}"})
+
+    async def listed(self, request: Request) -> Response:
+        """`?state=`, `?limit=`, `?after=` (the last id of the page before)."""
+        caller = self._caller(request)
+        state, after = request.query_params.get("state"), request.query_params.get("after", "")
+        limit = request.query_params.get("limit", "100")
+        if not limit.isdecimal() or not 1 <= int(limit) <= LIST_MOST:
+            raise Problem("bad-parameter", f"limit lies between 1 and {LIST_MOST}.")
+        own = [
+            one
+            for name, one in self._door.store.all().items()
+            if name > after and (caller.operator or one.owner == caller.sender.code) and (state is None or one.state == state)
+        ]
+        page = sorted(own, key=lambda one: one.subscription)[: int(limit)]
+        more = {"next": page[-1].subscription} if len(own) > len(page) else {}
+        return JSONResponse({"subscriptions": [self._shown(one) for one in page], **more})
+
+    async def read(self, request: Request, name: str) -> Response:
+        return JSONResponse(self._shown(self._own(self._caller(request), name)))
+
+    async def amend(self, request: Request, name: str) -> Response:
+        caller = self._caller(request)
+        self._own(caller, name)
+        given = await self._json(request, caller)
+        if not isinstance(given, dict):
+            raise Problem("invalid", "A JSON object is expected.")
+        store = self._door.store
+        return JSONResponse(self._shown(await self._door.do(lambda: store.amend(name, given, self._said(caller)))))
+
+    async def remove(self, request: Request, name: str) -> Response:
+        caller = self._caller(request)
+        self._own(caller, name)
+        await self._door.do(lambda: self._door.store.remove(name, self._said(caller)))
+        return Response(status_code=204)
+
+    async def pause(self, request: Request, name: str) -> Response:
+        return await self._act(request, name, self._door.store.pause)
+
+    async def resume(self, request: Request, name: str) -> Response:
+        return await self._act(request, name, self._door.store.resume)
+
+    async def stop(self, request: Request, name: str) -> Response:
+        return await self._act(request, name, lambda which, said: self._door.store.stop(which, "owner", said))
+
+    async def ask(self, request: Request, name: str) -> Response:
+        return await self._act(request, name, self._door.store.ask)
+
+    async def _act(self, request: Request, name: str, act: Callable[[str, Said], Subscription]) -> Response:
+        caller = self._caller(request)
+        self._own(caller, name)
+        return JSONResponse(self._shown(await self._door.do(lambda: act(name, self._said(caller)))))
+
+    async def confirm(self, request: Request, name: str) -> Response:
+        """By the code of the SMS. Who holds a key has no other way to say yes for a subscriber."""
+        caller = self._caller(request)
+        self._own(caller, name)
+        body = await self._door.do(_valid(CodeBody, await self._json(request, caller)))
+        said = Said(SUBSCRIBER, f"code through {caller.sender.code}", self._door.clock.now())
+        return JSONResponse(self._shown(await self._door.do(lambda: self._door.store.confirm_by_code(name, body.code, said))))
+
+    async def forget(self, request: Request) -> Response:
+        caller = self._operator(request)
+        body = await self._door.do(_valid(AddressBody, await self._json(request, caller)))
+        store = self._door.store
+        gone = await self._door.do(lambda: store.forget(body.channel, body.address, self._said(caller)))
+        return JSONResponse({"forgotten": gone})
+
+    async def allow(self, request: Request) -> Response:
+        caller = self._operator(request)
+        body = await self._door.do(_valid(AddressBody, await self._json(request, caller)))
+        store = self._door.store
+        was = await self._door.do(lambda: store.allow(body.channel, body.address, self._said(caller)))
+        return JSONResponse({"was_suppressed": was})
+
+    async def healthz(self) -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    async def readyz(self) -> Response:
+        wrong = self._door.not_ready()
+        return Response((wrong or "ok") + "\n", status_code=503 if wrong else 200, media_type="text/plain")
+
+    async def metrics(self) -> Response:
+        body, media = metrics.page()
+        return Response(body, media_type=media)
+
+
+B = TypeVar("B", bound=BaseModel)
+
+
+def _valid(model: type[B], value: object) -> Callable[[], B]:
+    return lambda: model.model_validate(value)
+
+
+def build(
+    door: AlertsDoor,
+    routers: Sequence[APIRouter] = (),
+    lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
+    """The application over a door; `routers`: the SMS provider's addresses. `lifespan` starts what the door stands on."""
+    app = FastAPI(title="LoVLA alerts", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    at, page = Routes(door), PublicPage(door)
+    one = "/v1/subscriptions/{name}"
+    routes: Sequence[tuple[str, str, Callable[..., Awaitable[Response]]]] = (
+        ("POST", "/v1/subscriptions", at.create),
+        ("GET", "/v1/subscriptions", at.listed),
+        ("POST", "/v1/subscriptions/forget", at.forget),
+        ("POST", "/v1/subscriptions/allow", at.allow),
+        ("GET", one, at.read),
+        ("PATCH", one, at.amend),
+        ("DELETE", one, at.remove),
+        ("POST", f"{one}/pause", at.pause),
+        ("POST", f"{one}/resume", at.resume),
+        ("POST", f"{one}/stop", at.stop),
+        ("POST", f"{one}/ask", at.ask),
+        ("POST", f"{one}/confirm", at.confirm),
+        ("GET", "/healthz", at.healthz),
+        ("GET", "/readyz", at.readyz),
+        ("GET", "/metrics", at.metrics),
+        *page.routes(),
+    )
+    for method, path, endpoint in routes:
+        app.add_api_route(path, endpoint, methods=[method], response_model=None)
+    for router in routers:
+        app.include_router(router)
+
+    async def on_problem(request: Request, problem: Exception) -> Response:
+        assert isinstance(problem, Problem)
+        metrics.counter("lovla_ingest_refused_total", reason=problem.kind).inc()
+        if not request.url.path.startswith("/v1/"):
+            return page.refusal(problem)
+        return JSONResponse(problem.body(), problem.status, problem.response_headers(), media_type=MEDIA_TYPE)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid")
+        return await on_problem(request, Problem(kind, str(error.detail), headers=dict(error.headers or {})))
+
+    async def on_gone(_: Request, __: Exception) -> Response:
+        return Response(status_code=400)  # hung up in the middle of its body: nobody hears this
+
+    async def on_fault(request: Request, error: Exception) -> Response:
+        route = request.scope.get("route")
+        # never the error's own text, which may quote an address, nor the path, which holds tokens
+        log.error("alerts_api.fault", error=type(error).__name__, route=route and route.path)
+        return await on_problem(request, Problem("internal", "Nothing was done; the log says more."))
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(ClientDisconnect, on_gone)
+    app.add_exception_handler(Exception, on_fault)
+    return app
+
+
+def assemble(settings: DeliverySettings) -> FastAPI:
+    """The application over the real Kafka. Answers at once; refuses with 503 until everything is read."""
+    clock, register = SystemClock(), KafkaRegister(settings)
+    store = Store(register, settings.secret_key.get_secret_value().encode(), settings.links_url)
+    accounts = RegisterView(settings, ACCOUNTS.name, Account)
+    senders = RegisterView(settings, SENDERS.name, Sender)
+    facilities = RegisterView(settings, FACILITIES.name, Facility)
+    registers: tuple[RegisterView[Any], ...] = (accounts, senders, facilities)
+
+    def not_ready() -> str | None:
+        return register.not_ready() or next((wrong for one in registers if (wrong := one.healthy()) is not None), None)
+
+    door = AlertsDoor(
+        store=store,
+        accounts=accounts.snapshot,
+        senders=senders.snapshot,
+        facilities=facilities.snapshot,
+        not_ready=not_ready,
+        clock=clock,
+        page=settings.public_page,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        stop = threading.Event()
+
+        def read_all() -> None:
+            for one in registers:
+                while not stop.is_set():
+                    try:
+                        one.start()
+                        break
+                    except (KafkaException, kafka.TopicMissing, TimeoutError) as error:
+                        log.warning("alerts_api.not_reachable", error=str(error))
+                        stop.wait(_RETRY_S)
+            register.start_patiently(stop)
+            log.info("alerts_api.ready", subscriptions=len(store.all()))
+            while not stop.wait(_TIDY_S):
+                _tidy(store, clock)
+
+        # a thread that nobody waits for: while Kafka is away it may hang longer than a stop may take
+        threading.Thread(target=read_all, name="registers", daemon=True).start()
+        try:
+            yield
+        finally:
+            stop.set()
+            closing = (*(one.close for one in registers), register.close)
+            await asyncio.gather(*(asyncio.to_thread(close) for close in closing))
+
+    return build(door, (callbacks.of(settings, store, clock).router(),), lifespan)
+
+
+def _tidy(store: Store, clock: Clock) -> None:
+    try:
+        gone = store.forget_lapsed(Said("lovla", "not confirmed in time", clock.now()))
+    except (KafkaException, TimeoutError, BufferError) as error:
+        log.warning("alerts_api.not_tidied", error=str(error))
+    else:
+        if gone:
+            log.info("alerts_api.lapsed", count=gone)
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; requests under way get 5 s to finish."""
+    settings = DeliverySettings.load()
+    logs.setup("alerts-api", settings.log_level)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once it has shut down
+    try:
+        app = assemble(settings)
+    except (SettingsError, OSError) as error:
+        log.error("alerts_api.stopped", error=str(error))
+        sys.exit(1)
+    uvicorn.run(
+        app,
+        host=settings.alerts_host,
+        port=settings.alerts_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http=bounded(256, BODY_S, 30.0),
+        ws="none",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+    )
+
+
+if __name__ == "__main__":
+    main()

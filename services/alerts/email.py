@@ -1,0 +1,165 @@
+"""A notification as an email: text and HTML from templates, and the headers by which mail programs know what it is. Pure.
+
+The bytes are a function of notification and subscription: sent again after a crash they are the same, with the same Message-ID,
+so that whoever keeps mail shows it once (RFC 5322, 3.6.4). List-Unsubscribe-Post: RFC 8058, whose GET never unsubscribes;
+Auto-Submitted: RFC 3834. (Signing by DKIM is the mail server's part: it must cover both List-Unsubscribe headers.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from functools import cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+
+from schemas.alerts_v1 import Item, Notification, Subscription
+from services.alerts.links import Links
+
+SUBJECT_MOST = 150
+POLICY = SMTP.clone(max_line_length=998, cte_type="7bit")
+COLOURS = {"critical": "#b00020", "major": "#b25000", "minor": "#0b5cad"}
+_BREAKS = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Mailer:
+    """Who mail is from. `bounces`: the domain of the envelope's sender, which returns what could not be delivered."""
+
+    name: str
+    address: str
+    bounces: str
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+
+def message_id(notification: str, address_hash: str, domain: str) -> str:
+    """The same for the same notification to the same address, whenever it is sent."""
+    digest = hashlib.sha256(f"{notification} {address_hash}".encode()).hexdigest()[:32]
+    return f"<{digest}@{domain}>"
+
+
+def thread_id(subscription: str, thread: str, domain: str) -> str:
+    """The message that all of a thread answer; nobody ever sent it, and mail programs group by it nevertheless."""
+    digest = hashlib.sha256(f"{subscription} {thread}".encode()).hexdigest()[:32]
+    return f"<thread.{digest}@{domain}>"
+
+
+def one_line(text: str, most: int = SUBJECT_MOST) -> str:
+    """Text for a header: no line break of any kind, so that nothing in it can begin another header."""
+    flat = " ".join(_BREAKS.sub(" ", text).split())
+    return flat if len(flat) <= most else flat[: most - 1].rstrip() + "…"
+
+
+def write(notification: Notification, subscription: Subscription, links: Links, mailer: Mailer) -> EmailMessage:
+    """The message. Raises ValueError if the address cannot stand in a header."""
+    kind = "confirm" if notification.purpose == "confirm" else "alert"
+    said = _said(notification, subscription, links)
+    subject = one_line(_template(f"{kind}.subject.txt").render(said))
+    said["subject"] = subject
+    mail = EmailMessage(policy=POLICY)
+    mail["From"] = Address(mailer.name, addr_spec=mailer.address)
+    mail["To"] = Address(addr_spec=subscription.address)
+    mail["Subject"] = subject
+    mail["Date"] = format_datetime(notification.due_at)
+    mail["Message-ID"] = message_id(notification.notification, subscription.address_hash, mailer.domain)
+    if notification.thread is not None:
+        root = thread_id(subscription.subscription, notification.thread, mailer.domain)
+        mail["In-Reply-To"] = root
+        mail["References"] = root
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
+    if kind != "confirm":  # nobody is subscribed yet
+        mail["List-ID"] = f"LoVLA alerts <alerts.{mailer.domain}>"
+        mail["List-Unsubscribe"] = f"<{said['unsubscribe']}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    if notification.severity == "critical":
+        mail["Importance"] = "high"
+    mail.set_content(_template(f"{kind}.body.txt").render(said), cte="quoted-printable")
+    mail.add_alternative(_template(f"{kind}.body.html").render(said), subtype="html", cte="quoted-printable")
+    mail.set_boundary(f"=_{notification.notification}")  # else it is drawn by lot
+    return mail
+
+
+def _said(notification: Notification, subscription: Subscription, links: Links) -> dict[str, object]:
+    name, at = subscription.subscription, notification.due_at
+    zone = _zone(subscription)
+    said: dict[str, object] = {
+        "language": subscription.language,
+        "subject": notification.subject,
+        "text": notification.text.strip(),
+        "paragraphs": [part.strip() for part in notification.text.split("\n\n") if part.strip()],
+        "items": notification.items,
+        "more": max(0, notification.count - len(notification.items)) if notification.items else 0,
+        "colour": COLOURS.get(notification.severity or "", "#555555"),
+        "zone": zone,
+        "notification": notification.notification,
+        "due": _moment(at, zone),
+    }
+    if notification.purpose == "confirm":
+        return said | {"confirm": links.confirm(subscription)}
+    return said | {
+        "manage": links.manage(name, at),  # by the due time, not by now: the same bytes whenever it is sent
+        "unsubscribe": links.unsubscribe(name),
+        "acknowledge": links.acknowledge(name, notification.notification, at) if notification.code else None,
+    }
+
+
+def _zone(subscription: Subscription) -> tzinfo:
+    try:
+        return ZoneInfo(subscription.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def _moment(at: datetime, zone: tzinfo) -> str:
+    return f"{at.astimezone(zone):%a %d %b %H:%M %Z}"
+
+
+def _facts(item: Item, zone: tzinfo) -> Iterator[tuple[str, str]]:
+    """What of an item its sentence may have left out."""
+    if item.place or item.facility:
+        yield "where", " · ".join(filter(None, (item.place, item.facility)))
+    if item.since is not None:
+        yield "since", _moment(item.since, zone)
+    if item.until is not None:
+        yield "until", _moment(item.until, zone)
+    if item.hours_late is not None:
+        yield "late by", f"{item.hours_late:.0f} h"
+    if item.next is not None:
+        yield "next", item.next
+
+
+@pass_context
+def _lines(context: Context, text: str) -> Markup:
+    return Markup("<br>\n").join(escape(line) for line in text.splitlines())
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("services.alerts"),
+        autoescape=select_autoescape(["html"], default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"colour": lambda severity: COLOURS.get(severity, "#555555"), "facts": _facts, "lines": _lines}
+    return made
+
+
+@cache
+def _template(name: str):  # type: ignore[no-untyped-def]  # jinja2's own type is inferred
+    return _environment().get_template(name)

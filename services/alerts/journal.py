@@ -1,0 +1,212 @@
+"""Deliveries written down: acknowledged by Kafka, and for an intent only while we are the one sender.
+
+*Fence*: deliveries are no transactions (the topic's contract says so). After intents are acknowledged, a transaction that
+holds nothing but the offsets of notifications is committed under the sender's one transactional.id. Its success says that until
+then no successor had begun; a successor, who begins with init_transactions and then reads deliveries to their end, has
+therefore read these intents. So of two senders, one frozen and come back, never both send without one knowing of the other's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from schemas.alerts_v1 import Delivery
+from schemas.topics import DELIVERIES, NOTIFICATIONS
+from services.runtime import kafka, logs, wire
+from services.runtime.settings import Settings
+
+GROUP = "alerts.sender"
+TRANSACTIONAL_ID = "alerts-sender"
+CALL_S = 5.0
+PATIENCE_S = 30.0
+"""So long a fence is asked for again. Then everything begins anew, at the lease."""
+
+_AT_ONCE = 500
+
+log = logs.get("alerts.journal")
+
+
+class Fenced(Exception):
+    """Another sender has begun: this one must not send."""
+
+
+class JournalLost(Exception):
+    """Kafka cannot be asked who the sender is: nothing may be sent; begin again at the lease."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    record: Delivery
+    fence: bool
+    done: asyncio.Future[None]
+    loop: asyncio.AbstractEventLoop
+
+
+class Journal:
+    """One thread writes; the event loop awaits. `reached`: asked at each fence, which offsets of notifications are settled."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        # a record waits for Kafka as long as it must: a result that is dropped would be a message that is sent twice
+        config = kafka.producer_config(settings, "lovla-alerts-deliveries") | {"delivery.timeout.ms": 0, "linger.ms": 1}
+        self._producer = Producer(config)
+        self._fencer = Producer(kafka.transactional_config(settings, "lovla-alerts-fence", TRANSACTIONAL_ID))
+        self._group = Consumer(kafka.consumer_config(settings, "lovla-alerts-group", GROUP))
+        self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._reached: dict[int, int] = {}
+        self._committed: dict[int, int] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.failure: Exception | None = None
+
+    def open(self) -> dict[int, int]:
+        """Become the one sender; returns partition -> where notifications are to be read from. Raises KafkaException."""
+        self._fencer.init_transactions(CALL_S * 4)
+        places = [(NOTIFICATIONS.name, p) for p in kafka.partitions(self._group, NOTIFICATIONS.name)]
+        found = kafka.committed(self._settings.kafka, GROUP, places)
+        self._committed = {partition: found.get((topic, partition), 0) for topic, partition in places}
+        self._reached = dict(self._committed)
+        self._thread = threading.Thread(target=self._run, name="alerts-journal", daemon=True)
+        self._thread.start()
+        return dict(self._committed)
+
+    def settled(self, reached: Mapping[int, int]) -> None:
+        """All notifications before these offsets are settled; committed with the next fence, or soon."""
+        with self._lock:
+            self._reached.update(reached)
+
+    async def write(self, record: Delivery, *, fence: bool = False) -> None:
+        """Returns when Kafka has it; with `fence`, when we are sure to be the one sender too. Raises Fenced, JournalLost."""
+        if self.failure is not None:
+            raise self.failure
+        loop = asyncio.get_running_loop()
+        entry = _Entry(record, fence, loop.create_future(), loop)
+        self._entries.put(entry)
+        await entry.done
+
+    def close(self) -> None:
+        """Write what waits, commit what is settled, stop."""
+        self._entries.put(None)
+        if self._thread is not None:
+            self._thread.join(CALL_S * 3)
+        self._group.close()
+
+    # --- the thread
+
+    def _run(self) -> None:
+        while True:
+            entries, last = self._collect()
+            try:
+                self._append([entry.record for entry in entries])
+                if any(entry.fence for entry in entries) or self._to_commit():
+                    self._fence()
+            except Exception as error:
+                self.failure = (
+                    error if isinstance(error, Fenced | JournalLost) else JournalLost(f"{type(error).__name__}: {error}")
+                )
+                log.error("alerts.journal.lost", error=str(self.failure))
+                while not self._entries.empty():
+                    entry = self._entries.get()
+                    entries += [entry] if entry is not None else []
+                for entry in entries:
+                    _settle(entry, self.failure)
+                return
+            for entry in entries:
+                _settle(entry, None)
+            if last:
+                return
+
+    def _collect(self) -> tuple[list[_Entry], bool]:
+        """What waits now, or the first to come within a second. Whether it was the last."""
+        entries: list[_Entry] = []
+        try:
+            entry = self._entries.get(timeout=1.0)
+            while entry is not None:
+                entries.append(entry)
+                if len(entries) >= _AT_ONCE:
+                    return entries, False
+                entry = self._entries.get_nowait()
+        except queue.Empty:
+            return entries, False
+        return entries, True
+
+    def _append(self, records: Sequence[Delivery]) -> None:
+        left = len(records)
+        wrong: list[KafkaError] = []
+
+        def acknowledged(error: KafkaError | None, _message: Message) -> None:
+            nonlocal left
+            left -= 1
+            if error is not None:
+                wrong.append(error)
+
+        for record in records:
+            id = f"{record.notification}.{record.attempt}.{record.state}"
+            headers = wire.headers(Delivery, id=id, source="alerts.sender", time=record.at)
+            self._producer.produce(
+                DELIVERIES.name, wire.dump(record), record.subscription.encode(), on_delivery=acknowledged, headers=[*headers]
+            )
+        while left:
+            self._producer.poll(0.1)
+        if wrong:
+            raise JournalLost(f"a delivery was not written: {wrong[0].str()}")
+
+    def _to_commit(self) -> dict[int, int]:
+        with self._lock:
+            return {p: offset for p, offset in self._reached.items() if offset > self._committed[p]}
+
+    def _fence(self) -> None:
+        """Commit the settled offsets in a transaction of their own. Raises Fenced, JournalLost."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            with self._lock:
+                reached = dict(self._reached)
+            offsets = [TopicPartition(NOTIFICATIONS.name, p, offset) for p, offset in reached.items()]
+            try:
+                self._fencer.begin_transaction()
+                self._fencer.send_offsets_to_transaction(offsets, self._group.consumer_group_metadata(), CALL_S)
+                self._again(self._fencer.commit_transaction, until)
+            except KafkaException as exception:
+                error = kafka.error_of(exception)
+                if error.fatal():
+                    raise Fenced(error.str()) from None
+                if time.monotonic() > until:
+                    raise JournalLost(error.str()) from None
+                log.warning("alerts.journal.fence_again", error=error.name())
+                self._abort(until)
+                time.sleep(0.2)
+                continue
+            self._committed = reached
+            return
+
+    def _again(self, call, until: float) -> None:  # type: ignore[no-untyped-def]  # the client's own method
+        while True:
+            try:
+                call(CALL_S)
+                return
+            except KafkaException as exception:
+                error = kafka.error_of(exception)
+                if error.fatal() or error.txn_requires_abort() or not error.retriable() or time.monotonic() > until:
+                    raise
+
+    def _abort(self, until: float) -> None:
+        try:
+            self._again(self._fencer.abort_transaction, until)
+        except KafkaException as exception:
+            error = kafka.error_of(exception)
+            raise (Fenced if error.fatal() else JournalLost)(error.str()) from None
+
+
+def _settle(entry: _Entry, failure: Exception | None) -> None:
+    def now() -> None:
+        if not entry.done.done():
+            entry.done.set_result(None) if failure is None else entry.done.set_exception(failure)
+
+    entry.loop.call_soon_threadsafe(now)

@@ -1,0 +1,393 @@
+"""What people see without a key: the page to subscribe, and what signed links open. HTML without any script.
+
+*Guarantees*: GET changes nothing. The answer to a new subscription is the same whether the address is new, known or suppressed:
+the page tells nobody who subscribes. Everything that was typed is escaped (Jinja2, autoescape).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, get_args
+from urllib.parse import parse_qs
+
+from fastapi import Request, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import ValidationError
+
+from schemas.alerts_v1 import Acknowledgement, Subscription
+from schemas.words import EXCEPTION_KINDS, MILESTONES, SEVERITIES, ItemCategory
+from services.alerts.acts import SUBSCRIBER, Said, narrow, same_words
+from services.alerts.addresses import BadAddress, masked, normalise
+from services.alerts.door import AlertsDoor, invalid
+from services.alerts.gate import KINDS, Problem
+from services.alerts.links import BadLink, Opened, Purpose
+from services.alerts.rates import coarse, network
+from services.alerts.wanted import Wanted, agreement, changed
+
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",  # addresses of pages hold tokens
+    "Cache-Control": "no-store",
+    "X-Robots-Tag": "noindex",
+}
+FIELDS_MOST: Final = 400
+_LISTS: Final = ("facilities", "consignments", "references", "carriers", "terminals")
+_CHOICES: Final = ("categories", "exceptions", "milestones")
+_UPPER: Final = ("facilities", "carriers", "terminals")
+ZONES: Final = (
+    "America/Los_Angeles",
+    "America/Denver",
+    "America/Phoenix",
+    "America/Chicago",
+    "America/New_York",
+    "America/Anchorage",
+    "Pacific/Honolulu",
+    "UTC",
+    "Europe/London",
+    "Europe/Berlin",
+    "Asia/Shanghai",
+    "Asia/Hong_Kong",
+    "Asia/Kolkata",
+)
+
+Form = Mapping[str, Sequence[str]]
+
+
+@cache
+def _pages() -> Environment:
+    return Environment(
+        loader=PackageLoader("services.alerts", "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+
+
+class PublicPage:
+    """The addresses for people."""
+
+    def __init__(self, door: AlertsDoor) -> None:
+        self._door = door
+
+    def routes(self) -> Sequence[tuple[str, str, Callable[..., Awaitable[Response]]]]:
+        """Method, path, endpoint."""
+        linked = (
+            ("GET", "/confirm/{token}", self.confirm_shown),
+            ("POST", "/confirm/{token}", self.confirm),
+            ("GET", "/manage/{token}", self.manage_shown),
+            ("POST", "/manage/{token}", self.manage),
+            ("GET", "/u/{token}", self.unsubscribe_shown),
+            ("POST", "/u/{token}", self.unsubscribe),
+            ("GET", "/ack/{token}", self.acknowledge_shown),
+            ("POST", "/ack/{token}", self.acknowledge),
+            ("GET", "/subscribe.css", self.style),
+        )
+        if not self._door.page:
+            return linked
+        return (("GET", "/subscribe", self.form), ("POST", "/subscribe", self.subscribe), ("POST", "/code", self.code), *linked)
+
+    # --- subscribing
+
+    async def form(self, request: Request) -> Response:
+        self._count(request)
+        return self._page("subscribe.html", "Alerts about medical supplies", said=_said({}), **self._words())
+
+    async def subscribe(self, request: Request) -> Response:
+        """Whatever comes of it, an address that could be one gets the same answer."""
+        self._count(request)
+        given = await self._fields(request)
+        try:
+            wanted = _wanted(given)
+            address = normalise(wanted.channel, wanted.address)
+        except ValidationError as error:
+            return self._form_again(given, invalid(error))
+        except BadAddress as bad:
+            return self._form_again(given, Problem("invalid", str(bad)))
+        except Problem as problem:
+            return self._form_again(given, problem)
+        self._door.rates.of_new(network(_host(request)), self._door.clock.monotonic())
+        said = self._subscriber(request, "page")
+        handle = secrets.token_hex(8)  # looks like a subscription, and is none: for those that get no message
+        try:
+            made = await self._door.do(lambda: self._subscribe(wanted, address, said))
+        except Problem as problem:
+            if problem.kind in ("not-ready", "internal"):
+                raise
+            made = None
+        if wanted.channel == "sms":
+            text = "If this number can get our messages, a code of six digits is on its way to it."
+            return self._message("Type the code", [text], code_for=made.subscription if made else handle)
+        text = "If this address can get our messages, one is on its way to it. Follow its link within 48 hours."
+        return self._message("Look into your mail", [text])
+
+    def _subscribe(self, wanted: Wanted, address: str, said: Said) -> Subscription:
+        """The same form sent twice is one subscription, asked again."""
+        store = self._door.store
+        for one in store.of_address(store.hasher.of(wanted.channel, address)):
+            if one.owner is None and one.state != "stopped" and same_words(one, wanted):
+                return one if one.state != "unconfirmed" else store.ask(one.subscription, said)
+        return store.add(wanted, None, said)
+
+    def _form_again(self, given: Form, problem: Problem) -> Response:
+        return self._page("subscribe.html", "Alerts about medical supplies", problem, said=_said(given), **self._words())
+
+    async def code(self, request: Request) -> Response:
+        self._count(request)
+        given = await self._fields(request)
+        name, code = _one(given, "subscription"), _one(given, "code")
+        try:
+            said = self._subscriber(request, "page, code of an SMS")
+            one = await self._door.do(lambda: self._door.store.confirm_by_code(name, code, said))
+        except Problem as problem:
+            if problem.kind == "not-ready":
+                raise
+            text = (
+                "This is not the code that was sent last, or its 15 minutes are over. After five wrong ones, ask for another."
+            )
+            wrong = Problem("invalid", text)
+            return self._message("Type the code", [], problem=wrong, code_for=name[:16])
+        return self._confirmed(one)
+
+    async def confirm_shown(self, request: Request, token: str) -> Response:
+        one = await self._opened(request, "confirm", token)
+        return self._message("Confirm", [f"To {masked(one)}.", agreement(one)], button="Yes, send me these messages")
+
+    async def confirm(self, request: Request, token: str) -> Response:
+        one = await self._opened(request, "confirm", token)
+        said = self._subscriber(request, "link of an email")
+        return self._confirmed(await self._door.do(lambda: self._door.store.confirm(one.subscription, said)))
+
+    def _confirmed(self, one: Subscription) -> Response:
+        manage = self._door.store.links.manage(one.subscription, self._door.clock.now())
+        return self._message("Confirmed", [f"Messages go to {masked(one)} from now on.", agreement(one)], manage=_path(manage))
+
+    # --- changing and stopping
+
+    async def manage_shown(self, request: Request, token: str) -> Response:
+        return self._managed(await self._opened(request, "manage", token))
+
+    async def manage(self, request: Request, token: str) -> Response:
+        one = await self._opened(request, "manage", token)
+        given = await self._fields(request)
+        act, store, name = _one(given, "act"), self._door.store, one.subscription
+        said = self._subscriber(request, "signed link")
+        if act == "remove":
+            await self._door.do(lambda: store.remove(name, said))
+            return self._message("Removed", ["The subscription is gone, and your address with it. Nothing more is sent."])
+        try:
+            if act == "change":
+                after = await self._door.do(lambda: store.change(name, changed(one, _changes(given)), said))
+                notice = "It is changed."
+            elif act == "pause":
+                after, notice = (
+                    await self._door.do(lambda: store.pause(name, said)),
+                    "Paused: nothing is sent until you resume it.",
+                )
+            elif act == "resume":
+                after, notice = await self._door.do(lambda: store.resume(name, said)), "Messages are sent again."
+            elif act == "stop":
+                after, notice = await self._door.do(lambda: store.stop(name, "link", said)), "Stopped: nothing more is sent."
+            else:
+                raise Problem("invalid", "Choose one of the buttons.")
+        except Problem as problem:
+            if problem.kind in ("not-ready", "not-found"):
+                raise
+            return self._managed(one, problem=problem)
+        return self._managed(after, notice)
+
+    def _managed(self, one: Subscription, notice: str = "", problem: Problem | None = None) -> Response:
+        return self._page(
+            "manage.html",
+            "Your alerts",
+            problem,
+            address=masked(one),
+            state=one.state,
+            agreement=agreement(one),
+            notice=notice,
+            said=_as_said(one),
+            **self._words(),
+        )
+
+    async def unsubscribe_shown(self, request: Request, token: str) -> Response:
+        one = await self._opened(request, "unsubscribe", token)
+        if one.state == "stopped":
+            return self._message("Stopped", ["Nothing is sent any more."])
+        return self._message("Stop these messages?", [f"To {masked(one)}.", agreement(one)], button="Stop them")
+
+    async def unsubscribe(self, request: Request, token: str) -> Response:
+        """RFC 8058: whoever posts, whatever the body says, without cookie or question."""
+        self._door.check()
+        self._door.rates.of_all(self._door.clock.monotonic())
+        one = self._behind("unsubscribe", token)
+        said = self._subscriber(request, "unsubscribe link")
+        await self._door.do(lambda: self._door.store.stop(one.subscription, "link", said))
+        return self._message("Stopped", ["Nothing is sent any more."])
+
+    # --- acknowledging
+
+    async def acknowledge_shown(self, request: Request, token: str) -> Response:
+        await self._opened(request, "acknowledge", token)
+        text = "Say that you take care of it: then nobody else is woken."
+        return self._message("Take care of it", [text], button="I take care of it")
+
+    async def acknowledge(self, request: Request, token: str) -> Response:
+        one = await self._opened(request, "acknowledge", token)
+        opened = self._door.store.links.open("acknowledge", token, self._door.clock.now())
+        told = Acknowledgement(
+            subscription=one.subscription, notification=opened.notification, at=self._door.clock.now(), source="link"
+        )
+        await self._door.do(lambda: self._door.store.acknowledge(told))
+        return self._message("Noted", ["You take care of it. Nobody else is woken for it."])
+
+    # ---
+
+    async def style(self, request: Request) -> Response:
+        text = files("services.alerts").joinpath("pages/subscribe.css").read_text(encoding="utf-8")
+        return Response(text, media_type="text/css", headers={"X-Content-Type-Options": "nosniff"})
+
+    def refusal(self, problem: Problem) -> Response:
+        """A page for what went wrong."""
+        return self._message("That did not work", [], problem=problem)
+
+    def _count(self, request: Request) -> None:
+        self._door.check()
+        self._door.rates.of_stranger(network(_host(request)), self._door.clock.monotonic())
+
+    async def _opened(self, request: Request, purpose: Purpose, token: str) -> Subscription:
+        """The subscription that the link is for; raises Problem 404, 429, 503."""
+        self._count(request)
+        return self._behind(purpose, token)
+
+    def _behind(self, purpose: Purpose, token: str) -> Subscription:
+        try:
+            opened: Opened = self._door.store.links.open(purpose, token, self._door.clock.now())
+        except BadLink as bad:
+            raise Problem("not-found", str(bad)) from bad
+        found = self._door.store.all().get(opened.subscription)
+        if found is None:
+            raise Problem("not-found", "This subscription is gone, and your address with it. Nothing more is sent.")
+        return found
+
+    async def _fields(self, request: Request) -> Form:
+        """The form's fields; raises Problem 4xx."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in ("application/x-www-form-urlencoded", ""):
+            raise Problem("unsupported-media-type", "A form is expected.")
+        body = await self._door.body(request, network(_host(request)))
+        try:
+            return parse_qs(body.decode("utf-8"), max_num_fields=FIELDS_MOST)
+        except ValueError as error:
+            raise Problem("invalid", "The form cannot be read.") from error
+
+    def _subscriber(self, request: Request, how: str) -> Said:
+        return Said(SUBSCRIBER, f"{how}, from {coarse(_host(request))}", self._door.clock.now())
+
+    def _words(self) -> dict[str, Any]:
+        """What can be chosen."""
+        facilities = sorted(self._door.facilities().values(), key=lambda one: (one.kind != "hospital", one.name))
+        return {
+            "facilities": [(one.code, one.name) for one in facilities],
+            "categories": get_args(ItemCategory),
+            "exceptions": EXCEPTION_KINDS,
+            "milestones": MILESTONES,
+            "severities": SEVERITIES,
+            "zones": ZONES,
+        }
+
+    def _message(self, title: str, paragraphs: Sequence[str], *, problem: Problem | None = None, **parts: str) -> Response:
+        given = {"code_for": "", "button": "", "manage": ""} | parts
+        return self._page("message.html", title, problem, paragraphs=paragraphs, **given)
+
+    def _page(self, name: str, title: str, problem: Problem | None = None, **values: object) -> Response:
+        told = None
+        if problem is not None:
+            texts = [place["text"] for place in problem.errors] or [problem.detail]
+            told = {"title": KINDS[problem.kind][1], "text": " ".join(texts)}
+        text = _pages().get_template(name).render(title=title, problem=told, **values)
+        headers = dict(HEADERS) | (problem.response_headers() if problem else {})
+        return Response(text, problem.status if problem else 200, headers, media_type="text/html")
+
+
+def _host(request: Request) -> str | None:
+    return request.client.host if request.client else None
+
+
+def _path(url: str) -> str:
+    """The link within our own pages: a page may be read by another name than messages give."""
+    return "/" + url.split("/", 3)[3]
+
+
+def _one(given: Form, name: str) -> str:
+    return (given.get(name) or [""])[0].strip()
+
+
+def _wanted(given: Form) -> Wanted:
+    """What the form says; raises ValidationError, Problem."""
+    if _one(given, "agreed") != "yes":
+        raise Problem("invalid", "Say that you want these messages.")
+    if _one(given, "channel") not in ("email", "sms"):
+        raise Problem("invalid", "Choose email or SMS.")
+    wanted = Wanted.model_validate(_changes(given) | {"channel": _one(given, "channel"), "address": _one(given, "address")})
+    if not narrow(wanted.filters):
+        raise Problem("invalid", "Name at least one hospital, consignment, reference, carrier or terminal.")
+    return wanted
+
+
+def _changes(given: Form) -> dict[str, Any]:
+    """The fields of the form as the model wants them."""
+    filters: dict[str, Any] = {name: _listed(given, name) for name in _LISTS} | {
+        name: tuple(given.get(name, ())) for name in _CHOICES
+    }
+    filters |= {name: tuple(value.upper() for value in filters[name]) for name in _UPPER}
+    quiet = (_one(given, "quiet_from"), _one(given, "quiet_to"))
+    digest = _one(given, "digest") or "immediate"
+    return {
+        "filters": filters | {"minimum_severity": _one(given, "minimum_severity") or "minor"},
+        "zone": _one(given, "zone") or ZONES[0],
+        "digest": digest,
+        "digest_at": (_one(given, "digest_at") or None) if digest == "daily" else None,
+        "quiet": quiet if any(quiet) else None,
+        "critical_breaks_quiet": _one(given, "critical_breaks_quiet") == "yes",
+    }
+
+
+def _listed(given: Form, name: str) -> tuple[str, ...]:
+    words = (word.strip() for text in given.get(name, ()) for word in text.replace("\n", ",").replace(";", ",").split(","))
+    return tuple(dict.fromkeys(word for word in words if word))
+
+
+def _said(given: Form) -> dict[str, Any]:
+    """What stands in the form, to be given back."""
+    plain = {name: _one(given, name) for name in ("channel", "address", "digest", "digest_at", "quiet_from", "quiet_to")}
+    lists = {name: ", ".join(_listed(given, name)) for name in _LISTS if name != "facilities"}
+    return (
+        plain
+        | lists
+        | {name: tuple(given.get(name, ())) for name in ("facilities", *_CHOICES)}
+        | {
+            "minimum_severity": _one(given, "minimum_severity") or "minor",
+            "zone": _one(given, "zone") or ZONES[0],
+            "critical_breaks_quiet": _one(given, "critical_breaks_quiet") == "yes",
+        }
+    )
+
+
+def _as_said(one: Subscription) -> dict[str, Any]:
+    """A subscription as the form would have said it."""
+    filters = one.filters
+    return (
+        {name: ", ".join(getattr(filters, name)) for name in _LISTS if name != "facilities"}
+        | {name: getattr(filters, name) for name in ("facilities", *_CHOICES)}
+        | {
+            "minimum_severity": filters.minimum_severity,
+            "zone": one.zone,
+            "digest": one.digest,
+            "digest_at": one.digest_at or "",
+            "quiet_from": one.quiet[0] if one.quiet else "",
+            "quiet_to": one.quiet[1] if one.quiet else "",
+            "critical_breaks_quiet": one.critical_breaks_quiet,
+        }
+    )

@@ -1,0 +1,178 @@
+"""`lovla explain`, `lovla rules backtest`: why a message came or did not, and what rules would have sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+
+import typer
+
+from services.ingest.cli import AsJson, Stop, show, told
+
+if TYPE_CHECKING:
+    from schemas.alerts_v1 import Subscription
+    from services.alerts.explain import History
+    from services.runtime.settings import Settings
+
+P = ParamSpec("P")
+For = Annotated[str | None, typer.Option("--for", help="The subscription, for a consignment: id, or its beginning.")]
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_ID = re.compile(r"^[0-9a-f]{6,32}$")
+_SPAN = re.compile(r"^(\d+)([mhd])$")
+
+rules = typer.Typer(no_args_is_help=True, help="Try the rules of alerts on what has been.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the `lovla` command."""
+    app.command("explain")(explain)
+    app.add_typer(rules, name="rules")
+
+
+def _answered(verb: Callable[P, None]) -> Callable[P, None]:
+    """ClickHouse's silence is one sentence too."""
+
+    @wraps(verb)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        from services.alerts.explain import Unknown
+        from services.runtime.clickhouse import ClickHouseError
+
+        try:
+            verb(*args, **kwargs)
+        except Unknown as error:
+            raise Stop(str(error)) from None
+        except ClickHouseError as error:
+            raise Stop(f"ClickHouse: {error}; is the stack up? See `lovla status`") from None
+
+    return run
+
+
+@told
+@_answered
+def explain(
+    what: Annotated[str, typer.Argument(help="A notification's id or its beginning, or a consignment with --for.")],
+    subscription: For = None,
+    as_json: AsJson = False,
+) -> None:
+    """The whole chain of a message, from the sender's bytes to the provider's receipt; or the rule that held it back."""
+    from services.alerts.explain import held
+
+    with _history() as (history, settings):
+        if subscription is None:
+            if not _ID.match(what):
+                raise Stop(f"{what} is no notification's id; for a consignment say for whom: --for SUBSCRIPTION")
+            links = history.chain(history.notification(what))
+        else:
+            everybody = _subscriptions(settings)
+            one = _one_of(everybody, subscription)
+            changes = history.changes(EVER, what)
+            if not changes:
+                raise Stop(f"{what}: no change of a consignment of that id is known; `lovla find` looks for it")
+            sent = history.notifications(one.subscription, what)
+            links = held(changes, sent, one, everybody)
+            for made in sent:
+                links += [link for link in history.chain(made) if link.what in ("message", "delivery")]
+    show([asdict(link) for link in links], ("what", "at", "text", "where"), as_json)
+
+
+@rules.command("backtest")
+@told
+@_answered
+def backtest(
+    subscription: Annotated[str, typer.Option("--subscription", help="Its id, or the beginning.")],
+    since: Annotated[str, typer.Option("--since", help="RFC 3339, or how long ago: 90m, 36h, 14d.")] = "14d",
+    as_if_live: Annotated[
+        bool, typer.Option("--as-if-live", help="Also what was loaded as history, as if it had been news when it happened.")
+    ] = False,
+    why: Annotated[bool, typer.Option("--why", help="What became of each change, instead of the messages.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """History run through the very rules of the worker: what would have been sent, when, and how much noise that is."""
+    from services.alerts import backtest as tested
+    from services.runtime.clock import SystemClock
+
+    with _history() as (history, settings):
+        everybody = _subscriptions(settings)
+        one = _one_of(everybody, subscription)
+        changes = history.changes(since_of(since, SystemClock().now()))
+    if as_if_live:
+        changes = sorted((tested.live(change) for change in changes), key=lambda change: change.appended_at)
+    found = tested.run(changes, one, everybody)
+    if why:
+        became = [
+            {
+                "at": verdict.at,
+                "consignment": verdict.told.change.consignment,
+                "change": verdict.told.change.change,
+                "became": verdict.text,
+                "until": verdict.until,
+                "notification": verdict.notification,
+            }
+            for verdict in found.verdicts
+        ]
+        show(became, ("at", "consignment", "change", "became", "until", "notification"), as_json)
+        return
+    rows = [
+        {
+            "at": made.due_at,
+            "purpose": made.purpose,
+            "severity": made.severity,
+            "things": made.count,
+            "subject": made.subject,
+            "notification": made.notification,
+        }
+        for made in found.sent
+    ]
+    show(rows, ("at", "purpose", "severity", "things", "subject"), as_json)
+    show([found.noise], tuple(found.noise), as_json)
+
+
+def since_of(text: str, now: datetime) -> datetime:
+    """`14d`, `36h`, `90m`, or a time. Raises Stop."""
+    span = _SPAN.match(text)
+    if span is not None:
+        unit = {"m": "minutes", "h": "hours", "d": "days"}[span[2]]
+        return now - timedelta(**{unit: int(span[1])})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Stop(f"--since {text}: say RFC 3339, or how long ago, like 36h or 14d") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _subscriptions(settings: Settings) -> dict[str, Subscription]:
+    from services.alerts.subscriptions import view
+
+    found = view(settings)
+    found.start()
+    try:
+        return dict(found.snapshot())
+    finally:
+        found.close()
+
+
+def _one_of(everybody: dict[str, Subscription], begin: str) -> Subscription:
+    matching = [one for name, one in sorted(everybody.items()) if name.startswith(begin)]
+    if len(matching) != 1:
+        found = "several subscriptions begin so" if matching else "no such subscription"
+        raise Stop(f"{begin}: {found}; see `lovla subscriptions list`")
+    return matching[0]
+
+
+@contextmanager
+def _history() -> Iterator[tuple[History, Settings]]:
+    from services.alerts.explain import History
+    from services.runtime.clickhouse import connect
+    from services.runtime.settings import Settings
+
+    settings = Settings.load()
+    client = connect(settings, "reader")
+    try:
+        yield History(client), settings
+    finally:
+        client.close()

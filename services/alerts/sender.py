@@ -1,0 +1,353 @@
+"""The sender's process: `python -m services.alerts.sender`. One is at work, others wait for its place.
+
+Order of a start: the lease says who should send; init_transactions fences whoever did; then the committed offsets of
+notifications, then deliveries of the last days to their end (the ledger), then the subscriptions to their end; only then
+the first notification is read. Whatever breaks (the lease, the fence, Kafka for long), all of it begins again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import Literal
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from pydantic import ValidationError
+
+from schemas.alerts_v1 import AlertsControl, Channel, Delivery, Notification, Subscription, Suppression
+from schemas.topics import ALERTS_CONTROL, NOTIFICATIONS, SUPPRESSIONS
+from services.alerts import email, subscriptions
+from services.alerts.attempts import MEMORY, Ledger
+from services.alerts.bounces import Verp
+from services.alerts.channels import EmailChannel, SmsChannel, WebhookChannel
+from services.alerts.control import SWITCH, read_deliveries, retry_key
+from services.alerts.delivery_settings import DeliverySettings
+from services.alerts.journal import Fenced, Journal, JournalLost
+from services.alerts.links import Links
+from services.alerts.providers_sms import provider
+from services.alerts.providers_smtp import Smtp
+from services.alerts.providers_webhook import WebhookClient
+from services.alerts.sending import ChannelPort, Sender
+from services.runtime import kafka, logs, metrics
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.failpoints import Failpoints
+from services.runtime.lease import ShardLease
+from services.runtime.register import RegisterView, write
+from services.runtime.restore import read_range
+from services.runtime.settings import Settings, SettingsError
+from services.runtime.sources import Record, to_record
+
+LEASE_GROUP = "alerts.sender-lease"
+TAKEN_MOST = 20_000
+"""Notifications in memory; the rest waits in Kafka."""
+
+EMAILS_UNDER_WAY = 32
+"""More than connections: while some wait for Kafka, others are handed over, and intents that wait together share one fence."""
+
+_AGAIN_S = 2.0
+
+log = logs.get("alerts.sender")
+
+
+class KafkaDirectory:
+    """Subscriptions and suppressed addresses, followed."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._clock = clock
+        self.subscriptions = subscriptions.view(settings)
+        self.suppressions = subscriptions.suppressions(settings)
+        self._producer: Producer = kafka.producer(settings, "lovla-alerts-suppressions")
+
+    def start(self) -> None:
+        """Raises KafkaException, TopicMissing, TimeoutError."""
+        self.subscriptions.start()
+        self.suppressions.start()
+
+    def subscription(self, name: str) -> Subscription | None:
+        return self.subscriptions.get(name)
+
+    def suppression(self, address_hash: str) -> Suppression | None:
+        return self.suppressions.get(address_hash)
+
+    def suppress(self, subscription: Subscription, reason: Literal["bounced", "opted_out"]) -> None:
+        record = Suppression(
+            address_hash=subscription.address_hash,
+            channel=subscription.channel,
+            reason=reason,
+            at=self._clock.now(),
+            source="alerts.sender",
+        )
+        write(self._producer, SUPPRESSIONS.name, subscription.address_hash, record)
+
+    def healthy(self) -> str | None:
+        return self.subscriptions.healthy() or self.suppressions.healthy()
+
+    def close(self) -> None:
+        self.subscriptions.close()
+        self.suppressions.close()
+
+
+def channels_of(settings: DeliverySettings, links: Links, clock: Clock) -> dict[Channel, ChannelPort]:
+    """The ways out that the settings name."""
+    client = WebhookClient(settings.webhook_timeout_s, settings.webhook_allow)
+    found: dict[Channel, ChannelPort] = {"webhook": WebhookChannel(client, links, clock)}
+    if settings.smtp_port:
+        mailer = email.Mailer(settings.mail_name, settings.mail_from, settings.mail_bounces)
+        verp = Verp(settings.secret_key.get_secret_value().encode(), settings.mail_bounces)
+        found["email"] = EmailChannel(Smtp(settings), links, mailer, verp)
+    if settings.sms_url is not None:
+        found["sms"] = SmsChannel(provider(settings), links, settings.sms_a_second, settings.links_url)
+    return found
+
+
+class SenderProcess:
+    """What main() runs, and tests run in a thread. `run` returns when `stop` is set."""
+
+    def __init__(self, settings: DeliverySettings, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._trouble: str | None = "not started"
+        self._stop = threading.Event()
+        self._sender: Sender | None = None
+
+    def healthy(self) -> str | None:
+        """None, or what is wrong. One that waits for its place is well."""
+        return self._trouble
+
+    @property
+    def waiting(self) -> int:
+        """Notifications taken and not settled."""
+        return self._sender.waiting if self._sender is not None else 0
+
+    def stop(self) -> None:
+        """Return from `run` soon."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Begin, and begin again whenever the place or Kafka is lost."""
+        while not self._stop.is_set():
+            try:
+                self._trouble = None
+                with _lease(self._settings, self._stop) as lease:
+                    if lease is not None:
+                        asyncio.run(self._serve(lease))
+            except (Fenced, JournalLost, KafkaException, kafka.TopicMissing, TimeoutError, _Lost) as error:
+                self._trouble = f"the sender begins again: {type(error).__name__}: {error}"
+                log.warning("alerts.sender.again", error=str(error), kind=type(error).__name__)
+                self._stop.wait(_AGAIN_S)
+
+    async def _serve(self, lease: ShardLease) -> None:
+        settings = self._settings
+        journal = Journal(settings)
+        directory = KafkaDirectory(settings, self._clock)
+        control: RegisterView[AlertsControl] | None = None
+        channels: dict[Channel, ChannelPort] = {}
+        reader: _Reader | None = None
+        try:
+            starts = await asyncio.to_thread(journal.open)
+            ledger = await asyncio.to_thread(read_ledger, settings, self._clock.now())
+            await asyncio.to_thread(directory.start)
+            links = Links(settings.secret_key.get_secret_value().encode(), settings.links_url)
+            channels = channels_of(settings, links, self._clock)
+            sender = self._sender = Sender(
+                journal,
+                ledger,
+                directory,
+                channels,
+                self._clock,
+                email_workers=EMAILS_UNDER_WAY,
+                failpoints=Failpoints(settings.failpoint),
+            )
+            loop = asyncio.get_running_loop()
+
+            def told(key: str, record: AlertsControl | None) -> None:
+                loop.call_soon_threadsafe(self._obey, sender, ledger, key, record)
+
+            control = RegisterView(settings, ALERTS_CONTROL.name, AlertsControl, told)
+            await asyncio.to_thread(control.start)
+            self._take_up(sender, ledger, starts, control.snapshot())
+            reader = _Reader(settings, starts, sender, loop)
+            reader.start()
+            log.info("alerts.sender.serves", notifications=starts, ledger=len(ledger), paused=sender.paused)
+            working = loop.create_task(sender.run())
+            while not self._stop.is_set():
+                await asyncio.wait([working], timeout=0.2)
+                if working.done():
+                    working.result()
+                trouble = directory.healthy() or control.healthy() or reader.trouble
+                if trouble is not None:
+                    raise _Lost(trouble)
+                if lease.lost.is_set():
+                    raise _Lost("another process has the sender's place")
+            reader.close()
+            working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
+        finally:
+            if reader is not None:
+                reader.close()
+            for port in channels.values():
+                await port.close()
+            await asyncio.to_thread(journal.close)
+            directory.close()
+            if control is not None:
+                control.close()
+
+    def _take_up(self, sender: Sender, ledger: Ledger, starts: Mapping[int, int], told: Mapping[str, AlertsControl]) -> None:
+        """What lies behind the committed offsets and is not done: left unsettled, or asked for again by an operator."""
+        for name, known in ledger.open():
+            if known.position is not None and _behind(known.position, starts):
+                self._load(sender, known.position, retried=retry_key(name) in told)
+        for key, record in told.items():
+            self._obey(sender, ledger, key, record)
+
+    def _obey(self, sender: Sender, ledger: Ledger, key: str, record: AlertsControl | None) -> None:
+        """A word of an operator."""
+        if key == SWITCH:
+            sender.paused = record is not None and record.act == "pause"
+            log.warning("alerts.sender.switch", paused=sender.paused)
+        elif record is not None and record.notification is not None:
+            known = ledger.get(record.notification)
+            if known is not None and known.state == "dead" and known.at < record.at and known.position is not None:
+                self._load(sender, known.position, retried=True)
+
+    def _load(self, sender: Sender, position: str, *, retried: bool) -> None:
+        partition, _, offset = position.partition(":")
+        records: list[Record] = []
+        read_range(self._settings, NOTIFICATIONS.name, int(partition), int(offset), int(offset) + 1, records.append)
+        for record in records:
+            found = read_notification(record)
+            if found is not None:
+                sender.take_again(found, position, retried=retried)
+
+
+class _Lost(Exception):
+    """Something that all rests on is gone."""
+
+
+@contextmanager
+def _lease(settings: Settings, stop: threading.Event) -> Iterator[ShardLease | None]:
+    lease = ShardLease(settings, ALERTS_CONTROL.name, LEASE_GROUP)
+    try:
+        yield lease if lease.acquire(stop) is not None else None
+    finally:
+        lease.close()
+
+
+def _behind(position: str, starts: Mapping[int, int]) -> bool:
+    partition, _, offset = position.partition(":")
+    return int(offset) < starts.get(int(partition), 0)
+
+
+def read_notification(record: Record) -> Notification | None:
+    """None: it is no notification."""
+    try:
+        return Notification.model_validate_json(record.value or b"", extra="ignore")  # of a newer writer
+    except ValidationError as error:
+        log.error(
+            "alerts.notification.unreadable", partition=record.partition, offset=record.offset, errors=error.error_count()
+        )
+        return None
+
+
+def read_ledger(settings: Settings, now: datetime) -> Ledger:
+    """What was tried within MEMORY: all of it, to the end of this moment. Raises KafkaException, TimeoutError."""
+    ledger = Ledger()
+
+    def take(record: Record) -> None:
+        try:
+            ledger.take(Delivery.model_validate_json(record.value or b"", extra="ignore"))
+        except ValidationError as error:
+            log.error(
+                "alerts.delivery.unreadable", partition=record.partition, offset=record.offset, errors=error.error_count()
+            )
+
+    read_deliveries(settings, now - MEMORY, take)
+    return ledger
+
+
+class _Reader:
+    """Reads notifications in a thread, and hands them to the loop."""
+
+    def __init__(self, settings: Settings, starts: Mapping[int, int], sender: Sender, loop: asyncio.AbstractEventLoop) -> None:
+        self.trouble: str | None = None
+        self._sender, self._loop = sender, loop
+        self._closing = threading.Event()
+        self._consumer: Consumer = kafka.consumer(settings, "lovla-alerts-sender", "lovla-alerts-sender")
+        self._consumer.assign([TopicPartition(NOTIFICATIONS.name, p, offset) for p, offset in starts.items()])
+        self._thread = threading.Thread(target=self._run, name="alerts-reader", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def _run(self) -> None:
+        try:
+            while not self._closing.is_set():
+                if self._sender.waiting > TAKEN_MOST:
+                    time.sleep(0.1)
+                    continue
+                records: list[Record] = []
+                for message in self._consumer.consume(500, 0.1):
+                    error = message.error()
+                    if error is None:
+                        records.append(to_record(message))
+                    elif error.fatal():
+                        raise KafkaException(error)
+                    else:
+                        log.warning("alerts.reader.error", error=error.name())
+                if records:
+                    self._hand_over([(record, read_notification(record)) for record in records])
+        except Exception as error:
+            self.trouble = f"notifications are not read: {type(error).__name__}: {error}"
+        finally:
+            self._consumer.close()
+
+    def _hand_over(self, records: Sequence[tuple[Record, Notification | None]]) -> None:
+        """Returns when the loop has them, so that no more wait than `waiting` says."""
+        taken = threading.Event()
+
+        def take() -> None:
+            for record, found in records:
+                if found is None:
+                    self._sender.pass_over(record.partition, record.offset)
+                else:
+                    self._sender.take(found, record.partition, record.offset)
+            taken.set()
+
+        self._loop.call_soon_threadsafe(take)
+        while not taken.wait(0.1):
+            if self._closing.is_set():
+                return
+
+
+def main() -> int:
+    """Entry point of the process."""
+    try:
+        settings = DeliverySettings.load()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    logs.setup("sender", settings.log_level)
+    process = SenderProcess(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: process.stop())
+    page = metrics.serve(settings.metrics_port, process.healthy)
+    process.run()
+    if page is not None:
+        page.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

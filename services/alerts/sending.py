@@ -1,0 +1,470 @@
+"""The sender's heart: due notifications, one lane an address, an intent before each attempt and its result after.
+
+*Order of one attempt, and what a crash after each step does* (docs/alerts.md has the table; tests kill the process at each):
+
+1. `decided`: nothing is written. Decided again.
+2. `intended`: the intent is in Kafka, and we are the one sender (journal.py). Nothing was handed over; that cannot be told from
+   3, so SMS asks the provider first, and email and webhook go with the same id.
+3. `sent`: the provider has it, Kafka has only the intent. As 2: here, and only here, an email or webhook comes twice, with the
+   same Message-ID or webhook-id.
+4. `recorded`: the result is in Kafka. Nothing is sent again; the offset follows with the next fence.
+
+One lane an address: what follows waits for what is before it, so nobody reads the end of an exception before its beginning, and
+an address that greylists us is not tried by ten messages at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal, Protocol
+
+from schemas.alerts_v1 import Channel, Delivery, DeliveryState, Notification, Subscription, Suppression
+from services.alerts.attempts import MEMORY, Answer, Ask, Decision, Done, Drop, Ledger, Send, Wait, decide, pause_s
+from services.alerts.breaker import Breaker
+from services.runtime import logs, metrics
+from services.runtime.clock import Clock
+from services.runtime.failpoints import Failpoints
+
+FOUND_NOT_YET_S = 5.0
+"""A provider that lists what it took may be some seconds behind: its "no" counts only this long after the attempt."""
+
+PROVIDER_TROUBLE = frozenset({"timeout", "disconnected", "server_error"})
+"""Outcomes not known that say of the provider, not of the message: its breaker counts them."""
+
+NO_ADDRESS = "0" * 64
+
+log = logs.get("alerts.sender")
+
+
+class JournalPort(Protocol):
+    """Where deliveries are written; see journal.py for what is promised."""
+
+    async def write(self, record: Delivery, *, fence: bool = False) -> None: ...
+    def settled(self, reached: Mapping[int, int]) -> None: ...
+
+
+class Directory(Protocol):
+    """Subscriptions and suppressed addresses, as they stand now."""
+
+    def subscription(self, name: str) -> Subscription | None: ...
+    def suppression(self, address_hash: str) -> Suppression | None: ...
+    def suppress(self, subscription: Subscription, reason: Literal["bounced", "opted_out"]) -> None:
+        """Nothing more goes to its address. Returns when that is written; blocks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message as it will be handed over. `content` is the channel's own."""
+
+    to: str
+    content: object
+    message_id: str | None = None
+    segments: int | None = None
+
+
+class ChannelPort(Protocol):
+    """A way out. `send` and `find` never raise for what a provider does: that is an answer."""
+
+    name: str
+    breaker: Breaker
+
+    def pack(self, notification: Notification, subscription: Subscription) -> Parcel:
+        """Raises ValueError if it cannot be written."""
+        ...
+
+    async def send(self, parcel: Parcel, notification: Notification) -> Answer: ...
+    async def find(self, parcel: Parcel, notification: Notification, delivery: Ask) -> Answer | None:
+        """What became of an earlier attempt: accepted; None: the provider has never seen it; else it cannot be asked now."""
+        ...
+
+    def wait_s(self, now_s: float) -> float:
+        """By its own rate: 0 takes a turn."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class _Due:
+    notification: Notification
+    place: tuple[int, int] | None  # partition, offset; None: asked for again by hand
+    position: str | None
+    via: str | None = None
+    retried: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    channel: Channel
+    waiting: deque[_Due] = field(default_factory=deque)
+
+
+class _Offsets:
+    """Of one partition: what was taken and is not yet settled, in order."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, None] = {}
+        self._next = 0
+
+    def take(self, offset: int) -> None:
+        self._open[offset] = None
+        self._next = offset + 1
+
+    def settle(self, offset: int) -> int:
+        """Up to where all is settled."""
+        self._open.pop(offset, None)
+        return next(iter(self._open), self._next)
+
+
+class Sender:
+    """One process's sender. Everything but `healthy` is called by the event loop's thread."""
+
+    def __init__(
+        self,
+        journal: JournalPort,
+        ledger: Ledger,
+        directory: Directory,
+        channels: Mapping[Channel, ChannelPort],
+        clock: Clock,
+        *,
+        email_workers: int = 4,
+        dice: Callable[[], float] = random.random,
+        failpoints: Failpoints | None = None,
+    ) -> None:
+        self.paused = False
+        self._journal, self._ledger, self._directory, self._channels = journal, ledger, directory, channels
+        self._clock, self._dice = clock, dice
+        self._workers: Mapping[Channel, int] = {"email": email_workers, "sms": 8, "webhook": 16}  # others' servers may be slow
+        self._failpoints = failpoints or Failpoints()
+        self._lanes: dict[tuple[Channel, str], _Lane] = {}
+        self._ready: dict[Channel, asyncio.Queue[tuple[Channel, str]]] = {}
+        self._offsets: dict[int, _Offsets] = {}
+        self._under_way: dict[str, _Due] = {}
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    # --- in
+
+    @property
+    def waiting(self) -> int:
+        """Notifications taken and not settled."""
+        return len(self._under_way)
+
+    def take(self, notification: Notification, partition: int, offset: int) -> None:
+        """A record of the topic, in its order."""
+        self._offsets.setdefault(partition, _Offsets()).take(offset)
+        due = _Due(notification, (partition, offset), f"{partition}:{offset}")
+        if notification.notification in self._under_way:  # written twice by whoever composed it, and both are here
+            self._reached(due)
+            return
+        self._begin(due)
+
+    def take_again(self, notification: Notification, position: str, *, retried: bool) -> None:
+        """One whose record is behind us: a dead one that an operator wants tried, or one that was never settled."""
+        known = self._ledger.get(notification.notification)
+        if notification.notification not in self._under_way and known is not None:
+            self._begin(_Due(notification, None, position, retried=retried))
+
+    def pass_over(self, partition: int, offset: int) -> None:
+        """A record that nothing can be done about (it was told elsewhere)."""
+        self._offsets.setdefault(partition, _Offsets()).take(offset)
+        self._journal.settled({partition: self._offsets[partition].settle(offset)})
+
+    def _begin(self, due: _Due) -> None:
+        known = self._ledger.get(due.notification.notification)
+        due.via = known.via if known is not None else None
+        self._under_way[due.notification.notification] = due
+        self._enter(due)
+
+    def _enter(self, due: _Due) -> None:
+        target = self._target(due)
+        channel: Channel = target.channel if target is not None else "email"
+        key = (channel, target.address_hash if target is not None else due.notification.subscription)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(channel)
+        lane.waiting.append(due)
+        if len(lane.waiting) == 1:
+            self._queue(channel).put_nowait(key)
+
+    def _target(self, due: _Due) -> Subscription | None:
+        return self._directory.subscription(due.via or due.notification.subscription)
+
+    def _queue(self, channel: Channel) -> asyncio.Queue[tuple[Channel, str]]:
+        return self._ready.setdefault(channel, asyncio.Queue())
+
+    # --- work
+
+    async def run(self) -> None:
+        """Until cancelled; raises what the journal raises: then nothing may be sent any more."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for channel, count in self._workers.items():
+                    for _ in range(count):
+                        group.create_task(self._work(channel))
+                group.create_task(self._measure())
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+
+    async def _work(self, channel: Channel) -> None:
+        queue = self._queue(channel)
+        while True:
+            key = await queue.get()
+            lane = self._lanes[key]
+            due = lane.waiting[0]
+            pause = await self._look(due)
+            if pause is None:
+                lane.waiting.popleft()
+            if not lane.waiting:
+                del self._lanes[key]
+            elif pause is None:
+                queue.put_nowait(key)
+            else:
+                self._later(max(pause, 0.05), queue, key)
+
+    def _later(self, pause: float, queue: asyncio.Queue[tuple[Channel, str]], key: tuple[Channel, str]) -> None:
+        def now() -> None:
+            self._timers.discard(timer)
+            queue.put_nowait(key)
+
+        timer = asyncio.get_running_loop().call_later(pause, now)
+        self._timers.add(timer)
+
+    async def _look(self, due: _Due) -> float | None:
+        """One step of one notification. Seconds until it is looked at again; None: it has left its lane."""
+        step, target = self._decide(due)
+        if isinstance(step, Send | Ask):
+            assert target is not None
+            port = self._channels.get(target.channel)
+            if port is None:
+                step = Drop("dead", "no_provider", f"no {target.channel} provider is set up")
+            else:
+                await self._gate(port)
+                step, target = self._decide(due)  # the gate may have taken its time
+                if not isinstance(step, Send | Ask):
+                    port.breaker.released()
+        match step:
+            case Done():
+                self._settle(due)
+                return None
+            case Wait(until):
+                return min((until - self._clock.now()).total_seconds(), 60.0)
+            case Drop():
+                return await self._drop(due, target, step)
+            case Ask():
+                assert target is not None
+                return await self._ask(due, target, step)
+            case Send():
+                assert target is not None
+                return await self._send(due, target, step)
+
+    def _decide(self, due: _Due) -> tuple[Decision, Subscription | None]:
+        target = self._target(due)
+        suppression = self._directory.suppression(target.address_hash) if target is not None else None
+        known = self._ledger.get(due.notification.notification)
+        if due.retried and known is not None and not known.settled:
+            due.retried = known.state != "accepted"
+        return decide(due.notification, target, suppression, known, self._clock.now(), due.retried), target
+
+    async def _gate(self, port: ChannelPort) -> None:
+        """Returns when the operator, the provider's rate and its breaker let one through."""
+        while True:
+            if self.paused:
+                await asyncio.sleep(0.2)
+                continue
+            wait = port.breaker.wait_s(self._clock.monotonic())
+            if not wait:
+                wait = port.wait_s(self._clock.monotonic())
+                if not wait:
+                    return
+                port.breaker.released()
+            await asyncio.sleep(min(wait, 1.0))
+
+    async def _ask(self, due: _Due, target: Subscription, step: Ask) -> float | None:
+        port = self._channels[target.channel]
+        parcel = port.pack(due.notification, target)
+        answer = await port.find(parcel, due.notification, step)
+        if answer is not None and answer.kind == "accepted":
+            port.breaker.succeeded()
+            await self._write(due, target, "accepted", step.asked_about, port, parcel, answer)
+            self._settle(due)
+            return None
+        if answer is not None:  # it cannot be asked now: sending blindly is what this is there to prevent
+            port.breaker.failed(self._clock.monotonic(), self._dice(), answer.pause_s)
+            return pause_s(1, answer, self._dice())
+        port.breaker.succeeded()
+        age_s = (self._clock.now() - step.since).total_seconds()
+        if age_s < FOUND_NOT_YET_S:
+            return FOUND_NOT_YET_S - age_s
+        return await self._send(due, target, Send(step.attempt))
+
+    async def _send(self, due: _Due, target: Subscription, step: Send) -> float | None:
+        port = self._channels[target.channel]
+        try:
+            parcel = port.pack(due.notification, target)
+        except Exception as error:  # a fault of ours in one message: it must not stop the others
+            port.breaker.released()
+            # never the error's own text, which may quote the address
+            log.error("alerts.not_written", notification=due.notification.notification, error=type(error).__name__)
+            return await self._drop(due, target, Drop("dead", "not_written", type(error).__name__))
+        self._failpoints.reach("decided")
+        await self._write(due, target, "intent", step.attempt, port, parcel, fence=True)
+        self._failpoints.reach("intended")
+        now_so = self._directory.subscription(target.subscription)
+        if now_so is None or now_so.state != target.state or self._directory.suppression(target.address_hash) is not None:
+            port.breaker.released()  # stopped in this very moment
+            return await self._drop(
+                due, target, Drop("suppressed", "stopped_meanwhile", "it was stopped before it was handed over")
+            )
+        answer = await port.send(parcel, due.notification)
+        self._failpoints.reach("sent")
+        if port.name != "webhook" and (answer.kind == "away" or answer.reason in PROVIDER_TROUBLE):
+            port.breaker.failed(self._clock.monotonic(), self._dice(), answer.pause_s)
+        else:
+            port.breaker.succeeded()
+        return await self._result(due, target, step, port, parcel, answer)
+
+    async def _result(
+        self, due: _Due, target: Subscription, step: Send, port: ChannelPort, parcel: Parcel, answer: Answer
+    ) -> float | None:
+        match answer.kind:
+            case "accepted":
+                await self._write(due, target, "accepted", step.attempt, port, parcel, answer)
+                self._failpoints.reach("recorded")
+                late = (self._clock.now() - due.notification.due_at).total_seconds()
+                metrics.counter("lovla_alerts_sent_total", channel=target.channel).inc()
+                metrics.histogram("lovla_alerts_accept_seconds", channel=target.channel).observe(max(0.0, late))
+                self._settle(due)
+                return None
+            case "refused":
+                if answer.suppress is not None:
+                    await asyncio.to_thread(self._directory.suppress, target, answer.suppress)
+                if answer.suppress != "opted_out" and self._fall_back(due, target):
+                    await self._write(due, target, "failed", step.attempt, port, parcel, answer)
+                    self._enter(due)
+                    return None
+                await self._write(due, target, "dead", step.attempt, port, parcel, answer)
+                self._settle(due)
+                return None
+            case _:
+                pause = pause_s(step.attempt, answer, self._dice())
+                state: DeliveryState = "unknown" if answer.kind == "unknown" else "failed"
+                await self._write(due, target, state, step.attempt, port, parcel, answer, retry_s=pause)
+                return pause
+
+    async def _drop(self, due: _Due, target: Subscription | None, step: Drop) -> float | None:
+        known = self._ledger.get(due.notification.notification)
+        if step.reason in ("attempts_used_up", "address_bounced", "no_provider") and target and self._fall_back(due, target):
+            answer = Answer("refused", step.reason, step.text)
+            await self._write(due, target, "failed", known.attempt if known else 1, None, None, answer)
+            self._enter(due)
+            return None
+        answer = Answer("refused", step.reason, step.text)
+        await self._write(due, target, step.state, known.attempt if known else 1, None, None, answer)
+        self._settle(due)
+        return None
+
+    # --- another way
+
+    def _fall_back(self, due: _Due, target: Subscription) -> bool:
+        """Whether the subscriber named another way, which may be used; then it is taken from here on. Once only."""
+        if due.via is not None or target.fallback is None:
+            return False
+        other = self._directory.subscription(target.fallback)
+        if other is None or other.state != "active" or self._directory.suppression(other.address_hash) is not None:
+            return False
+        due.via = other.subscription
+        return True
+
+    # --- out
+
+    async def _write(
+        self,
+        due: _Due,
+        target: Subscription | None,
+        state: DeliveryState,
+        attempt: int,
+        port: ChannelPort | None,
+        parcel: Parcel | None,
+        answer: Answer | None = None,
+        *,
+        retry_s: float | None = None,
+        fence: bool = False,
+    ) -> None:
+        now = self._clock.now()
+        record = Delivery(
+            notification=due.notification.notification,
+            subscription=due.notification.subscription,
+            attempt=attempt,
+            state=state,
+            address_hash=target.address_hash if target else NO_ADDRESS,
+            provider=port.name if port else None,
+            provider_ref=answer.provider_ref if answer else None,
+            at=now,
+            text=without_address(answer.text, target.address if target else None) if answer and answer.text else None,
+            channel=target.channel if target else None,
+            reason=answer.reason if answer else None,
+            due_at=due.notification.due_at,
+            retry_at=None if retry_s is None else now + timedelta(seconds=retry_s),
+            via=due.via,
+            message_id=parcel.message_id if parcel else None,
+            segments=parcel.segments if parcel else None,
+            position=due.position,
+        )
+        await self._journal.write(record, fence=fence)
+        self._ledger.take(record)
+        if state in ("failed", "dead", "unknown"):
+            metrics.counter("lovla_alerts_failed_total", channel=record.channel or "none", reason=record.reason or "none").inc()
+        elif state in ("suppressed", "stale"):
+            metrics.counter("lovla_alerts_suppressed_total", reason=record.reason or "none").inc()
+
+    def _settle(self, due: _Due) -> None:
+        self._under_way.pop(due.notification.notification, None)
+        self._reached(due)
+
+    def _reached(self, due: _Due) -> None:
+        if due.place is not None:
+            partition, offset = due.place
+            self._journal.settled({partition: self._offsets[partition].settle(offset)})
+
+    async def _measure(self) -> None:
+        """The gauges, each second; and what the ledger need not remember any more."""
+        while True:
+            now, monotonic = self._clock.now(), self._clock.monotonic()
+            oldest = min((due.notification.due_at for due in self._under_way.values()), default=now)
+            metrics.gauge("lovla_alerts_due").set(len(self._under_way))
+            metrics.gauge("lovla_alerts_oldest_due_seconds").set(max(0.0, (now - oldest).total_seconds()))
+            metrics.gauge("lovla_alerts_paused").set(self.paused)
+            for port in self._channels.values():
+                closed = port.breaker.state(monotonic) == "closed"
+                metrics.gauge("lovla_alerts_provider_away", provider=port.name).set(not closed)
+            if len(self._ledger) > 100_000:
+                self._ledger.forget_before(now - MEMORY)
+            await asyncio.sleep(1.0)
+
+
+def without_address(text: str, address: str | None) -> str:
+    """What a provider said, without whom it said it of, in one line of at most 500 characters."""
+    flat = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    if address:
+        needles = {address, address.lower(), address.removeprefix("+")}
+        for needle in sorted((n for n in needles if len(n) > 3), key=len, reverse=True):
+            flat = _without(flat, needle)
+    return flat[:500]
+
+
+def _without(text: str, needle: str) -> str:
+    found, lowered = [], text.lower()
+    start = 0
+    while (at := lowered.find(needle.lower(), start)) >= 0:
+        found += [text[start:at], "<address>"]
+        start = at + len(needle)
+    return "".join([*found, text[start:]])

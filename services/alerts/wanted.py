@@ -1,0 +1,113 @@
+"""What a subscriber says: the body of POST and PATCH /v1/subscriptions; what the page and the command line become. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from schemas.alerts_v1 import Channel, Filters, Subscription
+from schemas.base import ShortText, Text, UtcTime
+
+VALUES_MOST = 100  # of one filter
+_CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _zone(text: str) -> str:
+    if text not in _zones():
+        raise ValueError("an IANA time zone is expected, like America/Los_Angeles")
+    return text
+
+
+def _clock(text: str) -> str:
+    if not _CLOCK.fullmatch(text):
+        raise ValueError("a time of day is expected, HH:MM")
+    return text
+
+
+def _bounded(filters: Filters) -> Filters:
+    for name in Filters.model_fields:
+        value = getattr(filters, name)
+        if isinstance(value, tuple) and len(value) > VALUES_MOST:
+            raise ValueError(f"{name}: at most {VALUES_MOST} values")
+    return filters
+
+
+Clock = Annotated[str, AfterValidator(_clock)]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9]{16}$")]
+
+
+class Changed(BaseModel):
+    """All of a subscription that its subscriber may change: everything but channel and address."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    language: str = Field("en", pattern=r"^[a-z]{2}$")
+    zone: Annotated[ShortText, AfterValidator(_zone)] = "America/Los_Angeles"
+    filters: Annotated[Filters, AfterValidator(_bounded)] = Filters()
+    quiet: tuple[Clock, Clock] | None = None
+    critical_breaks_quiet: bool = False
+    digest: Literal["immediate", "hourly", "daily"] = "immediate"
+    digest_at: Clock | None = None
+    expires_at: UtcTime | None = None
+    label: ShortText | None = None
+    most_an_hour: int | None = Field(None, ge=1, le=1_000)
+    fallback: Id | None = None
+    escalate_to: Id | None = None
+    escalate_after_min: int = Field(15, ge=1, le=1_440)
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.quiet is not None and self.quiet[0] == self.quiet[1]:
+            raise ValueError("quiet hours begin and end at the same time: leave them out, or pause the subscription")
+        if (self.digest == "daily") != (self.digest_at is not None):
+            raise ValueError("digest_at says when a daily digest goes out, HH:MM; it belongs to digest daily alone")
+        return self
+
+
+class Wanted(Changed):
+    """A new subscription."""
+
+    channel: Channel
+    address: Text
+
+
+def changed(subscription: Subscription, given: dict[str, Any]) -> Changed:
+    """The subscription's own words with those given put over them. Raises pydantic's ValidationError."""
+    own = {name: getattr(subscription, name) for name in Changed.model_fields}
+    return Changed.model_validate(own | given)
+
+
+def agreement(subscription: Subscription) -> str:
+    """What the subscriber agrees to, in a sentence or two; what the consent ledger keeps. Without the address."""
+    filters = subscription.filters
+    chosen = [
+        f"{name} {', '.join(map(str, values[:5]))}{' and more' if len(values) > 5 else ''}"
+        for name in Filters.model_fields
+        if isinstance(values := getattr(filters, name), tuple) and values
+    ]
+    by = {"email": "email", "sms": "SMS", "webhook": "webhook"}[subscription.channel]
+    when = {"immediate": "at once", "hourly": "once an hour", "daily": f"daily at {subscription.digest_at}"}[
+        subscription.digest
+    ]
+    about = "; ".join(chosen) or "all consignments"
+    how = "reply STOP at any time" if subscription.channel == "sms" else "every message says how to stop"
+    # what was chosen is the only part without a bound of its own
+    return (
+        f"Messages by {by}, {when}, about medical supplies on their way: {about[:300]}; {filters.minimum_severity} problems or "
+        f"worse. The number of messages varies; {how}."
+    )
+
+
+def is_over(subscription: Subscription, now: datetime) -> bool:
+    """Whether its own time has ended."""
+    return subscription.expires_at is not None and now >= subscription.expires_at

@@ -1,0 +1,390 @@
+"""`python -m services.alerts.worker`: changes -> candidates -> notifications. The shell around matching.py and compose.py.
+
+Order, and what a crash between each two does:
+
+match, a record of journey.changes:
+1. its candidates are written and acknowledged; 2. the waiting table; 3. the record is finished, so that its offset may be
+committed. Before 3 the record is read again: the same candidates, which compose knows already.
+
+compose, a candidate or an acknowledgement: the stages of `Writes` (compose.py), each acknowledged before the next, then
+finished. compose, when something is due: the same stages; nothing is committed for it.
+
+Partitions come: the subscriptions' view has reached the end that it had; the waiting table and the states are restored; what a
+predecessor left in an outbox is written; then the first record is handled. Partitions go: what is handled ends, states are
+dropped. A worker that stood still for longer than its session (a frozen machine) ends: somebody else may own its partitions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from confluent_kafka import KafkaException
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.alert_states_v1 import ALERT_STATE, AlertState, Waiting
+from schemas.alerts_v1 import Acknowledgement, AlertCandidate, Notification, Subscription
+from schemas.journey_change_v1 import CHANGE, ExceptionChanged
+from schemas.topics import (
+    ACKNOWLEDGEMENTS,
+    ALERT_CANDIDATES,
+    ALERT_STATES,
+    ALERT_WAITING,
+    JOURNEY_CHANGES,
+    NOTIFICATIONS,
+)
+from services.alerts import subscriptions
+from services.alerts.compose import Compose, Put, Writes
+from services.alerts.matching import Book, Key, Match, Step, Told
+from services.alerts.stream import SESSION_S, Record, Stream, Write
+from services.alerts.watchdog import STUCK_S, Watchdog
+from services.runtime import kafka, logs, metrics, restore, sources, wire
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.failpoints import Failpoints
+from services.runtime.settings import Settings, SettingsError
+
+GROUP = "alerts"
+LOOK_S = 0.2
+"""How often it looks what is due."""
+AT_ONCE = 64
+"""Subscribers whose messages are written side by side; the service's budget may be passed by so many."""
+WATCH_S = 10.0
+UNREADABLE_IN_A_ROW = 100
+"""So many records in a row that nobody can read are no damage but a contract that we do not know: stop, lose none."""
+TAIL = 64
+"""Records at a partition's end among which its last one is looked for first."""
+EXIT_STUCK = 75
+
+log = logs.get("alerts.worker")
+
+Partition = tuple[str, int]
+T = TypeVar("T")
+_CANDIDATE: TypeAdapter[AlertCandidate] = TypeAdapter(AlertCandidate)
+_ACKNOWLEDGEMENT: TypeAdapter[Acknowledgement] = TypeAdapter(Acknowledgement)
+
+
+class Worker:
+    """One life of the worker."""
+
+    def __init__(self, settings: Settings, clock: Clock, end_process: Callable[[int], object] = os._exit) -> None:
+        self._settings, self._clock, self._end = settings, clock, end_process
+        self._failpoints = Failpoints(settings.failpoint)
+        self._view = subscriptions.view(settings, self._subscription_changed)
+        self._book = Book()
+        self._compose = Compose(self._view.get)
+        self._match = Match(self._book, {})
+        self._owned: set[Partition] = set()
+        self._waits_in: dict[Key, int] = {}  # the partition of each record of the waiting table
+        self._turn = asyncio.Lock()  # compose's steps are one after the other
+        self._unreadable = 0
+        self._gone: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._beat = time.monotonic()
+        self._trouble: str | None = None
+        self.stream = Stream(
+            GROUP,
+            settings.kafka,
+            Path(settings.state_dir) / "alerts",
+            {
+                JOURNEY_CHANGES.name: self._on_change,
+                ALERT_CANDIDATES.name: self._on_candidate,
+                ACKNOWLEDGEMENTS.name: self._on_acknowledgement,
+            },
+            self._assigned,
+            self._revoked,
+            end_process,
+        )
+
+    # -- life -----------------------------------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`, or until the stream fails (RuntimeError)."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._view.start)
+        for subscription in self._view.snapshot().values():
+            self._book.put(subscription)
+        watching = threading.Event()
+        threading.Thread(target=self._watch, args=(watching,), name="alerts.watchdog", daemon=True).start()
+        await self.stream.start()
+        log.info("alerts.worker_started", subscriptions=len(self._view.snapshot()))
+        try:
+            while not stop.is_set():
+                if (trouble := self.stream.trouble) is not None:
+                    raise RuntimeError(trouble)
+                if (stood := time.monotonic() - self._beat) > SESSION_S:
+                    self._stuck(f"it stood still for {stood:.0f} s: another worker may own its partitions by now")
+                self._beat = time.monotonic()
+                if self.stream.ready:
+                    async with self._turn:
+                        await self._tell_due()
+                try:
+                    await asyncio.wait_for(stop.wait(), LOOK_S)
+                except TimeoutError:
+                    continue
+        finally:
+            watching.set()
+            await self.stream.stop()
+            self._view.close()
+            log.info("alerts.worker_stopped")
+
+    def healthy(self) -> str | None:
+        """None, or what is wrong."""
+        return self._trouble or self._view.healthy() or (None if self.stream.ready else "no partitions yet")
+
+    def _subscription_changed(self, name: str, subscription: Subscription | None) -> None:
+        """Called by the view's thread; the book belongs to the loop's."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._enter, name, subscription)
+
+    def _enter(self, name: str, subscription: Subscription | None) -> None:
+        if subscription is not None:
+            self._book.put(subscription)
+        else:
+            self._book.remove(name)
+            self._gone.add(name)
+
+    # -- partitions come and go -----------------------------------------------------------------------------------------
+
+    async def _assigned(self, partitions: set[Partition]) -> None:
+        """Restores what the partitions need. No record of them is handled before it returns."""
+        self._owned = partitions
+        states, ends, committed, waiting = await asyncio.to_thread(self._restore, partitions)
+        for partition, records in states.items():
+            self._compose.restore(partition, records)
+        async with self._turn:
+            for partition in states:
+                for writes in self._compose.unfinished(partition):
+                    await self._carry_out(writes)
+        self._match = Match(self._book, ends, waiting)
+        self._waits_in = {key: told.partition for key, told in waiting.items()}
+        await self._write_match(self._match.reach(committed, self._clock.now()))
+        log.info(
+            "alerts.partitions_assigned",
+            partitions=sorted(f"{topic}-{partition}" for topic, partition in partitions),
+            known=len(self._compose),
+            waiting=len(waiting),
+            unread=sum(max(0, end - committed.get(partition, 0)) for partition, end in ends.items()),
+        )
+
+    async def _revoked(self) -> None:
+        async with self._turn:
+            for topic, partition in self._owned:
+                if topic == ALERT_CANDIDATES.name:
+                    self._compose.drop(partition)
+            self._owned = set()
+            self._match = Match(self._book, {})
+
+    def _restore(
+        self, partitions: Iterable[Partition]
+    ) -> tuple[dict[int, list[AlertState]], dict[int, int], dict[int, int], dict[Key, Told]]:
+        """States, effective ends and committed offsets of the changes' partitions, and the waiting table."""
+        states: dict[int, list[AlertState]] = {}
+        ends: dict[int, int] = {}
+        waiting: dict[Key, Told] = {}
+        changes = [partition for topic, partition in partitions if topic == JOURNEY_CHANGES.name]
+        found = kafka.committed(self._settings.kafka, GROUP, [(JOURNEY_CHANGES.name, partition) for partition in changes])
+        committed = {partition: found.get((JOURNEY_CHANGES.name, partition), 0) for partition in changes}
+        for partition in changes:
+            ends[partition] = self._last_record(partition, committed[partition])
+            for value in self._table(ALERT_WAITING.name, partition).values():
+                kept = Waiting.model_validate_json(value, extra="ignore")
+                assert isinstance(kept.change, ExceptionChanged)
+                key = (kept.change.consignment, kept.change.exception.key)
+                waiting[key] = Told(kept.change, kept.partition, kept.offset, kept.appended_at)
+        for topic, partition in partitions:
+            if topic == ALERT_CANDIDATES.name:
+                table = self._table(ALERT_STATES.name, partition).values()
+                states[partition] = [ALERT_STATE.validate_json(value, extra="ignore") for value in table]
+        return states, ends, committed, waiting
+
+    def _table(self, topic: str, partition: int) -> dict[bytes, bytes]:
+        """The present records of a compacted partition."""
+        table: dict[bytes, bytes] = {}
+
+        def enter(record: sources.Record) -> None:
+            if record.value is None:
+                table.pop(record.key or b"", None)
+            else:
+                table[record.key or b""] = record.value
+
+        restore.restore(self._settings, topic, partition, enter)
+        return table
+
+    def _last_record(self, partition: int, committed: int) -> int:
+        """After the last record of what is there now. A log that transactions write ends with a marker, which is none."""
+        end = kafka.end_offset(self._settings, JOURNEY_CHANGES.name, partition)
+        last, width = committed, TAIL
+
+        def enter(record: sources.Record) -> None:
+            nonlocal last
+            last = record.offset + 1
+
+        start = end
+        while last == committed and start > committed:
+            start = max(committed, end - width)
+            restore.read_range(self._settings, JOURNEY_CHANGES.name, partition, start, end, enter)
+            width *= 10
+        return last
+
+    # -- match ----------------------------------------------------------------------------------------------------------
+
+    async def _on_change(self, record: Record) -> None:
+        change = self._read(CHANGE, record)
+        if change is not None:
+            told = Told(change, record.partition, record.offset, record.at)
+            await self._write_match(self._match.take(told, self._clock.now()))
+
+    async def _write_match(self, step: Step) -> None:
+        await self.stream.write(
+            [
+                Write(
+                    ALERT_CANDIDATES.name,
+                    one.subscription.encode(),
+                    wire.dump(one),
+                    wire.headers(AlertCandidate, id=f"{one.subscription}{one.change_id}", source="alerts.worker", time=one.at),
+                )
+                for one in step.candidates
+            ]
+        )
+        if step.candidates:
+            metrics.counter("lovla_alerts_candidates_total").inc(len(step.candidates))
+        self._failpoints.reach("alerts.candidates_written")
+        await self.stream.write([self._waiting(key, told) for key, told in step.waiting.items()])
+        self._failpoints.reach("alerts.waiting_written")
+
+    def _waiting(self, key: Key, told: Told | None) -> Write:
+        name = f"{key[0]}\0{key[1]}".encode()
+        if told is None:
+            return Write(ALERT_WAITING.name, name, None, partition=self._waits_in.pop(key))
+        assert isinstance(told.change, ExceptionChanged)
+        self._waits_in[key] = told.partition
+        kept = Waiting(change=told.change, partition=told.partition, offset=told.offset, appended_at=told.appended_at)
+        headers = wire.headers(Waiting, id=told.change.change_id, source="alerts.worker", time=told.change.at)
+        return Write(ALERT_WAITING.name, name, wire.dump(kept), headers, told.partition)
+
+    # -- compose --------------------------------------------------------------------------------------------------------
+
+    async def _on_candidate(self, record: Record) -> None:
+        candidate = self._read(_CANDIDATE, record)
+        if candidate is not None:
+            async with self._turn:
+                await self._carry_out(self._compose.take(record.partition, candidate, record.at))
+
+    async def _on_acknowledgement(self, record: Record) -> None:
+        said = self._read(_ACKNOWLEDGEMENT, record)
+        if said is not None:
+            async with self._turn:
+                await self._carry_out(self._compose.acknowledge(record.partition, said))
+
+    async def _tell_due(self) -> None:
+        """What is due now, and what is remembered of subscriptions that are gone."""
+        now = self._clock.now()
+        due = self._compose.next_due()
+        metrics.gauge("lovla_alerts_late_seconds").set(max(0.0, (now - due).total_seconds()) if due is not None else 0.0)
+        gone, self._gone = [name for name in self._gone if self._compose.holds(name)], set()
+        names = [*gone, *self._compose.due(now)]
+        for begin in range(0, len(names), AT_ONCE):
+            if not self.stream.ready:
+                return  # the partitions were taken away; whoever owns them has restored what is due
+            some = [self._compose.settle(name, now) for name in dict.fromkeys(names[begin : begin + AT_ONCE])]
+            await asyncio.gather(*(self._carry_out(writes) for writes in some))
+        metrics.gauge("lovla_alerts_known").set(len(self._compose))
+
+    async def _carry_out(self, writes: Writes) -> None:
+        for n, stage in enumerate(writes.stages):
+            await self.stream.write([_write(one, writes.partition) for one in stage])
+            self._failpoints.reach(f"alerts.stage_{n}_of_{len(writes.stages)}")
+            self._beat = time.monotonic()
+        for made in writes.outcome.notifications:
+            metrics.counter("lovla_alerts_notifications_total", purpose=made.purpose).inc()
+            log.info("alerts.notification", notification=made.notification, subscription=made.subscription, count=made.count)
+        self._compose.keep(writes)
+
+    # -- the rest -------------------------------------------------------------------------------------------------------
+
+    def _read(self, contract: TypeAdapter[T], record: Record) -> T | None:
+        """The record; None, told in log and metric, if it is none of ours. Raises once too many in a row are not."""
+        try:
+            found = contract.validate_json(record.value or b"", extra="ignore")
+        except ValidationError as error:
+            self._unreadable += 1
+            wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)][:5]
+            log.error("alerts.unreadable", topic=record.topic, partition=record.partition, offset=record.offset, wrong=wrong)
+            metrics.counter("lovla_alerts_unreadable_total", topic=record.topic).inc()
+            if self._unreadable >= UNREADABLE_IN_A_ROW:
+                raise RuntimeError(
+                    f"{self._unreadable} records in a row cannot be read; an older program than its topics?"
+                ) from None
+            return None
+        self._unreadable = 0
+        return found
+
+    def _watch(self, ended: threading.Event) -> None:
+        """In a thread of its own: it must run when the loop does not."""
+        dog: Watchdog[Partition] = Watchdog()
+        while not ended.wait(WATCH_S):
+            stood = time.monotonic() - self._beat
+            if stood > STUCK_S:
+                self._stuck(f"the loop stands still for {stood:.0f} s")
+            owned = set(self._owned)
+            try:
+                committed = kafka.committed(self._settings.kafka, GROUP, owned)
+                ends = {one: kafka.end_offset(self._settings, *one) for one in owned}
+            except KafkaException as error:  # the broker is away: no fault of ours
+                log.warning("alerts.watchdog_blind", error=str(error))
+                continue
+            if owned == self._owned and (stuck := dog.look(committed, ends, self._clock.monotonic())) is not None:
+                self._stuck(stuck)
+
+    def _stuck(self, text: str) -> None:
+        self._trouble = text
+        log.error("alerts.stuck", text=text)
+        self._end(EXIT_STUCK)
+
+
+def _write(one: Put | Notification, partition: int) -> Write:
+    if isinstance(one, Notification):
+        headers = wire.headers(Notification, id=one.notification, source="alerts.worker", time=one.due_at)
+        return Write(NOTIFICATIONS.name, one.subscription.encode(), wire.dump(one), headers)
+    value = None if one.record is None else wire.dump(one.record)
+    headers = [] if one.record is None else wire.headers(type(one.record), id=one.key, source="alerts.worker")
+    return Write(ALERT_STATES.name, one.key.encode(), value, headers, partition)
+
+
+def main() -> int:
+    """0 after a clean stop, 1 if the stream failed, 2 if it is set up wrongly."""
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    logs.setup("alerts.worker", settings.log_level)
+    return asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    worker = Worker(settings, SystemClock())
+    page = metrics.serve(settings.metrics_port, worker.healthy)
+    try:
+        await worker.run(stop)
+    except (RuntimeError, KafkaException, kafka.TopicMissing, TimeoutError) as error:
+        log.error("alerts.worker_failed", text=str(error))
+        return 1
+    finally:
+        if page is not None:
+            page.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

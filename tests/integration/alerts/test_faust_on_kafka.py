@@ -1,0 +1,144 @@
+"""Known defects of the pinned Faust that need a broker: plain Faust beside ours, on the same log.
+
+The log holds an aborted transaction, one transaction a record, and a record whose handler fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import Any
+
+import faust
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.cimpl import NewTopic
+
+from services.alerts.stream import EXIT_FAULT, Record, Stream
+from services.runtime import kafka as clients
+from services.runtime.settings import Settings
+from tests.integration.alerts.working import until
+from tests.stack import Kafka
+
+RECORDS = 12
+FAILING = b"4"
+
+
+@pytest.fixture
+def settings(kafka: Kafka, tmp_path: Path) -> Settings:
+    return Settings(kafka=kafka.bootstrap, state_dir=tmp_path)
+
+
+@pytest.fixture
+def topic(settings: Settings) -> str:
+    """A log of one partition, written by transactions."""
+    name = f"transactional-{secrets.token_hex(4)}"
+    with clients.admin(settings.kafka) as admin:
+        admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
+    producer = Producer(clients.transactional_config(settings, "test", f"test-{name}"))
+    producer.init_transactions(30)
+    for value in ("aborted", *range(RECORDS)):
+        producer.begin_transaction()
+        producer.produce(name, str(value).encode(), b"k")
+        producer.flush(30)
+        if value == "aborted":
+            producer.abort_transaction(30)
+        else:
+            producer.commit_transaction(30)
+    return name
+
+
+async def plain(settings: Settings, topic: str, name: str, read: list[bytes], failing: bytes | None = None) -> Any:
+    """Faust as it comes."""
+    app = faust.App(
+        name,
+        broker=f"kafka://{settings.kafka}",
+        datadir=str(settings.state_dir / "plain"),
+        store="memory://",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        autodiscover=False,
+        broker_commit_interval=0.3,
+        value_serializer="raw",
+    )
+
+    async def agent(stream: Any) -> None:
+        async for value in stream:
+            read.append(value)
+            if value == failing:
+                raise ValueError("a fault of ours")
+
+    agent.__name__ = "agent"
+    app.agent(app.topic(topic, value_type=bytes, value_serializer="raw"), name="agent", concurrency=1)(agent)
+    app.loop = asyncio.get_running_loop()
+    app.finalize()
+    await app.start()
+    return app
+
+
+async def ours(settings: Settings, topic: str, name: str, read: list[bytes], ended: list[int]) -> Stream:
+    async def handler(record: Record) -> None:
+        read.append(record.value or b"")
+        if record.value == FAILING and ended is not None and not ended and name.startswith("failing"):
+            raise ValueError("a fault of ours")
+
+    async def nothing(*_: Any) -> None:
+        pass
+
+    stream = Stream(
+        name, settings.kafka, settings.state_dir / "ours", {topic: handler}, nothing, nothing, ended.append, commit_s=0.3
+    )
+    await stream.start()
+    return stream
+
+
+def committed(settings: Settings, group: str, topic: str) -> int:
+    return clients.committed(settings.kafka, group, [(topic, 0)]).get((topic, 0), -1)
+
+
+@pytest.mark.timeout(400)
+async def test_faust_reads_what_was_aborted_and_its_offset_falls_behind_and_ours_does_neither(
+    settings: Settings, topic: str
+) -> None:
+    last = [str(n).encode() for n in range(RECORDS)]
+    theirs: list[bytes] = []
+    group = f"plain-{topic}"
+    app = await plain(settings, topic, group, theirs)
+    await until(lambda: last[-1] in theirs)
+    await app.stop()
+    assert theirs[0] == b"aborted"
+    end = clients.end_offset(settings, topic, 0)
+    assert committed(settings, group, topic) < end - 2  # a restart would read most of it again
+
+    read: list[bytes] = []
+    group = f"ours-{topic}"
+    stream = await ours(settings, topic, group, read, [])
+    await until(lambda: last[-1] in read)
+    await stream.stop()
+    assert read == last
+    assert committed(settings, group, topic) == end - 1  # after the last record; a marker follows it
+
+
+@pytest.mark.timeout(400)
+async def test_faust_commits_past_a_record_whose_handler_failed_and_ours_ends_before_it(settings: Settings, topic: str) -> None:
+    theirs: list[bytes] = []
+    group = f"failing-plain-{topic}"
+    app = await plain(settings, topic, group, theirs, FAILING)
+    await until(lambda: str(RECORDS - 1).encode() in theirs)  # it goes on with the next one
+    await app.stop()
+    assert theirs.count(FAILING) == 1  # nobody will ever handle it
+
+    read: list[bytes] = []
+    ended: list[int] = []
+    group = f"failing-{topic}"
+    stream = await ours(settings, topic, group, read, ended)
+    await until(lambda: ended)
+    assert ended[0] == EXIT_FAULT
+    await stream.stop()
+    again: list[bytes] = []
+    stream = await ours(settings, topic, group, again, [0])  # the next process
+    await until(lambda: str(RECORDS - 1).encode() in again)
+    await stream.stop()
+    assert FAILING in again

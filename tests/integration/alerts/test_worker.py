@@ -1,0 +1,219 @@
+"""The worker on a real broker: a change in, a notification out, once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.alerts_v1 import Subscription
+from schemas.journey_change_v1 import Change
+from services.alerts.worker import GROUP
+from services.runtime import kafka as clients
+from services.runtime.failpoints import EXIT_CODE
+from services.runtime.settings import Settings
+from tests.integration.alerts.working import Written, publish, settings_of, subscribe, until, working
+from tests.stack import Kafka
+from tests.unit.alerts.build import change, subscription
+
+
+@pytest.fixture
+def settings(kafka: Kafka, tmp_path: Path) -> Settings:
+    return settings_of(kafka.bootstrap, tmp_path)
+
+
+@pytest.fixture
+def written(settings: Settings) -> Iterator[Written]:
+    found = Written(settings)
+    yield found
+    found.close()
+
+
+def only(consignment: str, **fields: Any) -> Subscription:
+    """A subscription of one consignment's own."""
+    made = subscription(consignments=[consignment], **fields)
+    return made.model_copy(update={"subscription": secrets.token_hex(8)})
+
+
+def consignment() -> str:
+    return f"LACDHS-{secrets.token_hex(4)}"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def one(name: str, kind: str = "exception_opened", n: int = 1, **fields: Any) -> Change:
+    return change(kind, n, name, at=now(), change_id=secrets.token_hex(16), **fields)
+
+
+async def test_a_change_becomes_a_notification(settings: Settings, written: Written) -> None:
+    name = consignment()
+    subscriber = only(name)
+    subscribe(settings, subscriber)
+    async with working(settings):
+        publish(settings, [one(name)])
+        await until(lambda: written.notifications(subscriber))
+    (made,) = written.notifications(subscriber)
+    assert made.items[0].consignment == name
+    assert made.items[0].step == "opened"
+
+
+async def test_a_change_of_an_aborted_transaction_is_told_to_nobody(settings: Settings, written: Written) -> None:
+    name = consignment()
+    subscriber = only(name)
+    subscribe(settings, subscriber)
+    async with working(settings):
+        publish(settings, [one(name)], abort=True)
+        publish(settings, [one(name, "milestone_reached", 2)])
+        await until(lambda: written.candidates(subscriber))
+    assert [found.change.change for found in written.candidates(subscriber) if found.change] == ["milestone_reached"]
+
+
+async def test_a_worker_that_starts_again_tells_nothing_twice_and_goes_on_with_what_waits(
+    settings: Settings, written: Written
+) -> None:
+    name, other = consignment(), consignment()
+    at_once, hourly = only(name), only(other, digest="hourly")
+    subscribe(settings, at_once, hourly)
+    async with working(settings):
+        publish(settings, [one(name), one(other)])
+        await until(lambda: written.notifications(at_once))
+        await until(lambda: written.candidates(hourly))
+    async with working(settings) as second:
+        await until(lambda: second._compose.holds(hourly.subscription))
+        publish(settings, [one(name, "exception_ended", 2)])
+        await until(lambda: len(written.candidates(at_once)) == 2)
+    assert len(written.notifications(at_once)) == 1  # the second waits for its interval
+    assert written.notifications(hourly) == []
+
+
+async def test_the_committed_offset_passes_every_record_and_marker(settings: Settings, written: Written) -> None:
+    """Faust's own falls behind by a marker a transaction (DESIGN.md, "Seen by trying")."""
+    name = consignment()
+    subscriber = only(name)
+    subscribe(settings, subscriber)
+    async with working(settings):
+        for n in range(20):
+            publish(settings, [one(name, "exception_changed", n)])
+        await until(lambda: len(written.candidates(subscriber)) == 20)
+    places = [("journey.changes.v1", partition) for partition in range(4)]
+    committed = clients.committed(settings.kafka, GROUP, places)
+    for place, offset in committed.items():
+        assert clients.end_offset(settings, *place) - offset <= 1  # the last marker
+
+
+def process(settings: Settings, folder: Path, failpoint: str = "") -> subprocess.Popen[bytes]:
+    """A worker as a process of its own."""
+    folder.mkdir(exist_ok=True)
+    told = {"LOVLA_KAFKA": settings.kafka, "LOVLA_STATE_DIR": str(folder), "LOVLA_FAILPOINT": failpoint}
+    with (folder / "worker.log").open("ab") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "services.alerts.worker"], env={**os.environ, **told}, stdout=out, stderr=out
+        )
+
+
+def end(worker: subprocess.Popen[bytes]) -> None:
+    if worker.poll() is None:
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(60)
+
+
+POINTS = ("candidates_written", "waiting_written", "stage_0_of_1", *(f"stage_{n}_of_4" for n in range(4)))
+
+
+@pytest.mark.timeout(600)
+async def test_a_worker_killed_at_each_step_tells_everything_once(settings: Settings, written: Written, tmp_path: Path) -> None:
+    """kill -9 at each point of docs/alerts.md's table: the next one writes the same notifications, by id and text."""
+    names = [consignment() for _ in POINTS]
+    subscribers = [only(name) for name in names]
+    subscribe(settings, *subscribers)
+    for point, name in zip(POINTS, names, strict=True):
+        worker = process(settings, tmp_path / "worker", f"alerts.{point}")
+        publish(settings, [one(name)])
+        assert await asyncio.to_thread(worker.wait, 90) == EXIT_CODE
+    last = process(settings, tmp_path / "worker")
+    try:
+        await until(lambda: all(written.notifications(subscriber) for subscriber in subscribers))
+    finally:
+        end(last)
+    assert last.returncode == 0
+    for subscriber in subscribers:
+        found = written.notifications(subscriber)
+        assert len({(made.notification, made.text) for made in found}) == 1  # written again, perhaps; the sender sends it once
+
+
+@pytest.mark.timeout(600)
+async def test_two_workers_share_the_work_and_one_that_dies_is_taken_over_from(
+    settings: Settings, written: Written, tmp_path: Path
+) -> None:
+    names = [consignment() for _ in range(60)]
+    subscribers = [only(name) for name in names]
+    subscribe(settings, *subscribers)
+    first, second = process(settings, tmp_path / "first"), None
+    try:
+        publish(settings, [one(name) for name in names[:20]])
+        second = process(settings, tmp_path / "second")
+        publish(settings, [one(name) for name in names[20:40]])
+        await until(lambda: b"alerts.partitions_assigned" in (tmp_path / "second" / "worker.log").read_bytes())
+        first.kill()
+        first.wait(10)
+        publish(settings, [one(name) for name in names[40:]])
+        await until(lambda: all(written.notifications(subscriber) for subscriber in subscribers))
+    finally:
+        end(first)
+        if second is not None:
+            end(second)
+    for subscriber in subscribers:
+        assert len({made.notification for made in written.notifications(subscriber)}) == 1
+
+
+async def test_what_was_open_while_the_worker_was_away_is_told_once_and_a_replay_tells_nothing(
+    settings: Settings, written: Written
+) -> None:
+    name, over = consignment(), consignment()
+    subscriber = only(name).model_copy(update={"filters": only(name).filters.model_copy(update={"consignments": (name, over)})})
+    subscribe(settings, subscriber)
+    long_ago = now() - timedelta(hours=8)
+    publish(settings, [one(name), one(over), one(over, "exception_ended", 2)], at=long_ago)
+    publish(settings, [one(name, cause="refold", n=3)])
+    async with working(settings):
+        await until(lambda: written.notifications(subscriber))
+    assert [(found.consignment, found.away) for found in written.candidates(subscriber)] == [(name, True)]
+    (made,) = written.notifications(subscriber)
+    assert made.count == 1
+
+
+@pytest.mark.timeout(600)
+async def test_a_broker_that_is_killed_and_comes_back_loses_nothing_and_the_worker_goes_on(
+    kafka: Kafka, settings: Settings, tmp_path: Path
+) -> None:
+    names = [consignment() for _ in range(20)]
+    subscribers = [only(name) for name in names]
+    subscribe(settings, *subscribers)
+    worker = process(settings, tmp_path / "worker")
+    try:
+        publish(settings, [one(name) for name in names])
+        await until(lambda: b"alerts.notification" in (tmp_path / "worker" / "worker.log").read_bytes())
+        await asyncio.to_thread(kafka.kill)
+        await asyncio.sleep(3)  # the outage itself
+        await asyncio.to_thread(kafka.start)
+        written = Written(settings)
+        await until(lambda: all(written.notifications(subscriber) for subscriber in subscribers))
+        publish(settings, [one(names[0], "milestone_reached", 9)])
+        await until(lambda: len(written.candidates(subscribers[0])) == 2)
+        assert worker.poll() is None  # it was never ended
+        for subscriber in subscribers:
+            assert len({made.notification for made in written.notifications(subscriber)}) == 1
+        written.close()
+    finally:
+        end(worker)

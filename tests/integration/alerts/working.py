@@ -1,0 +1,110 @@
+"""A worker in this process, and what it is given: changes by transactions, as the tracker writes them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from confluent_kafka import OFFSET_BEGINNING, Producer, TopicPartition
+
+from deploy.local import topics
+from schemas.alerts_v1 import AlertCandidate, Notification, Subscription
+from schemas.journey_change_v1 import Change
+from schemas.topics import ALERT_CANDIDATES, JOURNEY_CHANGES, NOTIFICATIONS, SUBSCRIPTIONS
+from services.alerts.worker import Worker
+from services.runtime import kafka, register, wire
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.settings import Settings
+
+WITHIN_S = 90.0
+
+
+def settings_of(bootstrap: str, folder: Path) -> Settings:
+    """Of a worker; all topics declared."""
+    topics.declare(bootstrap, 1)
+    return Settings(kafka=bootstrap, state_dir=folder)
+
+
+def subscribe(settings: Settings, *subscriptions: Subscription) -> None:
+    producer = kafka.producer(settings, "test-subscriptions")
+    for one in subscriptions:
+        register.write(producer, SUBSCRIPTIONS.name, one.subscription, one)
+
+
+def publish(settings: Settings, changes: Iterable[Change], abort: bool = False, at: datetime | None = None) -> None:
+    """In one transaction; `at`: when the broker is to have taken them."""
+    producer = Producer(kafka.transactional_config(settings, "test-changes", f"test-changes-{uuid.uuid4().hex}"))
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for one in changes:
+        stamp = int(at.timestamp() * 1000) if at else 0
+        producer.produce(JOURNEY_CHANGES.name, wire.dump(one), one.consignment.encode(), timestamp=stamp)
+    producer.flush(30)
+    if abort:
+        producer.abort_transaction(30)
+    else:
+        producer.commit_transaction(30)
+
+
+@asynccontextmanager
+async def working(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Worker]:
+    """A worker that has its partitions; stopped, with its last commit, at the end."""
+    ended: list[int] = []
+    worker = Worker(settings, clock or SystemClock(), ended.append)
+    stop = asyncio.Event()
+    task = asyncio.create_task(worker.run(stop))
+    try:
+        await until(lambda: worker.stream.ready or task.done())
+        if task.done():
+            task.result()
+        yield worker
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, WITHIN_S)
+    assert ended == []
+
+
+async def until(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
+    """Waits for it, with a bound."""
+    for _ in range(int(within_s / 0.1)):
+        if await asyncio.to_thread(condition):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"not within {within_s:.0f} s")
+
+
+class Written:
+    """What the worker has written, read as it comes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._consumer = kafka.consumer(settings, "test-written", "test-written")
+        topics_read = (NOTIFICATIONS.name, ALERT_CANDIDATES.name)
+        self._consumer.assign([TopicPartition(name, n, OFFSET_BEGINNING) for name in topics_read for n in range(4)])
+        self._notifications: list[Notification] = []
+        self._candidates: list[AlertCandidate] = []
+
+    def notifications(self, subscription: Subscription) -> list[Notification]:
+        """What is due to a subscriber, by the topic, in its order; repeats too."""
+        self._read()
+        return [one for one in self._notifications if one.subscription == subscription.subscription]
+
+    def candidates(self, subscription: Subscription) -> list[AlertCandidate]:
+        """What match found for a subscriber; repeats too."""
+        self._read()
+        return [one for one in self._candidates if one.subscription == subscription.subscription]
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _read(self) -> None:
+        while messages := self._consumer.consume(1_000, 0.3):
+            for message in messages:
+                assert message.error() is None
+                if message.topic() == NOTIFICATIONS.name:
+                    self._notifications.append(Notification.model_validate_json(message.value() or b""))
+                else:
+                    self._candidates.append(AlertCandidate.model_validate_json(message.value() or b""))

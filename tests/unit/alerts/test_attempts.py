@@ -1,0 +1,139 @@
+"""Attempts: how long to wait, what the ledger remembers, when a breaker lets one through."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.alerts_v1 import Delivery
+from services.alerts.attempts import (
+    FRESH_AT_MOST,
+    LONGEST_PAUSE_S,
+    MEMORY,
+    MOST_ATTEMPTS,
+    SEEN_WITHIN,
+    Answer,
+    Drop,
+    Ledger,
+    Send,
+    Standing,
+    Wait,
+    decide,
+    pause_s,
+    stale_at,
+)
+from services.alerts.breaker import LONGEST_PAUSE_S as BREAKER_LONGEST_S
+from services.alerts.breaker import Breaker
+from tests.integration.alerts.delivering import a_notification, a_subscription
+
+NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
+BUYER = a_subscription("buyer", "buyer@hospital.example")
+
+
+def a_record(state: str, attempt: int, at: datetime = NOW) -> Delivery:
+    return Delivery.model_validate(
+        {"notification": "ab" * 16, "subscription": "s" * 16, "attempt": attempt, "state": state, "address_hash": "", "at": at}
+    )
+
+
+@given(st.integers(1, 40), st.floats(0, 1, exclude_max=True))
+def test_pauses_grow_to_a_bound(attempt: int, dice: float) -> None:
+    pause = pause_s(attempt, Answer("later", "mailbox_busy"), dice)
+    assert 2.5 <= pause <= LONGEST_PAUSE_S
+    assert pause_s(attempt, Answer("later", "mailbox_busy"), 0.0) <= pause
+
+
+def test_who_greylists_is_left_alone_for_a_minute_and_who_names_a_time_gets_it() -> None:
+    assert pause_s(1, Answer("later", "greylisted"), 0.0) >= 60
+    assert pause_s(1, Answer("away", "throttled", pause_s=120.0), 0.5) >= 120
+
+
+def test_a_late_intent_of_a_fenced_sender_opens_nothing_again() -> None:
+    ledger = Ledger()
+    for record in (a_record("intent", 1), a_record("accepted", 1), a_record("intent", 1)):
+        ledger.take(record)
+    known = ledger.get("ab" * 16)
+    assert known is not None and known.state == "accepted"
+
+
+def test_a_dead_one_is_open_again_by_a_further_attempt() -> None:
+    ledger = Ledger()
+    for record in (a_record("dead", 2), a_record("intent", 3)):
+        ledger.take(record)
+    assert [name for name, _ in ledger.open()] == ["ab" * 16]
+
+
+def test_the_ledger_forgets_only_what_is_settled_and_old() -> None:
+    ledger = Ledger()
+    ledger.take(a_record("accepted", 1, NOW - MEMORY - timedelta(hours=1)))
+    ledger.forget_before(NOW - MEMORY)
+    assert len(ledger) == 0
+    ledger.take(a_record("failed", 1, NOW - MEMORY - timedelta(hours=1)))
+    ledger.forget_before(NOW - MEMORY)
+    assert len(ledger) == 1
+
+
+def test_nothing_can_be_sent_that_is_older_than_the_ledger_remembers() -> None:
+    late = a_notification(BUYER, "A-1", due_at=NOW, stale_at=NOW + timedelta(days=30))
+    assert stale_at(late) == NOW + FRESH_AT_MOST
+    forgotten = NOW + MEMORY
+    assert isinstance(decide(late, BUYER, None, None, forgotten), Drop)
+
+
+def test_attempts_end() -> None:
+    late = a_notification(BUYER, "A-1", due_at=NOW)
+    known = Standing("failed", MOST_ATTEMPTS, NOW)
+    step = decide(late, BUYER, None, known, NOW + timedelta(minutes=5))
+    assert isinstance(step, Drop) and step.state == "dead"
+    assert isinstance(decide(late, BUYER, None, known, NOW + timedelta(minutes=5), retried=True), Send)
+
+
+def test_a_breaker_opens_after_some_failures_in_a_row_and_lets_one_probe_at_a_time() -> None:
+    breaker = Breaker(threshold=3)
+    for _ in range(2):
+        breaker.failed(0.0)
+    assert breaker.wait_s(0.0) == 0.0
+    breaker.failed(0.0)
+    assert breaker.state(0.0) == "open" and breaker.wait_s(0.0) > 0
+    assert breaker.wait_s(5.0) == 0.0, "the probe"
+    assert breaker.wait_s(5.0) > 0, "nobody beside it"
+    breaker.succeeded()
+    assert breaker.wait_s(5.0) == 0.0 and breaker.state(5.0) == "closed"
+
+
+def test_a_provider_that_stays_away_is_probed_ever_more_rarely_to_a_bound() -> None:
+    breaker, now, probes = Breaker(), 0.0, 0
+    for _ in range(5):
+        breaker.failed(now)
+    while now < 600:
+        wait = breaker.wait_s(now)
+        if wait:
+            now += wait
+        else:
+            probes += 1
+            breaker.failed(now, dice=0.99)
+    assert 600 / BREAKER_LONGEST_S <= probes <= 30
+
+
+def test_a_probe_that_was_not_made_leaves_room_for_another() -> None:
+    breaker = Breaker(threshold=1)
+    breaker.failed(0.0)
+    assert breaker.wait_s(10.0) == 0.0
+    breaker.released()
+    assert breaker.wait_s(10.0) == 0.0
+
+
+def test_a_request_to_confirm_that_comes_before_its_subscription_waits_and_an_older_one_is_dropped() -> None:
+    request = a_notification(BUYER, "confirm", purpose="confirm", due_at=NOW)
+    asked = BUYER.model_copy(update={"state": "unconfirmed", "asked_at": NOW})
+    before = asked.model_copy(update={"asked_at": NOW - timedelta(minutes=2)})
+    anew = asked.model_copy(update={"asked_at": NOW + timedelta(minutes=2)})
+    for unseen in (None, before):
+        assert isinstance(decide(request, unseen, None, None, NOW), Wait)
+    gone = decide(request, None, None, None, NOW + SEEN_WITHIN)
+    assert isinstance(gone, Drop) and gone.reason == "no_subscription"
+    assert decide(request, asked, None, None, NOW) == Send(1)
+    older = decide(request, anew, None, None, NOW + timedelta(minutes=2))
+    assert isinstance(older, Drop) and older.reason == "asked_anew"

@@ -1,0 +1,489 @@
+"""What a subscriber is told, when, and what is held back: `Compose` driven by hand, time passed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from schemas.alert_states_v1 import AlertState
+from schemas.alerts_v1 import Acknowledgement, AlertCandidate, Notification, Subscription
+from services.alerts import rules
+from services.alerts.compose import Compose, Writes
+from tests.unit.alerts.build import NOW, alertable, subscription
+
+MINUTE = timedelta(minutes=1)
+NOON = datetime(2026, 11, 20, 20, tzinfo=UTC)  # in Los Angeles
+
+
+class Desk:
+    """A compose, its clock, and the topics that it would write."""
+
+    def __init__(self, *subscriptions: Subscription, now: datetime = NOON, most: int = 1_000) -> None:
+        self.book = {one.subscription: one for one in subscriptions or (subscription(),)}
+        self.now = now
+        self.sent: list[Notification] = []
+        self.why: list[rules.Reason] = []
+        self.topic: dict[str, AlertState] = {}
+        self.most = most
+        self.compose = Compose(self.book.get, most)
+        self.version = 0
+
+    def change(self, kind: str = "exception_opened", **fields: Any) -> AlertCandidate:
+        """The next change, to the first subscriber."""
+        self.version += 1
+        away = fields.pop("away", False)
+        name = fields.pop("to", next(iter(self.book)))
+        found = alertable(kind=kind, n=self.version, at=self.now, **fields)
+        return AlertCandidate(
+            subscription=name, change_id=found.change_id, consignment=found.consignment, at=found.at, away=away, change=found
+        )
+
+    def take(self, kind: str = "exception_opened", **fields: Any) -> AlertCandidate:
+        candidate = self.change(kind, **fields)
+        self.again(candidate)
+        return candidate
+
+    def again(self, candidate: AlertCandidate) -> None:
+        self.write(self.compose.take(0, candidate, self.now))
+
+    def write(self, writes: Writes, stages: int = 99) -> None:
+        for stage in writes.stages[:stages]:
+            for record in stage:
+                if isinstance(record, Notification):
+                    self.sent.append(record)
+                elif record.record is None:
+                    self.topic.pop(record.key, None)
+                else:
+                    self.topic[record.key] = record.record
+        if stages >= len(writes.stages):
+            self.compose.keep(writes)
+            self.why += writes.outcome.reasons
+
+    def settle(self) -> Iterator[Writes]:
+        return (self.compose.settle(name, self.now) for name in self.compose.due(self.now))
+
+    def until(self, moment: datetime) -> list[Notification]:
+        """Lets time pass; what was sent in it."""
+        before = len(self.sent)
+        while (due := self.compose.next_due()) is not None and due <= moment:
+            self.now = max(self.now, due)
+            for writes in self.settle():
+                self.write(writes)
+        self.now = moment
+        return self.sent[before:]
+
+    def wait(self, **span: float) -> list[Notification]:
+        return self.until(self.now + timedelta(**span))
+
+    def crash(self) -> None:
+        """A new process with what the topic holds."""
+        self.compose = Compose(self.book.get, self.most)
+        self.compose.restore(0, self.topic.values())
+        for writes in self.compose.unfinished(0):
+            self.write(writes)
+
+
+def steps(notifications: Sequence[Notification]) -> list[list[tuple[str, str]]]:
+    return [[(one.consignment, one.step) for one in made.items] for made in notifications]
+
+
+# -- opened, worsened, ended, corrected ------------------------------------------------------------------------------------
+
+
+def test_what_opens_is_told_within_two_seconds() -> None:
+    desk = Desk()
+    desk.take()
+    sent = desk.wait(seconds=2)
+    assert steps(sent) == [[("LACDHS-1", "opened")]]
+    assert (sent[0].purpose, sent[0].severity, sent[0].thread) == ("alert", "major", "LACDHS-1")
+    assert desk.wait(hours=24) == []
+
+
+def test_what_is_worse_over_and_wrong_is_told_as_such() -> None:
+    desk = Desk()
+    for kind, severity in (
+        ("exception_opened", "minor"),
+        ("exception_changed", "major"),
+        ("exception_ended", "major"),
+        ("exception_withdrawn", "major"),
+    ):
+        desk.take(kind, severity=severity)
+        desk.wait(hours=1)
+    assert [made.items[0].step for made in desk.sent] == ["opened", "worsened", "ended", "corrected"]
+    assert "We were wrong" in desk.sent[3].text
+
+
+def test_hours_that_pass_a_step_are_worse_and_others_are_not() -> None:
+    desk = Desk()
+    for hours in (5, 5.5, 7, 11, 13):
+        desk.take("exception_changed", exception={"late_h": hours})
+        desk.wait(hours=1)
+    assert [made.items[0].hours_late for made in desk.sent] == [5, 7, 13]
+    assert [reason.text for reason in desk.why if "worse" in reason.text] == ["no worse than what was told"] * 2
+
+
+def test_a_severity_that_goes_down_and_up_again_is_not_told_again() -> None:
+    desk = Desk()
+    for severity in ("major", "minor", "major", "minor", "major"):
+        desk.take("exception_changed", severity=severity)
+        desk.wait(hours=1)
+    assert len(desk.sent) == 1
+
+
+def test_what_comes_and_goes_within_the_interval_is_never_told() -> None:
+    desk = Desk()
+    desk.take(exception={"key": "on_hold:customs", "kind": "on_hold"})
+    desk.wait(minutes=1)
+    for _ in range(5):
+        desk.take()
+        desk.wait(minutes=1)
+        desk.take("exception_ended")
+        desk.wait(minutes=1)
+    assert steps(desk.sent) == [[("LACDHS-1", "opened")]]
+    assert desk.wait(hours=5) == []
+
+
+def test_what_flaps_for_hours_is_told_at_most_once_an_interval() -> None:
+    desk = Desk(subscription(most_an_hour=100))
+    for _ in range(60):
+        desk.take()
+        desk.wait(minutes=2)
+        desk.take("exception_ended")
+        desk.wait(minutes=2)
+    desk.wait(hours=1)
+    gaps = [after.due_at - before.due_at for before, after in zip(desk.sent, desk.sent[1:], strict=False)]
+    assert min(gaps) >= rules.BETWEEN
+
+
+def test_what_ended_before_it_was_told_is_not_told() -> None:
+    desk = Desk()
+    desk.take("exception_ended")
+    assert desk.wait(hours=1) == []
+    assert desk.why[-1].text == "it was over before it was told"
+
+
+def test_what_belongs_together_goes_in_one_message() -> None:
+    desk = Desk()
+    desk.take("milestone_reached", milestone="arrived", occurred_at=NOW)
+    desk.take(exception={"key": "late:arrived", "kind": "late"})
+    desk.take(exception={"key": "on_hold:customs", "kind": "on_hold"})
+    sent = desk.wait(seconds=5)
+    assert steps(sent) == [[("LACDHS-1", "opened"), ("LACDHS-1", "opened"), ("LACDHS-1", "reached")]]
+
+
+def test_a_milestone_that_moves_or_is_taken_back_is_told_and_one_that_hardly_moves_is_not() -> None:
+    desk = Desk()
+    for occurred_at in (NOW, NOW + 30 * MINUTE, NOW + 90 * MINUTE, None):
+        desk.take("milestone_reached", occurred_at=occurred_at)
+        desk.wait(hours=1)
+    assert [made.items[0].step for made in desk.sent] == ["reached", "revised", "corrected"]
+
+
+def test_a_handover_is_told_by_its_milestone_alone() -> None:
+    desk = Desk()
+    desk.take("handed_over", milestone="gate_out", occurred_at=NOW)
+    assert desk.wait(hours=1) == []
+
+
+def test_what_eased_below_what_a_subscriber_wants_before_it_was_told_is_not_told() -> None:
+    desk = Desk(subscription(minimum_severity="major", digest="hourly"))
+    desk.take(severity="major")
+    desk.take("exception_changed", severity="minor")
+    assert desk.wait(hours=2) == []
+    assert desk.why[-1].text == "minimum_severity: it wants major or worse"
+
+
+# -- groups ----------------------------------------------------------------------------------------------------------------
+
+
+def test_forty_consignments_on_one_late_vessel_are_two_messages() -> None:
+    desk = Desk()
+    for n in range(40):
+        desk.take(consignment=f"LACDHS-{n:02}", voyage="9778791/020W", exception={"late_h": float(n)})
+        desk.wait(seconds=2)
+    desk.wait(minutes=10)
+    assert [made.count for made in desk.sent] == [1, 39]
+    assert desk.sent[1].items[0].consignment == "LACDHS-39"  # the worst first
+    assert desk.sent[1].due_at - desk.sent[0].due_at == rules.GROUPED
+    assert desk.sent[1].thread == "delay  9778791/020W"
+    assert "39 consignments" in desk.sent[1].subject
+    assert len(desk.sent[1].text.splitlines()) < 40
+
+
+def test_all_that_comes_at_once_is_one_message() -> None:
+    desk = Desk()
+    for n in range(60):
+        desk.take(consignment=f"LACDHS-{n:02}", voyage="9778791/020W")
+    sent = desk.wait(seconds=2)
+    assert [(made.count, len(made.items), len(made.changes)) for made in sent] == [(60, 50, 60)]
+    assert desk.wait(hours=3) == []
+
+
+def test_the_silence_of_a_carrier_is_one_cause_with_its_feed() -> None:
+    silent = {"key": "silent", "kind": "silent", "party": "MAEU"}
+    feed = alertable(consignment="feed:MAEU", carrier=None, exception=silent)
+    goods = alertable(consignment="LACDHS-9", exception=silent)
+    assert rules.cause_of(feed) == rules.cause_of(goods) == "silent MAEU"
+
+
+# -- quiet hours, digests ----------------------------------------------------------------------------------------------------
+
+
+def test_quiet_hours_hold_everything_until_they_end_and_what_is_over_by_then_is_not_told() -> None:
+    evening = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)  # 21:30 in Los Angeles
+    desk = Desk(subscription(quiet=("21:00", "07:00")), now=evening)
+    for n in range(3):
+        desk.take(consignment=f"LACDHS-{n}", carrier=f"C{n}")
+    desk.wait(hours=2)
+    desk.take("exception_ended", consignment="LACDHS-1", carrier="C1")
+    assert desk.sent == []
+    sent = desk.until(datetime(2026, 11, 21, 15, tzinfo=UTC))
+    assert [made.purpose for made in sent] == ["digest"]
+    assert {one.consignment for one in sent[0].items} == {"LACDHS-0", "LACDHS-2"}
+
+
+@pytest.mark.parametrize(("breaks", "told"), [(True, 1), (False, 0)])
+def test_a_critical_one_breaks_through_quiet_hours_only_if_the_subscriber_said_so(breaks: bool, told: int) -> None:
+    evening = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
+    desk = Desk(subscription(quiet=("21:00", "07:00"), critical_breaks_quiet=breaks), now=evening)
+    desk.take(severity="critical")
+    assert len(desk.wait(hours=1)) == told
+
+
+def test_a_group_that_closes_in_quiet_hours_waits_for_their_end() -> None:
+    desk = Desk(subscription(quiet=("21:00", "07:00")), now=datetime(2026, 11, 21, 4, 58, tzinfo=UTC))  # 20:58
+    desk.take(consignment="LACDHS-1", voyage="V")
+    desk.wait(seconds=2)
+    desk.take(consignment="LACDHS-2", voyage="V")
+    desk.wait(hours=9)
+    assert len(desk.sent) == 1
+    assert steps(desk.wait(hours=2)) == [[("LACDHS-2", "opened")]]
+
+
+def test_a_daily_digest_tells_what_holds_when_it_goes() -> None:
+    desk = Desk(subscription(digest="daily", digest_at="07:00"))
+    desk.take(consignment="LACDHS-1")
+    desk.take(consignment="LACDHS-2", carrier="C2", severity="critical")
+    desk.take("exception_changed", consignment="LACDHS-1", severity="minor")
+    sent = desk.wait(hours=24)
+    assert [(made.purpose, made.count) for made in sent] == [("digest", 2)]
+    assert sent[0].items[0].consignment == "LACDHS-2"
+    assert sent[0].subject.startswith("Digest: CRITICAL 2 consignments")
+
+
+def test_the_digest_at_half_past_two_goes_on_the_night_when_that_hour_does_not_exist() -> None:
+    desk = Desk(subscription(digest="daily", digest_at="02:30"), now=datetime(2026, 3, 8, 6, tzinfo=UTC))
+    desk.take()
+    assert [made.due_at for made in desk.wait(hours=20)] == [datetime(2026, 3, 8, 10, tzinfo=UTC)]
+
+
+def test_what_waited_for_too_long_is_dropped_with_a_reason() -> None:
+    desk = Desk(subscription(digest="daily"))
+    desk.take()
+    desk.now += rules.HELD_AT_MOST + timedelta(hours=1)
+    assert desk.wait(hours=1) == []
+    assert desk.why[-1].text == "it waited for more than 48 h"
+
+
+@pytest.mark.parametrize("state", ["paused", "stopped", "unconfirmed"])
+def test_who_stops_while_something_waits_is_not_told_it(state: str) -> None:
+    desk = Desk(subscription(digest="hourly"))
+    desk.take()
+    desk.book["a" * 16] = subscription(state=state, digest="hourly")
+    assert desk.wait(hours=2) == []
+    assert desk.why[-1].text == f"the subscription is {state}"
+
+
+def test_who_is_forgotten_leaves_nothing_behind() -> None:
+    desk = Desk(subscription(digest="hourly"))
+    desk.take()
+    assert desk.topic
+    desk.book.clear()
+    desk.wait(hours=2)
+    assert desk.topic == {}
+    assert desk.sent == []
+
+
+# -- budgets -----------------------------------------------------------------------------------------------------------------
+
+
+def test_over_the_budget_there_is_one_notice_and_then_one_digest() -> None:
+    desk = Desk(subscription(most_an_hour=3))
+    for n in range(10):
+        desk.take(consignment=f"LACDHS-{n}", carrier=f"C{n}", terminal=None)
+        desk.wait(minutes=1)
+    assert [made.purpose for made in desk.sent] == ["alert"] * 3 + ["notice"]
+    assert "as one digest" in desk.sent[3].text
+    sent = desk.wait(hours=1)
+    assert [(made.purpose, made.count) for made in sent] == [("digest", 7)]
+
+
+def test_the_worst_goes_first_when_the_budget_does_not_reach() -> None:
+    desk = Desk(subscription(most_an_hour=1))
+    for n, severity in enumerate(("minor", "critical", "major")):
+        desk.take(consignment=f"LACDHS-{n}", carrier=f"C{n}", terminal=None, severity=severity)
+    desk.wait(seconds=2)
+    assert steps(desk.sent[:1]) == [[("LACDHS-1", "opened")]]
+
+
+def test_the_budget_of_all_holds_everybody() -> None:
+    names = "abcdef"
+    desk = Desk(*(subscription(name) for name in names), most=4)
+    for name in names:
+        desk.take(to=name * 16)
+    desk.wait(minutes=1)
+    assert sum(made.purpose == "alert" for made in desk.sent) == 4
+    desk.wait(hours=2)
+    assert {made.subscription[0] for made in desk.sent} == set(names)
+    assert {made.purpose for made in desk.sent} == {"alert"}  # no notice to everybody, which would be as many messages
+
+
+# -- while we were away --------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_open_when_the_worker_caught_up_is_one_message_a_subscriber() -> None:
+    desk = Desk()
+    for n in range(8):
+        desk.take(consignment=f"LACDHS-{n}", carrier=f"C{n}", away=True)
+        desk.wait(seconds=0.2)
+    desk.wait(minutes=1)
+    assert [made.count for made in desk.sent] == [8]
+    assert desk.sent[0].subject.startswith("While we were away: 8 consignments")
+
+
+# -- escalation ----------------------------------------------------------------------------------------------------------------
+
+
+def watched(**fields: Any) -> tuple[Subscription, Subscription]:
+    return subscription(escalate_to="b" * 16, escalate_after_min=10), subscription("b", **fields)
+
+
+def test_a_critical_one_that_nobody_acknowledges_goes_to_the_second_contact() -> None:
+    desk = Desk(*watched())
+    desk.take(severity="critical")
+    first = desk.wait(minutes=9)
+    assert len(first) == 1
+    assert f"ACK {first[0].code}" in (first[0].sms or "")
+    second = desk.wait(minutes=2)
+    assert [(made.subscription, made.escalates, made.code) for made in second] == [
+        ("b" * 16, first[0].notification, first[0].code)
+    ]
+    assert second[0].subject.startswith("Nobody acknowledged: CRITICAL")
+    assert desk.wait(hours=5) == []
+
+
+@pytest.mark.parametrize("by", ["notification", "code", "neither"])
+def test_an_acknowledgement_stops_the_escalation(by: str) -> None:
+    desk = Desk(*watched())
+    desk.take(severity="critical")
+    (first,) = desk.wait(minutes=1)
+    said = {"notification": first.notification} if by == "notification" else {"code": first.code} if by == "code" else {}
+    other = Acknowledgement(subscription="a" * 16, at=desk.now, code="0000" if first.code != "0000" else "0001")
+    desk.write(desk.compose.acknowledge(0, other))
+    desk.write(desk.compose.acknowledge(0, Acknowledgement(subscription="a" * 16, at=desk.now, **said)))
+    assert desk.wait(hours=5) == []
+
+
+def test_an_acknowledgement_of_another_code_stops_nothing() -> None:
+    desk = Desk(*watched())
+    desk.take(severity="critical")
+    (first,) = desk.wait(minutes=1)
+    other = "0000" if first.code != "0000" else "0001"
+    desk.write(desk.compose.acknowledge(0, Acknowledgement(subscription="a" * 16, at=desk.now, code=other)))
+    assert len(desk.wait(hours=1)) == 1
+
+
+def test_what_is_over_is_not_escalated() -> None:
+    desk = Desk(*watched())
+    desk.take(severity="critical")
+    desk.wait(minutes=1)
+    desk.take("exception_ended", severity="critical")
+    desk.wait(hours=1)
+    assert [made.escalates for made in desk.sent] == [None, None]
+
+
+def test_a_second_contact_that_is_not_confirmed_is_not_told() -> None:
+    desk = Desk(*watched(state="unconfirmed"))
+    desk.take(severity="critical")
+    desk.wait(hours=1)
+    assert len(desk.sent) == 1
+    assert desk.why[-1].text == "not escalated: the second contact is not active"
+
+
+# -- once, after any crash -----------------------------------------------------------------------------------------------------
+
+
+def test_a_candidate_that_is_read_again_is_told_once() -> None:
+    desk = Desk()
+    opened, ended = desk.take(), desk.change("exception_ended")
+    desk.wait(minutes=1)
+    desk.again(opened)
+    desk.again(ended)
+    desk.wait(hours=1)
+    for candidate in (opened, ended):
+        desk.again(candidate)
+    assert desk.wait(hours=1) == []
+    assert [made.items[0].step for made in desk.sent] == ["opened", "ended"]
+
+
+@pytest.mark.parametrize("stages", [0, 1, 2, 3])
+def test_a_crash_between_any_two_writes_sends_the_same_message_and_no_other(stages: int) -> None:
+    whole, broken = Desk(), Desk()
+    for desk in (whole, broken):
+        for n in range(60):
+            desk.take(consignment=f"LACDHS-{n:02}", voyage="9778791/020W")
+        desk.now += timedelta(seconds=2)
+    (writes,) = whole.settle()
+    assert len(writes.stages) == 4  # outbox, notifications, watches, outbox empty
+    whole.write(writes)
+    (writes,) = broken.settle()
+    broken.write(writes, stages)
+    broken.crash()
+    for desk in (whole, broken):
+        desk.wait(hours=1)
+    assert {made.notification for made in broken.sent} == {made.notification for made in whole.sent}
+    assert {(made.notification, made.text) for made in broken.sent} == {(made.notification, made.text) for made in whole.sent}
+    assert broken.topic == whole.topic
+
+
+def test_a_new_owner_goes_on_with_what_waits() -> None:
+    desk = Desk(subscription(digest="hourly"))
+    desk.take()
+    desk.crash()
+    assert len(desk.wait(hours=1)) == 1
+
+
+def test_a_partition_that_somebody_else_owns_is_not_told_by_us() -> None:
+    desk = Desk(subscription(digest="hourly"))
+    desk.take()
+    desk.compose.drop(0)
+    assert desk.wait(hours=2) == []
+    assert len(desk.compose) == 0
+
+
+def test_a_record_of_the_states_holds_no_address() -> None:
+    desk = Desk()
+    desk.take()
+    desk.wait(minutes=1)
+    assert desk.topic
+    assert all("hospital.example" not in record.model_dump_json() for record in desk.topic.values())
+
+
+def test_old_things_are_forgotten() -> None:
+    desk = Desk()
+    desk.take()
+    desk.wait(hours=1)
+    desk.take("exception_ended")
+    desk.wait(days=20)
+    desk.take("milestone_reached", occurred_at=NOW)
+    assert list(desk.compose.watches("a" * 16)["LACDHS-1"].known) == ["milestone:arrived:"]
+
+
+def test_a_subscriber_and_what_they_know_are_kept_under_keys_of_their_own() -> None:
+    desk = Desk()
+    desk.take()
+    desk.wait(minutes=1)
+    assert set(desk.topic) == {"a" * 16, f"{'a' * 16}/LACDHS-1"}
