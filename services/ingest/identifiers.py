@@ -27,6 +27,7 @@ _REMEMBERED: Final = 50_000  # a box is named by a dozen messages, a ship by tho
 _VALUE_REMEMBERED: Final = 128  # characters of a value that is remembered: strangers choose how long they are
 _SPLIT_MAX: Final = 24  # the same, of a container's three fields together
 
+_CONSIGNMENT = re.compile(r"[A-Z0-9][A-Z0-9_.-]{0,34}-[A-Za-z0-9][A-Za-z0-9_./-]{0,59}")
 _CONTAINER = re.compile(r"[A-Z]{3}[UJZ][0-9]{7}")
 _CONTAINER_WITHOUT_DIGIT = re.compile(r"[A-Z]{3}U[0-9]{6}")
 _LIKE_CONTAINER = re.compile(r"[A-Z]{4}[0-9]{7}")
@@ -177,6 +178,11 @@ def is_gtin(value: str) -> bool:
 def is_gln(value: str) -> bool:
     """Whether `value` has the shape of a global location number: 13 digits."""
     return len(value) == 13 and _DIGITS.fullmatch(value) is not None
+
+
+def names_a_consignment(value: str) -> bool:
+    """Whether a customer's own number is written as our consignments are: the buyer's code, a hyphen, the buyer's number."""
+    return _CONSIGNMENT.fullmatch(value) is not None
 
 
 def is_lot(value: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -205,10 +205,18 @@ def committed(
         found = client.committed([TopicPartition(*place) for place in places], timeout=timeout_s)
     finally:
         client.close()
+    return offsets_of(found)
+
+
+def offsets_of(found: Iterable[TopicPartition]) -> dict[tuple[str, int], int]:
+    """A client's answer to `committed`, without the partitions of which nothing was. Raises KafkaException where one failed."""
+    offsets = {}
     for part in found:
         if part.error is not None:
             raise KafkaException(part.error)
-    return {(part.topic, part.partition): part.offset for part in found if part.offset >= 0}
+        if part.offset >= 0:
+            offsets[part.topic, part.partition] = part.offset
+    return offsets
 
 
 def partitions(client: Consumer | Producer, topic: str, timeout_s: float = REQUEST_TIMEOUT_S) -> list[int]:

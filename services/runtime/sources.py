@@ -183,11 +183,7 @@ class _Reader:
         Raises KafkaException, a timeout among them if they do not settle.
         """
         asked = [TopicPartition(topic, partition) for topic, partition in positions]
-        found = self._ask_committed(asked) if asked else []
-        for part in found:
-            if part.error is not None:
-                raise KafkaException(part.error)
-        return {(part.topic, part.partition): part.offset for part in found if part.offset >= 0}
+        return kafka.offsets_of(self._ask_committed(asked)) if asked else {}
 
     def _ask_committed(self, asked: list[TopicPartition]) -> list[TopicPartition]:
         return self._consumer.committed(asked, timeout=STABLE_TIMEOUT_S)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +23,6 @@ _GS1, _IATA, _UNECE = "9", "3", "6"
 _STATEMENTS_MAX = 64  # of one level of a message: more than an event can hold
 _WITHDRAWS = frozenset({"1", "3"})  # 1225: cancellation, deletion
 _CHANGES = frozenset({"4", "5"})  # change, replace
-_CONSIGNMENT = re.compile(r"[A-Z0-9][A-Z0-9_.-]{0,34}-[A-Za-z0-9][A-Za-z0-9_./-]{0,59}")
 
 
 @dataclass(slots=True)
@@ -81,7 +79,7 @@ class Said:
             self.references.append((REFERENCES[qualifier], value, where))
         elif qualifier in EQUIPMENT:
             self.references.append((None, value, where))
-        elif qualifier in CUSTOMERS and _CONSIGNMENT.fullmatch(value):
+        elif qualifier in CUSTOMERS and identifiers.names_a_consignment(value):
             self.references.append(("consignment", value, where))
 
     def _numbers(self, segment: Segment) -> None:

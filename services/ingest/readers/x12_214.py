@@ -29,7 +29,6 @@ _AT_THE_END: Final = frozenset({"arrived_consignee", "delivered"})  # what the l
 _NORMAL: Final = frozenset({"NS", "NA", ""})
 _EQUIPMENT: Final = frozenset({"EQ", "OC"})
 _CUSTOMERS: Final = frozenset({"CR", "SI"})  # the customer's own number: may be our consignment's
-_CONSIGNMENT = re.compile(r"[A-Z0-9][A-Z0-9_.-]{0,34}-[A-Za-z0-9][A-Za-z0-9_./-]{0,59}")
 _LONGITUDE = re.compile(r"([0-9]{3})([0-9]{2})([0-9]{2})")
 _LATITUDE = re.compile(r"([0-9]{2,3})([0-9]{2})([0-9]{2})")  # two or three digits of degrees are seen
 _PIECES_MOST: Final = 10_000_000  # schemas/shipment_event_v1.py
@@ -311,7 +310,7 @@ def _references(draft: Draft, segments: Iterable[Segment]) -> None:
             return
         if segment.name == "B10":
             draft.refer("pro_number", segment.get(1), segment.where)
-            if _CONSIGNMENT.fullmatch(segment.get(2)):
+            if identifiers.names_a_consignment(segment.get(2)):
                 draft.refer("consignment", segment.get(2), segment.where)
             draft.carrier(segment.get(3))
         elif segment.name == "L11":
@@ -320,7 +319,7 @@ def _references(draft: Draft, segments: Iterable[Segment]) -> None:
                 draft.refer(REFERENCES[qualifier], value, segment.where)
             elif qualifier in _EQUIPMENT:
                 draft.equipment(value, segment.where)
-            elif qualifier in _CUSTOMERS and _CONSIGNMENT.fullmatch(value):
+            elif qualifier in _CUSTOMERS and identifiers.names_a_consignment(value):
                 draft.refer("consignment", value, segment.where)
 
 

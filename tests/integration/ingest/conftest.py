@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -10,21 +11,26 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import typer
 from cryptography.fernet import Fernet
+from typer.testing import CliRunner, Result
 
 from deploy.local import environment, topics
 from deploy.local.process import free_ports
 from schemas.registers_v1 import Account, Sender
 from schemas.words import Scope
+from services.ingest import cli, dead_letters_cli
 from services.ingest.keys import make_key
 from services.ingest.registers import account_entry, sender_entry, write
 from services.runtime.settings import Settings
 from tests.stack import Kafka
 
 PATIENCE_S = 60  # several people's tests may share two cores
+Lovla = Callable[..., Result]
 
 
 def eventually(what: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
@@ -119,3 +125,23 @@ def readers(settings: Settings, folder: Path) -> Iterator[Process]:
     finally:
         if stage.running:
             stage.stop()
+
+
+@pytest.fixture
+def lovla(api: Api, settings: Settings) -> Lovla:
+    """The verbs, as a person types them at the door."""
+    app = typer.Typer()
+    cli.register(app)
+    dead_letters_cli.register(app)
+    env = {"LOVLA_STATE_DIR": str(settings.state_dir), "LOVLA_API_PORT": str(api.port)}
+
+    def run(*words: str | Path) -> Result:
+        return CliRunner().invoke(app, [str(word) for word in words], env=env)
+
+    return run
+
+
+def said(result: Result) -> list[dict[str, Any]]:
+    """The objects that a verb that went well printed."""
+    assert result.exit_code == 0, result.output + result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]

@@ -4,45 +4,22 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
 from schemas.shipment_event_v1 import ControlRecord
 from schemas.topics import DEAD_LETTERS, PARKED, RAW_MESSAGES, SHIPMENT_EVENTS
-from services.ingest import cli
 from services.ingest.retrying import UNPARK
 from services.runtime import kafka
 from services.runtime.register import write
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Api, Process, eventually
+from tests.integration.ingest.conftest import Lovla, Process, eventually, said
 from tests.integration.ingest.records import read_all
 from tests.integration.ingest.test_door import DCSA_EVENT
 from tests.unit.ingest.test_api import DECLARATION
-
-Lovla = Callable[..., Result]
-
-
-@pytest.fixture
-def lovla(api: Api, settings: Settings) -> Lovla:
-    app = typer.Typer()
-    cli.register(app)
-    env = {"LOVLA_STATE_DIR": str(settings.state_dir), "LOVLA_API_PORT": str(api.port)}
-
-    def run(*words: str | Path) -> Result:
-        return CliRunner().invoke(app, [str(word) for word in words], env=env)
-
-    return run
-
-
-def said(result: Result) -> list[dict[str, Any]]:
-    assert result.exit_code == 0, result.output + result.stderr
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def test_a_carrier_is_added_pushes_and_is_revoked(lovla: Lovla, settings: Settings, tmp_path: Path) -> None:

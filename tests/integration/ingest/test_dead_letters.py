@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
 from schemas.shipment_event_v1 import ControlRecord
 from schemas.topics import DEAD_LETTERS, LETTERS_SETTLED, PARKED, SHIPMENT_EVENTS
-from services.ingest import cli, dead_letters_cli
+from services.ingest import dead_letters_cli
 from services.runtime import kafka
 from services.runtime.register import write
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Api, Process, eventually
+from tests.integration.ingest.conftest import Lovla, Process, eventually, said
 from tests.integration.ingest.records import read_all
 
 pytestmark = pytest.mark.stack
@@ -37,25 +34,6 @@ name = "out"
 milestone = "gate_out"
 occurred_at = "Out"
 """
-Lovla = Callable[..., Result]
-
-
-@pytest.fixture
-def lovla(api: Api, settings: Settings) -> Lovla:
-    app = typer.Typer()
-    cli.register(app)
-    dead_letters_cli.register(app)
-    env = {"LOVLA_STATE_DIR": str(settings.state_dir), "LOVLA_API_PORT": str(api.port)}
-
-    def run(*words: str | Path) -> Result:
-        return CliRunner().invoke(app, [str(word) for word in words], env=env)
-
-    return run
-
-
-def said(result: Result) -> list[dict[str, Any]]:
-    assert result.exit_code == 0, result.output + result.stderr
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def values(settings: Settings, topic: str, sender: str) -> list[dict[str, Any]]:

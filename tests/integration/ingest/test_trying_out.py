@@ -9,14 +9,13 @@ import httpx
 
 from schemas.topics import RAW_MESSAGES
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Api, add_sender, eventually
+from tests.integration.ingest.conftest import Api, Lovla, add_sender, eventually, said
 from tests.integration.ingest.records import read_all
-from tests.integration.ingest.test_cli import Lovla, lovla, said  # noqa: F401  # a fixture
 from tests.integration.ingest.test_door import DCSA_EVENT, post
 from tests.unit.ingest.test_api import signed
 
 
-def test_a_sandbox_key_beside_a_live_one(lovla: Lovla, settings: Settings, tmp_path: Path) -> None:  # noqa: F811
+def test_a_sandbox_key_beside_a_live_one(lovla: Lovla, settings: Settings, tmp_path: Path) -> None:
     message = tmp_path / "event.json"
     message.write_text(json.dumps([DCSA_EVENT, {"eventType": "NOTHING"}]))
     (made,) = said(lovla("carriers", "add", "TRYA", "--kind", "ocean_carrier", "--sandbox", "--json"))
@@ -43,7 +42,7 @@ def test_a_sandbox_key_beside_a_live_one(lovla: Lovla, settings: Settings, tmp_p
     assert lovla("carriers", "add", "TRYA", "--scope", "sandbox").exit_code == 0
 
 
-def test_a_key_of_another_is_told_and_nothing_is_filed(lovla: Lovla, settings: Settings, tmp_path: Path) -> None:  # noqa: F811
+def test_a_key_of_another_is_told_and_nothing_is_filed(lovla: Lovla, settings: Settings, tmp_path: Path) -> None:
     message = tmp_path / "event.json"
     message.write_text(json.dumps([DCSA_EVENT]))
     for code in ("TRYB", "TRYC"):
@@ -57,7 +56,7 @@ def test_a_key_of_another_is_told_and_nothing_is_filed(lovla: Lovla, settings: S
     assert [record for record in read_all(settings, RAW_MESSAGES.name) if record.key in (b"TRYB", b"TRYC")] == []
 
 
-def test_the_handshake_of_a_subscription(lovla: Lovla, api: Api, settings: Settings) -> None:  # noqa: F811
+def test_the_handshake_of_a_subscription(lovla: Lovla, api: Api, settings: Settings) -> None:
     add_sender(settings, "TRYD", "ocean_carrier", "push")
     eventually(lambda: lovla("carriers", "callback", "TRYD", "--json").exit_code == 0)
     (made,) = said(lovla("carriers", "callback", "TRYD", "--json"))

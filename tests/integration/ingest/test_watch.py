@@ -14,13 +14,11 @@ import pytest
 from schemas.topics import RAW_MESSAGES
 from services.runtime.failpoints import EXIT_CODE
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Api, eventually
+from tests.integration.ingest.conftest import Api, Lovla, eventually
 from tests.integration.ingest.records import read_all
-from tests.integration.ingest.test_cli import Lovla, lovla
 from tests.integration.ingest.test_door import DCSA_EVENT
 
 pytestmark = pytest.mark.stack
-__all__ = ["lovla"]  # a fixture
 
 
 def watch(settings: Settings, api: Api, folder: Path, failpoint: str = "") -> subprocess.CompletedProcess[str]:
