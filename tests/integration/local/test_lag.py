@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
 from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.cimpl import NewTopic
 
 from deploy.local.lag import COUNTED, lags
-from schemas.topics import CONSIGNMENT_COMMANDS as TOPIC
 from services.runtime import kafka as clients
 from services.runtime.settings import Settings
 from tests.integration.sink.test_sink import until
 
 
-def transaction(settings: Settings, records: int, commit: bool = True) -> int:
+@pytest.fixture
+def topic(settings: Settings) -> str:
+    """One of its own: what stands in it is nothing that a service could read."""
+    name = f"lag{uuid.uuid4().hex[:10]}"
+    with clients.admin(settings.kafka) as admin:
+        admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
+    return name
+
+
+def transaction(settings: Settings, topic: str, records: int, commit: bool = True) -> int:
     """Write so many records in one transaction; returns the first one's offset."""
     placed: list[int] = []
     producer = Producer(clients.transactional_config(settings, "test-lag", f"lag-{uuid.uuid4().hex}"))
     producer.init_transactions(60)
     producer.begin_transaction()
     for number in range(records):
-        producer.produce(TOPIC.name, value=b"%d" % number, partition=0, on_delivery=lambda _, m: placed.append(m.offset() or 0))
+        producer.produce(topic, value=b"%d" % number, partition=0, on_delivery=lambda _, m: placed.append(m.offset() or 0))
     producer.flush()
     (producer.commit_transaction if commit else producer.abort_transaction)()
     return placed[0]
@@ -31,22 +41,22 @@ def behind(settings: Settings, group: str) -> int:
     return found
 
 
-def test_a_group_that_has_read_every_record_is_behind_by_nothing(settings: Settings) -> None:
+def test_a_group_that_has_read_every_record_is_behind_by_nothing(settings: Settings, topic: str) -> None:
     group = f"lag-{uuid.uuid4().hex[:8]}"
-    begin = transaction(settings, 3)
+    begin = transaction(settings, topic, 3)
     reader = clients.consumer(settings, "test-lag", group)
 
     def stands_at(offset: int) -> int:
-        reader.commit(offsets=[TopicPartition(TOPIC.name, 0, offset)], asynchronous=False)
+        reader.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
         return behind(settings, group)
 
     until(lambda: stands_at(begin) == 3, "the mark of the transaction, without which nobody sees its records")
     assert stands_at(begin + 2) == 1
     assert stands_at(begin + 3) == 0
-    transaction(settings, 2, commit=False)
+    transaction(settings, topic, 2, commit=False)
     assert behind(settings, group) == 0
-    transaction(settings, 1)
+    transaction(settings, topic, 1)
     until(lambda: behind(settings, group) == 1, "one more")
-    transaction(settings, COUNTED)
+    transaction(settings, topic, COUNTED)
     until(lambda: behind(settings, group) > COUNTED, "far behind; there the marks are in the figure")
     reader.close()
