@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from services.ingest.cli import AsJson, Stop, show, told
+from services.runtime.verbs import AsJson, Stop, show, told
 
 By = Annotated[str | None, typer.Option("--by", help="Who says so; else the user of this machine.")]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
-from services.ingest.cli import AsJson, Stop, show, told
+from services.runtime.verbs import AsJson, Stop, show, told
 
 if TYPE_CHECKING:
     from schemas.alerts_v1 import Subscription

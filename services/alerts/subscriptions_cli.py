@@ -11,8 +11,8 @@ import typer
 
 from schemas.alerts_v1 import Channel
 from schemas.words import Severity
-from services.ingest.cli import OPERATOR, AsJson, Stop, key_file, show, told
 from services.runtime.progress import bar
+from services.runtime.verbs import OPERATOR, AsJson, Stop, key_file, show, told
 
 if TYPE_CHECKING:
     from services.alerts.settings import AlertsSettings
@@ -233,7 +233,7 @@ def _settings() -> AlertsSettings:
 
 
 def _send(code: str, key: str | None, method: str, path: str, body: object = None) -> Any:
-    from services.ingest.client import Client
+    from services.runtime.client import Client
 
     settings = _settings()
     file = key_file(settings.state_dir, code)

@@ -11,18 +11,17 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 from urllib.parse import quote
 
 import typer
 
 from schemas.words import Classifier, FacilityKind, Milestone, PartyRole, ReferenceKind, Scope, SenderKind
 from services.ingest.message_files import content_type_of, parts_of
-from services.runtime.terminal import console
+from services.runtime.verbs import OPERATOR, AsJson, Stop, key_file, show, told
 
 if TYPE_CHECKING:  # `lovla read` needs no Kafka and no HTTP client; the verbs that do import them when they run
     from schemas.dead_letter_v1 import DeadLetter
@@ -31,8 +30,7 @@ if TYPE_CHECKING:  # `lovla read` needs no Kafka and no HTTP client; the verbs t
     from services.ingest.replay import Report
     from services.ingest.settings import IngestSettings
 
-P = ParamSpec("P")
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+M = TypeVar("M")
 Wait = Annotated[float, typer.Option("--wait", help="Seconds to wait for the tracker's word; 0: do not.")]
 KeyText = Annotated[str | None, typer.Option("--key", help="The key; else LOVLA_KEY, else the one kept for the carrier.")]
 ActsAs = Annotated[str, typer.Option("--as", help="Whose kept key to use.")]
@@ -44,68 +42,9 @@ KeyScopes = Annotated[
     ),
 ]
 
-OPERATOR = "OPS"  # the sender whose key people act with on this machine, unless --as names another
 _DEFAULT_SCOPES: Mapping[str, tuple[Scope, ...]] = {"buyer": ("register",), "operator": ("operator", "push", "register")}
 SANDBOX_LABEL = "sandbox"
 _ASK_AGAIN_S = 0.2
-
-
-class Stop(Exception):
-    """The verb cannot go on; the text is one sentence that says what to do."""
-
-
-def told(verb: Callable[P, None]) -> Callable[P, None]:
-    """Errors that a user can mend become one sentence on stderr and exit code 1."""
-
-    @wraps(verb)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        from confluent_kafka import KafkaException
-        from pydantic import ValidationError
-
-        from services.ingest.client import Refused
-        from services.ingest.tables import BadTable
-        from services.runtime.kafka import TopicMissing
-        from services.runtime.settings import SettingsError
-
-        try:
-            verb(*args, **kwargs)
-        except ValidationError as error:
-            first = error.errors()[0]
-            typer.echo(f"lovla: {'.'.join(map(str, first['loc']))}: {first['msg']}", err=True)
-        except KafkaException as error:
-            typer.echo(f"lovla: Kafka does not answer ({error.args[0].str()}); is the stack up? See `lovla status`.", err=True)
-        except (Stop, Refused, BadTable, SettingsError, TopicMissing, OSError, UnicodeDecodeError) as error:
-            typer.echo(f"lovla: {error}", err=True)
-        else:
-            return
-        raise typer.Exit(1)
-
-    return run
-
-
-def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
-    """A table for people, or one JSON object a line."""
-    if as_json:
-        for row in rows:
-            typer.echo(json.dumps(row, ensure_ascii=False, default=str))
-        return
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")  # an id that is cut short is of no use
-    for row in rows:
-        table.add_row(*(Text("" if row.get(name) is None else _cell(row[name])) for name in columns))
-    console().print(table)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ("; " if any(isinstance(item, dict) for item in value) else " ").join(map(_cell, value))
-    if isinstance(value, dict):
-        return ": ".join(str(part) for part in value.values() if part)
-    return str(value)
 
 
 def _settings() -> IngestSettings:
@@ -114,12 +53,16 @@ def _settings() -> IngestSettings:
     return IngestSettings.load()
 
 
+def _rows(read: Callable[[str], list[M]], file: Path) -> list[M]:
+    from services.ingest.tables import BadTable
+
+    try:
+        return read(file.read_text(encoding="utf-8"))
+    except BadTable as error:
+        raise Stop(str(error)) from error
+
+
 # --- keys kept on this machine
-
-
-def key_file(state_dir: Path, code: str) -> Path:
-    """Where the key of a sender is kept, readable by its owner alone."""
-    return state_dir / "keys" / code
 
 
 def key_name(code: str, sandbox: bool) -> str:
@@ -152,7 +95,7 @@ def _key(settings: IngestSettings, given: str | None, code: str) -> str:
 def _send(
     code: str, key: str | None, method: str, path: str, content: bytes | None, headers: Mapping[str, str] | None = None
 ) -> Any:
-    from services.ingest.client import Client
+    from services.runtime.client import Client
 
     settings = _settings()
     with Client(f"http://{settings.api_host}:{settings.api_port}", _key(settings, key, code)) as client:
@@ -373,7 +316,7 @@ def carriers_import(
     from services.ingest.tables import read_senders
 
     settings = _settings()
-    senders = read_senders(file.read_text(encoding="utf-8"))
+    senders = _rows(read_senders, file)
     for sender in senders:
         _check_code(sender.code, sender.kind)
     entries = [sender_entry(sender) for sender in senders]
@@ -522,7 +465,7 @@ def facilities_import(file: Path, as_json: AsJson = False) -> None:
     from services.ingest.registers import facility_entry
     from services.ingest.tables import read_facilities
 
-    found = read_facilities(file.read_text(encoding="utf-8"))
+    found = _rows(read_facilities, file)
     _write(_settings(), [facility_entry(facility) for facility in found])
     rows = [facility.model_dump(mode="json", exclude_none=True) for facility in found]
     show(rows, ("code", "kind", "name", "unlocode", "zone"), as_json)

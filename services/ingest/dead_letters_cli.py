@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from services.ingest.cli import OPERATOR, ActsAs, AsJson, By, KeyText, Stop, bring_back, show, told
+from services.ingest.cli import ActsAs, By, KeyText, bring_back
 from services.ingest.legible import shown
+from services.runtime.verbs import OPERATOR, AsJson, Stop, show, told
 
 if TYPE_CHECKING:
     from services.ingest.dead_letters import Filter, Standing

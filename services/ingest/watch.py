@@ -40,10 +40,10 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from typing import Any, Final, Literal
 
-from services.ingest.client import Refused
 from services.ingest.legible import shown
 from services.ingest.limits import MIB
 from services.ingest.message_files import content_type_of, parts_of
+from services.runtime.client import Refused
 from services.runtime.failpoints import Failpoints
 
 FAILPOINTS: Final = (

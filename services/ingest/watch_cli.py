@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from services.ingest.cli import Stop, key_file, told
+from services.runtime.verbs import Stop, key_file, told
 
 _EVERY_S = 1.0
 
@@ -32,9 +32,9 @@ def watch(
 ) -> None:
     """Push files dropped by SFTP, AS2 or a VAN with the carrier's kept key; each goes to done/ or failed/ with its receipt or
     complaint beside it. Ends on SIGTERM or Ctrl-C, between two files."""
-    from services.ingest.client import Client, Refused
     from services.ingest.settings import IngestSettings
     from services.ingest.watch import NoFolder, Note, Taken, Watch
+    from services.runtime.client import Client, Refused
     from services.runtime.failpoints import Failpoints
 
     settings = IngestSettings.load()

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-codemaps = typer.Typer(no_args_is_help=True, help="What partners' own status codes mean (docs/standards/codemaps.md).")
+from services.runtime.verbs import AsJson, show
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+codemaps = typer.Typer(no_args_is_help=True, help="What partners' own status codes mean (docs/standards/codemaps.md).")
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,6 @@ def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Code maps (TOML).")], as_json: AsJson = False
 ) -> None:
     """Whether files are code maps, and what each of their codes becomes. Exit code 1 if one is none."""
-    from services.ingest.cli import show
     from services.ingest.codemaps.files import BadCodeMap, read_map
     from services.ingest.readers.tables import becomes
 
@@ -59,7 +58,6 @@ def list_maps(
     as_json: AsJson = False,
 ) -> None:
     """The maps that the readers use, an operator's own first."""
-    from services.ingest.cli import show
     from services.ingest.codemaps.files import BadCodeMap, folder_of, load
     from services.runtime.settings import Settings, SettingsError
 

@@ -10,7 +10,7 @@ import pytest
 from services.alerts import backtest, explain
 from services.alerts.matching import Told
 from services.alerts.rules_cli import since_of
-from services.ingest.cli import Stop
+from services.runtime.verbs import Stop
 from tests.unit.alerts.build import NOW, change, subscription
 
 

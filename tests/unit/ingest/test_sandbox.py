@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from services.ingest.cli import SANDBOX_LABEL, scopes_of
-from services.ingest.client import Client, Refused
 from services.ingest.sandbox import RECEIPTS_BYTES, RECEIPTS_MOST, Sandbox
+from services.runtime.client import Client, Refused
 from tests.unit.ingest.fakes import House
 from tests.unit.ingest.test_api import DECLARATION, OWN_EVENT, problem
 from tests.unit.ingest.test_dry_run import ADDRESS, X12, X12_TYPE

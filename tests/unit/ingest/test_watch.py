@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.client import Refused
 from services.ingest.watch import FAILPOINTS, NoFolder, Note, Taken, Watch
+from services.runtime.client import Refused
 from services.runtime.failpoints import EXIT_CODE, Failpoints
 
 

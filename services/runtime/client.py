@@ -1,4 +1,4 @@
-"""How `lovla` speaks to the door: one HTTP client; refusals become sentences; it waits where the door asks it to."""
+"""How `lovla` speaks to a door: one HTTP client; refusals become sentences; it waits where the door asks it to."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 
 import httpx
 
+from services.runtime.verbs import Stop
+
 _TRIES = 6
 _MOST_PATIENCE_S = 30.0
 
 
-class Refused(Exception):
+class Refused(Stop):
     """The door said no, or nobody is there; the text says what to do. `status`: of HTTP, None if nobody answered."""
 
     def __init__(self, text: str, status: int | None = None) -> None:
