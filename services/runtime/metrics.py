@@ -22,10 +22,11 @@ CounterName = Literal[
     "lovla_loop_batches_total",
     "lovla_loop_rebalances_total",
     "lovla_kafka_errors_total",
+    # the doors
+    "lovla_http_requests_total",
+    "lovla_http_refused_total",
     # ingest and readers
-    "lovla_ingest_requests_total",
     "lovla_ingest_events_total",
-    "lovla_ingest_refused_total",
     "lovla_readers_events_total",
     "lovla_dead_letters_total",
     # tracker
@@ -67,7 +68,7 @@ GaugeName = Literal[
 HistogramName = Literal[
     "lovla_loop_process_seconds",
     "lovla_loop_commit_seconds",
-    "lovla_ingest_request_seconds",
+    "lovla_http_request_seconds",
     "lovla_sink_insert_seconds",
     "lovla_sink_freshness_seconds",
     "lovla_alerts_accept_seconds",
@@ -88,9 +89,10 @@ CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
     "lovla_loop_batches_total": Metric("Batches by outcome: committed, aborted, failed, rebuilt.", ("loop", "outcome")),
     "lovla_loop_rebalances_total": Metric("Partitions came or went.", ("loop", "kind")),
     "lovla_kafka_errors_total": Metric("Errors that the Kafka client told, by its own name.", ("client", "error")),
-    "lovla_ingest_requests_total": Metric("HTTP requests.", ("route", "status")),
+    "lovla_http_requests_total": Metric("HTTP requests of a door.", ("route", "status")),
+    "lovla_http_refused_total": Metric("Requests that a door refused, by problem.", ("reason",)),
+    "lovla_http_request_seconds": Metric("Time to answer a request.", ("route",)),
     "lovla_ingest_events_total": Metric("Events accepted at the door.", ("sender",)),
-    "lovla_ingest_refused_total": Metric("Requests refused, by problem.", ("reason",)),
     "lovla_readers_events_total": Metric("Shipment events read, by standard.", ("standard",)),
     "lovla_dead_letters_total": Metric("Dead letters written.", ("stage", "reason")),
     "lovla_tracker_events_total": Metric("Events folded, by what became of them.", ("fate",)),
@@ -114,7 +116,6 @@ CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
     "lovla_audit_last_seconds": Metric("When the last round of the audit ended, in seconds since 1970."),
     "lovla_loop_process_seconds": Metric("Time the stage took for a batch.", ("loop",)),
     "lovla_loop_commit_seconds": Metric("Time from begin to commit of a transaction.", ("loop",)),
-    "lovla_ingest_request_seconds": Metric("Time to answer a request.", ("route",)),
     "lovla_sink_insert_seconds": Metric("Time of one insert.", ("table",)),
     "lovla_sink_freshness_seconds": Metric("From the record's timestamp to its row.", ("table",)),
     "lovla_alerts_faults_total": Metric("Records whose handling failed by a fault of ours; each ends the worker."),
