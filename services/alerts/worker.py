@@ -37,11 +37,13 @@ from schemas.topics import (
     ALERT_CANDIDATES,
     ALERT_STATES,
     ALERT_WAITING,
+    DEAD_LETTERS,
     JOURNEY_CHANGES,
     NOTIFICATIONS,
 )
 from services.alerts import subscriptions
 from services.alerts.compose import Compose, Put, Writes
+from services.alerts.letters import headers, letter
 from services.alerts.matching import Book, Key, Match, Step, Told
 from services.alerts.stream import SESSION_S, Record, Stream, Write
 from services.alerts.watchdog import STUCK_S, Watchdog
@@ -236,7 +238,7 @@ class Worker:
     # -- match ----------------------------------------------------------------------------------------------------------
 
     async def _on_change(self, record: Record) -> None:
-        change = self._read(CHANGE, record)
+        change = await self._read(CHANGE, record)
         if change is not None:
             told = Told(change, record.partition, record.offset, record.at)
             await self._write_match(self._match.take(told, self._clock.now()))
@@ -266,19 +268,19 @@ class Worker:
         assert isinstance(told.change, ExceptionChanged)
         self._waits_in[key] = told.partition
         kept = Waiting(change=told.change, partition=told.partition, offset=told.offset, appended_at=told.appended_at)
-        headers = wire.headers(Waiting, id=told.change.change_id, source="alerts.worker", time=told.change.at)
-        return Write(ALERT_WAITING.name, name, wire.dump(kept), headers, told.partition)
+        about = wire.headers(Waiting, id=told.change.change_id, source="alerts.worker", time=told.change.at)
+        return Write(ALERT_WAITING.name, name, wire.dump(kept), about, told.partition)
 
     # -- compose --------------------------------------------------------------------------------------------------------
 
     async def _on_candidate(self, record: Record) -> None:
-        candidate = self._read(_CANDIDATE, record)
+        candidate = await self._read(_CANDIDATE, record)
         if candidate is not None:
             async with self._turn:
                 await self._carry_out(self._compose.take(record.partition, candidate, record.at))
 
     async def _on_acknowledgement(self, record: Record) -> None:
-        said = self._read(_ACKNOWLEDGEMENT, record)
+        said = await self._read(_ACKNOWLEDGEMENT, record)
         if said is not None:
             async with self._turn:
                 await self._carry_out(self._compose.acknowledge(record.partition, said))
@@ -309,19 +311,19 @@ class Worker:
 
     # -- the rest -------------------------------------------------------------------------------------------------------
 
-    def _read(self, contract: TypeAdapter[T], record: Record) -> T | None:
-        """The record; None, told in log and metric, if it is none of ours. Raises once too many in a row are not."""
+    async def _read(self, contract: TypeAdapter[T], record: Record) -> T | None:
+        """The record; None if nobody can read it: then it is a dead letter. Raises once too many in a row are."""
         try:
             found = contract.validate_json(record.value or b"", extra="ignore")
         except ValidationError as error:
             self._unreadable += 1
-            wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)][:5]
-            log.error("alerts.unreadable", topic=record.topic, partition=record.partition, offset=record.offset, wrong=wrong)
-            metrics.counter("lovla_alerts_unreadable_total", topic=record.topic).inc()
             if self._unreadable >= UNREADABLE_IN_A_ROW:
                 raise RuntimeError(
                     f"{self._unreadable} records in a row cannot be read; an older program than its topics?"
                 ) from None
+            kept = letter(record.topic, record.partition, record.offset, record.at, record.key, record.value, error)
+            aside = Write(DEAD_LETTERS.name, kept.sender.encode(), wire.dump(kept), headers(kept, "alerts.worker"))
+            await self.stream.write([aside])
             return None
         self._unreadable = 0
         return found
@@ -351,11 +353,11 @@ class Worker:
 
 def _write(one: Put | Notification, partition: int) -> Write:
     if isinstance(one, Notification):
-        headers = wire.headers(Notification, id=one.notification, source="alerts.worker", time=one.due_at)
-        return Write(NOTIFICATIONS.name, one.subscription.encode(), wire.dump(one), headers)
+        about = wire.headers(Notification, id=one.notification, source="alerts.worker", time=one.due_at)
+        return Write(NOTIFICATIONS.name, one.subscription.encode(), wire.dump(one), about)
     value = None if one.record is None else wire.dump(one.record)
-    headers = [] if one.record is None else wire.headers(type(one.record), id=one.key, source="alerts.worker")
-    return Write(ALERT_STATES.name, one.key.encode(), value, headers, partition)
+    about = [] if one.record is None else wire.headers(type(one.record), id=one.key, source="alerts.worker")
+    return Write(ALERT_STATES.name, one.key.encode(), value, about, partition)
 
 
 def main() -> int:
