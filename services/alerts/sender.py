@@ -8,7 +8,6 @@ the first notification is read. Whatever breaks (the lease, the fence, Kafka for
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import threading
 import time
@@ -38,9 +37,10 @@ from services.runtime import kafka, logs, metrics
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.failpoints import Failpoints
 from services.runtime.lease import ShardLease
+from services.runtime.process import begin, on_stop
 from services.runtime.register import RegisterView, write
 from services.runtime.restore import read_range
-from services.runtime.settings import Settings, SettingsError
+from services.runtime.settings import Settings
 from services.runtime.sources import Record, to_record
 
 LEASE_GROUP = "alerts.sender-lease"
@@ -427,15 +427,9 @@ def load(settings: Settings, position: str, aside: Aside) -> Notification | None
 
 def main() -> int:
     """Entry point of the process."""
-    try:
-        settings = DeliverySettings.load()
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    logs.setup("sender", settings.log_level)
+    settings = begin("sender", DeliverySettings)
     process = SenderProcess(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: process.stop())
+    on_stop(process.stop)
     page = metrics.serve(settings.metrics_port, process.healthy)
     process.run()
     if page is not None:

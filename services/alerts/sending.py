@@ -465,6 +465,8 @@ class Sender:
         self._ledger.take(record)
         if state in ("failed", "dead", "unknown"):
             metrics.counter("lovla_alerts_failed_total", channel=record.channel or "none", reason=record.reason or "none").inc()
+            if state == "dead":
+                metrics.counter("lovla_alerts_dead_total", channel=record.channel or "none").inc()
         elif state in ("suppressed", "stale"):
             metrics.counter("lovla_alerts_suppressed_total", reason=record.reason or "none").inc()
 

@@ -22,9 +22,10 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from confluent_kafka import KafkaException
 from pydantic import TypeAdapter, ValidationError
@@ -50,7 +51,8 @@ from services.alerts.watchdog import STUCK_S, Watchdog
 from services.runtime import kafka, logs, metrics, restore, sources, wire
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.failpoints import Failpoints
-from services.runtime.settings import Settings, SettingsError
+from services.runtime.process import begin
+from services.runtime.settings import Settings
 
 GROUP = "alerts"
 LOOK_S = 0.2
@@ -292,10 +294,10 @@ class Worker:
         metrics.gauge("lovla_alerts_late_seconds").set(max(0.0, (now - due).total_seconds()) if due is not None else 0.0)
         gone, self._gone = [name for name in self._gone if self._compose.holds(name)], set()
         names = [*gone, *self._compose.due(now)]
-        for begin in range(0, len(names), AT_ONCE):
+        for first in range(0, len(names), AT_ONCE):
             if not self.stream.ready:
                 return  # the partitions were taken away; whoever owns them has restored what is due
-            some = [self._compose.settle(name, now) for name in dict.fromkeys(names[begin : begin + AT_ONCE])]
+            some = [self._compose.settle(name, now) for name in dict.fromkeys(names[first : first + AT_ONCE])]
             await asyncio.gather(*(self._carry_out(writes) for writes in some))
         metrics.gauge("lovla_alerts_known").set(len(self._compose))
 
@@ -335,6 +337,9 @@ class Worker:
             stood = time.monotonic() - self._beat
             if stood > STUCK_S:
                 self._stuck(f"the loop stands still for {stood:.0f} s")
+            states = Counter(one.state for one in self._view.snapshot().values())
+            for state in get_args(Subscription.model_fields["state"].annotation):
+                metrics.gauge("lovla_alerts_subscriptions", state=state).set(states[state])
             owned = set(self._owned)
             try:
                 committed = kafka.committed(self._settings.kafka, GROUP, owned)
@@ -362,13 +367,7 @@ def _write(one: Put | Notification, partition: int) -> Write:
 
 def main() -> int:
     """0 after a clean stop, 1 if the stream failed, 2 if it is set up wrongly."""
-    try:
-        settings = Settings.load()
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    logs.setup("alerts.worker", settings.log_level)
-    return asyncio.run(_serve(settings))
+    return asyncio.run(_serve(begin("alerts.worker", Settings)))
 
 
 async def _serve(settings: Settings) -> int:

@@ -38,7 +38,9 @@ CounterName = Literal[
     # alerts
     "lovla_alerts_sent_total",
     "lovla_alerts_failed_total",
+    "lovla_alerts_dead_total",
     "lovla_alerts_suppressed_total",
+    "lovla_alerts_inbound_total",
     "lovla_alerts_faults_total",
     "lovla_alerts_unreadable_total",
     "lovla_alerts_candidates_total",
@@ -64,6 +66,7 @@ GaugeName = Literal[
     "lovla_alerts_oldest_due_seconds",
     "lovla_alerts_paused",
     "lovla_alerts_provider_away",
+    "lovla_alerts_subscriptions",
 ]
 HistogramName = Literal[
     "lovla_loop_process_seconds",
@@ -126,6 +129,9 @@ CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
     "lovla_alerts_late_seconds": Metric("By how much compose is behind with what is due."),
     "lovla_alerts_sent_total": Metric("Notifications that a provider took.", ("channel",)),
     "lovla_alerts_failed_total": Metric("Attempts that did not get through, by why.", ("channel", "reason")),
+    "lovla_alerts_dead_total": Metric("Notifications that were given up; `lovla alerts retry` tries them again.", ("channel",)),
+    "lovla_alerts_inbound_total": Metric("What people answered by SMS, by how it was understood.", ("word",)),
+    "lovla_alerts_subscriptions": Metric("Subscriptions, by state.", ("state",)),
     "lovla_alerts_suppressed_total": Metric("Notifications that were not sent, by why.", ("reason",)),
     "lovla_alerts_due": Metric("Notifications taken and not settled."),
     "lovla_alerts_oldest_due_seconds": Metric("Age of the oldest notification that is due and not settled."),
