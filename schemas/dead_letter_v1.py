@@ -14,7 +14,7 @@ class DeadLetter(Contract):
     (`payload_cut`); the whole is in raw.messages at (`raw_partition`, `raw_offset`)."""
 
     letter_id: str = Field(pattern=r"^[0-9a-f]{32}$")
-    stage: Literal["readers", "tracker", "sink"]
+    stage: Literal["readers", "tracker", "sink", "alerts"]
     sender: ShortText
     reason: str = Field(pattern=r"^[a-z0-9_]{1,64}$")
     where: ShortText

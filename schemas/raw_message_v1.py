@@ -34,6 +34,11 @@ class RawMessage(Contract):
     if_match: int | None = Field(None, ge=0)
     recorded_by: ShortText | None = Field(None, description="the person who acts, for an action")
     request_id: ShortText | None = None
+    once: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="of a dock receipt under an Idempotency-Key: a hash of the key and of what was said; it counts once",
+    )
 
 
 class Tick(Contract):

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-import uvicorn
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -47,7 +44,7 @@ from services.alerts.gate import (
 from services.alerts.public_page import PublicPage
 from services.alerts.subscriptions import KafkaRegister, Store
 from services.alerts.wanted import Wanted
-from services.runtime import kafka, logs, metrics
+from services.runtime import kafka, logs, process, web
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.register import RegisterView
 from services.runtime.settings import SettingsError
@@ -210,17 +207,6 @@ class Routes:
         was = await self._door.do(lambda: store.allow(body.channel, body.address, self._said(caller)))
         return JSONResponse({"was_suppressed": was})
 
-    async def healthz(self) -> Response:
-        return Response("ok\n", media_type="text/plain")
-
-    async def readyz(self) -> Response:
-        wrong = self._door.not_ready()
-        return Response((wrong or "ok") + "\n", status_code=503 if wrong else 200, media_type="text/plain")
-
-    async def metrics(self) -> Response:
-        body, media = metrics.page()
-        return Response(body, media_type=media)
-
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -251,9 +237,6 @@ def build(
         ("POST", f"{one}/stop", at.stop),
         ("POST", f"{one}/ask", at.ask),
         ("POST", f"{one}/confirm", at.confirm),
-        ("GET", "/healthz", at.healthz),
-        ("GET", "/readyz", at.readyz),
-        ("GET", "/metrics", at.metrics),
         *page.routes(),
     )
     for method, path, endpoint in routes:
@@ -263,7 +246,7 @@ def build(
 
     async def on_problem(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, Problem)
-        metrics.counter("lovla_ingest_refused_total", reason=problem.kind).inc()
+        web.refused(problem.kind)
         if not request.url.path.startswith("/v1/"):
             return page.refusal(problem)
         return JSONResponse(problem.body(), problem.status, problem.response_headers(), media_type=MEDIA_TYPE)
@@ -286,6 +269,7 @@ def build(
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(Exception, on_fault)
+    web.watched(app, lambda: door.not_ready())  # the description of the addresses is written without a door
     return app
 
 
@@ -353,27 +337,13 @@ def _tidy(store: Store, clock: Clock) -> None:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests under way get 5 s to finish."""
-    settings = DeliverySettings.load()
-    logs.setup("alerts-api", settings.log_level)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once it has shut down
+    settings = process.begin("alerts-api", DeliverySettings)
     try:
         app = assemble(settings)
     except (SettingsError, OSError) as error:
         log.error("alerts_api.stopped", error=str(error))
         sys.exit(1)
-    uvicorn.run(
-        app,
-        host=settings.alerts_host,
-        port=settings.alerts_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        http=bounded(256, BODY_S, 30.0),
-        ws="none",
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=5,
-    )
+    web.serve(app, settings.alerts_host, settings.alerts_port, bounded(256, BODY_S, 30.0))
 
 
 if __name__ == "__main__":

@@ -26,12 +26,21 @@ SEEN_WITHIN, LOOK_AGAIN = timedelta(seconds=60), timedelta(milliseconds=250)
 MEMORY = FRESH_AT_MOST * 2
 """So far back deliveries are read at start. An id that is older than that is stale, whoever brings it again."""
 
+NO_ADDRESS = "0" * 64
+"""In the place of an address's hash where there is none."""
+
 MOST_ATTEMPTS = 12
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 900.0
 GREYLIST_PAUSE_S = 60.0
 """The least that who greylists asks for; most let through after one to five minutes."""
 
 SETTLED = frozenset({"accepted", "suppressed", "stale", "dead", "delivered", "undelivered", "bounced"})
+
+RECEIPTS = frozenset({"delivered", "undelivered", "bounced"})
+"""What a provider tells after it has accepted. It does not say of which attempt."""
+
+NOT_BROUGHT = frozenset({"undelivered", "bounced"})
+"""Receipts after which another way is taken, where the subscriber named one."""
 
 AnswerKind = Literal["accepted", "later", "away", "refused", "unknown"]
 
@@ -64,6 +73,9 @@ class Standing:
     via: str | None = None
     position: str | None = None
     provider: str | None = None
+    address_hash: str | None = None
+    """Where the last attempt went."""
+    subscription: str | None = None
 
     @property
     def settled(self) -> bool:
@@ -89,6 +101,10 @@ class Ledger:
         old = self._known.get(record.notification)
         if old is not None and old.settled and record.state not in SETTLED and record.attempt <= old.attempt:
             return
+        if old is not None and record.state in RECEIPTS and record.address_hash not in (old.address_hash, NO_ADDRESS):
+            return  # of the way that was left for another one
+        if old is not None and old.state in RECEIPTS and record.state == "accepted" and record.attempt <= old.attempt:
+            return  # the receipt was quicker than our own record
         self._known[record.notification] = Standing(
             record.state,
             max(record.attempt, old.attempt if old else 0),
@@ -97,6 +113,8 @@ class Ledger:
             record.via or (old.via if old else None),
             record.position or (old.position if old else None),
             record.provider or (old.provider if old else None),
+            (old.address_hash if old and record.state in RECEIPTS else None) or record.address_hash,
+            record.subscription,
         )
 
     def forget_before(self, moment: datetime) -> None:
@@ -106,6 +124,10 @@ class Ledger:
     def open(self) -> Iterator[tuple[str, Standing]]:
         """What was begun and is not settled."""
         return ((name, known) for name, known in self._known.items() if not known.settled)
+
+    def not_brought(self) -> Iterator[tuple[str, Standing]]:
+        """What a provider accepted and could not bring, and no other way was taken."""
+        return ((name, known) for name, known in self._known.items() if known.state in NOT_BROUGHT and known.via is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +184,15 @@ def decide(
     known: Standing | None,
     now: datetime,
     retried: bool = False,
+    rerouted: bool = False,
 ) -> Decision:
     """What to do with a notification now. `subscription`, `suppression`: of the address that would get it, as they stand now.
-    `retried`: an operator asked for another attempt at a dead one."""
-    if known is not None and known.settled and not (retried and known.state == "dead"):
-        return Done()
+    `retried`: an operator asked for another attempt at a dead one. `rerouted`: another way is taken, by which nothing was
+    tried yet."""
+    if known is not None and known.settled:
+        open_again = (retried and known.state == "dead") or (rerouted and known.state in NOT_BROUGHT)
+        if not open_again:
+            return Done()
     if _is_ahead(notification, subscription) and now < notification.due_at + SEEN_WITHIN:
         return Wait(now + LOOK_AGAIN)
     held = _why_not(notification, subscription, suppression, now)

@@ -118,7 +118,16 @@ class Callbacks:
             return Response(status_code=400)
         if status.reference not in (None, notification):  # where the signature does not cover the address
             return Response(status_code=403)
-        return await self._write(self._receipt(notification, name, status))
+        receipt = self._receipt(notification, name, status)
+        if status.opted_out:  # before the receipt, at which the sender would look for another way
+            reply = await self._suppress(
+                Suppression(
+                    address_hash=receipt.address_hash, channel="sms", reason="opted_out", at=self.clock.now(), source="receipt"
+                )
+            )
+            if reply is not None:
+                return reply
+        return await self._write(receipt)
 
     def _receipt(self, notification: str, name: str, status: Status) -> Delivery:
         assert self.provider is not None
@@ -166,10 +175,9 @@ class Callbacks:
             suppression = Suppression(
                 address_hash=one.address_hash, channel="email", reason="bounced", at=self.clock.now(), source="bounce"
             )
-            try:
-                await asyncio.to_thread(self.told.suppress, suppression)
-            except (KafkaException, TimeoutError):
-                return Response(status_code=503, headers={"Retry-After": "5"})
+            reply = await self._suppress(suppression)
+            if reply is not None:
+                return reply
         text = without_address(f"{bounce.status} {bounce.text}", one.address)
         record = self._record(
             bounce.notification, bounce.subscription, "bounced", "email", one.address_hash, "smtp", None, text
@@ -201,6 +209,14 @@ class Callbacks:
             text=text,
             channel=channel,
         )
+
+    async def _suppress(self, record: Suppression) -> Response | None:
+        """None: it is written."""
+        try:
+            await asyncio.to_thread(self.told.suppress, record)
+        except (KafkaException, TimeoutError):
+            return Response(status_code=503, headers={"Retry-After": "5"})
+        return None
 
     async def _write(self, record: Delivery) -> Response:
         try:

@@ -89,8 +89,9 @@ def standings(settings: Settings, since: datetime) -> Standings:
     return Standings(last, unread)
 
 
-def read_deliveries(settings: Settings, since: datetime, take: Callable[[Record], None]) -> None:
-    """All records of deliveries from a time on, each partition's in its order, to the end of this moment."""
+def read_deliveries(settings: Settings, since: datetime, take: Callable[[Record], None]) -> dict[int, int]:
+    """All records of deliveries from a time on, each partition's in its order, to the end of this moment: partition -> that
+    end."""
     asker = kafka.consumer(settings, "lovla-alerts-ledger", "lovla-alerts-ledger")
     since_ms = int(since.timestamp() * 1000)
     try:
@@ -98,7 +99,9 @@ def read_deliveries(settings: Settings, since: datetime, take: Callable[[Record]
         found = asker.offsets_for_times([TopicPartition(DELIVERIES.name, p, since_ms) for p in partitions], timeout=10)
     finally:
         asker.close()
+    ends = {}
     for part in found:
+        end = ends[part.partition] = kafka.end_offset(settings, DELIVERIES.name, part.partition)
         if part.offset >= 0:  # else nothing is that young
-            end = kafka.end_offset(settings, DELIVERIES.name, part.partition)
             read_range(settings, DELIVERIES.name, part.partition, part.offset, end, take)
+    return ends

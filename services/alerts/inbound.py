@@ -15,6 +15,7 @@ from schemas.alerts_v1 import Acknowledgement
 from services.alerts.acts import SUBSCRIBER, Said
 from services.alerts.addresses import BadAddress, normalise
 from services.alerts.subscriptions import Store
+from services.runtime import metrics
 from services.runtime.clock import Clock
 
 Word = Literal["stop", "start", "help", "acknowledge", "other"]
@@ -109,6 +110,7 @@ class Inbound:
             return None
         said = Said(SUBSCRIBER, f"sms {ref}"[:128].strip(), self._clock.now())
         understood = read(text)
+        metrics.counter("lovla_alerts_inbound_total", word=understood.word).inc()
         if understood.word == "stop":
             self._store.stop_address("sms", address, without_addresses(text), said)
             return STOPPED_TEXT

@@ -32,13 +32,15 @@ State = Literal["delivered", "undelivered"]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A provider's receipt for a message, or why it could not be brought."""
+    """A provider's receipt for a message, or why it could not be brought. `opted_out`: the number told the provider that it
+    wants nothing more."""
 
     provider_ref: str
     state: State
     number: str
     text: str
     reference: str | None = None
+    opted_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class TwilioShaped:
     replies_inline = True
     _NO_SUCH_NUMBER = frozenset({21211, 21214, 21217, 21614})
     _UNDELIVERED = frozenset({"undelivered", "failed"})
+    _OPTED_OUT = 21610
 
     def __init__(self, settings: DeliverySettings) -> None:
         self._account, self._token = settings.sms_account, settings.sms_token.get_secret_value()
@@ -150,7 +153,7 @@ class TwilioShaped:
             return Answer("accepted", "accepted", str(said.get("status", "")), provider_ref=str(said["sid"])[:128])
         code = said.get("code")
         words = f"{code} {said.get('message', '')}"
-        if code == 21610:
+        if code == self._OPTED_OUT:
             return Answer("refused", "opted_out", words, suppress="opted_out")
         if code in self._NO_SUCH_NUMBER:
             return Answer("refused", "no_such_number", words, suppress="bounced")
@@ -179,7 +182,8 @@ class TwilioShaped:
         if state == "delivered":
             return Status(ref, "delivered", number, "delivered")
         if state in self._UNDELIVERED:
-            return Status(ref, "undelivered", number, f"{state} {fields.get('ErrorCode', '')}".strip())
+            code = fields.get("ErrorCode", "")
+            return Status(ref, "undelivered", number, f"{state} {code}".strip(), opted_out=code == str(self._OPTED_OUT))
         return None
 
     def incoming(self, fields: Mapping[str, str]) -> Incoming | None:

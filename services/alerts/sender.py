@@ -8,22 +8,21 @@ the first notification is read. Whatever breaks (the lease, the fence, Kafka for
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from pydantic import ValidationError
 
 from schemas.alerts_v1 import AlertsControl, Channel, Delivery, Notification, Subscription, Suppression
-from schemas.topics import ALERTS_CONTROL, NOTIFICATIONS, SUPPRESSIONS
-from services.alerts import email, subscriptions
-from services.alerts.attempts import MEMORY, Ledger
+from schemas.topics import ALERTS_CONTROL, DELIVERIES, NOTIFICATIONS, SUPPRESSIONS
+from services.alerts import email, letters, subscriptions
+from services.alerts.attempts import MEMORY, NOT_BROUGHT, Ledger
 from services.alerts.bounces import Verp
 from services.alerts.channels import EmailChannel, SmsChannel, WebhookChannel
 from services.alerts.control import SWITCH, read_deliveries, retry_key
@@ -38,9 +37,10 @@ from services.runtime import kafka, logs, metrics
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.failpoints import Failpoints
 from services.runtime.lease import ShardLease
+from services.runtime.process import begin, on_stop
 from services.runtime.register import RegisterView, write
 from services.runtime.restore import read_range
-from services.runtime.settings import Settings, SettingsError
+from services.runtime.settings import Settings
 from services.runtime.sources import Record, to_record
 
 LEASE_GROUP = "alerts.sender-lease"
@@ -115,6 +115,7 @@ class SenderProcess:
         self._trouble: str | None = "not started"
         self._stop = threading.Event()
         self._sender: Sender | None = None
+        self._aside = keeping_aside(settings)
 
     def healthy(self) -> str | None:
         """None, or what is wrong. One that waits for its place is well."""
@@ -148,10 +149,10 @@ class SenderProcess:
         directory = KafkaDirectory(settings, self._clock)
         control: RegisterView[AlertsControl] | None = None
         channels: dict[Channel, ChannelPort] = {}
-        reader: _Reader | None = None
+        inbox: _Inbox | None = None
         try:
             starts = await asyncio.to_thread(journal.open)
-            ledger = await asyncio.to_thread(read_ledger, settings, self._clock.now())
+            ledger, receipts = await asyncio.to_thread(read_ledger, settings, self._clock.now(), self._aside)
             await asyncio.to_thread(directory.start)
             links = Links(settings.secret_key.get_secret_value().encode(), settings.links_url)
             channels = channels_of(settings, links, self._clock)
@@ -171,27 +172,27 @@ class SenderProcess:
 
             control = RegisterView(settings, ALERTS_CONTROL.name, AlertsControl, told)
             await asyncio.to_thread(control.start)
-            self._take_up(sender, ledger, starts, control.snapshot())
-            reader = _Reader(settings, starts, sender, loop)
-            reader.start()
+            self._take_up(sender, ledger, directory, starts, control.snapshot())
+            inbox = _Inbox(settings, sender, ledger, loop, self._aside, starts, receipts)
+            inbox.start()
             log.info("alerts.sender.serves", notifications=starts, ledger=len(ledger), paused=sender.paused)
             working = loop.create_task(sender.run())
             while not self._stop.is_set():
                 await asyncio.wait([working], timeout=0.2)
                 if working.done():
                     working.result()
-                trouble = directory.healthy() or control.healthy() or reader.trouble
+                trouble = directory.healthy() or control.healthy() or inbox.trouble
                 if trouble is not None:
                     raise _Lost(trouble)
                 if lease.lost.is_set():
                     raise _Lost("another process has the sender's place")
-            reader.close()
+            inbox.close()
             working.cancel()
             with suppress(asyncio.CancelledError):
                 await working
         finally:
-            if reader is not None:
-                reader.close()
+            if inbox is not None:
+                inbox.close()
             for port in channels.values():
                 await port.close()
             await asyncio.to_thread(journal.close)
@@ -199,11 +200,25 @@ class SenderProcess:
             if control is not None:
                 control.close()
 
-    def _take_up(self, sender: Sender, ledger: Ledger, starts: Mapping[int, int], told: Mapping[str, AlertsControl]) -> None:
-        """What lies behind the committed offsets and is not done: left unsettled, or asked for again by an operator."""
+    def _take_up(
+        self,
+        sender: Sender,
+        ledger: Ledger,
+        directory: KafkaDirectory,
+        starts: Mapping[int, int],
+        told: Mapping[str, AlertsControl],
+    ) -> None:
+        """What lies behind the committed offsets and is not done: left unsettled, accepted and not brought, or asked for again
+        by an operator."""
         for name, known in ledger.open():
             if known.position is not None and _behind(known.position, starts):
                 self._load(sender, known.position, retried=retry_key(name) in told)
+        for _, known in [*ledger.not_brought()]:
+            own = directory.subscription(known.subscription or "")
+            if known.position is not None and own is not None and own.fallback is not None:
+                found = load(self._settings, known.position, self._aside)
+                if found is not None:
+                    sender.could_not_bring(found, known.position)
         for key, record in told.items():
             self._obey(sender, ledger, key, record)
 
@@ -218,13 +233,9 @@ class SenderProcess:
                 self._load(sender, known.position, retried=True)
 
     def _load(self, sender: Sender, position: str, *, retried: bool) -> None:
-        partition, _, offset = position.partition(":")
-        records: list[Record] = []
-        read_range(self._settings, NOTIFICATIONS.name, int(partition), int(offset), int(offset) + 1, records.append)
-        for record in records:
-            found = read_notification(record)
-            if found is not None:
-                sender.take_again(found, position, retried=retried)
+        found = load(self._settings, position, self._aside)
+        if found is not None:
+            sender.take_again(found, position, retried=retried)
 
 
 class _Lost(Exception):
@@ -245,56 +256,83 @@ def _behind(position: str, starts: Mapping[int, int]) -> bool:
     return int(offset) < starts.get(int(partition), 0)
 
 
-def read_notification(record: Record) -> Notification | None:
-    """None: it is no notification."""
+Aside = Callable[[Record, ValidationError], None]
+"""Keeps a record aside that nobody can read. Raises KafkaException, TimeoutError."""
+
+
+def keeping_aside(settings: Settings) -> Aside:
+    """As dead letters."""
+    producer = kafka.producer(settings, "lovla-alerts-letters")
+
+    def keep(record: Record, error: ValidationError) -> None:
+        at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+        kept = letters.letter(record.topic, record.partition, record.offset, at, record.key, record.value, error)
+        letters.write(producer, kept, "alerts.sender")
+
+    return keep
+
+
+def read_notification(record: Record, aside: Aside) -> Notification | None:
+    """None: it is no notification; it is kept aside."""
     try:
         return Notification.model_validate_json(record.value or b"", extra="ignore")  # of a newer writer
     except ValidationError as error:
-        log.error(
-            "alerts.notification.unreadable", partition=record.partition, offset=record.offset, errors=error.error_count()
-        )
+        aside(record, error)
         return None
 
 
-def read_ledger(settings: Settings, now: datetime) -> Ledger:
-    """What was tried within MEMORY: all of it, to the end of this moment. Raises KafkaException, TimeoutError."""
+def read_delivery(record: Record, aside: Aside) -> Delivery | None:
+    """None: it is no delivery; it is kept aside."""
+    try:
+        return Delivery.model_validate_json(record.value or b"", extra="ignore")
+    except ValidationError as error:
+        aside(record, error)
+        return None
+
+
+def read_ledger(settings: Settings, now: datetime, aside: Aside) -> tuple[Ledger, dict[int, int]]:
+    """What was tried within MEMORY, all of it, to the end of this moment; and that end, by partition. Raises KafkaException,
+    TimeoutError."""
     ledger = Ledger()
 
     def take(record: Record) -> None:
-        try:
-            ledger.take(Delivery.model_validate_json(record.value or b"", extra="ignore"))
-        except ValidationError as error:
-            log.error(
-                "alerts.delivery.unreadable", partition=record.partition, offset=record.offset, errors=error.error_count()
-            )
+        found = read_delivery(record, aside)
+        if found is not None:
+            ledger.take(found)
 
-    read_deliveries(settings, now - MEMORY, take)
-    return ledger
+    return ledger, read_deliveries(settings, now - MEMORY, take)
 
 
 class _Reader:
-    """Reads notifications in a thread, and hands them to the loop."""
+    """Reads a topic in a thread. `take` gets what came, in the topic's order, and may block; `full`: whether it must wait."""
 
-    def __init__(self, settings: Settings, starts: Mapping[int, int], sender: Sender, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        starts: Mapping[int, int],
+        take: Callable[[Sequence[Record]], None],
+        full: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.trouble: str | None = None
-        self._sender, self._loop = sender, loop
-        self._closing = threading.Event()
+        self.closing = threading.Event()
+        self._topic, self._take, self._full = topic, take, full
         self._consumer: Consumer = kafka.consumer(settings, "lovla-alerts-sender", "lovla-alerts-sender")
-        self._consumer.assign([TopicPartition(NOTIFICATIONS.name, p, offset) for p, offset in starts.items()])
-        self._thread = threading.Thread(target=self._run, name="alerts-reader", daemon=True)
+        self._consumer.assign([TopicPartition(topic, p, offset) for p, offset in starts.items()])
+        self._thread = threading.Thread(target=self._run, name=f"reader-{topic}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
-        self._closing.set()
+        self.closing.set()
         if self._thread.is_alive():
             self._thread.join(10)
 
     def _run(self) -> None:
         try:
-            while not self._closing.is_set():
-                if self._sender.waiting > TAKEN_MOST:
+            while not self.closing.is_set():
+                if self._full():
                     time.sleep(0.1)
                     continue
                 records: list[Record] = []
@@ -305,43 +343,93 @@ class _Reader:
                     elif error.fatal():
                         raise KafkaException(error)
                     else:
-                        log.warning("alerts.reader.error", error=error.name())
+                        log.warning("alerts.reader.error", topic=self._topic, error=error.name())
                 if records:
-                    self._hand_over([(record, read_notification(record)) for record in records])
+                    self._take(records)
         except Exception as error:
-            self.trouble = f"notifications are not read: {type(error).__name__}: {error}"
+            self.trouble = f"{self._topic} is not read: {type(error).__name__}: {error}"
         finally:
             self._consumer.close()
 
-    def _hand_over(self, records: Sequence[tuple[Record, Notification | None]]) -> None:
+
+class _Inbox:
+    """Hands what is read to the loop: due notifications, and receipts of what could not be brought."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sender: Sender,
+        ledger: Ledger,
+        loop: asyncio.AbstractEventLoop,
+        aside: Aside,
+        starts: Mapping[int, int],
+        receipts: Mapping[int, int],
+    ) -> None:
+        self._settings, self._sender, self._ledger, self._loop, self._aside = settings, sender, ledger, loop, aside
+        self._readers = (
+            _Reader(settings, NOTIFICATIONS.name, starts, self._due, lambda: sender.waiting > TAKEN_MOST),
+            _Reader(settings, DELIVERIES.name, receipts, self._receipts),
+        )
+
+    def start(self) -> None:
+        for one in self._readers:
+            one.start()
+
+    @property
+    def trouble(self) -> str | None:
+        return self._readers[0].trouble or self._readers[1].trouble
+
+    def close(self) -> None:
+        for one in self._readers:
+            one.close()
+
+    def _due(self, records: Sequence[Record]) -> None:
         """Returns when the loop has them, so that no more wait than `waiting` says."""
+        found = [(record, read_notification(record, self._aside)) for record in records]
         taken = threading.Event()
 
         def take() -> None:
-            for record, found in records:
-                if found is None:
+            for record, notification in found:
+                if notification is None:
                     self._sender.pass_over(record.partition, record.offset)
                 else:
-                    self._sender.take(found, record.partition, record.offset)
+                    self._sender.take(notification, record.partition, record.offset)
             taken.set()
 
         self._loop.call_soon_threadsafe(take)
         while not taken.wait(0.1):
-            if self._closing.is_set():
+            if self._readers[0].closing.is_set():
                 return
+
+    def _receipts(self, records: Sequence[Record]) -> None:
+        for record in records:
+            told = read_delivery(record, self._aside)
+            if told is None or told.state not in NOT_BROUGHT:
+                continue
+            known = self._ledger.get(told.notification)
+            position = known.position if known is not None else None
+            found = load(self._settings, position, self._aside) if position is not None else None
+            self._loop.call_soon_threadsafe(self._not_brought, told, found, position)
+
+    def _not_brought(self, told: Delivery, found: Notification | None, position: str | None) -> None:
+        self._ledger.take(told)
+        if found is not None and position is not None:
+            self._sender.could_not_bring(found, position)
+
+
+def load(settings: Settings, position: str, aside: Aside) -> Notification | None:
+    """The notification at a place of its topic."""
+    partition, _, offset = position.partition(":")
+    records: list[Record] = []
+    read_range(settings, NOTIFICATIONS.name, int(partition), int(offset), int(offset) + 1, records.append)
+    return read_notification(records[0], aside) if records else None
 
 
 def main() -> int:
     """Entry point of the process."""
-    try:
-        settings = DeliverySettings.load()
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    logs.setup("sender", settings.log_level)
+    settings = begin("sender", DeliverySettings)
     process = SenderProcess(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: process.stop())
+    on_stop(process.stop)
     page = metrics.serve(settings.metrics_port, process.healthy)
     process.run()
     if page is not None:

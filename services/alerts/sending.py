@@ -24,7 +24,21 @@ from datetime import timedelta
 from typing import Literal, Protocol
 
 from schemas.alerts_v1 import Channel, Delivery, DeliveryState, Notification, Subscription, Suppression
-from services.alerts.attempts import MEMORY, Answer, Ask, Decision, Done, Drop, Ledger, Send, Wait, decide, pause_s
+from services.alerts.attempts import (
+    MEMORY,
+    NO_ADDRESS,
+    NOT_BROUGHT,
+    Answer,
+    Ask,
+    Decision,
+    Done,
+    Drop,
+    Ledger,
+    Send,
+    Wait,
+    decide,
+    pause_s,
+)
 from services.alerts.breaker import Breaker
 from services.runtime import logs, metrics
 from services.runtime.clock import Clock
@@ -35,8 +49,6 @@ FOUND_NOT_YET_S = 5.0
 
 PROVIDER_TROUBLE = frozenset({"timeout", "disconnected", "server_error"})
 """Outcomes not known that say of the provider, not of the message: its breaker counts them."""
-
-NO_ADDRESS = "0" * 64
 
 log = logs.get("alerts.sender")
 
@@ -170,6 +182,14 @@ class Sender:
         if notification.notification not in self._under_way and known is not None:
             self._begin(_Due(notification, None, position, retried=retried))
 
+    def could_not_bring(self, notification: Notification, position: str) -> None:
+        """The provider had accepted it and could not bring it: on by the other way, where the subscriber named one."""
+        if notification.notification in self._under_way:
+            return  # looked at again when it settles
+        due = _Due(notification, None, position)
+        if self._reroutes(due):
+            self._begin(due)
+
     def pass_over(self, partition: int, offset: int) -> None:
         """A record that nothing can be done about (it was told elsewhere)."""
         self._offsets.setdefault(partition, _Offsets()).take(offset)
@@ -177,7 +197,7 @@ class Sender:
 
     def _begin(self, due: _Due) -> None:
         known = self._ledger.get(due.notification.notification)
-        due.via = known.via if known is not None else None
+        due.via = due.via or (known.via if known is not None else None)
         self._under_way[due.notification.notification] = due
         self._enter(due)
 
@@ -272,7 +292,16 @@ class Sender:
         known = self._ledger.get(due.notification.notification)
         if due.retried and known is not None and not known.settled:
             due.retried = known.state != "accepted"
-        return decide(due.notification, target, suppression, known, self._clock.now(), due.retried), target
+        rerouted = due.via is not None and known is not None and known.via is None
+        step = decide(due.notification, target, suppression, known, self._clock.now(), due.retried, rerouted)
+        if due.via is not None and not isinstance(step, Done | Drop) and not self._still_wanted(due):
+            step = Drop("suppressed", "stopped_meanwhile", "the subscription whose message took another way is not active")
+        return step, target
+
+    def _still_wanted(self, due: _Due) -> bool:
+        """Whether the subscription that the message is for is active, by whatever way it goes."""
+        own = self._directory.subscription(due.notification.subscription)
+        return own is not None and own.state == "active"
 
     async def _gate(self, port: ChannelPort) -> None:
         """Returns when the operator, the provider's rate and its breaker let one through."""
@@ -319,7 +348,8 @@ class Sender:
         await self._write(due, target, "intent", step.attempt, port, parcel, fence=True)
         self._failpoints.reach("intended")
         now_so = self._directory.subscription(target.subscription)
-        if now_so is None or now_so.state != target.state or self._directory.suppression(target.address_hash) is not None:
+        gone = now_so is None or now_so.state != target.state or self._directory.suppression(target.address_hash) is not None
+        if gone or (due.via is not None and not self._still_wanted(due)):
             port.breaker.released()  # stopped in this very moment
             return await self._drop(
                 due, target, Drop("suppressed", "stopped_meanwhile", "it was stopped before it was handed over")
@@ -375,14 +405,26 @@ class Sender:
     # --- another way
 
     def _fall_back(self, due: _Due, target: Subscription) -> bool:
-        """Whether the subscriber named another way, which may be used; then it is taken from here on. Once only."""
-        if due.via is not None or target.fallback is None:
+        """Whether the subscriber named another way, which may be used; then it is taken from here on. Once only, and never
+        around a stop or an opt-out; a request to confirm is for its own address alone."""
+        if due.via is not None or target.fallback is None or due.notification.purpose == "confirm":
+            return False
+        suppression = self._directory.suppression(target.address_hash)
+        if suppression is not None and suppression.reason != "bounced":
             return False
         other = self._directory.subscription(target.fallback)
         if other is None or other.state != "active" or self._directory.suppression(other.address_hash) is not None:
             return False
         due.via = other.subscription
         return True
+
+    def _reroutes(self, due: _Due) -> bool:
+        """Whether it was accepted and not brought, and now takes the other way."""
+        known = self._ledger.get(due.notification.notification)
+        if known is None or known.state not in NOT_BROUGHT or known.via is not None or not self._still_wanted(due):
+            return False
+        target = self._directory.subscription(due.notification.subscription)
+        return target is not None and self._fall_back(due, target)
 
     # --- out
 
@@ -423,12 +465,17 @@ class Sender:
         self._ledger.take(record)
         if state in ("failed", "dead", "unknown"):
             metrics.counter("lovla_alerts_failed_total", channel=record.channel or "none", reason=record.reason or "none").inc()
+            if state == "dead":
+                metrics.counter("lovla_alerts_dead_total", channel=record.channel or "none").inc()
         elif state in ("suppressed", "stale"):
             metrics.counter("lovla_alerts_suppressed_total", reason=record.reason or "none").inc()
 
     def _settle(self, due: _Due) -> None:
         self._under_way.pop(due.notification.notification, None)
         self._reached(due)
+        again = _Due(due.notification, None, due.position)
+        if due.via is None and due.position is not None and self._reroutes(again):  # the receipt was quicker than we
+            self._begin(again)
 
     def _reached(self, due: _Due) -> None:
         if due.place is not None:

@@ -22,9 +22,10 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from confluent_kafka import KafkaException
 from pydantic import TypeAdapter, ValidationError
@@ -37,18 +38,21 @@ from schemas.topics import (
     ALERT_CANDIDATES,
     ALERT_STATES,
     ALERT_WAITING,
+    DEAD_LETTERS,
     JOURNEY_CHANGES,
     NOTIFICATIONS,
 )
 from services.alerts import subscriptions
 from services.alerts.compose import Compose, Put, Writes
+from services.alerts.letters import headers, letter
 from services.alerts.matching import Book, Key, Match, Step, Told
 from services.alerts.stream import SESSION_S, Record, Stream, Write
 from services.alerts.watchdog import STUCK_S, Watchdog
 from services.runtime import kafka, logs, metrics, restore, sources, wire
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.failpoints import Failpoints
-from services.runtime.settings import Settings, SettingsError
+from services.runtime.process import begin
+from services.runtime.settings import Settings
 
 GROUP = "alerts"
 LOOK_S = 0.2
@@ -236,7 +240,7 @@ class Worker:
     # -- match ----------------------------------------------------------------------------------------------------------
 
     async def _on_change(self, record: Record) -> None:
-        change = self._read(CHANGE, record)
+        change = await self._read(CHANGE, record)
         if change is not None:
             told = Told(change, record.partition, record.offset, record.at)
             await self._write_match(self._match.take(told, self._clock.now()))
@@ -266,19 +270,19 @@ class Worker:
         assert isinstance(told.change, ExceptionChanged)
         self._waits_in[key] = told.partition
         kept = Waiting(change=told.change, partition=told.partition, offset=told.offset, appended_at=told.appended_at)
-        headers = wire.headers(Waiting, id=told.change.change_id, source="alerts.worker", time=told.change.at)
-        return Write(ALERT_WAITING.name, name, wire.dump(kept), headers, told.partition)
+        about = wire.headers(Waiting, id=told.change.change_id, source="alerts.worker", time=told.change.at)
+        return Write(ALERT_WAITING.name, name, wire.dump(kept), about, told.partition)
 
     # -- compose --------------------------------------------------------------------------------------------------------
 
     async def _on_candidate(self, record: Record) -> None:
-        candidate = self._read(_CANDIDATE, record)
+        candidate = await self._read(_CANDIDATE, record)
         if candidate is not None:
             async with self._turn:
                 await self._carry_out(self._compose.take(record.partition, candidate, record.at))
 
     async def _on_acknowledgement(self, record: Record) -> None:
-        said = self._read(_ACKNOWLEDGEMENT, record)
+        said = await self._read(_ACKNOWLEDGEMENT, record)
         if said is not None:
             async with self._turn:
                 await self._carry_out(self._compose.acknowledge(record.partition, said))
@@ -290,10 +294,10 @@ class Worker:
         metrics.gauge("lovla_alerts_late_seconds").set(max(0.0, (now - due).total_seconds()) if due is not None else 0.0)
         gone, self._gone = [name for name in self._gone if self._compose.holds(name)], set()
         names = [*gone, *self._compose.due(now)]
-        for begin in range(0, len(names), AT_ONCE):
+        for first in range(0, len(names), AT_ONCE):
             if not self.stream.ready:
                 return  # the partitions were taken away; whoever owns them has restored what is due
-            some = [self._compose.settle(name, now) for name in dict.fromkeys(names[begin : begin + AT_ONCE])]
+            some = [self._compose.settle(name, now) for name in dict.fromkeys(names[first : first + AT_ONCE])]
             await asyncio.gather(*(self._carry_out(writes) for writes in some))
         metrics.gauge("lovla_alerts_known").set(len(self._compose))
 
@@ -309,19 +313,19 @@ class Worker:
 
     # -- the rest -------------------------------------------------------------------------------------------------------
 
-    def _read(self, contract: TypeAdapter[T], record: Record) -> T | None:
-        """The record; None, told in log and metric, if it is none of ours. Raises once too many in a row are not."""
+    async def _read(self, contract: TypeAdapter[T], record: Record) -> T | None:
+        """The record; None if nobody can read it: then it is a dead letter. Raises once too many in a row are."""
         try:
             found = contract.validate_json(record.value or b"", extra="ignore")
         except ValidationError as error:
             self._unreadable += 1
-            wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)][:5]
-            log.error("alerts.unreadable", topic=record.topic, partition=record.partition, offset=record.offset, wrong=wrong)
-            metrics.counter("lovla_alerts_unreadable_total", topic=record.topic).inc()
             if self._unreadable >= UNREADABLE_IN_A_ROW:
                 raise RuntimeError(
                     f"{self._unreadable} records in a row cannot be read; an older program than its topics?"
                 ) from None
+            kept = letter(record.topic, record.partition, record.offset, record.at, record.key, record.value, error)
+            aside = Write(DEAD_LETTERS.name, kept.sender.encode(), wire.dump(kept), headers(kept, "alerts.worker"))
+            await self.stream.write([aside])
             return None
         self._unreadable = 0
         return found
@@ -333,6 +337,9 @@ class Worker:
             stood = time.monotonic() - self._beat
             if stood > STUCK_S:
                 self._stuck(f"the loop stands still for {stood:.0f} s")
+            states = Counter(one.state for one in self._view.snapshot().values())
+            for state in get_args(Subscription.model_fields["state"].annotation):
+                metrics.gauge("lovla_alerts_subscriptions", state=state).set(states[state])
             owned = set(self._owned)
             try:
                 committed = kafka.committed(self._settings.kafka, GROUP, owned)
@@ -351,22 +358,16 @@ class Worker:
 
 def _write(one: Put | Notification, partition: int) -> Write:
     if isinstance(one, Notification):
-        headers = wire.headers(Notification, id=one.notification, source="alerts.worker", time=one.due_at)
-        return Write(NOTIFICATIONS.name, one.subscription.encode(), wire.dump(one), headers)
+        about = wire.headers(Notification, id=one.notification, source="alerts.worker", time=one.due_at)
+        return Write(NOTIFICATIONS.name, one.subscription.encode(), wire.dump(one), about)
     value = None if one.record is None else wire.dump(one.record)
-    headers = [] if one.record is None else wire.headers(type(one.record), id=one.key, source="alerts.worker")
-    return Write(ALERT_STATES.name, one.key.encode(), value, headers, partition)
+    about = [] if one.record is None else wire.headers(type(one.record), id=one.key, source="alerts.worker")
+    return Write(ALERT_STATES.name, one.key.encode(), value, about, partition)
 
 
 def main() -> int:
     """0 after a clean stop, 1 if the stream failed, 2 if it is set up wrongly."""
-    try:
-        settings = Settings.load()
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    logs.setup("alerts.worker", settings.log_level)
-    return asyncio.run(_serve(settings))
+    return asyncio.run(_serve(begin("alerts.worker", Settings)))
 
 
 async def _serve(settings: Settings) -> int:

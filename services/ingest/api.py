@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import re
-import signal
 import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -47,7 +44,7 @@ from services.ingest.registers import Registers
 from services.ingest.retrying import RETRIES_MAX
 from services.ingest.settings import IngestSettings
 from services.ingest.ticker import Ticker
-from services.runtime import logs, metrics
+from services.runtime import logs, metrics, process, web
 from services.runtime.clock import SystemClock
 from services.runtime.receipts import Position, Sealer
 from services.runtime.settings import SettingsError
@@ -96,6 +93,12 @@ def _time_in(name: str, value: str | None) -> datetime | None:
         return _TIME.validate_python(value)
     except ValidationError as error:
         raise Problem("bad-header", f"{name} must be an RFC 3339 time with an offset.") from error
+
+
+def _once_of(request: Request, content: bytes) -> str | None:
+    """What a dock receipt under an Idempotency-Key is known by for good, also after this process has forgotten the key."""
+    key = key_in(request.headers.get(IDEMPOTENCY_KEY))
+    return None if key is None else fingerprint(key, request.url.path, content).hex()
 
 
 def _if_match(request: Request, *, required: bool) -> int | None:
@@ -232,6 +235,7 @@ class Addresses:
             if_match=if_match,
             received_at=received_at,
             recorded_by=recorded_by,
+            once=_once_of(request, content) if kind == "dock_receipt" else None,
             request_id=request_id if _REQUEST_ID.fullmatch(request_id) else None,
             traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
             answer_form=wanted(request.headers.get("accept")).x12,
@@ -399,7 +403,7 @@ class Addresses:
                 )
                 report = await door.try_message(caller, said)
         except Problem as problem:
-            metrics.counter("lovla_ingest_refused_total", reason=problem.kind).inc()
+            web.refused(problem.kind)
             headers = problem.response_headers() | dict(conformance_page.HEADERS)
             content = conformance_page.page(door.limits, asked, problem=problem)
             return Response(content, problem.status, headers, media_type="text/html")
@@ -421,17 +425,6 @@ class Addresses:
         caller = caller.trying()
         door.count_request(caller)
         return caller
-
-    async def healthz(self) -> Response:
-        return Response("ok\n", media_type="text/plain")
-
-    async def readyz(self) -> Response:
-        wrong = self._door.not_ready()
-        return Response((wrong or "ok") + "\n", status_code=503 if wrong else 200, media_type="text/plain")
-
-    async def metrics(self) -> Response:
-        body, media = metrics.page()
-        return Response(body, media_type=media)
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,9 +517,6 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
         ("GET", "/conformance", at.conformance, "conformance"),
         ("POST", "/conformance", at.conformance_try, "conformance_try"),
         ("GET", "/conformance.css", at.conformance_style, "conformance_style"),
-        ("GET", "/healthz", at.healthz, "healthz"),
-        ("GET", "/readyz", at.readyz, "readyz"),
-        ("GET", "/metrics", at.metrics, "metrics"),
     )
     for method, path, endpoint, name in routes:
         app.add_api_route(path, endpoint, methods=[method], name=name, response_model=None, **openapi.describe(name))
@@ -534,7 +524,7 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
 
     async def on_problem(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, Problem)
-        metrics.counter("lovla_ingest_refused_total", reason=problem.kind).inc()
+        web.refused(problem.kind)
         body = problem.body() | {"instance": request.url.path if "/dcsa/" not in request.url.path else "/v2/dcsa"}
         return JSONResponse(body, problem.status, problem.response_headers(), media_type=MEDIA_TYPE)
 
@@ -554,35 +544,8 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(Exception, on_fault)
-    app.add_middleware(Measured)
+    web.watched(app, lambda: door.not_ready())  # the description of the addresses is written without a door
     return app
-
-
-class Measured:
-    """Counts and times requests by route (never by path: paths hold ids and tokens)."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        loop = asyncio.get_running_loop()
-        began, status = loop.time(), "000"
-
-        async def noting(message: Any) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = str(message["status"])
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        finally:
-            route = getattr(scope.get("route"), "name", "none")
-            metrics.counter("lovla_ingest_requests_total", route=route, status=status).inc()
-            metrics.histogram("lovla_ingest_request_seconds", route=route).observe(loop.time() - began)
 
 
 def assemble(settings: IngestSettings) -> FastAPI:
@@ -642,27 +605,13 @@ def assemble(settings: IngestSettings) -> FastAPI:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests under way get 5 s to finish."""
-    settings = IngestSettings.load()
-    logs.setup("api", settings.log_level)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its warnings are a line for whatever a stranger sends
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once it has shut down
+    settings = process.begin("api", IngestSettings)
     try:
         app = assemble(settings)
     except (SettingsError, OSError) as error:  # a code map that is none
         log.error("api.stopped", error=str(error))
         sys.exit(1)
-    uvicorn.run(
-        app,
-        host=settings.api_host,
-        port=settings.api_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        http=bounded(settings.connections, settings.head_s, settings.body_s),
-        ws="none",
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=5,
-    )
+    web.serve(app, settings.api_host, settings.api_port, bounded(settings.connections, settings.head_s, settings.body_s))
 
 
 if __name__ == "__main__":

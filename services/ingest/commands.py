@@ -78,9 +78,14 @@ class _Raw:
     problems: tuple[Place, ...] = ()
 
 
-def command_id(partition: int, offset: int, row: int) -> str:
-    """The id of the command in row `row` (from 0) of the raw record at (partition, offset)."""
-    return hashlib.sha256(f"command {partition} {offset} {row}".encode()).hexdigest()[:32]
+def command_id(partition: int, offset: int, row: int, meta: RawMessage | None = None) -> str:
+    """The id of the command in row `row` (from 0) of the raw record at (partition, offset).
+
+    What counts once (`meta.once`: a dock receipt under an Idempotency-Key) is the same command wherever it stands, of which the
+    tracker takes the first.
+    """
+    place = f"{partition} {offset}" if meta is None or meta.once is None else f"{meta.sender} {meta.once}"
+    return hashlib.sha256(f"command {place} {row}".encode()).hexdigest()[:32]
 
 
 def read_commands(
@@ -144,7 +149,7 @@ def _judge(meta: RawMessage, raw: _Raw, received_at: datetime, partition: int, o
     if refused is not None:
         return Row(raw.where, consignment, None, (refused,))
     common = {
-        "command_id": command_id(partition, offset, index),
+        "command_id": command_id(partition, offset, index, meta),
         "consignment": consignment,
         "sender": meta.sender,
         "operator": "operator" in meta.scopes,

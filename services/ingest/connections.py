@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from services.ingest.problems import MEDIA_TYPE, Problem
-from services.runtime import metrics
+from services.runtime import web
 
 _LINGER_S = 5.0
 _SPARE = 256  # connections beyond the limit that still get an answer; with them a thousand files are not used up
@@ -72,11 +72,11 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         super().connection_made(transport)
         if len(self.connections) > self.connections_most + _SPARE:
-            _count(_CROWDED)
+            web.refused(_CROWDED.kind)
             transport.abort()
             return
         if len(self.connections) > self.connections_most:
-            _count(_CROWDED)
+            web.refused(_CROWDED.kind)
             self.app = _crowded
         self._await_head()
 
@@ -134,7 +134,7 @@ class _Connection(H11Protocol):
         """Answer without an application and close; just close where an answer is under way, or nothing was ever asked."""
         if self.transport.is_closing():
             return
-        _count(problem)
+        web.refused(problem.kind)
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and (problem is not _SLOW or self._head_begun):
             body = json.dumps(problem.body()).encode()
             said = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))} | problem.response_headers()
@@ -144,7 +144,3 @@ class _Connection(H11Protocol):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
         self._await_reader()
-
-
-def _count(problem: Problem) -> None:
-    metrics.counter("lovla_ingest_refused_total", reason=problem.kind).inc()

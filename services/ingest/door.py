@@ -99,6 +99,7 @@ class Said:
     recorded_by: str | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    once: str | None = None  # as in schemas/raw_message_v1.py
     answer_form: Form | None = None  # of the acknowledgement that is asked for; None: the usual one
 
 
@@ -217,7 +218,10 @@ class Door:
             raise Problem("invalid", "Nothing in this body can be taken.", errors=problems)
         self._count_events(caller, len(rows))
         appended = await self._append(caller, meta, said, order_key(rows, meta.sender))
-        verdicts = [row_verdict(row, appended.position, index) for index, row in enumerate(rows)]
+        position = appended.position
+        verdicts = [
+            row_verdict(row, command_id(position.partition, position.offset, index, meta)) for index, row in enumerate(rows)
+        ]
         receipt = self._receipt(caller, meta, appended, verdicts)
         return Accepted(receipt, meta.received_at or appended.at, verdicts, sandbox=caller.sandbox)
 
@@ -265,14 +269,9 @@ class Door:
             found["verdicts"] = judged.said(position, self.outcomes.get, in_view)
             return found | ({"warnings": said_warnings(judged.warnings)} if judged.warnings else {})
         rows = await self._aside(record.content, lambda: read_commands(meta, record.content, at))
-        return found | {
-            "verdicts": [
-                row_verdict(
-                    row, position, index, self.outcomes.get(command_id(position.partition, position.offset, index)), in_view
-                )
-                for index, row in enumerate(rows)
-            ]
-        }
+        ids = [command_id(position.partition, position.offset, index, meta) for index in range(len(rows))]
+        verdicts = [row_verdict(row, of, self.outcomes.get(of), in_view) for row, of in zip(rows, ids, strict=True)]
+        return found | {"verdicts": verdicts}
 
     async def retry(self, sender: str, positions: Sequence[Position], recorded_by: str | None) -> int:
         """Unpark a sender, then bring back these records of it, each once; returns how many. Raises Problem."""
@@ -324,6 +323,7 @@ class Door:
                     "if_match": said.if_match,
                     "recorded_by": said.recorded_by,
                     "request_id": said.request_id,
+                    "once": said.once,
                 }
             )
         except ValidationError as error:

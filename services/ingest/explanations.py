@@ -182,8 +182,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             (
                 "unmapped_code",
                 "The status code stands in no map of ours. The event is kept and moves nothing.",
-                "Use a code of the standard. In IFTSTA, COARRI, CODECO, 214, FSU, xFSU and ONE Record a code of your own goes "
-                "into your code map; 315, 322, DCSA and EPCIS have none.",
+                "Use a code of the standard. In IFTSTA, COARRI, CODECO, 214, 315, 322, FSU, xFSU and ONE Record a code of your "
+                "own goes into your code map; DCSA and EPCIS have none.",
             ),
             ("missing_code", "The statement does not say what happened: its code is missing.", "Send the status code."),
             ("no_status", "The message names a shipment and tells nothing of it.", "Send at least one status."),

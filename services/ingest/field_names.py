@@ -199,6 +199,9 @@ _IS_ABOUT: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
 )
 """By our code and the segment: the element that the complaint is about, where it always is the same one."""
 
+_ONLY_ONE: Final[Mapping[str, int]] = MappingProxyType({"DTM": 1})
+"""Segments of EDIFACT that have one element, which any complaint is about: X12's DTM has several, of which one is."""
+
 _OF_STATEMENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         code: fields
@@ -277,7 +280,7 @@ def _member(pointer: str) -> str | None:
 def _segment(family: str, name: str, code: str, text: str, element: int | None) -> str | None:
     is_x12 = family == "x12"
     segments, elements = (_X12_SEGMENTS, _X12_ELEMENTS) if is_x12 else (_EDIFACT_SEGMENTS, _EDIFACT_ELEMENTS)
-    number = element or _IS_ABOUT.get(code, {}).get(name)
+    number = element or (_IS_ABOUT.get(code, {}).get(name) if is_x12 or name not in _ONLY_ONE else _ONLY_ONE[name])
     if number is None and is_x12:
         number = next((int(mark[2]) for mark in _X12_ELEMENT.finditer(text) if mark[1] == name), None)
     whole = segments.get(name)

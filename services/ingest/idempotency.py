@@ -1,9 +1,10 @@
 """Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a request that is sent again under its key is answered again.
 
-Kept in the memory of this process: what was answered, packed, for a day, of each sender so much and no more. After a restart of
-the door, or once it was pushed out, a key is unknown, and the request is taken anew under a new receipt. For events that is
-harmless, because the same statement has the same event id; a dock receipt would count twice, so that its sender should ask
-`lovla show` first. Only what was taken (2xx) is remembered: a refusal may be mended and sent under the same key.
+Kept in the memory of this process: what was answered, packed, for a day, of each sender so much and no more. After a restart
+of the door, or once it was pushed out, a key is unknown, and the request is taken anew under a new receipt; yet it counts once.
+The same statement has the same event id; a registration is there already; a dock receipt, which alone would count twice,
+carries its key into the log (`once` of schemas/raw_message_v1.py), where the same key and words are the same command. Only what
+was taken (2xx) is remembered: a refusal may be mended and sent under the same key.
 """
 
 from __future__ import annotations

@@ -103,9 +103,6 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "conformance_try": ("Try a message: the answer", "The page's own form; machines take `POST /v1/messages?dry_run=1`."),
     "conformance_style": ("Its style sheet", ""),
     "docs": ("This page", ""),
-    "healthz": ("Alive", ""),
-    "readyz": ("Ready to take messages", ""),
-    "metrics": ("Prometheus metrics", ""),
 }
 _NAMED, _SCHEMAS = models_json_schema(
     [(ConsignmentDeclaration, "validation"), (StatedEvent, "validation")], ref_template="#/components/schemas/{model}"
@@ -151,7 +148,7 @@ _HEADERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "amend": (("If-Match", "declared_version, or *"),),
     "cancel": (("If-Match", "declared_version, or *"),),
 }
-_OPEN = frozenset({"conformance", "conformance_try", "conformance_style", "docs", "healthz", "readyz", "metrics"})
+_OPEN = frozenset({"conformance", "conformance_try", "conformance_style", "docs"})
 _DIRECT = frozenset({"receipt", "retry", "load_begin", "load_end"})
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import signal
 import sys
 import threading
 from collections import deque
@@ -38,7 +37,7 @@ from services.ingest.records import READERS_GROUP
 from services.ingest.registers import Registers
 from services.ingest.retrying import is_unparking
 from services.ingest.settings import IngestSettings
-from services.runtime import garbage, kafka, logs, metrics, wire
+from services.runtime import garbage, kafka, logs, metrics, process, wire
 from services.runtime.loop import GroupSource, Limits, Output, OwnershipLost, Record, StageFailed, TransactionalLoop
 from services.runtime.member import MemberId
 from services.runtime.register import RegisterView
@@ -293,11 +292,8 @@ def _letters(
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; exit code 1 if the stage had to stop by itself."""
-    settings = IngestSettings.load()
-    logs.setup("readers", settings.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    settings, stop = process.begin("readers", IngestSettings), threading.Event()
+    process.on_stop(stop.set)
     try:
         registers = Registers(settings)
     except (SettingsError, OSError) as error:  # a code map that is none: nothing is read rather than read wrongly

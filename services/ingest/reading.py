@@ -56,19 +56,16 @@ class Read:
         self, position: Position, outcome_of: Callable[[str], CommandJudged | None] = lambda _: None, in_view: bool = True
     ) -> list[dict[str, Any]]:
         """A verdict for every event and command, as the answer to the sender holds it; see `row_verdict`."""
-        return [
-            _said(verdict)
-            if verdict.asked is None
-            else row_verdict(
-                self.rows[index],
-                position,
-                verdict.asked.row,
-                outcome_of(command_id(position.partition, position.offset, verdict.asked.row)),
-                in_view,
-            )
-            | ({"warnings": said_warnings(verdict.asked.warnings)} if verdict.asked.warnings else {})
-            for index, verdict in enumerate(self.verdicts)
-        ]
+        found = []
+        for index, verdict in enumerate(self.verdicts):
+            if verdict.asked is None:
+                found.append(_said(verdict))
+                continue
+            command = command_id(position.partition, position.offset, verdict.asked.row)
+            warnings = said_warnings(verdict.asked.warnings)
+            said = row_verdict(self.rows[index], command, outcome_of(command), in_view)
+            found.append(said | ({"warnings": warnings} if warnings else {}))
+        return found
 
 
 def read_message(
@@ -134,14 +131,13 @@ def _said(verdict: Verdict) -> dict[str, Any]:
     return said
 
 
-def row_verdict(
-    row: Row, position: Position, index: int, outcome: CommandJudged | None = None, in_view: bool = True
-) -> dict[str, Any]:
-    """What is said of one row of a command request. `in_view`: an outcome, were there one, would be known here."""
+def row_verdict(row: Row, command: str, outcome: CommandJudged | None = None, in_view: bool = True) -> dict[str, Any]:
+    """What is said of one row of a command request. `command`: its id; `in_view`: an outcome, were there one, would be known
+    here."""
     verdict: dict[str, Any] = {"where": row.where, "consignment": row.consignment}
     if row.command is None:
         return verdict | {"outcome": "rejected", "problems": list(row.problems)}
-    verdict["command_id"] = command_id(position.partition, position.offset, index)
+    verdict["command_id"] = command
     if outcome is None and in_view:
         return verdict | {"outcome": "queued"}
     if outcome is None:

@@ -13,6 +13,9 @@ from schemas.registers_v1 import Account, Facility, Secret, Sender
 from schemas.topics import ACCOUNTS, FACILITIES, SECRETS, SENDERS, Topic
 from services.ingest import mappings, readers
 from services.ingest.codemaps import files as codemaps
+from services.ingest.codemaps.model import CodeMaps
+from services.ingest.mappings_model import Mappings
+from services.ingest.partner_files import FOLLOW_S, Followed
 from services.ingest.problems import Problem
 from services.runtime import kafka, logs
 from services.runtime.register import RegisterView
@@ -24,19 +27,20 @@ log = logs.get("registers")
 
 
 class Registers:
-    """Live views of the registers, and code maps and mappings as they were at the start. Before they have caught up once,
-    `check` refuses everything. Making one raises BadCodeMap, BadMapping."""
+    """Live views of the registers, and of the files of code maps and mappings. Before they have caught up once, `check` refuses
+    everything. Making one raises BadCodeMap, BadMapping, OSError."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, follow_s: float = FOLLOW_S) -> None:
         self._senders = RegisterView(settings, SENDERS.name, Sender)
         self._facilities = RegisterView(settings, FACILITIES.name, Facility)
         self._accounts = RegisterView(settings, ACCOUNTS.name, Account)
         self._secrets = RegisterView(settings, SECRETS.name, Secret)
-        self._codemaps = codemaps.load(codemaps.folder_of(settings.codemaps, settings.state_dir))
-        self._mappings = mappings.load(mappings.folder_of(settings.mappings, settings.state_dir))
+        state = settings.state_dir
+        self._codemaps = Followed(lambda: codemaps.folder_of(settings.codemaps, state), codemaps.load, follow_s)
+        self._mappings = Followed(lambda: mappings.folder_of(settings.mappings, state), mappings.load, follow_s)
         self._views = (self._senders, self._facilities, self._accounts, self._secrets)
         self._ready = False
-        self._indexed: tuple[Mapping[str, Sender], Mapping[str, Facility]] | None = None
+        self._indexed: tuple[Mapping[str, Sender], Mapping[str, Facility], CodeMaps, Mappings] | None = None
         self._known = readers.Registers.empty()
 
     def start(self) -> None:
@@ -73,12 +77,13 @@ class Registers:
             raise Problem("not-ready", "The registers are not read yet, or not any more.", retry_after_s=2)
 
     def known(self) -> readers.Registers:
-        """Senders and facilities, indexed for the readers; indexed again only after one of them changed."""
-        senders, facilities = self._senders.snapshot(), self._facilities.snapshot()
+        """Senders, facilities, code maps and mappings, indexed for the readers; again only after one of them changed."""
+        now = (self._senders.snapshot(), self._facilities.snapshot(), self._codemaps.said(), self._mappings.said())
         indexed = self._indexed
-        if indexed is None or indexed[0] is not senders or indexed[1] is not facilities:
-            self._known = readers.Registers.of(senders.values(), facilities.values(), self._codemaps, self._mappings)
-            self._indexed = (senders, facilities)
+        if indexed is None or any(one is not before for one, before in zip(now, indexed, strict=True)):
+            senders, facilities, maps, made = now
+            self._known = readers.Registers.of(senders.values(), facilities.values(), maps, made)
+            self._indexed = now
         return self._known
 
     @property

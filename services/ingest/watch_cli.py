@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import threading
 import time
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from services.runtime import process
 from services.runtime.verbs import Stop, key_file, told
 
 _EVERY_S = 1.0
@@ -39,8 +39,7 @@ def watch(
 
     settings = IngestSettings.load()
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    process.on_stop(stop.set)
 
     def pause(seconds: float) -> None:
         stop.wait(seconds)

@@ -219,6 +219,17 @@ def offsets_of(found: Iterable[TopicPartition]) -> dict[tuple[str, int], int]:
     return offsets
 
 
+def stands(
+    client: Consumer, places: Sequence[tuple[str, int]], timeout_s: float = REQUEST_TIMEOUT_S
+) -> dict[tuple[str, int], int]:
+    """Where a client's group stands at each of these (topic, partition), once no transaction is pending there; 0 where it has
+    committed nothing. A partition of which nothing could be learned is no 0: raises KafkaException."""
+    if not places:
+        return {}
+    found = client.committed([TopicPartition(*place) for place in places], timeout=timeout_s)
+    return dict.fromkeys(places, 0) | offsets_of(found)
+
+
 def partitions(client: Consumer | Producer, topic: str, timeout_s: float = REQUEST_TIMEOUT_S) -> list[int]:
     """The topic's partitions. Raises TopicMissing, or KafkaException if no broker answers in time."""
     found = client.list_topics(topic, timeout=timeout_s).topics[topic]

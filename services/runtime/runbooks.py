@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 Runbook = Literal[
     "alerts-api-down",
+    "alerts-paused",
     "alerts-provider-away",
     "alerts-sender-down",
     "alerts-worker-down",

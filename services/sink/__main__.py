@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from collections.abc import Callable
 
-from services.runtime import clickhouse, garbage, logs, metrics
+from services.runtime import clickhouse, garbage, logs, metrics, process
 from services.runtime.clock import SystemClock
 from services.runtime.failpoints import Failpoints
-from services.runtime.settings import Settings, SettingsError
+from services.runtime.settings import Settings
 from services.sink import migrate
 from services.sink.auditor import Auditor
 from services.sink.logs import LogSink, SinkStopped
@@ -23,16 +22,8 @@ log = logs.get("sink")
 
 def main() -> int:
     """0 after a clean stop, 1 if the sink stopped because going on would be a guess, 2 if it is set up wrongly."""
-    try:
-        settings = Settings.load()
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    logs.setup("sink", settings.log_level)
-    clock = SystemClock()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    settings, clock, stop = process.begin("sink", Settings), SystemClock(), threading.Event()
+    process.on_stop(stop.set)
     database = clickhouse.connect(settings, "writer")
     if not _tables_ready(database, stop):
         return 0 if stop.is_set() else 2

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
 from services.runtime import clickhouse, kafka, logs
 from services.runtime.clickhouse import ClickHouse
@@ -255,11 +255,9 @@ class Rebuild:
         wanted = [topic for topic, table in LOG_TABLES.items() if table.table in pending]
         client = kafka.consumer(self._settings, "lovla-rebuild", group)
         try:
-            asked = [TopicPartition(topic, partition) for topic in wanted for partition in kafka.partitions(client, topic)]
-            found = client.committed(asked, timeout=kafka.REQUEST_TIMEOUT_S) if asked else []
+            return kafka.stands(client, [(topic, number) for topic in wanted for number in kafka.partitions(client, topic)])
         finally:
             client.close()
-        return {(at.topic, at.partition): max(at.offset, 0) for at in found}
 
     # -- the switch ---------------------------------------------------------------------------------------------------
 

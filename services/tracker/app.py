@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import os
-import signal
 import sys
 import threading
 import time
@@ -42,7 +41,7 @@ from schemas.topics import (
     SENDERS,
     SHIPMENT_EVENTS,
 )
-from services.runtime import garbage, logs, metrics, wire
+from services.runtime import garbage, logs, metrics, process, wire
 from services.runtime.kafka import LIBRDKAFKA, Clients, TopicMissing
 from services.runtime.lease import ShardLease
 from services.runtime.loop import (
@@ -520,11 +519,8 @@ class _LateStage:
 
 def main() -> None:
     """Exit 0 after SIGTERM, 1 when ownership was lost or the stage failed (whoever supervises starts it again)."""
-    settings = Settings.load()
-    logs.setup("tracker", settings.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    settings, stop = process.begin("tracker", Settings), threading.Event()
+    process.on_stop(stop.set)
     try:
         run(settings, stop)
     except (OwnershipLost, StageFailed, WrongLayout, TopicMissing, KafkaException, TimeoutError) as error:

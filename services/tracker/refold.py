@@ -190,9 +190,8 @@ class _Refold:
 
     def _committed(self, shard: int) -> dict[Position, int]:
         """Where a shard stands, once no transaction is pending on it."""
-        asked = [TopicPartition(topic.name, partition) for topic in TOPICS for partition in range(topic.partitions)]
-        found = self._member(shard).committed(asked, timeout=CALL_TIMEOUT_S)
-        return {(at.topic, at.partition): max(at.offset, 0) for at in found}
+        places = [(topic.name, partition) for topic in TOPICS for partition in range(topic.partitions)]
+        return kafka.stands(self._member(shard), places)
 
     def _level(self, shards: int, writers: Mapping[int, TransactionalWriter]) -> None:
         """Bring every shard to where the foremost one of each partition stands."""

@@ -42,11 +42,14 @@ def run(
     rate: Annotated[float, typer.Option(min=1, help="Events a second, mostly.")] = DEFAULT.rate,
     flood: Annotated[float, typer.Option(min=1, help="Events a second during an outage and after it.")] = DEFAULT.flood,
     away: Annotated[float, typer.Option(min=1, help="Seconds that Kafka and ClickHouse stay away.")] = DEFAULT.away_s,
+    provider: Annotated[float, typer.Option(min=1, help="Seconds that mail server and SMS provider stay away.")] = (
+        DEFAULT.provider_s
+    ),
     only: Annotated[str, typer.Option(help=f"Scenarios with commas, of: {NAMES}.")] = "",
     keep: Annotated[Path | None, typer.Option(help="State folder that stays (not what lay on small disks).")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Faults with real processes, and what must hold afterwards. Exit code 1 if anything does not. About 40 minutes."""
+    """Faults with real processes, and what must hold afterwards. Exit code 1 if anything does not. About 55 minutes."""
     if context.invoked_subcommand is not None:
         return
     wanted = {name.strip() for name in only.split(",") if name.strip()}
@@ -54,7 +57,7 @@ def run(
         typer.echo(f"--only {', '.join(sorted(unknown))}: there is no such scenario; there are {NAMES}", err=True)
         raise typer.Exit(1)
     scenarios = [scenario for scenario in SCENARIOS if not wanted or scenario.name in wanted]
-    pace = replace(DEFAULT, events=events, kills=kills, rate=rate, flood=flood, away_s=away)
+    pace = replace(DEFAULT, events=events, kills=kills, rate=rate, flood=flood, away_s=away, provider_s=provider)
     folder = keep or Path(tempfile.mkdtemp(prefix="lovla-faults-"))
     try:
         with _telling() as note:

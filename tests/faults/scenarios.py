@@ -15,6 +15,7 @@ from random import Random
 
 from deploy.local.clickhouse import KEPT_FREE_BYTES
 from services.runtime.clickhouse import ClickHouseError, connect
+from tests.faults import alerts
 from tests.faults.field import PROMISED_STOP_S, SECOND, Field, Violation, until
 from tests.faults.load import ARRIVED, UNITS, Drawing, Journey, Load, Request
 
@@ -48,6 +49,8 @@ class Pace:
     zombie_s: float = 2 * TIMEOUTS_S
     full_s: float = 20.0
     skew_s: float = 75.0
+    alerts: int = 5_000
+    provider_s: float = 600.0
     joins: int = 3
 
 
@@ -375,6 +378,13 @@ def clocks_off(run: Run) -> str:
     return f"{', '.join(STAGES)}; {'; '.join(seen)}"
 
 
+def provider_away(run: Run) -> str:
+    """The mail server and the SMS provider stay away, alerts wait; the sender is killed meanwhile and while it sends."""
+    run.note(f"{run.pace.alerts:,} alerts wait, the provider is away for {run.pace.provider_s:.0f} s")
+    people = alerts.crowd("away", alerts.PEOPLE, run.pace.alerts, alerts.TEXTED)
+    return alerts.drive(run.stack, people, run.pace.provider_s)
+
+
 SCENARIOS: Sequence[Scenario] = (
     Scenario("quiet", "nothing", "all checks hold without faults", quiet),
     Scenario("shared", "a second readers process", "both have partitions and commit", shared),
@@ -387,6 +397,12 @@ SCENARIOS: Sequence[Scenario] = (
     Scenario("clickhouse_slow", "a second of delay a piece", "goes on", clickhouse_slow),
     Scenario("answers_lost", "only ClickHouse's answers get lost", "no row twice", answers_lost),
     Scenario("kafka_away", "Kafka killed and kept away", "lag gone in 2 min; no false deadline", kafka_away),
+    Scenario(
+        "provider_away",
+        "mail server and SMS provider away, alerts wait, the sender killed three times",
+        "each comes; twice only where docs/alerts.md says; nothing to who wants nothing",
+        provider_away,
+    ),
     Scenario("disks_full", "disk full: Kafka, ClickHouse, tracker", "goes on once there is room", disks_full),
     Scenario("clocks_off", "wall clock of a process a day off", "T stands rather than lies", clocks_off),
 )

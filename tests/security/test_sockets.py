@@ -224,7 +224,7 @@ def test_a_flood_of_connections_is_cut_off_and_leaves_no_trace(api: Api, pushes:
 def test_a_sender_that_hangs_up_in_the_middle_is_no_fault_of_ours(api: Api, pushes: dict[str, str]) -> None:
     def gone() -> float:
         page = httpx.get(f"{api.url}/metrics", trust_env=False).text
-        found = re.search(r'lovla_ingest_requests_total\{route="messages",status="400"\} (\S+)', page)
+        found = re.search(r'lovla_http_requests_total\{route="messages",status="400"\} (\S+)', page)
         return float(found[1]) if found else 0.0
 
     before = gone()

@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Final
 
 from schemas.shipment_event_v1 import Warning_
-from services.ingest.acknowledgements.model import Judged, NotAcknowledged, Said, number_of
+from services.ingest.acknowledgements.model import NotAcknowledged, Said, number_of
 from services.ingest.readers import LIMITS, Unreadable
 from services.ingest.readers.edifact_segments import BYTES_MAX, Interchange, Message, Segment, interchanges
 
@@ -75,18 +75,15 @@ class _Fault:
     component: int | None = None
 
 
-def contrl(content: bytes, reading: Judged, at: datetime, control: int) -> bytes:
-    """The CONTRL: an interchange for each of theirs. Raises NotAcknowledged."""
-    said = Said(reading)
+def contrl(content: bytes, said: Said, at: datetime, numbers: Iterator[int]) -> bytes:
+    """The CONTRL: an interchange for each of theirs, numbered by the next of `numbers`. Raises NotAcknowledged."""
     written: list[str] = []
-    answered = 0
     try:
         for interchange in interchanges(content if len(content) <= BYTES_MAX else content[:_HEAD_BYTES]):
             messages = list(islice(interchange.messages(), LIMITS.events + 1))
             if interchange.header is None or (messages and all(one.kind in _ACKNOWLEDGEMENTS for one in messages)):
                 continue
-            written += _interchange(interchange, interchange.header, messages, said, at, control + answered)
-            answered += 1
+            written += _interchange(interchange, interchange.header, messages, said, at, next(numbers))
     except Unreadable as error:
         raise NotAcknowledged("no_envelope", f"whom to answer cannot be made out: {error.text}") from error
     if not written:

@@ -45,17 +45,23 @@ def unread(standard: str | None, error: Unreadable) -> Judged:
 
 class Said:
     """What was said of a message, by the number of the segment that it is about; `begun`: where events begin; `whole`: problems
-    of all of it."""
+    of all of it.
 
-    def __init__(self, reading: Judged) -> None:
+    `within`: of the message that stands there in a wrapper alone (`/0/messageRaw`), and of the whole.
+    """
+
+    def __init__(self, reading: Judged, within: str = "") -> None:
+        self._within = within
         self.warnings: dict[int, list[Warning_]] = {}
         self.problems: dict[int, list[Problem]] = {}
         self.begun: list[int] = []
         self.whole: list[Problem] = []
         for verdict in reading.verdicts:
-            position = number_of(verdict.position)
+            if not self._is_inside(verdict.position):
+                continue
+            position = self._number_of(verdict.position)
             if verdict.problem is not None:
-                number = number_of(verdict.problem.where) or position
+                number = self._number_of(verdict.problem.where) or position
                 if number is None:
                     self.whole.append(verdict.problem)
                 else:
@@ -68,9 +74,15 @@ class Said:
 
     def _note(self, warnings: Iterable[Warning_]) -> None:
         for warning in warnings:
-            number = number_of(warning.where)
+            number = self._number_of(warning.where) if self._is_inside(warning.where) else None
             if number is not None and warning not in (known := self.warnings.setdefault(number, [])):
                 known.append(warning)
+
+    def _is_inside(self, where: str) -> bool:
+        return not self._within or not where or where == self._within or where.startswith(f"{self._within} ")
+
+    def _number_of(self, where: str) -> int | None:
+        return number_of(where.removeprefix(self._within).lstrip())
 
 
 def number_of(where: str) -> int | None:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, Literal
 
-from services.ingest.acknowledgements.model import Judged, NotAcknowledged, Said
+from services.ingest.acknowledgements.model import NotAcknowledged, Said
 from services.ingest.readers import Unreadable
 from services.ingest.readers.x12_segments import Segment, Set, decode, walk
 
@@ -58,14 +58,14 @@ _DATE_ELEMENTS: Final[Mapping[str, int]] = MappingProxyType({"B4": 4, "AT7": 5, 
 _TIMES_OF_DAY: Final = frozenset({("B4", 5), ("DTM", 3), ("AT7", 6), ("Q5", 3)})
 
 
-def functional(content: bytes, reading: Judged, at: datetime, control: int) -> bytes:
-    """The 997. Raises NotAcknowledged."""
-    return _write(content, reading, at, control, _FUNCTIONAL)
+def functional(content: bytes, said: Said, at: datetime, numbers: Iterator[int]) -> bytes:
+    """The 997: an interchange for each of theirs, numbered by the next of `numbers`. Raises NotAcknowledged."""
+    return _write(content, said, at, numbers, _FUNCTIONAL)
 
 
-def implementation(content: bytes, reading: Judged, at: datetime, control: int) -> bytes:
-    """The 999. Raises NotAcknowledged."""
-    return _write(content, reading, at, control, _IMPLEMENTATION)
+def implementation(content: bytes, said: Said, at: datetime, numbers: Iterator[int]) -> bytes:
+    """The 999, as `functional`. Raises NotAcknowledged."""
+    return _write(content, said, at, numbers, _IMPLEMENTATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +140,14 @@ class _Interchange:
     groups: list[_Group] = field(default_factory=list)
 
 
-def _write(content: bytes, reading: Judged, at: datetime, control: int, form: _Form) -> bytes:
+def _write(content: bytes, said: Said, at: datetime, numbers: Iterator[int], form: _Form) -> bytes:
     text, _ = decode(content)
-    said = Said(reading)
     written: list[str] = []
-    for number, one in enumerate(_interchanges(text, said)):
+    for one in _interchanges(text, said):
         one.groups = [group for group in one.groups if not _is_acknowledgement(group)]
         if not one.groups and one.isa.get(14) != "1":
             continue
-        written += _interchange(one, said, at, control + number, form)
+        written += _interchange(one, said, at, next(numbers), form)
     if not written:
         raise NotAcknowledged(
             "nothing_to_answer", "it holds acknowledgements alone, or no group at all; these are not answered"

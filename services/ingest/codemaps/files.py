@@ -1,4 +1,4 @@
-"""Code maps out of TOML files: those of this package, and an operator's own. Read once, when a process starts."""
+"""Code maps out of TOML files: those of this package, and an operator's own."""
 
 from __future__ import annotations
 
@@ -47,7 +47,15 @@ class _File(BaseModel):
 
     partner: Code
     standard: Literal[
-        "edifact.iftsta", "edifact.coarri", "edifact.codeco", "x12.214", "cargo_imp.fsu", "cargo_xml.xfsu", "one_record"
+        "edifact.iftsta",
+        "edifact.coarri",
+        "edifact.codeco",
+        "x12.214",
+        "x12.315",
+        "x12.322",
+        "cargo_imp.fsu",
+        "cargo_xml.xfsu",
+        "one_record",
     ]
     version: int = Field(ge=1, lt=VERSIONS)
     agency: str = Field("", pattern=r"^[A-Z0-9]{0,17}$")

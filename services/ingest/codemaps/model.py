@@ -1,4 +1,4 @@
-"""The code maps as readers ask them: values only, made once when a process starts (files.py)."""
+"""The code maps as readers ask them: values only, made of files by files.py."""
 
 from __future__ import annotations
 

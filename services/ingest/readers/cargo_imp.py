@@ -37,7 +37,7 @@ from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreada
 from services.ingest.readers.times import nearest_month, nearest_year
 
 STANDARD: Final = "cargo_imp.fsu"
-READER_VERSION: Final = 3
+READER_VERSION: Final = 4
 
 _LEG: Final = BEFORE_FLIGHT | {"DEP"}  # name a leg; their times are those of its two ends
 _TIMED: Final = _LEG | {"ARR", "RCF"}  # the marked times of these are of a flight

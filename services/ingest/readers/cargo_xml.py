@@ -41,7 +41,7 @@ from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreada
 from services.ingest.readers.times import parse_rfc3339
 
 STANDARD: Final = "cargo_xml.xfsu"
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
 TIME_TYPES: Mapping[str, Classifier] = MappingProxyType({"": "actual", "A": "actual", "S": "planned", "E": "estimated"})
 _ON_BOARD: Final = frozenset({"DEP", "ARR", "RCF", "AWR"})
@@ -296,13 +296,19 @@ class _Status:
         total = [whole.get(name) for name in ("PieceQuantity", "TotalPieceQuantity", "TransportSplitDescription")]
         tokens = digest([self.consignment.waybill, total, self.status.texts, self.part.said()])
         for facet, draft in drafts:
-            stamp = draft.created_at.isoformat() if draft.created_at and draft.classifier != "actual" else None
+            stamp = None if draft.classifier == "actual" else self.stamp(draft)
             try:
                 yield Verdict(draft.position, event=draft.finish(identities.of(tokens, stamp, facet)))
             except Bad as bad:
                 yield bad.verdict(self.position, self.payload)
         if fault is not None:
             yield fault.verdict(self.position, self.payload)
+
+    def stamp(self, draft: Draft) -> str | None:
+        """What tells a plan or estimate from the same words in another message: the message's own number, which the one that
+        withdraws it repeats; else when it was made."""
+        number = self.header.texts.get("ID") if self.header is not None else None
+        return number or (draft.created_at.isoformat() if draft.created_at else None)
 
     @property
     def payload(self) -> bytes:

@@ -18,7 +18,7 @@ from services.ingest.readers.json_items import Item, Node, unfolded
 from services.ingest.readers.model import Context, Reading, Verdict
 
 STANDARD: Final = "dcsa.2.2"
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
 _EMPTY_MATTERS: Final = codes.equipment_matters(codes.EQUIPMENT_MILESTONES)
 

@@ -30,7 +30,7 @@ from services.ingest.readers.json_items import Item, Node
 from services.ingest.readers.model import Context, Verdict
 
 STANDARD: Final = "dcsa.3.0"
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
 _TYPES: Final = {
     # type of event: the members that may name what happened, one of each tuple

@@ -288,12 +288,7 @@ class Draft:
     def at_local(self, local: datetime, zone: Zone, where: str | None = None) -> datetime:
         """`local` (naive) in an assumed zone; marks the event."""
         self.zone_assumed = True
-        text = f"local time of {zone.of} ({zone.name}) assumed"
-        if zone.known:
-            self.warn("zone_assumed", text, where)
-        else:  # it may be hours off
-            self.warn("zone_unknown", text, where)
-        return by_clock(self, local, zone.info, where)
+        return by_assumed_clock(self, local, zone, where)
 
     def in_utc(self, moment: datetime | None, name: str, where: str | None = None) -> datetime | None:
         """A time of the record, not of what happened: UTC is assumed where it has no offset."""
@@ -465,6 +460,16 @@ def by_clock(noting: Warns, local: datetime, zone: ZoneInfo, where: str | None =
         text = f"{zone.key} had this time twice or never; the offset before the change is taken"
         noting.warn("ambiguous_time", text, where)
     return fixed_offset(moment)
+
+
+def by_assumed_clock(noting: Warns, local: datetime, zone: Zone, where: str | None = None) -> datetime:
+    """`local` (naive) by the clocks of a zone that nobody named; warns that it was assumed."""
+    text = f"local time of {zone.of} ({zone.name}) assumed"
+    if zone.known:
+        noting.warn("zone_assumed", text, where)
+    else:  # it may be hours off
+        noting.warn("zone_unknown", text, where)
+    return by_clock(noting, local, zone.info, where)
 
 
 def fixed_offset(moment: datetime) -> datetime:

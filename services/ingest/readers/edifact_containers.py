@@ -17,7 +17,7 @@ from services.ingest.readers.edifact_parts import Said
 from services.ingest.readers.edifact_segments import Message, Segment, read_time
 from services.ingest.readers.model import Context, Verdict
 
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
 _STANDARDS: Final[Mapping[str, Standard]] = MappingProxyType({"COARRI": "edifact.coarri", "CODECO": "edifact.codeco"})
 _REPORTS: Final[Mapping[str, Mapping[str, Report]]] = MappingProxyType({"COARRI": COARRI, "CODECO": CODECO})

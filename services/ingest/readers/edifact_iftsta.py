@@ -34,7 +34,7 @@ from services.ingest.readers.edifact_segments import Message, Segment, read_time
 from services.ingest.readers.model import Context, Verdict
 
 STANDARD: Final = "edifact.iftsta"
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 
 _DEPARTED_FROM: Final = ("9", "5", "13")  # 3227: where a leg begins, or goes on
 _ARRIVED_AT: Final = ("11", "8", "13")
@@ -146,6 +146,7 @@ class _Around:
     header: Said
     consignment: Said
     identity: str
+    stamp: str
 
 
 def read_message(message: Message, context: Context, identities: Identities) -> Iterator[Verdict]:
@@ -155,7 +156,9 @@ def read_message(message: Message, context: Context, identities: Identities) -> 
         raise Bad("no_status", message.start.where, "an IFTSTA without STS says nothing")
     said = Said.of(header)
     begin = next((segment for segment in header if segment.name == "BGM"), None)
-    about = digest(parts.tokens(segment for segment in header if segment.name in ("RFF", "LOC")))  # once for all below
+    stamp = parts.stamp_of(message, header, begin)
+    naming = (one for one in header if one.name in ("RFF", "LOC") and not parts.names_a_message(one))
+    about = digest(parts.tokens(naming))  # once for all below
     for one in consignments:
         around = _Around(
             message=message,
@@ -165,6 +168,7 @@ def read_message(message: Message, context: Context, identities: Identities) -> 
             consignment=_said_of(one),
             # CNI's first element only counts, as X12's LX does
             identity=digest([about, list(one.cni.elements[2:]) if one.cni else [], parts.tokens(one.others)]),
+            stamp=stamp,
         )
         for status in one.statuses:
             yield from _verdicts(status, around, identities)
@@ -243,7 +247,7 @@ def _verdicts(status: _Status, around: _Around, identities: Identities) -> Itera
 
 def _stamp(draft: Draft, around: _Around) -> str | None:
     """An estimate that returns to an earlier value is news; what happened is the same however often it is told."""
-    return None if draft.classifier == "actual" else around.message.stamp
+    return None if draft.classifier == "actual" else around.stamp
 
 
 def _draft(status: _Status, group: list[Segment], every: frozenset[str], around: _Around, position: str) -> Draft:
@@ -271,6 +275,7 @@ def _draft(status: _Status, group: list[Segment], every: frozenset[str], around:
     if where is not None:
         draft.place = parts.activity(draft, where, [status.ends, said, around.consignment, around.header], around.header)
     status.told = _Told(milestone, where, _when(draft, status, milestone, where))
+    parts.made_at(draft, around.message, around.header)
     return draft
 
 
@@ -308,8 +313,6 @@ def _map(draft: Draft, sts: Segment, code: str, agency: str, mode: Mode | None) 
         text = sts.get(2, 3)
         said = f"{draft.code} ({text[:80]})" if text else draft.code
         draft.warn("unmapped_code", f"the code {said} is in no map; the event is kept and moves nothing", sts.where)
-    if draft.empty and draft.milestone != "empty_returned":
-        draft.milestone = None  # an empty box carries nobody's goods
     return listed.milestone
 
 
@@ -445,6 +448,7 @@ def _leg_draft(
     if mode in ("sea", "air") and loc is not None and loc.get(1) in (_DEPARTED_FROM if departs else _ARRIVED_AT):
         draft.milestone = "departed" if departs else "arrived"
     parts.function_of(draft, around.message, around.header, around.begin)
+    parts.made_at(draft, around.message, around.header)
     _ends(draft, status, around)
     draft.place = parts.place(draft, loc, around.header)
     draft.occurred_at = read_time(draft, dtm, zone_of(draft.place, around.context.registers))

@@ -23,6 +23,7 @@ _GS1, _IATA, _UNECE = "9", "3", "6"
 _STATEMENTS_MAX = 64  # of one level of a message: more than an event can hold
 _WITHDRAWS = frozenset({"1", "3"})  # 1225: cancellation, deletion
 _CHANGES = frozenset({"4", "5"})  # change, replace
+_PREVIOUS = "ACW"  # 1153: the number of an earlier message
 
 
 @dataclass(slots=True)
@@ -260,6 +261,32 @@ def function_of(draft: Draft, message: Message, header: Said, begin: Segment | N
         return
     draft.retracted = function in _WITHDRAWS
     draft.updated_at = _sent_at(draft, message, header)
+
+
+def made_at(draft: Draft, message: Message, header: Said) -> None:
+    """Give a plan or estimate the time at which it was said, so that one that returns to an earlier value is the newest.
+
+    Without a warning that UTC was assumed: it only puts in order what one sender says, whose clock is one.
+    """
+    if draft.classifier != "actual" and draft.updated_at is None:
+        warnings = list(draft.warnings)
+        draft.created_at = _sent_at(draft, message, header)
+        draft.warnings = warnings
+
+
+def stamp_of(message: Message, header: Iterable[Segment], begin: Segment | None) -> str:
+    """What tells a plan or estimate from the same words in another message: the message's own number (BGM, 1004), else that of
+    its interchange. What withdraws or changes a message is of that one's number: which RFF+ACW names, else BGM repeats."""
+    function, number = (begin.get(3), begin.get(2)) if begin is not None else ("", "")
+    if function in _WITHDRAWS or function in _CHANGES:
+        named = (one.get(1, 1) for one in header if names_a_message(one))
+        number = next(named, number)
+    return number or message.stamp
+
+
+def names_a_message(segment: Segment) -> bool:
+    """Whether it is an RFF that names an earlier message, not a shipment."""
+    return segment.name == "RFF" and segment.get(1) == _PREVIOUS and bool(segment.get(1, 1))
 
 
 def _sent_at(draft: Draft, message: Message, header: Said) -> datetime:

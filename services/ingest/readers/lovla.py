@@ -25,7 +25,7 @@ from services.ingest.readers.strict_json import pointer
 from services.ingest.readers.times import parse_rfc3339
 
 STANDARD: Final = "lovla.1"
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
 _EVENT_ID = re.compile(r"[0-9a-f]{32}")
 _MARKS: Final = frozenset({"milestone", "occurred_at", "references", "retracts", "hold"})

@@ -20,7 +20,7 @@ from services.ingest.readers.model import Context
 from services.ingest.readers.own_codes import VERSIONS
 
 STANDARDS: Final[Mapping[str, Standard]] = {"csv": "mapped.csv", "json": "mapped.json"}
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
 _CLASSIFIERS: Final[Mapping[str, Classifier]] = {"planned": "planned", "estimated": "estimated", "actual": "actual"}
 _MODES: Final[Mapping[str, Mode]] = {"sea": "sea", "air": "air", "road": "road", "rail": "rail"}

@@ -37,7 +37,7 @@ from services.ingest.readers.strict_json import pointer
 from services.ingest.readers.times import parse_rfc3339
 
 STANDARD: Final = "one_record"
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
 TIME_TYPES: Mapping[str, Classifier] = MappingProxyType(
     {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas.words import Standard
-from services.ingest.codemaps.model import CodeMap
+from services.ingest.codemaps.model import CodeMap, Meaning
 from services.ingest.readers.draft import Draft
 from services.ingest.readers.model import Context
 
@@ -20,10 +20,16 @@ def map_of(context: Context, standard: Standard, agency: str = "") -> CodeMap | 
     return context.registers.codemaps.valid(partners, standard, agency, context.received_at)
 
 
+def meaning_of(context: Context, standard: Standard, code: str, agency: str = "") -> Meaning | None:
+    """What that map says of a code, if it has it."""
+    found = map_of(context, standard, agency)
+    return found.codes.get(code.upper()) if found is not None else None
+
+
 def apply(draft: Draft, code: str, agency: str = "") -> bool:
     """Whether the sender's map has `code`; if so, set what it says.
 
-    What the map leaves open stays as the message has it: the mode, whether a container is empty.
+    What the map leaves open stays as the message has it, and whether a container is empty as the message says it of this one.
     """
     found = map_of(draft.context, draft.standard, agency)
     if found is None:
@@ -35,5 +41,5 @@ def apply(draft: Draft, code: str, agency: str = "") -> bool:
     draft.milestone, draft.hold = meaning.milestone, meaning.hold
     draft.classifier = meaning.classifier or "actual"
     draft.mode = meaning.mode or draft.mode
-    draft.empty = draft.empty if meaning.empty is None else meaning.empty
+    draft.empty = meaning.empty if draft.empty is None else draft.empty
     return True

@@ -12,7 +12,7 @@ from typing import Final
 from schemas.shipment_event_v1 import Warning_
 from services.ingest.legible import shown
 from services.ingest.readers.draft import Bad
-from services.ingest.readers.json_items import Item
+from services.ingest.readers.json_items import Item, json_items
 from services.ingest.readers.model import LIMITS, Context, Reading, Unreadable, Verdict
 from services.ingest.readers.strict_json import pointer
 
@@ -25,6 +25,17 @@ _LEVELS: Final[dict[str, str]] = {"UNOC": "latin-1"}
 def looks_like(value: object) -> bool:
     """Whether this object wraps a message."""
     return isinstance(value, dict) and isinstance(value.get(FIELD), str)
+
+
+def messages(content: bytes) -> Sequence[tuple[str, bytes]]:
+    """The messages that JSON wraps, each with the pointer that its places begin with; none where `content` wraps nothing."""
+    if content[:64].removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"["):
+        return []
+    try:
+        items = json_items(content, None, LIMITS)
+    except Unreadable:
+        return []
+    return [(pointer(item.position, FIELD), _bytes(item.value[FIELD])) for item in items if looks_like(item.value)]
 
 
 def read(items: Sequence[Item], context: Context, inner: Callable[[bytes, Context], Reading]) -> Reading:

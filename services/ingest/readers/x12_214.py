@@ -20,7 +20,7 @@ from services.ingest.readers.x12_places import country_code
 from services.ingest.readers.x12_segments import Segment, Set, read_time
 
 STANDARD: Final = "x12.214"
-READER_VERSION: Final = 3
+READER_VERSION: Final = 4
 
 _UNKNOWN: Final = Status("")
 _AT_PICKUP: Final = frozenset({"X3", "X8", "L1", "CP", "AF", "OA", "I1", "AM", "AV"})
@@ -183,8 +183,7 @@ class _Stops:
 
 def _known(code: str, context: Context) -> Status:
     """What a code means: by the sender's own map, else by the list."""
-    own = own_codes.map_of(context, STANDARD)
-    meaning = own.codes.get(code) if own is not None else None
+    meaning = own_codes.meaning_of(context, STANDARD, code)
     if meaning is None:
         return ROAD.get(code, _UNKNOWN)
     return Status(meaning.text, meaning.milestone, mode=meaning.mode, estimated=meaning.classifier == "estimated")

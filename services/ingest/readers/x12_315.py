@@ -10,6 +10,7 @@ from typing import Final
 from schemas.shipment_event_v1 import Hold
 from schemas.words import Milestone, ReferenceKind
 from services.ingest.places import Zone, zone_of
+from services.ingest.readers import own_codes
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import OCEAN, REFERENCES, Status
@@ -17,20 +18,31 @@ from services.ingest.readers.x12_places import ROLES, Port, end_of, firsts_of, n
 from services.ingest.readers.x12_segments import Segment, Set, read_time
 
 STANDARD: Final = "x12.315"
-READER_VERSION: Final = 3
+READER_VERSION: Final = 4
 
 _UNKNOWN: Final = Status("")
-_PLACE_OF_STATUS: Mapping[str, str] = MappingProxyType(
-    {  # where no R4*5 says so: the R4 roles to look for, in order
-        **dict.fromkeys(("EE", "OA"), "RL"),
-        **dict.fromkeys(("I", "AE", "VD"), "L"),
-        **dict.fromkeys(("Z2", "Z3", "Z4", "Z5"), "T"),
-        **dict.fromkeys(("VA", "UV", "Y1", "AV", "CT", "CU", "CR", "NO", "X9", "Z8", "AM", "AL", "RL"), "D"),
-        **dict.fromkeys((code for code, status in OCEAN.items() if status.hold == ("customs", "placed")), "D"),
-        **dict.fromkeys(("AR", "UR", "W1", "W2", "D", "RD"), "ED"),
+_PLACE_OF_MILESTONE: Final[Mapping[Milestone, str]] = MappingProxyType(
+    {
+        "received": "RL",
+        "departed": "L",
+        **dict.fromkeys(("transship_arrived", "transship_departed"), "T"),
+        **dict.fromkeys(("arrived", "discharged", "customs_released", "available", "gate_out"), "D"),
+        **dict.fromkeys(("arrived_consignee", "delivered", "empty_returned"), "ED"),
     }
 )
-_TRANSSHIPMENT: Final = frozenset({"Z2", "Z3", "Z4", "Z5"})
+_PLACE_OF_STATUS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **{code: _PLACE_OF_MILESTONE[status.milestone] for code, status in OCEAN.items() if status.milestone is not None},
+        "EE": "RL",
+        **dict.fromkeys(("I", "AE"), "L"),
+        **dict.fromkeys(("Z3", "Z4"), "T"),
+        **dict.fromkeys(("CR", "NO", "X9", "AM", "AL", "RL"), "D"),
+        **dict.fromkeys((code for code, status in OCEAN.items() if status.hold == ("customs", "placed")), "D"),
+        **dict.fromkeys(("AR", "UR", "W1", "W2"), "ED"),
+    }
+)
+"""Where no R4*5 says so: the R4 roles to look for, in order; of a partner's own code by what its map says that it becomes."""
+_TRANSSHIPMENT: Final = "T"
 _ESTIMATED, _ACTUAL = "139", "140"
 _TIME_OF: Final = (_ACTUAL, _ESTIMATED)
 ESTIMATES: Final[Mapping[str, Milestone]] = MappingProxyType(
@@ -54,13 +66,15 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     one.warn_of_more(status, 3)
     tokens = [segment.elements for segment in one.segments]
     ports, before = ports_of(one.segments)
-    spot = _spot(status, code, ports)
-    chosen = _time_segment(status, ports, spot, [time for time in before if time.get(1) in _TIME_OF])
+    is_own = own_codes.meaning_of(context, STANDARD, code) is not None
     said = _draft(one, status, code, context)
+    roles = _place_of(said.milestone) if is_own else _PLACE_OF_STATUS.get(code, "")
+    spot = _spot(status, roles, ports)
+    chosen = _time_segment(status, ports, spot, [time for time in before if time.get(1) in _TIME_OF])
     expected = _expected(ports, spot, chosen)
-    for facet in ("", "freight") if code == "CU" else ("",):
+    for facet in ("", "freight") if code == "CU" and not is_own else ("",):
         draft = _again(said)
-        _where_and_when(draft, status, code, ports, spot, chosen)
+        _where_and_when(draft, status, roles, ports, spot, chosen)
         for _, time in expected[_ESTIMATES_MOST:]:
             draft.warn("time_not_used", f"an estimate of a port beyond {_ESTIMATES_MOST} others is not read", time.where)
         if facet:
@@ -80,7 +94,11 @@ class _Spot:
     told: tuple[str, str] | None = None
 
 
-def _spot(status: Segment, code: str, ports: Sequence[Port]) -> _Spot:
+def _place_of(milestone: Milestone | None) -> str:
+    return _PLACE_OF_MILESTONE.get(milestone, "") if milestone is not None else ""
+
+
+def _spot(status: Segment, roles: str, ports: Sequence[Port]) -> _Spot:
     """The place that the status speaks of: R4*5; else the port that B4 names; else the port of the role that such a status has.
 
     Where B4 names another place than all ports that could be meant, its own word counts: a ship that left Busan did not leave
@@ -92,7 +110,6 @@ def _spot(status: Segment, code: str, ports: Sequence[Port]) -> _Spot:
     if activities:
         activity = next((port for port in activities if port in named), activities[0])
         return _Spot(activity, told=_contradiction(activity, place) if activity.is_another_than(place, qualifier) else None)
-    roles = _PLACE_OF_STATUS.get(code, "")
     if named:
         return _Spot(min(named, key=lambda port: roles.index(port.role) if port.role in roles else len(roles)))
     meant = [port for role in roles for port in ports if port.role == role]
@@ -159,16 +176,11 @@ def _estimate(
 
 
 def _draft(one: Set, status: Segment, code: str, context: Context) -> Draft:
+    """What all events of the set say."""
     draft = Draft(context, STANDARD, READER_VERSION, status.where, code, warnings=list(one.warnings))
-    known = OCEAN.get(code, _UNKNOWN)
-    if known is _UNKNOWN:
-        draft.unmapped()
-    draft.milestone, draft.mode = known.milestone, known.mode
-    if known.hold is not None:
-        kind, state = known.hold
-        draft.hold = Hold(kind=kind, state=state)
     _, _, _, _, _, _, _, owner, number, load, _, _, _, digit = status.first(14)
-    draft.empty = _LOADS.get(load.upper(), True if known.is_empty else None)
+    draft.empty = _LOADS.get(load.upper())
+    known = _UNKNOWN if own_codes.apply(draft, code) else _map(draft)
     if number:
         draft.single = _ONE  # B4 names the unit; where it names none, N9 may list all that the status is about
     if number and not draft.split_equipment(owner, number, digit, status.where):
@@ -191,6 +203,20 @@ def _draft(one: Set, status: Segment, code: str, context: Context) -> Draft:
     return draft
 
 
+def _map(draft: Draft) -> Status:
+    """Set what the list says of the code, and return that."""
+    known = OCEAN.get(draft.code, _UNKNOWN)
+    if known is _UNKNOWN:
+        draft.unmapped()
+    draft.milestone, draft.mode = known.milestone, known.mode
+    if known.hold is not None:
+        kind, state = known.hold
+        draft.hold = Hold(kind=kind, state=state)
+    if known.is_empty and draft.empty is None:
+        draft.empty = True
+    return known
+
+
 def _vessel(draft: Draft, one: Set) -> None:
     segment = one.first("Q2")
     if segment is None:
@@ -201,7 +227,7 @@ def _vessel(draft: Draft, one: Set) -> None:
 
 
 def _where_and_when(
-    draft: Draft, status: Segment, code: str, ports: Sequence[Port], spot: _Spot, chosen: Segment | None
+    draft: Draft, status: Segment, roles: str, ports: Sequence[Port], spot: _Spot, chosen: Segment | None
 ) -> None:
     if spot.told is not None:
         draft.warn(*spot.told)
@@ -209,11 +235,11 @@ def _where_and_when(
     port = spot.port
     if port is not None:
         same = {**first, "5": port} if port.role == "5" else first
-        named = "transship" if code in _TRANSSHIPMENT else role_of(port.role, same)
+        named = "transship" if roles == _TRANSSHIPMENT else role_of(port.role, same)
         draft.place = port_place(draft, port.r4, named)
     else:  # B411 qualified by B412, else B406 (a place in words)
         place = status.get(11) or status.get(6)
-        role = "transship" if code in _TRANSSHIPMENT and spot.told is not None else None
+        role = "transship" if roles == _TRANSSHIPMENT and spot.told is not None else None
         draft.place = named_place(draft, status, qualifier=status.get(12), code=place, role=role)
     draft.origin, draft.destination = end_of(draft, first, "LR"), end_of(draft, first, "DE")
     zone = zone_of(draft.place, draft.context.registers, port.state if port is not None else None)
@@ -222,7 +248,8 @@ def _where_and_when(
     if chosen is None:
         draft.occurred_at = read_time(draft, status, 4, zone, has_zone=False)
         return
-    draft.classifier = "actual" if chosen.get(1) == _ACTUAL else "estimated"
+    if draft.classifier == "actual" and chosen.get(1) == _ESTIMATED:
+        draft.classifier = "estimated"
     draft.occurred_at = read_time(draft, chosen, 2, zone)
 
 

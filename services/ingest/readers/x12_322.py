@@ -10,16 +10,16 @@ from schemas.shipment_event_v1 import Hold
 from schemas.words import ReferenceKind
 from services.ingest import identifiers
 from services.ingest.places import zone_of
+from services.ingest.readers import own_codes
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.model import Context, Verdict
-from services.ingest.readers.x12_codes import REFERENCES, TERMINAL, Status
+from services.ingest.readers.x12_codes import REFERENCES, TERMINAL
 from services.ingest.readers.x12_places import end_of, firsts_of, named_place, port_place, ports_of, role_of
 from services.ingest.readers.x12_segments import Segment, Set, read_time
 
 STANDARD: Final = "x12.322"
-READER_VERSION: Final = 1
+READER_VERSION: Final = 2
 
-_UNKNOWN: Final = Status("")
 _RAIL_CAR, _CHASSIS = "RR", "CH"  # N711, W204 (code list 40)
 _EMPTY: Final = frozenset({"E", "W", "AA", "AB", "AI", "AJ", "AL"})  # W205 (code list 578)
 _LADEN: Final = frozenset({"L", "AC", "AG", "AH"})
@@ -51,9 +51,10 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     if not units:
         raise Bad("missing_segment", one.start.where, "a 322 without N7 names no unit")
     correction = one.first("ZC1")
+    facets = ("", "freight") if code == "CU" and own_codes.meaning_of(context, STANDARD, code) is None else ("",)
     for unit in units:
         tokens = [segment.elements for segment in (status, unit.n7, *unit.more)]
-        for facet in ("", "freight") if code == "CU" else ("",):
+        for facet in facets:
             try:
                 draft = _draft(one, status, code, unit, context, correction)
                 if facet:
@@ -77,22 +78,14 @@ def _units(one: Set) -> Sequence[_Unit]:
 
 
 def _draft(one: Set, status: Segment, code: str, unit: _Unit, context: Context, correction: Segment | None) -> Draft:
-    known = TERMINAL.get(code, _UNKNOWN)
     draft = Draft(context, STANDARD, READER_VERSION, unit.n7.where, code, warnings=list(one.warnings), single=_ONE)
-    draft.mode = known.mode
-    if known.hold is not None:
-        kind, state = known.hold
-        draft.hold = Hold(kind=kind, state=state)
-    if known is _UNKNOWN:
-        draft.unmapped(status.where)
     if correction is not None:
         text = "corrects an earlier message; what that one said stands until its sender withdraws it"
         draft.warn("correction", text, correction.where)
     _equipment(draft, unit.n7, unit.n7.get(18), unit.n7.get(11))
-    draft.empty = True if known.is_empty else None
     for segment in unit.more:
         _note(draft, segment, status)
-    _milestone(draft, known)
+    _map(draft, status)
     _where_and_when(draft, status, unit)
     return draft
 
@@ -139,9 +132,21 @@ def _equipment(draft: Draft, segment: Segment, digit: str, description: str) -> 
     return not any(warning.code == "contradiction" for warning in draft.warnings[before:])
 
 
-def _milestone(draft: Draft, known: Status) -> None:
-    """A gate moves a loaded unit's milestone, and the empty's return; who does not say which it is, moves nothing."""
-    draft.milestone = known.milestone
+def _map(draft: Draft, status: Segment) -> None:
+    """What the code means, by the sender's own map, else by the list. There a gate moves a loaded unit's milestone, and the
+    empty's return; who does not say which it is, moves nothing."""
+    if own_codes.apply(draft, draft.code):
+        return
+    known = TERMINAL.get(draft.code)
+    if known is None:
+        draft.unmapped(status.where)
+        return
+    draft.milestone, draft.mode = known.milestone, known.mode
+    if known.hold is not None:
+        kind, state = known.hold
+        draft.hold = Hold(kind=kind, state=state)
+    if known.is_empty and draft.empty is None:
+        draft.empty = True
     if not known.by_load:
         return
     if draft.empty is None:
@@ -167,6 +172,6 @@ def _where_and_when(draft: Draft, status: Segment, unit: _Unit) -> None:
         state = status.get(7).upper()
     draft.origin, draft.destination = end_of(draft, ports, "LR"), end_of(draft, ports, "DE")
     own = [time for time in unit.more if time.name == "DTM" and _is_its_own(time, status)]
-    if own and all(time.get(1) == _ESTIMATED for time in own):
+    if draft.classifier == "actual" and own and all(time.get(1) == _ESTIMATED for time in own):
         draft.classifier = "estimated"
     draft.occurred_at = read_time(draft, status, 2, zone_of(draft.place, draft.context.registers, state))

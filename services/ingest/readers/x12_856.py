@@ -20,7 +20,7 @@ from schemas.words import LINKING_KINDS, LOGISTIC_KINDS, ItemCategory, Mode, Par
 from services.ingest import identifiers
 from services.ingest.legible import shown
 from services.ingest.places import Zone, facility_by_code, zone_of
-from services.ingest.readers.draft import WARNINGS_MAX, Bad, by_clock
+from services.ingest.readers.draft import WARNINGS_MAX, Bad, by_assumed_clock
 from services.ingest.readers.model import Asked, Context, Verdict
 from services.ingest.readers.x12_codes import REFERENCES
 from services.ingest.readers.x12_segments import Segment, Set, read_time
@@ -92,8 +92,7 @@ class Notes:
 
     def at_local(self, local: datetime, zone: Zone, where: str | None = None) -> datetime:
         """`local` in an assumed zone, as a Draft notes it."""
-        self.warn("zone_assumed", f"local time of {zone.of} ({zone.name}) assumed", where)
-        return by_clock(self, local, zone.info, where)
+        return by_assumed_clock(self, local, zone, where)
 
 
 @dataclass(frozen=True, slots=True)

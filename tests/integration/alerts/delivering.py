@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from schemas.alerts_v1 import Delivery, Notification, Subscription
-from schemas.topics import DELIVERIES, NOTIFICATIONS, SUBSCRIPTIONS
+from schemas.alerts_v1 import Delivery, Notification, Subscription, Suppression
+from schemas.topics import DELIVERIES, NOTIFICATIONS, SUBSCRIPTIONS, SUPPRESSIONS
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.sender import SenderProcess
 from services.runtime import kafka, wire
@@ -71,6 +71,10 @@ class Desk:
     def subscribe(self, *subscriptions: Subscription) -> None:
         for one in subscriptions:
             write(self._producer, SUBSCRIPTIONS.name, one.subscription, one)
+
+    def suppress(self, *suppressions: Suppression) -> None:
+        for one in suppressions:
+            write(self._producer, SUPPRESSIONS.name, one.address_hash, one)
 
     def notify(self, *notifications: Notification) -> None:
         for one in notifications:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alerts_v1 import Delivery
@@ -38,6 +38,7 @@ def a_record(state: str, attempt: int, at: datetime = NOW) -> Delivery:
     )
 
 
+@settings(deadline=None)  # a busy machine is no fault of the function
 @given(st.integers(1, 40), st.floats(0, 1, exclude_max=True))
 def test_pauses_grow_to_a_bound(attempt: int, dice: float) -> None:
     pause = pause_s(attempt, Answer("later", "mailbox_busy"), dice)
@@ -62,6 +63,18 @@ def test_a_dead_one_is_open_again_by_a_further_attempt() -> None:
     ledger = Ledger()
     for record in (a_record("dead", 2), a_record("intent", 3)):
         ledger.take(record)
+    assert [name for name, _ in ledger.open()] == ["ab" * 16]
+
+
+def test_a_receipt_of_the_way_that_was_left_settles_nothing_of_the_other() -> None:
+    ledger, texted, mailed = Ledger(), "ab" * 32, "cd" * 32
+    for state, attempt, address in (
+        ("accepted", 1, texted),
+        ("undelivered", 1, texted),
+        ("intent", 2, mailed),
+        ("undelivered", 1, texted),  # the provider says so twice; who then dies must send the mail again
+    ):
+        ledger.take(a_record(state, attempt).model_copy(update={"address_hash": address}))
     assert [name for name, _ in ledger.open()] == ["ab" * 16]
 
 

@@ -402,3 +402,72 @@ def test_what_a_provider_says_is_kept_without_the_address() -> None:
     said = without_address("550 5.1.1 <Buyer@Hospital.example>:\r\n no such user", "buyer@hospital.example")
     assert said == "550 5.1.1 <<address>>: no such user"
     assert without_address("Attempt to send to 12135550100", "+12135550100") == "Attempt to send to <address>"
+
+
+TEXTED = a_subscription("texted", "+12135550100", "sms", fallback=BUYER.subscription)
+
+
+def a_receipt(notification: Notification, state: str = "undelivered", of: Subscription = TEXTED) -> Delivery:
+    return an_attempt(notification, state, ago_s=0, address_hash=of.address_hash, channel=of.channel)
+
+
+async def test_a_text_that_was_accepted_and_could_not_be_brought_goes_by_mail_once() -> None:
+    async with a_post(TEXTED, BUYER) as post:
+        late = a_notification(TEXTED, "A-1")
+        post.take(late)
+        await post.until_done()
+        for _ in range(2):  # the provider says so twice
+            post.ledger.take(a_receipt(late))
+            post.sender.could_not_bring(late, "0:0")
+            await post.until_done()
+        post.ledger.take(a_receipt(late, "bounced", BUYER))  # and by mail it comes back: there is no third way
+        post.sender.could_not_bring(late, "0:0")
+        await post.until_done()
+        assert len(post.sms.sent) == 1 and [to for to, _ in post.email.sent] == [BUYER.address]
+        records = [(r.state, r.attempt, r.channel, r.via) for r in post.journal.records]
+        assert records[2:] == [("intent", 2, "email", BUYER.subscription), ("accepted", 2, "email", BUYER.subscription)]
+
+
+async def test_a_receipt_that_is_quicker_than_our_own_record_is_not_lost() -> None:
+    async with a_post(TEXTED, BUYER) as post:
+        late = a_notification(TEXTED, "A-1")
+
+        def told() -> None:
+            post.ledger.take(a_receipt(late))
+            post.sender.could_not_bring(late, "0:0")
+
+        post.sms.before = told
+        post.take(late)
+        await post.until_done()
+        assert [to for to, _ in post.email.sent] == [BUYER.address]
+
+
+@pytest.mark.parametrize("what", ["paused", "stopped", "opted_out", "no_fallback", "stale"])
+async def test_after_a_late_receipt_nothing_goes_to_who_wants_nothing(what: str) -> None:
+    texted = TEXTED.model_copy(update={"fallback": None} if what == "no_fallback" else {})
+    async with a_post(texted, BUYER) as post:
+        late = a_notification(texted, "A-1")
+        ago = timedelta(hours=7 if what == "stale" else 1)
+        late = late.model_copy(update={"due_at": late.due_at - ago})
+        post.ledger.take(an_attempt(late, "accepted", ago_s=60, address_hash=texted.address_hash))
+        if what in ("paused", "stopped"):
+            post.directory.subscriptions[texted.subscription] = texted.model_copy(update={"state": what})
+        if what == "opted_out":
+            post.directory.suppressed[texted.address_hash] = what
+        post.ledger.take(a_receipt(late))
+        post.sender.could_not_bring(late, "0:0")
+        await post.until_done()
+        assert post.email.sent == [] and post.sms.sent == []
+
+
+async def test_who_pauses_while_the_message_takes_the_other_way_gets_nothing() -> None:
+    async with a_post(TEXTED, BUYER) as post:
+        late = a_notification(TEXTED, "A-1")
+        post.email.answers = [Answer("later", "mailbox_busy", "451 later", pause_s=0.2)]
+        post.ledger.take(an_attempt(late, "accepted", ago_s=60, address_hash=TEXTED.address_hash))
+        post.ledger.take(a_receipt(late))
+        post.sender.could_not_bring(late, "0:0")
+        await post.until(lambda: len(post.email.sent) == 1)
+        post.directory.subscriptions[TEXTED.subscription] = TEXTED.model_copy(update={"state": "paused"})
+        await post.until_done()
+        assert len(post.email.sent) == 1 and post.journal.states(late) == ["intent", "failed", "suppressed"]

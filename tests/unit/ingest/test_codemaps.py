@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,10 +17,12 @@ from schemas.registers_v1 import Sender
 from schemas.shipment_event_v1 import Hold, ShipmentEvent
 from services.cli import assemble
 from services.ingest.codemaps.files import BadCodeMap, folder_of, load, read_folder, read_map
-from services.ingest.codemaps.model import CodeMaps, Meaning
-from services.ingest.readers import Registers
+from services.ingest.codemaps.model import CodeMap, CodeMaps, Meaning
+from services.ingest.readers import Registers, x12_315, x12_322
 from services.ingest.readers.own_codes import VERSIONS
 from tests.unit.readers.helpers import FIXTURES, context_at, read_text
+from tests.unit.readers.test_x12 import AT, UV, message
+from tests.unit.readers.test_x12_sets import LADEN, N7
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "docs" / "examples" / "codemaps"
 HEAD = 'partner = "COSU"\nstandard = "edifact.iftsta"\nversion = 1\nsource = "a test"\nagency = "87"\n'
@@ -182,6 +185,70 @@ def test_a_truckers_own_214_code_moves_what_its_map_says_and_nothing_else() -> N
 
 def test_a_truckers_own_code_for_a_delivery_delivers_at_the_last_stop_alone() -> None:
     assert [event.milestone for event in x12_214("Q1 28", "Q1 29")] == [None, "delivered"]
+
+
+def x12_of(standard: str, *segments: str, codes: str) -> list[ShipmentEvent]:
+    """The events of one set of a carrier whose map has these codes (name, what it says)."""
+    maps = CodeMaps.of([made(standard, codes)])
+    context = context_at(AT, "MAEU", registers=Registers.of([], [], maps))
+    return list(read_text(message(*segments, kind=standard[-3:]), context).events)
+
+
+def made(standard: str, codes: str) -> CodeMap:
+    with tempfile.TemporaryDirectory() as folder:
+        head = f'partner = "MAEU"\nstandard = "{standard}"\nversion = 3\nsource = "a test"\n'
+        return read_map(written(Path(folder), head + codes))
+
+
+def own(**said: str) -> str:
+    """A file's words for the code ZQ."""
+    return '[codes.ZQ]\nmeans = "x"\n' + "".join(f'{key} = "{value}"\n' for key, value in said.items())
+
+
+def test_an_ocean_carriers_own_315_code_moves_what_its_map_says_where_such_a_thing_happens() -> None:
+    status = UV.replace("UV", "ZQ").replace("*USLAX*UN", "")
+    ports = ("R4*L*UN*CNSHA", "R4*D*UN*USLAX", "R4*E*UN*USCHI", "DTM*139*20200402*0700*UT")
+    (discharged, _) = x12_of("x12.315", status, *ports, codes=own(milestone="discharged", mode="rail"))
+    (departed, estimate) = x12_of("x12.315", status, *ports, codes=own(milestone="departed"))
+    (held, _) = x12_of("x12.315", status, *ports, codes=own(hold="other placed"))
+
+    assert (discharged.mapped, discharged.milestone, discharged.mode) == (True, "discharged", "rail")
+    assert discharged.place is not None and (discharged.place.unlocode, discharged.place.role) == ("USLAX", "discharge")
+    assert departed.place is not None and (departed.place.unlocode, departed.place.role) == ("CNSHA", "load")
+    assert (held.milestone, held.hold) == (None, Hold(kind="other", state="placed"))
+    assert (estimate.code, estimate.milestone, estimate.classifier) == ("estimate/E", "delivered", "estimated")
+    assert departed.revision.reader == x12_315.READER_VERSION * VERSIONS + 3
+    assert "unmapped_code" not in {warning.code for event in (discharged, departed, held) for warning in event.warnings}
+
+
+def test_a_carriers_map_comes_before_the_list_of_the_315_and_the_322() -> None:
+    said = own(milestone="available").replace("ZQ", "CU")
+    ocean = x12_of("x12.315", UV.replace("UV", "CU"), codes=said)
+    terminal = x12_of("x12.322", "Q5*CU*20200328*1000*UT", N7, codes=said)
+
+    assert [(event.milestone, event.hold) for event in (*ocean, *terminal)] == [("available", None)] * 2
+
+
+def test_a_terminals_own_322_code_moves_what_its_map_says() -> None:
+    status = "Q5*ZQ*20200328*1000*UT"
+    (full,) = x12_of("x12.322", status, N7, LADEN, codes=own(milestone="gate_out", mode="road"))
+    (expected,) = x12_of("x12.322", status, N7, codes=own(milestone="available", classifier="estimated"))
+    (strange,) = x12_of("x12.322", status.replace("ZQ", "ZZ"), N7, codes=own(milestone="gate_out"))
+
+    assert (full.mapped, full.milestone, full.mode, full.empty) == (True, "gate_out", "road", False)
+    assert (expected.milestone, expected.classifier) == ("available", "estimated")
+    assert (strange.mapped, strange.milestone) == (False, None)
+    assert full.revision.reader == x12_322.READER_VERSION * VERSIONS + 3
+
+
+@pytest.mark.parametrize(("load", "milestone", "empty"), [(N7, None, True), (LADEN, "gate_out", False)])
+def test_what_the_message_says_of_a_containers_load_counts_before_the_map(
+    load: str, milestone: str | None, empty: bool
+) -> None:
+    codes = own(milestone="gate_out") + "empty = true\n"
+    (event,) = x12_of("x12.322", "Q5*ZQ*20200328*1000*UT", N7, load, codes=codes)[:1]
+
+    assert (event.milestone, event.empty) == (milestone, empty)
 
 
 @pytest.mark.parametrize("service", ["api", "readers_stage"])

@@ -281,6 +281,8 @@ async def test_a_dry_run_answers_with_the_acknowledgement_alone_on_request(house
             "B10 Beginning Segment for Transportation Carrier Shipment Status Message",
         ),
         ("edifact.iftsta", "segment 7 (STS)", "unmapped_code", "", "", "STS, element 2 C555 Status, code (STS Status)"),
+        ("edifact", "segment 8 (DTM)", "zone_assumed", "", "", "DTM, element 1 C507 Date/time/period (DTM Date/time/period)"),
+        ("x12", "segment 8 (DTM)", "zone_assumed", "", "", "DTM04 Time Code (DTM Date/Time Reference)"),
         ("wrapped", "/messageRaw segment 7 (STS)", "bad_value", "", "", "STS Status"),
         ("dcsa.2.2", "/0/transportCall/modeOfTransport", "unknown_mode", "", "", "modeOfTransport"),
         ("dcsa.2.2", "/0/references/3", "bad_value", "", "", "references"),

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from services.ingest import idempotency
+from services.ingest.commands import read_commands
 from services.ingest.idempotency import KEPT_S, KEYS_MOST, SENDER_BYTES, TOTAL_BYTES, Answer, Idempotency, key_in
 from services.ingest.problems import Problem
 from services.ingest.raw_log import Appended
-from tests.unit.ingest.fakes import House
+from services.runtime.wire import raw_meta
+from tests.unit.ingest.fakes import NOW, House
 from tests.unit.ingest.test_api import DECLARATION, OWN_EVENT, problem
 
 KEY = "Idempotency-Key"
@@ -51,6 +53,26 @@ async def test_registrations_and_dock_receipts_are_taken_once_too(house: House) 
         answers = [await house.http.post(address, json=body, headers=headers) for _ in range(2)]
         assert answers[0].json() == answers[1].json()
         assert len(house.log.records) == number
+
+
+async def test_a_dock_receipt_under_a_key_is_one_command_even_for_a_door_that_has_forgotten_the_key(house: House) -> None:
+    buyer = house.add("LACDHS", "buyer", "register") | {KEY: "count-1"}
+    count = {"occurred_at": "2020-04-12T00:00:00Z", "lines": [{"line": 1, "good": 5}]}
+
+    async def command(consignment: str = "LACDHS-0001", key: str = "count-1", good: int = 5) -> Any:
+        house.door.idempotency = Idempotency()  # as after a restart
+        body = count | {"lines": [{"line": 1, "good": good}]}
+        address = f"/v1/consignments/{consignment}/dock-receipt"
+        answer = await house.http.post(address, json=body, headers=buyer | {KEY: key})
+        (verdict,) = answer.json()["verdicts"]
+        return verdict["command_id"]
+
+    first = await command()
+    assert await command() == first
+    assert len({first, await command("LACDHS-0002"), await command(key="count-2"), await command(good=6)}) == 4
+    records = [(raw_meta(headers), value) for _, _, value, headers in house.log.records[:2]]
+    rows = [read_commands(meta, value, NOW, 3, offset)[0] for offset, (meta, value) in enumerate(records)]
+    assert [row.command and row.command.command_id for row in rows] == [first, first]
 
 
 async def test_a_key_is_its_senders_own(house: House) -> None:

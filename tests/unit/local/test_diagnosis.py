@@ -15,6 +15,7 @@ from deploy.local.stack import NAMES, PartStatus, State
 from services.runtime.runbooks import RUNBOOKS, page
 from services.sink.cli import RUNBOOK_OF
 from tests.stack import ROOT
+from tests.unit.local.test_alert_rules import RULES
 
 FOLDER = ROOT / "docs" / "operations"
 
@@ -65,8 +66,8 @@ def test_a_condition_names_its_runbook(runbook: str) -> None:
     assert [condition.runbook for condition in conditions(SEEN[runbook])] == [runbook]
 
 
-def test_every_runbook_has_a_condition_that_names_it() -> None:
-    assert set(SEEN) == set(RUNBOOKS)
+def test_every_runbook_has_a_condition_or_an_alert_rule_that_names_it() -> None:
+    assert set(SEEN) | {rule["labels"]["runbook"] for rule in RULES} == set(RUNBOOKS)
 
 
 def test_a_stack_that_is_well_or_stopped_names_none() -> None:

@@ -262,6 +262,22 @@ def test_a_message_of_deletion_withdraws_what_it_repeats() -> None:
     assert [(e.event_id, e.retracted) for e in withdrawn] == [(told_once[0].event_id, True)]
 
 
+def test_a_message_of_deletion_withdraws_the_estimates_of_the_message_whose_number_it_has() -> None:
+    def estimate(number: str, hour: str, purpose: str) -> ShipmentEvent:
+        head = HEAD.replace("<IssueDateTime>", f"<ID>{number}</ID><IssueDateTime>").replace("T09:00", f"T{hour}:00")
+        head = head.replace("</IssueDateTime>", f"</IssueDateTime><PurposeCode>{purpose}</PurposeCode>")
+        (found,) = events(status("RCF", movement(at(kind="E"))), head=head)
+        return found
+
+    said, again = estimate("M7", "09", "Creation"), estimate("M8", "10", "Creation")
+    withdrawn = estimate("M7", "11", "Deletion")
+
+    assert said.classifier == "estimated"
+    assert (withdrawn.event_id, withdrawn.retracted) == (said.event_id, True)
+    assert again.event_id != said.event_id
+    assert said.revision.at is not None and withdrawn.revision.at is not None and said.revision.at < withdrawn.revision.at
+
+
 @pytest.mark.parametrize("issued", ["yesterday", "2020-03-31T09:00:00"])
 def test_a_deletion_is_one_whatever_its_time_of_issue(issued: str) -> None:
     head = re.sub("(<IssueDateTime>).*?(</IssueDateTime>)", rf"\g<1>{issued}\g<2><PurposeCode>Deletion</PurposeCode>", HEAD)

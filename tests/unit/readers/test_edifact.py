@@ -74,6 +74,8 @@ def test_an_iftsta_of_a_railway(samples: Path) -> None:
 
     def leg(number: int, code: str, at: str, classifier: str, place: dict[str, str], zone: str) -> dict[str, Any]:
         said = {"position": f"segment {number} (DTM)", "code": code, "mapped": True, "classifier": classifier}
+        if classifier == "estimated":
+            said |= {"at": "2022-01-01T00:21:00Z", "created_at": "2022-01-01T00:21:00Z"}  # DTM+137
         return each | said | {"occurred_at": at, "place": place, "warnings": [*two_boxes, assumed(number, zone)]}
 
     chicago = {"unlocode": "USCHI", "name": "CSX 59TH STREET RAMP, , US"}
@@ -779,6 +781,39 @@ def test_a_cancellation_withdraws_what_the_same_words_said(function: str) -> Non
     assert said.revision.at is None
     assert withdrawn.revision.at == datetime(2020, 3, 30, 12, tzinfo=UTC)
     assert codes(withdrawn) == ["zone_assumed"]
+
+
+ARRIVES = ("STS+1+24'", "DTM+334:202003150630UTC:303'", SEA, "LOC+11+USLAX:139:6'", "DTM+132:202004020900UTC:303'")
+
+
+def estimate(begin: str, number: int, *status: str) -> ShipmentEvent:
+    (found,) = (
+        e for e in read_text(iftsta(*(status or ARRIVES), begin=begin, number=number), LATE).events if e.code == "DTM/132"
+    )
+    return found
+
+
+@pytest.mark.parametrize("begin", ["BGM+23+M7+1'DTM+137:202003301200:203'", "BGM+23+M9+1'DTM+137:202003301200:203'RFF+ACW:M7'"])
+def test_a_cancellation_withdraws_the_estimate_of_the_message_that_it_names(begin: str) -> None:
+    said = estimate("BGM+23+M7+9'DTM+137:202003300800:203'", 1)
+    again = estimate("BGM+23+M8+9'DTM+137:202003301000:203'", 2)
+    withdrawn = estimate(begin, 3)
+
+    assert (withdrawn.event_id, withdrawn.retracted) == (said.event_id, True)
+    assert withdrawn.event_id != again.event_id, "what another message said stands"
+    assert said.revision.at is not None and withdrawn.revision.at is not None
+    assert said.revision.at < withdrawn.revision.at
+
+
+def test_an_estimate_that_returns_to_an_earlier_value_is_the_newest_even_of_one_number() -> None:
+    other = [segment.replace("04020900", "04030900") for segment in ARRIVES]
+    first, second, third = (
+        estimate(f"BGM+23+7+9'DTM+137:20200330{hour}00:203'", hour, *status)
+        for hour, status in ((10, ARRIVES), (11, other), (12, ARRIVES))
+    )
+
+    assert first.event_id == third.event_id != second.event_id
+    assert [event.revision.at and event.revision.at.hour for event in (first, second, third)] == [10, 11, 12]
 
 
 def test_a_withdrawn_gate_move_is_told_by_the_time_of_its_interchange_if_need_be() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
@@ -197,3 +198,34 @@ def test_no_997_answers_edifact() -> None:
     with pytest.raises(NotAcknowledged) as caught:
         acknowledge(GOOD.encode(), read_text(GOOD, LATE), at=AT, control=1, form="997")
     assert caught.value.code == "no_form"
+
+
+def wrapped(*messages: str) -> str:
+    return json.dumps([{"id": number, "messageRaw": message} for number, message in enumerate(messages)], indent=1)
+
+
+def test_a_message_wrapped_in_json_is_answered_as_if_it_had_come_alone() -> None:
+    bad = iftsta("STS+1+21'", "DTM+334:20200332:102'")
+
+    assert answer(wrapped(bad)) == answer(bad)
+    assert answer(json.dumps({"messageRaw": bad})) == answer(bad)
+    assert answer(wrapped(GOOD, bad)) == answer(GOOD) + answer(bad, control=18)
+    assert answer(wrapped("PLS CFM ETA", bad)) == answer(bad)
+
+
+def test_wrapped_messages_of_several_standards_get_answers_of_one_form() -> None:
+    x12 = (FIXTURES / "x12_315.edi").read_text(encoding="utf-8")
+    both = wrapped(x12, GOOD).encode()
+    reading = read_text(both, LATE)
+
+    assert acknowledge(both, reading, at=AT, control=17, form="contrl") == answer(GOOD)
+    assert acknowledge(both, reading, at=AT, control=17) == answer(x12)
+    with pytest.raises(NotAcknowledged):
+        acknowledge(wrapped(GOOD).encode(), read_text(wrapped(GOOD), LATE), at=AT, control=1, form="997")
+
+
+def test_a_wrapper_that_is_refused_as_a_whole_rejects_all_in_it() -> None:
+    body = wrapped(GOOD).encode()
+    written = acknowledge(body, unread("wrapped", Unreadable("too_many_events", "", "a test")), at=AT, control=1)
+
+    assert told(written)[0].split("+")[4] == "4"
