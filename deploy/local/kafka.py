@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import jars
+from deploy.local import jars, warm
 from deploy.local.errors import StackError
 from deploy.local.part import refused
 from deploy.local.process import tail
@@ -159,8 +159,10 @@ class KafkaServer:
         )
 
     def _java(self, *options: str) -> list[str]:
+        executable = java()
         return [
-            java(),
+            executable,
+            *warm.options(executable),
             *options,
             "-XX:+ExitOnOutOfMemoryError",
             "-Djava.awt.headless=true",

@@ -1,4 +1,4 @@
-"""`make setup`: a virtual environment with exactly what the lock says, and Kafka's jars. Standard library only.
+"""`make setup`: a virtual environment with exactly what the lock says, Kafka's jars, its classes read ahead. Stdlib only.
 
 Done once: `.venv/.installed` holds a hash of all that decides the result (lock, pyproject, this file, Python, place), so
 that a touched file or a fresh checkout of the same content installs nothing again, and a half-finished run is mended.
@@ -46,6 +46,7 @@ def main() -> None:
                 STAMP.write_text(wanted, encoding="utf-8")
                 _say(f"packages are installed ({time.monotonic() - began:.0f} s)")
             _run([str(PYTHON), "-P", "-m", "deploy.local.jars"], quiet=False, hint="see above")
+            _run([str(PYTHON), "-P", "-m", "deploy.local.warm"], quiet=False, hint="see above")
     except SetupError as error:
         sys.exit(f"setup: {error}")
     except KeyboardInterrupt:

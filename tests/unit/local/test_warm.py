@@ -1,0 +1,39 @@
+"""The archive of Kafka's classes makes starts cheaper and can do no harm."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.local import warm
+from deploy.local.kafka import java
+
+
+def test_without_an_archive_java_is_told_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert warm.options(java()) == []
+    warm.archive(java()).touch()
+    assert warm.options(java()) == [f"-XX:AOTCache={tmp_path}/{warm.archive(java()).name}"]
+
+
+def test_an_archive_is_of_one_java_and_one_list_of_jars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "java"
+    other.write_text("another Java")
+    assert warm.archive(str(other)) != warm.archive(java())
+    lock = tmp_path / "kafka.jars.lock"
+    lock.write_text("another list")
+    before = warm.archive(java())
+    monkeypatch.setattr("deploy.local.jars.LOCK", lock)
+    assert warm.archive(java()) != before
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish" * 1000])
+def test_a_damaged_archive_keeps_nothing_from_starting(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    warm.archive(java()).write_bytes(content)
+    done = subprocess.run([java(), *warm.options(java()), "-version"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert "openjdk" in done.stderr.lower() + done.stdout.lower()
