@@ -6,13 +6,13 @@ import subprocess
 import sys
 import uuid
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.cimpl import NewTopic
 
 from services.runtime import kafka
 from services.runtime.settings import Settings
 from tests import stack as stacks
-from tests.integration.runtime.bench import ROOT
+from tests.integration.runtime.bench import ROOT, wait_until
 from tests.stack import Stack
 
 ASKS = """
@@ -33,7 +33,15 @@ def test_offsets_are_told_by_partition_and_those_never_committed_are_left_out(ka
     with kafka.admin(kafka_settings.kafka) as admin:
         admin.create_topics([NewTopic(topic, 3, 1)])[topic].result(30)
     member = kafka.consumer(kafka_settings, "test-committed", group)
-    member.commit(offsets=[TopicPartition(topic, 1, 7)], asynchronous=False)
+
+    def commits() -> bool:
+        try:
+            return member.commit(offsets=[TopicPartition(topic, 1, 7)], asynchronous=False) is not None
+        except KafkaException as error:  # the coordinator of a broker just started is not ready yet
+            assert error.args[0].name() in ("NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS", "_WAIT_COORD"), error
+            return False
+
+    wait_until("the offset is committed", commits)
     member.close()
     places = [(topic, number) for number in range(3)]
     assert kafka.committed(kafka_settings.kafka, group, places) == {(topic, 1): 7}

@@ -182,19 +182,12 @@ def test_only_what_differs_is_written_and_told_with_a_cause_that_alerts_nobody(s
     process = run.tracker()  # and the tracker goes on from it
     at = send(run, [])
     until(ticked(settings, at), run)
+    done = lovla(run, "--within", "3")
+    assert (done.returncode, "stop the tracker" in done.stderr) == (1, True), "one at work is not disturbed"
+    at = send(run, [])
+    until(ticked(settings, at), run)
     stop(process)
     right(settings, prefix)
-
-
-def test_a_tracker_at_work_is_not_disturbed(settings: Settings, run: Run) -> None:
-    process = run.tracker()
-    at = send(run, [])
-    until(ticked(settings, at), run)
-    done = lovla(run, "--within", "3")
-    assert (done.returncode, "stop the tracker" in done.stderr) == (1, True)
-    at = send(run, [])
-    until(ticked(settings, at), run)
-    stop(process)
 
 
 @pytest.mark.timeout(400)  # some ten processes, one after the other
