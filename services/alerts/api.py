@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from schemas.alerts_v1 import Channel, Subscription
-from schemas.base import Text
+from schemas.base import Text, UtcTime
 from schemas.registers_v1 import Account, Facility, Sender
 from schemas.topics import ACCOUNTS, FACILITIES, SENDERS
 from services.alerts import callbacks
@@ -42,7 +44,8 @@ from services.alerts.gate import (
     parse_json,
 )
 from services.alerts.public_page import PublicPage
-from services.alerts.subscriptions import KafkaRegister, Store
+from services.alerts.replay import missed
+from services.alerts.subscriptions import KafkaRegister, Store, redone
 from services.alerts.wanted import Wanted
 from services.runtime import kafka, logs, process, web
 from services.runtime.clock import Clock, SystemClock
@@ -52,6 +55,7 @@ from services.runtime.settings import SettingsError
 T = TypeVar("T")
 
 LIST_MOST = 500
+_TIME: TypeAdapter[datetime] = TypeAdapter(UtcTime)
 _JSON = frozenset({"application/json"})
 _TIDY_S = 3_600.0
 _RETRY_S = 2.0
@@ -138,15 +142,13 @@ class Routes:
         """`?state=`, `?limit=`, `?after=` (the last id of the page before)."""
         caller = self._caller(request)
         state, after = request.query_params.get("state"), request.query_params.get("after", "")
-        limit = request.query_params.get("limit", "100")
-        if not limit.isdecimal() or not 1 <= int(limit) <= LIST_MOST:
-            raise Problem("bad-parameter", f"limit lies between 1 and {LIST_MOST}.")
+        limit = _limit(request)
         own = [
             one
             for name, one in self._door.store.all().items()
             if name > after and (caller.operator or one.owner == caller.sender.code) and (state is None or one.state == state)
         ]
-        page = sorted(own, key=lambda one: one.subscription)[: int(limit)]
+        page = sorted(own, key=lambda one: one.subscription)[:limit]
         more = {"next": page[-1].subscription} if len(own) > len(page) else {}
         return JSONResponse({"subscriptions": [self._shown(one) for one in page], **more})
 
@@ -207,6 +209,30 @@ class Routes:
         was = await self._door.do(lambda: store.allow(body.channel, body.address, self._said(caller)))
         return JSONResponse({"was_suppressed": was})
 
+    async def messages(self, request: Request, name: str) -> Response:
+        """`?after=` (`next` of the answer before), `?since=` (RFC 3339), `?limit=`: what a webhook's receiver missed."""
+        caller = self._caller(request)
+        own, door, asked = self._own(caller, name), self._door, request.query_params
+        if own.channel != "webhook" or own.state != "active":
+            raise Problem("invalid", "Only an active webhook is told again what it missed.")
+        limit, after = _limit(request), asked.get("after")
+        try:
+            since = _TIME.validate_python(asked["since"]) if "since" in asked else None
+        except ValidationError as error:
+            raise Problem("bad-parameter", "since is a time as RFC 3339 writes it, with its zone.") from error
+        replay, secret = door.replay, door.store.links.webhook_secret(name)
+        assert replay is not None
+        page = await door.do(lambda: replay(own, secret, door.clock.now(), after=after, since=since, limit=limit))
+        messages = [{"headers": one.headers, "body": one.body} for one in page.messages]
+        return JSONResponse({"messages": messages, "next": page.next, "more": page.more})
+
+
+def _limit(request: Request) -> int:
+    limit = request.query_params.get("limit", "100")
+    if not limit.isdecimal() or not 1 <= int(limit) <= LIST_MOST:
+        raise Problem("bad-parameter", f"limit lies between 1 and {LIST_MOST}.")
+    return int(limit)
+
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -237,6 +263,7 @@ def build(
         ("POST", f"{one}/stop", at.stop),
         ("POST", f"{one}/ask", at.ask),
         ("POST", f"{one}/confirm", at.confirm),
+        ("GET", f"{one}/messages", at.messages),
         *page.routes(),
     )
     for method, path, endpoint in routes:
@@ -293,6 +320,7 @@ def assemble(settings: DeliverySettings) -> FastAPI:
         not_ready=not_ready,
         clock=clock,
         page=settings.public_page,
+        replay=functools.partial(missed, settings),
     )
 
     @contextlib.asynccontextmanager
@@ -327,7 +355,7 @@ def assemble(settings: DeliverySettings) -> FastAPI:
 
 def _tidy(store: Store, clock: Clock) -> None:
     try:
-        gone = store.forget_lapsed(Said("lovla", "not confirmed in time", clock.now()))
+        gone = redone(lambda: store.forget_lapsed(Said("lovla", "not confirmed in time", clock.now())))
     except (KafkaException, TimeoutError, BufferError) as error:
         log.warning("alerts_api.not_tidied", error=str(error))
     else:
