@@ -69,7 +69,7 @@ audit: setup ## Is a package of the lock known to be vulnerable? Also writes bui
 fuzz: setup ## Hostile messages for every reader, 5 minutes each: damage, hypothesis, atheris (ARGS="--reader x12 --seconds 60")
 	@$(BIN)/python -m tests.security.fuzz $(ARGS)
 
-faults: setup ## Kill, freeze, starve and mislead every process under load, then look for harm; 40 minutes (ARGS="--only kills --kills 7")
+faults: setup ## Kill, freeze, starve and mislead every process under load, then look for harm; 55 minutes (ARGS="--only kills --kills 7")
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 soak: setup ## The demo live for an hour with random kills, then `lovla audit` (ARGS="--minutes 5")
