@@ -227,7 +227,8 @@ async def test_faust_counts_a_tables_write_that_no_broker_has(tmp_path: Path) ->
     app = plain(tmp_path)
     app.producer = producer = NeverAcknowledged()
     table, event = app.Table("states", partitions=4), Event()
-    token = _current_event.set(weakref.ref(event))
+    at: Any = weakref.ref(event)
+    token = _current_event.set(at)
     try:
         table["subscriber"] = {"sent": 1}
     finally:
