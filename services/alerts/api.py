@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from schemas.alerts_v1 import Channel, Subscription
+from schemas.alerts_v1 import Channel, Sight, Subscription
 from schemas.base import Text, UtcTime
 from schemas.registers_v1 import Account, Facility, Sender
 from schemas.topics import ACCOUNTS, FACILITIES, SENDERS
@@ -132,7 +132,9 @@ class Routes:
         caller = self._caller(request)
         wanted = await self._door.do(_valid(Wanted, await self._json(request, caller)))
         repeat_key, store = key_in(request.headers.get("idempotency-key")), self._door.store
-        made = await self._door.do(lambda: store.add(wanted, caller.sender.code, self._said(caller), repeat_key))
+        made = await self._door.do(
+            lambda: store.add(wanted, caller.sender.code, self._said(caller), repeat_key, sight_of(caller))
+        )
         shown = self._shown(made)
         if made.channel == "webhook":
             shown["secret"] = store.links.webhook_secret(made.subscription)
@@ -232,6 +234,11 @@ def _limit(request: Request) -> int:
     if not limit.isdecimal() or not 1 <= int(limit) <= LIST_MOST:
         raise Problem("bad-parameter", f"limit lies between 1 and {LIST_MOST}.")
     return int(limit)
+
+
+def sight_of(caller: Caller) -> Sight | None:
+    """What a key's subscriptions may tell of: a sender's, of its own consignments and facilities; an operator's, of all."""
+    return None if caller.operator else Sight(sender=caller.sender.code, facilities=caller.sender.facilities)
 
 
 B = TypeVar("B", bound=BaseModel)

@@ -22,7 +22,7 @@ from typing import Literal, Protocol, TypeVar, cast
 from confluent_kafka import KafkaError, KafkaException, Producer
 from pydantic import BaseModel
 
-from schemas.alerts_v1 import Acknowledgement, Channel, Subscription, Suppression
+from schemas.alerts_v1 import Acknowledgement, Channel, Sight, Subscription, Suppression
 from schemas.topics import ACKNOWLEDGEMENTS, SUBSCRIPTIONS, SUPPRESSIONS
 from services.alerts import acts
 from services.alerts.acts import Done, Record, Refused, Said
@@ -227,7 +227,9 @@ class Store:
 
     # --- acts of one subscription
 
-    def add(self, wanted: Wanted, owner: str | None, said: Said, repeat_key: str | None = None) -> Subscription:
+    def add(
+        self, wanted: Wanted, owner: str | None, said: Said, repeat_key: str | None = None, sight: Sight | None = None
+    ) -> Subscription:
         """A new subscription, asked to confirm. The same `repeat_key` of the same owner gives the one that it gave before."""
         try:
             address = normalise(wanted.channel, wanted.address)
@@ -245,7 +247,7 @@ class Store:
                 raise Refused(
                     "suppressed", "Nothing may be sent to this address: its owner said so, or it does not exist.", "/address"
                 )
-            return self._write(acts.make(name, wanted, address, address_hash, owner, self.all(), said))
+            return self._write(acts.make(name, wanted, address, address_hash, owner, self.all(), said, sight))
 
     def ask(self, name: str, said: Said) -> Subscription:
         """Ask its address once more to confirm."""
