@@ -23,6 +23,8 @@ _SELECTIVE = ("consignments", "references", "facilities", "terminals", "carriers
 _RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 
 Alertable = MilestoneReached | HandedOver | ExceptionChanged
+Wanted = tuple[tuple[str, tuple[str, ...]], ...]
+"""Filter and values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Told:
 
 def why_not(subscription: Subscription, change: Alertable, now: datetime) -> str | None:
     """Why this subscriber is not concerned, in words; None if it is."""
-    return _elsewhere(subscription, change, now, _offered(change)) or _too_mild(subscription, change)
+    return _elsewhere(subscription, _wanted(subscription), change, now, _offered(change)) or _too_mild(subscription, change)
 
 
 def _too_mild(subscription: Subscription, change: Alertable) -> str | None:
@@ -131,22 +133,23 @@ class Book:
     def concerned(self, change: Alertable, now: datetime) -> Iterator[Subscription]:
         """Who is concerned, by the subscription's id. Of what became of an exception also who wants only worse ones: they may
         have been told when it was worse, which compose knows (services/alerts/rules.py)."""
-        follows = isinstance(change, ExceptionChanged) and change.change != "exception_opened"
+        floors: Sequence[Severity] = SEVERITIES
+        if isinstance(change, ExceptionChanged) and change.change == "exception_opened":
+            floors = SEVERITIES[: _RANK[change.exception.severity] + 1]
         offered = _offered(change)
-        keys = [("", ""), *((name, value) for name in _SELECTIVE for value in offered[name])]
+        places = [("", ""), *((name, value) for name in _SELECTIVE for value in offered[name])]
+        keys = ((*place, floor) for place in places for floor in floors)
         for name in sorted({name for key in keys for name in self._index.get(key, ())}):
-            subscription = self._kept[name]
-            if (follows or _too_mild(subscription, change) is None) and (
-                _elsewhere(subscription, change, now, offered) is None
-            ):
+            subscription, wanted = self._kept[name]
+            if _elsewhere(subscription, wanted, change, now, offered) is None:
                 yield subscription
 
 
-def _index_keys(subscription: Subscription) -> list[tuple[str, str]]:
-    for name in _SELECTIVE:
-        if wanted := getattr(subscription.filters, name):
-            return [(name, value) for value in wanted]
-    return [("", "")]
+def _index_keys(subscription: Subscription, wanted: Wanted) -> list[tuple[str, str, Severity]]:
+    floor = subscription.filters.minimum_severity
+    for name, values in wanted[:1]:
+        return [(name, value, floor) for value in values]
+    return [("", "", floor)]
 
 
 Key = tuple[str, str]
