@@ -27,7 +27,7 @@ from schemas.alerts_v1 import Channel, Sight, Subscription
 from schemas.base import Text, UtcTime
 from schemas.registers_v1 import Account, Facility, Sender
 from schemas.topics import ACCOUNTS, FACILITIES, SENDERS
-from services.alerts import callbacks
+from services.alerts import callbacks, openapi
 from services.alerts.acts import SUBSCRIBER, Said
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.door import BODY_S, AlertsDoor
@@ -49,6 +49,7 @@ from services.alerts.subscriptions import KafkaRegister, Store, redone
 from services.alerts.wanted import Wanted
 from services.runtime import kafka, logs, process, web
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.openapi import complete
 from services.runtime.register import RegisterView
 from services.runtime.settings import SettingsError
 
@@ -254,7 +255,7 @@ def build(
     lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """The application over a door; `routers`: the SMS provider's addresses. `lifespan` starts what the door stands on."""
-    app = FastAPI(title="LoVLA alerts", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="LoVLA alerts", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     at, page = Routes(door), PublicPage(door)
     one = "/v1/subscriptions/{name}"
     routes: Sequence[tuple[str, str, Callable[..., Awaitable[Response]]]] = (
@@ -274,9 +275,11 @@ def build(
         *page.routes(),
     )
     for method, path, endpoint in routes:
-        app.add_api_route(path, endpoint, methods=[method], response_model=None)
+        said = openapi.describe(endpoint.__name__) if path.startswith("/v1/") else openapi.OF_A_PAGE
+        app.add_api_route(path, endpoint, methods=[method], response_model=None, **said)
     for router in routers:
-        app.include_router(router)
+        app.include_router(router, include_in_schema=False)
+    complete(app, openapi.SCHEMAS)
 
     async def on_problem(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, Problem)
