@@ -90,7 +90,7 @@ def cast(scene: Scene, now: datetime) -> tuple[Subscriber, ...]:
     late, held = scene.slip.consignments[0], scene.hold.consignments[0]
     gates = tuple(dict.fromkeys(_terminal(news.consignments[0]) for news in (scene.released, scene.released_later)))
     local = now.astimezone(ZoneInfo(world.LOS_ANGELES))
-    digest_at = local + timedelta(minutes=15 - local.minute % 5)
+    digest_at = local + timedelta(minutes=25 - local.minute % 5)  # later than the slowest machine's last look
     quiet = [f"{local - timedelta(hours=1):%H}:00", f"{local + timedelta(hours=3):%H}:00"]
     hospital = _hospital(late)
     releases = {"terminals": gates, "milestones": ("customs_released", "available", "gate_out")}

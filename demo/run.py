@@ -299,7 +299,7 @@ class _Run:
             links = [json.loads(line) for line in lines.splitlines() if line]
             reasons = [link["text"] for link in links if link["what"] == "held"]
             if reasons:
-                held[one.address] = reasons[-1]
+                held[one.address] = reasons[-1].rpartition(": ")[2]
         return held
 
     def await_readers(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.alerts_v1 import AlertCandidate, Filters, Sight
@@ -53,6 +53,7 @@ def has_a_part(sender: str, said: MilestoneReached | HandedOver | ExceptionChang
     return sender in parts
 
 
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of the machine, not of the code
 @given(said=st.lists(changes(), min_size=1, max_size=6), wanted=filters(), sender=st.sampled_from(SENDERS))
 def test_nothing_of_anothers_goods_becomes_a_message_whatever_a_key_asks_for(
     said: list[MilestoneReached | HandedOver | ExceptionChanged], wanted: dict[str, Any], sender: str
