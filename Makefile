@@ -52,10 +52,10 @@ imports: setup
 	@$(BIN)/lint-imports
 
 generated: setup
-	@$(BIN)/python -m schemas.export --check && $(BIN)/python -m schemas.compatibility && $(BIN)/python -m services.ingest.openapi_export --check && $(BIN)/python -m services.ingest.readers.tables --check
+	@$(BIN)/python -m schemas.export --check && $(BIN)/python -m schemas.compatibility && $(BIN)/python -m services.openapi_export --check && $(BIN)/python -m services.ingest.readers.tables --check
 
-generate: setup ## Write JSON Schema and AsyncAPI from the contracts, OpenAPI from the API, code tables from the readers
-	@$(BIN)/python -m schemas.export && $(BIN)/python -m services.ingest.openapi_export && $(BIN)/python -m services.ingest.readers.tables
+generate: setup ## Write JSON Schema and AsyncAPI from the contracts, OpenAPI from the doors, code tables from the readers
+	@$(BIN)/python -m schemas.export && $(BIN)/python -m services.openapi_export && $(BIN)/python -m services.ingest.readers.tables
 
 fix: setup ## Let ruff mend what it can, and format
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
@@ -69,7 +69,7 @@ audit: setup ## Is a package of the lock known to be vulnerable? Also writes bui
 fuzz: setup ## Hostile messages for every reader, 5 minutes each: damage, hypothesis, atheris (ARGS="--reader x12 --seconds 60")
 	@$(BIN)/python -m tests.security.fuzz $(ARGS)
 
-faults: setup ## Kill, freeze, starve and mislead every process under load, then look for harm; 40 minutes (ARGS="--only kills --kills 7")
+faults: setup ## Kill, freeze, starve and mislead every process under load, then look for harm; 55 minutes (ARGS="--only kills --kills 7")
 	@$(BIN)/python -m tests.faults $(ARGS)
 
 soak: setup ## The demo live for an hour with random kills, then `lovla audit` (ARGS="--minutes 5")

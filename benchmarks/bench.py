@@ -10,7 +10,7 @@ from pathlib import Path
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """How much work. `full` is what the page shows; `quick` shows that all still runs; `tiny` is for tests of correctness.
-    `seconds` and `rates` (events/s) are of the open loop that measures freshness."""
+    `seconds` and `rates` (events/s) are of the open loop that measures freshness; `alert_rate`: exceptions/s of the alerts."""
 
     runs: int
     reader_events: int
@@ -23,6 +23,9 @@ class Sizes:
     rates: tuple[int, ...]
     journeys: tuple[int, ...]
     million: tuple[int, ...]
+    subscriptions: tuple[int, ...]
+    alert_changes: int
+    alert_rate: float
 
 
 FULL = Sizes(
@@ -37,6 +40,9 @@ FULL = Sizes(
     rates=(1_000, 5_000),
     journeys=(20_000, 100_000),
     million=(100_000, 1_000_000),
+    subscriptions=(10_000, 100_000),
+    alert_changes=5_000,
+    alert_rate=50,
 )
 QUICK = Sizes(
     runs=1,
@@ -50,6 +56,9 @@ QUICK = Sizes(
     rates=(1_000, 5_000),
     journeys=(5_000,),
     million=(5_000,),
+    subscriptions=(10_000,),
+    alert_changes=1_000,
+    alert_rate=50,
 )
 TINY = Sizes(
     runs=1,
@@ -63,6 +72,9 @@ TINY = Sizes(
     rates=(200,),
     journeys=(300,),
     million=(300,),
+    subscriptions=(1_000,),
+    alert_changes=100,
+    alert_rate=20,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from benchmarks import freshness, ingest, journeys, pipeline, readers, sink, standards
+from benchmarks import alerts, freshness, ingest, journeys, pipeline, readers, sink, standards
 from benchmarks.bench import Bench
 from benchmarks.harness import Result
 from benchmarks.peers import compare
@@ -31,5 +31,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "freshness": Measurement("Push to queryable: the whole pipeline, open loop", 1.5, freshness.measure),
     "sink": Measurement("Sink: topics to ClickHouse", 2, sink.measure),
     "journeys": Measurement("Many open journeys: memory, restart, deadlines", 4, journeys.measure),
+    "matching": Measurement("Alerts: whom a change concerns, of many subscriptions", 1.5, alerts.measure_matching),
+    "alerts": Measurement("Alerts: from due to accepted by a mail server, open loop", 1.5, alerts.measure_delivery),
     "million": Measurement("A million open journeys: memory, restart, deadlines", 20, journeys.measure_million, usual=False),
 }

@@ -57,6 +57,7 @@ class Servers:
         self.state_dir = folder / "state"
         self._shards = shards
         self._running: dict[str, Running] = {}
+        self._more: dict[str, str] = {}
         self._clients = ExitStack()
         self._clickhouse: ClickHouseServer | None = None
         broker_port, controller_port = process.free_ports(2)
@@ -84,6 +85,11 @@ class Servers:
     def settings(self) -> Settings:
         return Settings.load(self.state_dir)
 
+    def tell(self, more: Mapping[str, str]) -> None:
+        """Further settings, for what is started from now on."""
+        self._more |= more
+        self._write_environment()
+
     @property
     def pids(self) -> dict[str, int]:
         """Of the servers and of what `service` started, by name."""
@@ -106,7 +112,7 @@ class Servers:
         service = next(one for one in SERVICES if one.name == name)
         (port,) = process.free_ports(1)
         if service.own_door:
-            port = int(environment.read(self.state_dir)["LOVLA_API_PORT"])
+            port = int(environment.read(self.state_dir)[service.port_setting])
         started = _Told(ServicePart(service, self.state_dir, port, environment.read(self.state_dir)), dict(told or {}))
         running = part.launch(started)
         self._running[name] = running
@@ -148,7 +154,7 @@ class Servers:
                 "LOVLA_CLICKHOUSE_READER_PASSWORD": passwords.reader,
                 "LOVLA_CLICKHOUSE_ADMIN_PASSWORD": passwords.admin,
             }
-        environment.write(self.state_dir, told)
+        environment.write(self.state_dir, told | self._more)
 
     # -- topics ------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 What the scenario's course holds next is sent when it is due. In between carriers and terminals repeat their newest
 estimate, as real feeds do, so that no feed falls silent but the planted one. A consignment whose own silence is planted is
-left alone. Ends after its time, when the door has been gone for a while, or when its keys are no longer good.
+left alone, and so is what the demo's alerts spoke of (demo/news.py). Ends after its time, when the door has been gone for a
+while, or when its keys are no longer good.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from random import Random
 
 from demo import world
 from demo.messages import coming, speak
+from demo.news import found
 from demo.push import Pusher
 from demo.scenario import Consignment, Scenario, Told, stray
 from demo.truth import evaluate
@@ -31,6 +33,9 @@ async def go_on(
 ) -> None:
     """Sends until `for_s` have passed. Raises demo.push.Refused when the door is gone or the keys are dead."""
     random = Random(f"{scenario.seed}:live")
+    scene = found(scenario)
+    spoken_of = scene.names if scene is not None else frozenset()
+    others = replace(scenario, consignments=tuple(one for one in scenario.consignments if one.name not in spoken_of))
     due = iter(coming(scenario))
     following = next(due, None)
     numbers = count()
@@ -45,7 +50,7 @@ async def go_on(
             await pusher.push(following, backfill=False)
             told(f"{following.sender}: {len(following.says)} events, as the course has it")
             following = next(due, None)
-        elif (estimate := _repeated(scenario, random, clock(), next(numbers))) is not None:
+        elif (estimate := _repeated(others, random, clock(), next(numbers))) is not None:
             await _say(pusher, estimate, clock())
             told(f"{estimate.sender}: {estimate.what} expected {estimate.at:%m-%d %H:%M}Z for {estimate.consignments[0]}")
         await asyncio.sleep(every_s)

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,25 +19,34 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from demo import world
+from demo.alerts import Heard, People, Subscriber, Unheard, cast
 from demo.build import Demo, build
 from demo.check import Comparison, Counts, Questions, compare
 from demo.live import go_on
-from demo.messages import Message
+from demo.messages import Message, speak
+from demo.news import News, Scene, found
 from demo.push import Callback, Pusher, Refused
+from deploy.local import environment
 from services.runtime.settings import Settings, SettingsError
 
 MARKER = "demo.json"
 CALLBACK_SENDER = "ONEY"
 """Pushes by DCSA callback once live; a callback cannot say when a message was received, so its history goes by key."""
-SCOPES, OPERATOR_SCOPES = "push,register,backfill", "operator,push,register"
+SCOPES, OPERATOR_SCOPES = "push,register,backfill,alerts", "operator,push,register"
 PATIENCE_S = 300.0
 STEADY_S = 20.0
 """Without any change for this long after all has arrived, what is missing is missing."""
 POLL_S = 1.0
 MARKERS = 4
 """A group that has read everything still counts as behind by the last transaction's end marker in each partition."""
+QUIET_S = 1.5
+"""After all that is due came: time for what must not come."""
+ASKED_S = 10.0
+"""What did not come by then is asked after."""
+COLLECTED = "more of the same cause is collected"
 SHOWN_LINES = 14
 
 
@@ -46,10 +55,10 @@ class Stop(Exception):
 
 
 def run(state_dir: Path, size: int, seed: int, live: bool, as_json: bool) -> bool:
-    """The whole demo; whether exactly what was planted was found. Raises Stop."""
+    """The whole demo; whether exactly what was planted was found, and everybody told what they should. Raises Stop."""
     try:
         return _Run(state_dir, size, seed, as_json).all(live)
-    except (Refused, SettingsError, ConnectionError, OSError) as error:
+    except (Refused, Unheard, SettingsError, ConnectionError, OSError) as error:
         raise Stop(str(error)) from error
     except ExceptionGroup as group:
         raise Stop(str(group.exceptions[0])) from group
@@ -119,6 +128,12 @@ def _callbacks(state_dir: Path) -> dict[str, Callback]:
     return {CALLBACK_SENDER: Callback(**json.loads(file.read_text()))} if file.exists() else {}
 
 
+def _as_row(one: Heard, why: Mapping[str, str]) -> dict[str, object]:
+    by, address = one.subscriber.channel, one.subscriber.address
+    told = {"who": one.subscriber.who, "fate": one.subscriber.fate, "channel": by, "address": address, "due": sorted(one.due)}
+    return told | {"messages": [message.number for message in one.messages], "why": why.get(address), "wrong": list(one.wrong)}
+
+
 class _Run:
     """One run, step by step."""
 
@@ -128,7 +143,7 @@ class _Run:
         self.began = time.monotonic()
 
     def all(self, live: bool) -> bool:
-        """Every step in order; whether exactly what was planted was found."""
+        """Every step in order; whether exactly what was planted was found, and everybody told what they should."""
         self.empty()
         self.step("starting the stack")
         stack = _start(self.state_dir, "up")
@@ -140,13 +155,17 @@ class _Run:
         settings = Settings.load(self.state_dir)
         self.registers()
         self.step(f"pushing {sum(len(m.says) for m in made.messages)} events in {len(made.messages)} messages")
-        loaded_at = asyncio.run(self.push(settings, made))
+        scene = found(made.scenario)
+        people = self.people(scene) if scene is not None else None
+        loaded_at = asyncio.run(self.push(settings, made, scene, people))
         comparison, counts = self.wait(settings, made, loaded_at)
-        self.tell(made, comparison, counts)
+        heard = [] if scene is None or people is None else asyncio.run(self.alerts(settings, scene, people))
+        why = {} if scene is None or people is None else self.why_not(scene, people)
+        self.tell(made, comparison, counts, heard, why)
         if live:
             self.leave_live()
-        self.look_further(settings, live)
-        return comparison.good and counts.letters == made.letters
+        self.look_further(settings, people, live)
+        return comparison.good and counts.letters == made.letters and not any(one.wrong for one in heard)
 
     def step(self, text: str) -> None:
         self.console.print(f"{time.monotonic() - self.began:6.1f} s  {text}", markup=False)
@@ -197,31 +216,91 @@ class _Run:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             json.dump(kept, out)
 
-    async def push(self, settings: Settings, made: Demo) -> datetime:
+    def people(self, scene: Scene) -> People:
+        """Who will subscribe."""
+        told = environment.read(self.state_dir)
+        door, provider = (f"http://127.0.0.1:{told[name]}" for name in ("LOVLA_ALERTS_PORT", "LOVLA_STACK_MAILBOX_PORT"))
+        return People(self.state_dir / "mailbox", door, provider, _keys(self.state_dir), cast(scene, _now()))
+
+    async def push(self, settings: Settings, made: Demo, scene: Scene | None, people: People | None) -> datetime:
         """Load begin, the history, load end; the moment after which the pipeline's time must have come.
 
         What carriers told goes first, registrations when it is read: so a consignment is judged once, on all its news, and
         nobody is told of an overdue that half a history seems to show; the journeys would end the same either way. A dock's
         receipt comes after that: the tracker refuses what is said of a consignment that it does not know.
+
+        People subscribe meanwhile: what is loaded is history, and nobody may be told of it. The first news follows at once; it
+        opens no exception.
         """
         pusher = Pusher(_address(settings), _keys(self.state_dir), _callbacks(self.state_dir))
         try:
             await pusher.operate("/v1/load/begin", world.OPERATOR)
-            with self.bar() as progress:
-                bar = progress.add_task("pushing", total=len(made.messages))
-
-                def done(_: Message) -> None:
-                    progress.advance(bar)
-
-                for kind in ("message", "registration", "dock_receipt"):
-                    await pusher.push_all((m for m in made.messages if m.kind == kind), backfill=True, done=done)
-                    self.step(f"each {kind.replace('_', ' ')} is pushed; waiting until all of them are read")
-                    await asyncio.to_thread(self.await_readers)
+            async with asyncio.TaskGroup() as group:
+                if people is not None:
+                    group.create_task(people.subscribe())
+                await self.push_history(pusher, made)
             loaded_at = _now()
             await pusher.operate("/v1/load/end", world.OPERATOR)
+            if scene is not None:
+                await self.say(pusher, scene.released)
         finally:
             await pusher.close()
         return loaded_at
+
+    async def push_history(self, pusher: Pusher, made: Demo) -> None:
+        with self.bar() as progress:
+            bar = progress.add_task("pushing", total=len(made.messages))
+
+            def done(_: Message) -> None:
+                progress.advance(bar)
+
+            for kind in ("message", "registration", "dock_receipt"):
+                await pusher.push_all((m for m in made.messages if m.kind == kind), backfill=True, done=done)
+                self.step(f"each {kind.replace('_', ' ')} is pushed; waiting until all of them are read")
+                await asyncio.to_thread(self.await_readers)
+
+    async def say(self, pusher: Pusher, *news: News) -> None:
+        """Carriers say it now."""
+        for one in news:
+            self.step(f"news: {one.title}")
+            for message in speak(one.at(_now()), _now()):
+                await pusher.push(message, backfill=False)
+
+    async def alerts(self, settings: Settings, scene: Scene, people: People) -> list[Heard]:
+        """The first news is heard, STOP is said, the rest is said and heard."""
+        begun, missing = _now(), list[tuple[Subscriber, str]]()
+        pusher = Pusher(_address(settings), _keys(self.state_dir), _callbacks(self.state_dir))
+        try:
+            if await people.until(lambda: not people.missing(scene.released)):
+                await people.stop()
+            news = (scene.slip, scene.hold, scene.released_later)
+            await self.say(pusher, *news)
+            while missing := people.missing(*news):
+                if await people.until(lambda: not people.missing(*news), ASKED_S):
+                    break
+                if self.collected(people, missing) or _now() - begun > timedelta(seconds=PATIENCE_S):
+                    break
+            await asyncio.sleep(QUIET_S)
+        finally:
+            await pusher.close()
+        return people.heard(scene, missing if missing and self.collected(people, missing) else ())
+
+    def collected(self, people: People, missing: Sequence[tuple[Subscriber, str]]) -> bool:
+        """Whether all that nobody was told of yet goes with a second message of the same cause (docs/alerts.md, rule 5)."""
+        words = (("explain", name, "--for", people.ids[one.address], "--json") for one, name in missing)
+        return all(COLLECTED in said for said in self.ask(*words))
+
+    def why_not(self, scene: Scene, people: People) -> dict[str, str]:
+        """Address -> the rule that held something back, in the words of `lovla explain`, of those who were not told at once."""
+        asked = [(one, about) for one in people.cast if (about := one.left_out_of(scene)) is not None]
+        said = self.ask(*(("explain", about.name, "--for", people.ids[one.address], "--json") for one, about in asked))
+        held: dict[str, str] = {}
+        for (one, _), lines in zip(asked, said, strict=True):
+            links = [json.loads(line) for line in lines.splitlines() if line]
+            reasons = [link["text"] for link in links if link["what"] == "held"]
+            if reasons:
+                held[one.address] = reasons[-1].rpartition(": ")[2]
+        return held
 
     def await_readers(self) -> None:
         """Until neither readers nor tracker are behind, twice in a row. Raises Stop if that takes too long."""
@@ -270,13 +349,13 @@ class _Run:
         finally:
             questions.close()
 
-    def tell(self, made: Demo, comparison: Comparison, counts: Counts) -> None:
-        """The table, and each miss with how to look."""
+    def tell(self, made: Demo, comparison: Comparison, counts: Counts, heard: Sequence[Heard], why: Mapping[str, str]) -> None:
+        """The tables, and each miss with how to look."""
         seconds = round(time.monotonic() - self.began, 1)
         letters_good = counts.letters == made.letters
         if self.as_json:
             said = {
-                "good": comparison.good and letters_good,
+                "good": comparison.good and letters_good and not any(one.wrong for one in heard),
                 "seconds": seconds,
                 "consignments": len(made.consignments),
                 "messages": len(made.messages),
@@ -286,6 +365,7 @@ class _Run:
                     {"kind": r.kind, "expected": r.expected, "found": r.found, "spurious": r.spurious} for r in comparison.rows
                 ],
                 "misses": [miss.sentence() for miss in comparison.misses],
+                "alerts": [_as_row(one, why) for one in heard],
             }
             sys.stdout.write(json.dumps(said) + "\n")
             return
@@ -306,6 +386,19 @@ class _Run:
         planted, found = sum(r.expected for r in comparison.rows), sum(r.found for r in comparison.rows)
         share = 100 * found / planted if planted else 100.0
         out.print(f"{found} of {planted} planted exceptions found ({share:.1f} %) after {seconds} s")
+        if not heard:
+            out.print("Nobody was told anything: too little is under way for news; take a larger --size.")
+            return
+        table = Table("subscriber", "by", "told of", "messages", "why not", "", title="Who was told what")
+        for one in heard:
+            mark = "[green]ok[/]" if not one.wrong else "[red]wrong[/]"
+            by, names = one.subscriber.channel, ", ".join(sorted(one.due))
+            reason = why.get(one.subscriber.address, "")
+            table.add_row(one.subscriber.who, by, Text(names), str(len(one.messages)), Text(reason), mark)
+        out.print(table)
+        for one in heard:
+            for text in one.wrong:
+                out.print(f"{text}; look: lovla mailbox --to {one.subscriber.address}", markup=False, soft_wrap=True)
 
     def leave_live(self) -> None:
         """Start the simulator and leave it."""
@@ -322,7 +415,7 @@ class _Run:
             )
         (self.state_dir / "live.pid").write_text(str(process.pid))
 
-    def look_further(self, settings: Settings, live: bool) -> None:
+    def look_further(self, settings: Settings, people: People | None, live: bool) -> None:
         """What the verbs say now, and what else to ask."""
         out = Console(stderr=self.as_json)
         for verb in (("delayed",), ("dwell",), ("feeds",)):
@@ -339,6 +432,9 @@ class _Run:
             f"export LOVLA_STATE_DIR={self.state_dir}   # so that the verbs ask this stack",
             "lovla delayed --hospital H-HARBOR      lovla show CONSIGNMENT      lovla find CONTAINER",
             "lovla inbound      lovla dwell      lovla feeds      lovla unmatched",
+            "lovla mailbox      lovla mailbox show NUMBER      lovla mailbox reply +12135550101 STOP      lovla alerts status",
+            "lovla subscriptions list      lovla explain MESSAGE-ID      lovla explain CONSIGNMENT --for SUBSCRIPTION",
+            *([f"Subscribe: {people.door}/subscribe"] if people is not None else []),
             f"API: {_address(settings)}/docs (OpenAPI: /openapi.json)",
             "lovla demo down   # stops all of it; data stays until the next demo",
         )

@@ -29,13 +29,21 @@ class Filters(Contract):
     minimum_severity: Severity = "minor"
 
 
+class Sight(Contract):
+    """What a subscription made with a sender's key may tell of: consignments that the sender buys or carries, those that go to
+    or through its `facilities`, and its own feed."""
+
+    sender: Code
+    facilities: tuple[Code, ...] = ()
+
+
 class Subscription(Contract):
     """Who wants to be told what, where and when. The address never changes: another one is another subscription.
 
     `quiet`: local from, to (HH:MM) in `zone`. `owner`: the sender whose key made it; none: made on the public page.
     `asked_at`, `asks`: when its address was last asked to confirm, and how often; link and code are derived from it
     (services/alerts/links.py), so no secret stands here. `fallback`, `escalate_to`: other subscriptions, which were confirmed
-    as any is. `stopped_by` "word": STOP by SMS, which START takes back.
+    as any is. `stopped_by` "word": STOP by SMS, which START takes back. `sight`: none: an operator's, or made without a key.
     """
 
     subscription: str = Field(pattern=r"^[a-z0-9]{16}$")
@@ -63,6 +71,7 @@ class Subscription(Contract):
     fallback: str | None = Field(None, pattern=r"^[a-z0-9]{16}$", description="told when this one's channel fails")
     escalate_to: str | None = Field(None, pattern=r"^[a-z0-9]{16}$", description="told when nobody acknowledges a critical one")
     escalate_after_min: int = Field(15, ge=1, le=1_440)
+    sight: Sight | None = Field(None, description="what it may tell of, as the rights of its owner's key were")
 
 
 class Suppression(Contract):

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from schemas.alerts_v1 import Channel, Consent, Filters, Notification, Subscription, Suppression
+from schemas.alerts_v1 import Channel, Consent, Filters, Notification, Sight, Subscription, Suppression
 from schemas.base import rfc3339
 from schemas.topics import CONSENT, NOTIFICATIONS, SUBSCRIPTIONS, SUPPRESSIONS, Topic
 from services.alerts.links import CODE_FOR, CONFIRM_FOR, WRONG_CODES_MOST
@@ -75,9 +75,10 @@ def make(
     owner: str | None,
     others: Mapping[str, Subscription],
     said: Said,
+    sight: Sight | None = None,
 ) -> Done:
     """A new subscription, unconfirmed, and the request to confirm it. `address`: as `normalise` writes it. `others`: all there
-    are. Raises Refused."""
+    are. `sight`: what the key that makes it may be told of. Raises Refused."""
     same = [other for other in others.values() if other.address_hash == address_hash]
     if len(same) >= ADDRESS_MOST:
         raise Refused("too_many", f"This address has {ADDRESS_MOST} subscriptions already; change or remove one.")
@@ -94,6 +95,7 @@ def make(
         address_hash=address_hash,
         created_at=said.at,
         owner=owner,
+        sight=sight,
         **wanted.model_dump(exclude={"address"}),
     )
     return ask(new, others, said)

@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from schemas.alerts_v1 import Channel, Subscription
-from schemas.base import Text
+from schemas.alerts_v1 import Channel, Sight, Subscription
+from schemas.base import Text, UtcTime
 from schemas.registers_v1 import Account, Facility, Sender
 from schemas.topics import ACCOUNTS, FACILITIES, SENDERS
-from services.alerts import callbacks
+from services.alerts import callbacks, openapi
 from services.alerts.acts import SUBSCRIBER, Said
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.door import BODY_S, AlertsDoor
@@ -42,16 +44,19 @@ from services.alerts.gate import (
     parse_json,
 )
 from services.alerts.public_page import PublicPage
-from services.alerts.subscriptions import KafkaRegister, Store
+from services.alerts.replay import missed
+from services.alerts.subscriptions import KafkaRegister, Store, redone
 from services.alerts.wanted import Wanted
 from services.runtime import kafka, logs, process, web
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.openapi import complete
 from services.runtime.register import RegisterView
 from services.runtime.settings import SettingsError
 
 T = TypeVar("T")
 
 LIST_MOST = 500
+_TIME: TypeAdapter[datetime] = TypeAdapter(UtcTime)
 _JSON = frozenset({"application/json"})
 _TIDY_S = 3_600.0
 _RETRY_S = 2.0
@@ -128,7 +133,9 @@ class Routes:
         caller = self._caller(request)
         wanted = await self._door.do(_valid(Wanted, await self._json(request, caller)))
         repeat_key, store = key_in(request.headers.get("idempotency-key")), self._door.store
-        made = await self._door.do(lambda: store.add(wanted, caller.sender.code, self._said(caller), repeat_key))
+        made = await self._door.do(
+            lambda: store.add(wanted, caller.sender.code, self._said(caller), repeat_key, sight_of(caller))
+        )
         shown = self._shown(made)
         if made.channel == "webhook":
             shown["secret"] = store.links.webhook_secret(made.subscription)
@@ -138,15 +145,13 @@ class Routes:
         """`?state=`, `?limit=`, `?after=` (the last id of the page before)."""
         caller = self._caller(request)
         state, after = request.query_params.get("state"), request.query_params.get("after", "")
-        limit = request.query_params.get("limit", "100")
-        if not limit.isdecimal() or not 1 <= int(limit) <= LIST_MOST:
-            raise Problem("bad-parameter", f"limit lies between 1 and {LIST_MOST}.")
+        limit = _limit(request)
         own = [
             one
             for name, one in self._door.store.all().items()
             if name > after and (caller.operator or one.owner == caller.sender.code) and (state is None or one.state == state)
         ]
-        page = sorted(own, key=lambda one: one.subscription)[: int(limit)]
+        page = sorted(own, key=lambda one: one.subscription)[:limit]
         more = {"next": page[-1].subscription} if len(own) > len(page) else {}
         return JSONResponse({"subscriptions": [self._shown(one) for one in page], **more})
 
@@ -207,6 +212,35 @@ class Routes:
         was = await self._door.do(lambda: store.allow(body.channel, body.address, self._said(caller)))
         return JSONResponse({"was_suppressed": was})
 
+    async def messages(self, request: Request, name: str) -> Response:
+        """`?after=` (`next` of the answer before), `?since=` (RFC 3339), `?limit=`: what a webhook's receiver missed."""
+        caller = self._caller(request)
+        own, door, asked = self._own(caller, name), self._door, request.query_params
+        if own.channel != "webhook" or own.state != "active":
+            raise Problem("invalid", "Only an active webhook is told again what it missed.")
+        limit, after = _limit(request), asked.get("after")
+        try:
+            since = _TIME.validate_python(asked["since"]) if "since" in asked else None
+        except ValidationError as error:
+            raise Problem("bad-parameter", "since is a time as RFC 3339 writes it, with its zone.") from error
+        replay, secret = door.replay, door.store.links.webhook_secret(name)
+        assert replay is not None
+        page = await door.do(lambda: replay(own, secret, door.clock.now(), after=after, since=since, limit=limit))
+        messages = [{"headers": one.headers, "body": one.body} for one in page.messages]
+        return JSONResponse({"messages": messages, "next": page.next, "more": page.more})
+
+
+def _limit(request: Request) -> int:
+    limit = request.query_params.get("limit", "100")
+    if not limit.isdecimal() or not 1 <= int(limit) <= LIST_MOST:
+        raise Problem("bad-parameter", f"limit lies between 1 and {LIST_MOST}.")
+    return int(limit)
+
+
+def sight_of(caller: Caller) -> Sight | None:
+    """What a key's subscriptions may tell of: a sender's, of its own consignments and facilities; an operator's, of all."""
+    return None if caller.operator else Sight(sender=caller.sender.code, facilities=caller.sender.facilities)
+
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -221,7 +255,7 @@ def build(
     lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """The application over a door; `routers`: the SMS provider's addresses. `lifespan` starts what the door stands on."""
-    app = FastAPI(title="LoVLA alerts", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="LoVLA alerts", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     at, page = Routes(door), PublicPage(door)
     one = "/v1/subscriptions/{name}"
     routes: Sequence[tuple[str, str, Callable[..., Awaitable[Response]]]] = (
@@ -237,12 +271,15 @@ def build(
         ("POST", f"{one}/stop", at.stop),
         ("POST", f"{one}/ask", at.ask),
         ("POST", f"{one}/confirm", at.confirm),
+        ("GET", f"{one}/messages", at.messages),
         *page.routes(),
     )
     for method, path, endpoint in routes:
-        app.add_api_route(path, endpoint, methods=[method], response_model=None)
+        said = openapi.describe(endpoint.__name__) if path.startswith("/v1/") else openapi.OF_A_PAGE
+        app.add_api_route(path, endpoint, methods=[method], response_model=None, **said)
     for router in routers:
-        app.include_router(router)
+        app.include_router(router, include_in_schema=False)
+    complete(app, openapi.SCHEMAS)
 
     async def on_problem(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, Problem)
@@ -293,6 +330,7 @@ def assemble(settings: DeliverySettings) -> FastAPI:
         not_ready=not_ready,
         clock=clock,
         page=settings.public_page,
+        replay=functools.partial(missed, settings),
     )
 
     @contextlib.asynccontextmanager
@@ -327,7 +365,7 @@ def assemble(settings: DeliverySettings) -> FastAPI:
 
 def _tidy(store: Store, clock: Clock) -> None:
     try:
-        gone = store.forget_lapsed(Said("lovla", "not confirmed in time", clock.now()))
+        gone = redone(lambda: store.forget_lapsed(Said("lovla", "not confirmed in time", clock.now())))
     except (KafkaException, TimeoutError, BufferError) as error:
         log.warning("alerts_api.not_tidied", error=str(error))
     else:

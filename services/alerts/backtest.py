@@ -61,8 +61,11 @@ def live(told: Told) -> Told:
     return replace(told, change=change.model_copy(update={"cause": "live"}), appended_at=change.at or told.appended_at)
 
 
-def run(history: Iterable[Told], subscription: Subscription, others: Mapping[str, Subscription]) -> Run:
-    """One subscriber's history. `others`: subscriptions by id, for escalations. `history` in the order of its times."""
+def run(
+    history: Iterable[Told], subscription: Subscription, others: Mapping[str, Subscription], until: datetime | None = None
+) -> Run:
+    """One subscriber's history. `others`: subscriptions by id, for escalations. `history` in the order of its times. `until`:
+    what is not due by then waits; else all that waits is followed to its end."""
     known = {**others, subscription.subscription: subscription}
     compose, found, last = Compose(known.get), Run(), None
     pending: dict[str, list[int]] = {}
@@ -91,7 +94,7 @@ def run(history: Iterable[Told], subscription: Subscription, others: Mapping[str
         pending.setdefault(change.change_id, []).append(len(found.verdicts))
         found.verdicts.append(Verdict(last, told, reason.text, reason.until))
     if last is not None:
-        _pass_time(compose, found, pending, last + TAIL)
+        _pass_time(compose, found, pending, until or last + TAIL)
     return found
 
 

@@ -25,7 +25,7 @@ from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.inbound import Inbound
 from services.alerts.providers_sms import SmsProvider, Status, provider
 from services.alerts.sending import without_address
-from services.alerts.subscriptions import Store
+from services.alerts.subscriptions import Store, redone
 from services.runtime import kafka, logs
 from services.runtime.clock import Clock
 from services.runtime.register import write
@@ -96,7 +96,7 @@ class Callbacks:
         if said is None:
             return Response(status_code=400)
         try:
-            reply = await asyncio.to_thread(self.words.take, said.number, said.text, said.provider_ref)
+            reply = await asyncio.to_thread(redone, lambda: self.words.take(said.number, said.text, said.provider_ref))
         except (KafkaException, TimeoutError) as error:
             log.warning("alerts_api.inbound_not_written", error=type(error).__name__)
             return Response(status_code=503, headers={"Retry-After": "5"})  # the provider comes again

@@ -20,11 +20,17 @@ from datetime import datetime, timedelta
 
 from schemas.alert_states_v1 import AlertState, Subscriber, Watch
 from schemas.alerts_v1 import Acknowledgement, AlertCandidate, Notification, Subscription
+from schemas.topics import ALERT_CANDIDATES
 from services.alerts import rules
 from services.alerts.rules import Outcome
 
 MOST_AN_HOUR_IN_ALL = 20_000
-"""Messages of one worker: more than any day's real trouble, less than what ruins a sender's name with its providers."""
+"""Messages of the service: more than any day's real trouble, less than what ruins a sender's name with its providers."""
+MOST_OF_A_PARTITION = MOST_AN_HOUR_IN_ALL // ALERT_CANDIDATES.partitions
+"""Each partition has its share, and one owner at a time: so the whole holds over any number of workers, and none asks another.
+Subscribers are spread evenly; a partition whose share is spent waits although another's is not."""
+
+_HOUR = timedelta(hours=1)
 
 Find = Callable[[str], Subscription | None]
 
@@ -45,19 +51,22 @@ class Writes:
     outcome: Outcome
     stages: list[list[Put | Notification]] = field(default_factory=list)
     partition: int = 0
+    spent: bool = False
+    """The partition's share of this hour is spent: to be told to operators, once an hour."""
 
 
 class Compose:
-    """The states by subscription. `find`: the subscriptions' present view."""
+    """The states by subscription. `find`: the subscriptions' present view. `most_an_hour`: messages of each partition."""
 
-    def __init__(self, find: Find, most_an_hour: int = MOST_AN_HOUR_IN_ALL) -> None:
+    def __init__(self, find: Find, most_an_hour: int = MOST_OF_A_PARTITION) -> None:
         self._find = find
         self._most = most_an_hour
         self._subscribers: dict[str, Subscriber] = {}
         self._watches: dict[str, dict[str, Watch]] = {}
         self._partition: dict[str, int] = {}
         self._wake: list[tuple[datetime, str]] = []
-        self._sent: deque[datetime] = deque()
+        self._sent: dict[int, deque[datetime]] = {}
+        self._spent_at: dict[int, datetime] = {}
 
     # -- partitions come and go -----------------------------------------------------------------------------------------
 
@@ -69,11 +78,10 @@ class Compose:
                 self._watches.setdefault(record.subscription, {})[record.consignment] = record
             else:
                 self._subscribers[record.subscription] = record
-        for name, owner in self._partition.items():
-            if owner == partition:
-                self._sent.extend(self.subscriber(name).sent)
-                self._set_alarm(name)
-        self._sent = deque(sorted(self._sent))
+        names = [name for name, owner in self._partition.items() if owner == partition]
+        for name in names:
+            self._set_alarm(name)
+        self._sent[partition] = deque(sorted(moment for name in names for moment in self.subscriber(name).sent))
 
     def unfinished(self, partition: int) -> list[Writes]:
         """What the last owner had decided and perhaps not written: to be written first."""
@@ -85,6 +93,8 @@ class Compose:
 
     def drop(self, partition: int) -> None:
         """Forget a partition that somebody else owns now."""
+        self._sent.pop(partition, None)
+        self._spent_at.pop(partition, None)
         for name in [name for name, owner in self._partition.items() if owner == partition]:
             del self._partition[name]
             self._subscribers.pop(name, None)
@@ -128,20 +138,25 @@ class Compose:
         subscription = self._find(name)
         if subscription is None:
             return self._forget(name)
-        while self._sent and self._sent[0] <= now - timedelta(hours=1):
-            self._sent.popleft()
-        room = self._most - len(self._sent)
+        partition = self._partition[name]
+        sent = self._sent.setdefault(partition, deque())
+        while sent and sent[0] <= now - timedelta(hours=1):
+            sent.popleft()
+        room = self._most - len(sent)
         outcome = rules.due(self.subscriber(name), self.watches(name), subscription, self._find, now, room)
-        return self._finish(name, outcome)
+        made = [one for one in outcome.notifications if one.purpose != "notice" and one.escalates is None]
+        sent.extend(one.due_at for one in made)  # at once: others are settled while these are written
+        writes = self._finish(name, outcome)
+        if len(sent) >= self._most and now - self._spent_at.get(partition, now - _HOUR) >= _HOUR:
+            self._spent_at[partition] = now
+            writes.spent = True
+        return writes
 
     def keep(self, writes: Writes) -> None:
         """All of it is written: now it is so."""
         after = writes.outcome.subscriber
         name = after.subscription
         self._partition.setdefault(name, writes.partition)
-        self._sent.extend(
-            made.due_at for made in writes.outcome.notifications if made.purpose != "notice" and made.escalates is None
-        )
         self._subscribers[name] = after.model_copy(update={"outbox": ()})
         watches = self._watches.setdefault(name, {})
         for consignment, watch in writes.outcome.watches.items():

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from datetime import datetime
+from typing import Protocol, TypeVar
 
 from confluent_kafka import KafkaException
 from fastapi import Request
 from pydantic import ValidationError
 
+from schemas.alerts_v1 import Subscription
 from schemas.registers_v1 import Account, Facility, Sender
 from services.alerts.acts import Refused, Why
 from services.alerts.addresses import BadAddress
 from services.alerts.gate import Budget, Held, Place, Problem
 from services.alerts.rates import Rates
-from services.alerts.subscriptions import Store
+from services.alerts.replay import BadCursor, Page
+from services.alerts.subscriptions import Store, redone
 from services.runtime import kafka, logs
 from services.runtime.clock import Clock
 
@@ -35,6 +38,14 @@ _KINDS: Mapping[Why, str] = {
 log = logs.get("alerts_api")
 
 
+class Replay(Protocol):
+    """What a webhook's receiver missed (replay.py); blocks."""
+
+    def __call__(
+        self, subscription: Subscription, secret: str, now: datetime, *, after: str | None, since: datetime | None, limit: int
+    ) -> Page: ...
+
+
 @dataclass
 class AlertsDoor:
     """What the addresses stand on."""
@@ -48,6 +59,7 @@ class AlertsDoor:
     rates: Rates = field(default_factory=Rates)
     budget: Budget = field(default_factory=Budget)
     page: bool = True
+    replay: Replay | None = None
 
     def check(self) -> None:
         """Raise Problem 503 unless everything has been read."""
@@ -57,9 +69,11 @@ class AlertsDoor:
     async def do(self, act: Callable[[], T]) -> T:
         """Run an act beside the event loop; its refusals become Problems."""
         try:
-            return await asyncio.to_thread(act)
+            return await asyncio.to_thread(redone, act)
         except Refused as refused:
             raise problem_of(refused) from refused
+        except BadCursor as bad:
+            raise Problem("bad-parameter", str(bad)) from bad
         except BadAddress as bad:
             raise Problem("invalid", str(bad), errors=[Place(where="/address", code="address", text=str(bad))]) from bad
         except ValidationError as error:

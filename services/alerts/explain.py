@@ -6,6 +6,8 @@ through the worker's own rules (backtest.py): they are pure, so they say now wha
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,17 +15,20 @@ from importlib.resources import files
 from typing import Any
 
 from schemas.alerts_v1 import Notification, Subscription
-from schemas.journey_change_v1 import CHANGE, Change, ExceptionChanged
+from schemas.journey_change_v1 import CHANGE, Change, ExceptionChanged, HandedOver, MilestoneReached
 from services.alerts import backtest
 from services.alerts.matching import Told
 from services.runtime.clickhouse import ClickHouse
 
 MOST_CHANGES = 100_000
+FEED = "feed:"
+_ID = re.compile(r"[0-9a-f]{6,32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link of a chain: `what` (message, change, event, bytes, delivery, held), and what there is to say of it."""
+    """One link of a chain: `what` (bytes, event, command, change, consent, message, escalation, delivery; told, untold, held),
+    and what there is to say of it."""
 
     what: str
     at: datetime | None
@@ -41,12 +46,16 @@ class History:
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
 
-    def notification(self, id_: str) -> Notification:
-        """By its id, or the beginning of it. Raises Unknown."""
-        rows = self._ask("notification", id=id_)
+    def notification(self, name: str) -> Notification:
+        """By its id, or the beginning of it; or by what its recipient has: the mail's Message-ID, the provider's id of an SMS.
+        Raises Unknown."""
+        rows = self._ask("notification", id=name) if _ID.fullmatch(name) else []
+        if not rows:
+            known = self._ask("notification_by_ref", ref=name)
+            rows = self._ask("notification", id=known[0]["notification"]) if len(known) == 1 else []
         if len(rows) != 1:
-            text = "no notification has that id (yet); give it a second" if not rows else "several notifications begin so"
-            raise Unknown(f"{id_}: {text}")
+            text = "no message has that id (yet); give it a second" if not rows else "several notifications begin so"
+            raise Unknown(f"{name}: {text}")
         return Notification.model_validate_json(rows[0]["record"], extra="ignore")
 
     def notifications(self, subscription: str, consignment: str) -> list[Notification]:
@@ -77,27 +86,101 @@ class History:
         links += [
             Link("change", change.at, _said(change), f"{change.consignment} version {change.version}") for change in changes
         ]
+        if made.purpose in ("confirm", "notice"):
+            links += self._agreed(made)
         links.append(Link("message", made.due_at, f"{made.purpose}: {made.subject}", made.notification))
         if made.escalates is not None:
             links.append(Link("escalation", made.due_at, "nobody acknowledged the first message", made.escalates))
         for row in self._ask("deliveries_of", notification=made.notification):
             said = " ".join(text for text in (row["provider"], row["provider_ref"], row["text"]) if text)
-            links.append(Link("delivery", row["at"], f"attempt {row['attempt']}: {row['state']}", said))
+            why = f" ({row['reason']})" if row["reason"] else ""
+            links.append(Link("delivery", row["at"], f"attempt {row['attempt']}: {row['state']}{why}", said))
         return links
 
+    def _agreed(self, made: Notification) -> list[Link]:
+        """Of a message about the subscription itself: what its subscriber was asked, or had agreed to."""
+        rows = self._ask("consent_of", subscription=made.subscription, until=made.due_at)
+        return [
+            Link(
+                "consent",
+                row["at"],
+                f"{row['act']} by {row['by']}, {row['source']}: {row['shown']}".rstrip(": "),
+                made.subscription,
+            )
+            for row in rows
+        ]
+
     def _sources(self, changes: Sequence[Change]) -> list[Link]:
-        events = [id_ for change in changes if isinstance(change, ExceptionChanged) for id_ in change.exception.evidence]
+        """The bytes behind the changes: of the events that are evidence, of the statement that a milestone follows, of a dock's
+        receipt; where nothing was said, of the plan that was not kept, or of the last word before a silence."""
+        statements = self._statements(changes)
+        evidence = {change.change_id: _evidence(change, statements.get(change.consignment, ())) for change in changes}
+        ids = sorted({id_ for found in evidence.values() for id_ in found})
+        events = {row["event_id"]: row for row in self._ask("raw_of", ids=ids)} if ids else {}
+        silent = [change for change in changes if not events.keys() & evidence[change.change_id]]
+        commands = self._commands(ids, silent)
         links = []
-        for row in self._ask("raw_of", ids=sorted(set(events))) if events else []:
-            place = f"raw.messages.v1 {row['raw_partition']}:{row['raw_offset']} {row['raw_position']}".rstrip()
-            text = f"{row['sender']} sent {row['bytes']:,} bytes of {row['content_type'] or 'unknown type'}"
-            links.append(Link("bytes", row["received_at"], text, f"{place} sha256 {row['sha256']}"))
-            text = f"{row['standard']} {row['code']}, {row['occurred_at']:%d %b %H:%M} UTC"
-            links.append(Link("event", row["received_at"], text, row["event_id"]))
+        for row in events.values():
+            said = f"{row['standard']} {row['code']}, {row['occurred_at']:%d %b %H:%M} UTC"
+            links += [_bytes(row, row["raw_position"]), Link("event", row["received_at"], said, row["event_id"])]
+        for row in commands:
+            what = {"register": "the plan was declared", "amend": "the plan was amended"}.get(row["command"], row["command"])
+            links += [_bytes(row), Link("command", row["received_at"], f"{what}: {row['consignment']}", row["command_id"])]
+        for change in silent:
+            if change.consignment.startswith(FEED) and isinstance(change, ExceptionChanged):
+                sender = change.consignment.removeprefix(FEED)
+                links += [_bytes(row) for row in self._ask("last_of_sender", sender=sender, until=change.exception.start)]
         return links
+
+    def _statements(self, changes: Sequence[Change]) -> dict[str, list[dict[str, Any]]]:
+        """Consignment -> the statements of its journey, where a milestone's change has to be led back to one."""
+        names = sorted({change.consignment for change in changes if isinstance(change, MilestoneReached | HandedOver)})
+        rows = self._ask("journeys_of", consignments=names) if names else []
+        records = [json.loads(row["record"]) for row in rows]
+        return {record["consignment"]: record.get("statements", []) for record in records}
+
+    def _commands(self, ids: Sequence[str], silent: Sequence[Change]) -> list[dict[str, Any]]:
+        """The commands among the evidence; for changes without any, what declared the plan last before them."""
+        names = sorted({change.consignment for change in silent})
+        rows = self._ask("commands_of", ids=list(ids), consignments=names) if silent else []
+        chosen = {row["command_id"]: row for row in rows if row["command_id"] in ids}
+        known = {row["consignment"] for row in chosen.values()}
+        for change in silent:
+            before = [row for row in rows if row["consignment"] == change.consignment and _before(row, change)]
+            if before and change.consignment not in known:
+                chosen[before[-1]["command_id"]] = before[-1]
+        return list(chosen.values())
 
     def _ask(self, name: str, **params: object) -> list[dict[str, Any]]:
         return self._clickhouse.query(sql(name), params)
+
+
+def _evidence(change: Change, statements: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Ids of the events (or commands) that a change rests on."""
+    if isinstance(change, ExceptionChanged):
+        return frozenset(change.exception.evidence)
+    if isinstance(change, MilestoneReached | HandedOver):
+        leg = getattr(change, "leg", "")
+        said = [
+            one
+            for one in statements
+            if (one["milestone"], one.get("leg") or "", one["classifier"]) == (change.milestone, leg, "actual")
+        ]
+        at = change.occurred_at
+        same = [one for one in said if at is not None and datetime.fromisoformat(one["occurred_at"]) == at]
+        return frozenset(one["event_id"] for one in same or [one for one in said if one.get("decides")])
+    return frozenset()
+
+
+def _before(command: Mapping[str, Any], change: Change) -> bool:
+    return change.at is None or bool(command["received_at"] <= change.at)
+
+
+def _bytes(row: Mapping[str, Any], position: str = "") -> Link:
+    place = f"raw.messages.v1 {row['raw_partition']}:{row['raw_offset']} {position}".rstrip()
+    sha256 = row.get("sha256") or row.get("raw_sha256")
+    text = f"{row['sender']} sent {row['bytes']:,} bytes of {row['content_type'] or 'unknown type'}"
+    return Link("bytes", row["received_at"], text, f"{place} sha256 {sha256}")
 
 
 def sql(name: str) -> str:
@@ -106,12 +189,17 @@ def sql(name: str) -> str:
 
 
 def held(
-    history: Sequence[Told], sent: Sequence[Notification], subscription: Subscription, others: Mapping[str, Subscription]
+    history: Sequence[Told],
+    sent: Sequence[Notification],
+    subscription: Subscription,
+    others: Mapping[str, Subscription],
+    now: datetime | None = None,
 ) -> list[Link]:
-    """What became of every change of a consignment, for one subscriber: told, by which message; or why not."""
+    """What became of every change of a consignment, for one subscriber: told, by which message; or why not, or not by `now`
+    (None: not ever)."""
     links = []
     told_by = {change: made.notification for made in sent for change in made.changes}
-    for verdict in backtest.run(history, subscription, others).verdicts:
+    for verdict in backtest.run(history, subscription, others, now).verdicts:
         change = verdict.told.change
         really = told_by.get(change.change_id)
         if really is not None:

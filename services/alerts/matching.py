@@ -7,13 +7,13 @@ hours. An older live exception waits until all that was there at the worker's st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from schemas.alerts_v1 import AlertCandidate, Subscription
+from schemas.alerts_v1 import AlertCandidate, Sight, Subscription
 from schemas.journey_change_v1 import Change, ExceptionChanged, HandedOver, MilestoneReached
-from schemas.words import SEVERITIES
+from schemas.words import SEVERITIES, Severity
 
 NEWS_FOR = timedelta(hours=6)
 _OPENING = ("exception_opened", "exception_changed")
@@ -23,6 +23,8 @@ _SELECTIVE = ("consignments", "references", "facilities", "terminals", "carriers
 _RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 
 Alertable = MilestoneReached | HandedOver | ExceptionChanged
+Wanted = tuple[tuple[str, tuple[str, ...]], ...]
+"""Filter and values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Told:
 
 def why_not(subscription: Subscription, change: Alertable, now: datetime) -> str | None:
     """Why this subscriber is not concerned, in words; None if it is."""
-    return _elsewhere(subscription, change, now, _offered(change)) or _too_mild(subscription, change)
+    return _elsewhere(subscription, _wanted(subscription), change, now, _offered(change)) or _too_mild(subscription, change)
 
 
 def _too_mild(subscription: Subscription, change: Alertable) -> str | None:
@@ -48,17 +50,18 @@ def _too_mild(subscription: Subscription, change: Alertable) -> str | None:
 
 
 def _elsewhere(
-    subscription: Subscription, change: Alertable, now: datetime, offered: Mapping[str, Collection[str]]
+    subscription: Subscription, wanted: Wanted, change: Alertable, now: datetime, offered: Mapping[str, frozenset[str]]
 ) -> str | None:
     if subscription.state != "active":
         return f"the subscription is {subscription.state}"
     if subscription.expires_at is not None and now >= subscription.expires_at:
         return f"the subscription expired at {subscription.expires_at:%Y-%m-%d %H:%M} UTC"
+    if subscription.sight is not None and not in_sight(subscription.sight, change):
+        return f"it was made with a key of {subscription.sight.sender}, which has no part in this"
     filters = subscription.filters
-    for name in _SELECTIVE:
-        wanted = getattr(filters, name)
-        if wanted and not any(value in offered[name] for value in wanted):
-            return f"{name}: it wants {', '.join(wanted)}"
+    for name, values in wanted:
+        if offered[name].isdisjoint(values):
+            return f"{name}: it wants {', '.join(values)}"
     if filters.tiers and change.tier not in filters.tiers:
         return f"tiers: it wants {', '.join(map(str, filters.tiers))}"
     if isinstance(change, ExceptionChanged):
@@ -69,42 +72,59 @@ def _elsewhere(
     return None
 
 
-def _offered(change: Alertable) -> Mapping[str, Collection[str]]:
+def in_sight(sight: Sight, change: Alertable) -> bool:
+    """Whether the sender has a part in what changed: it buys or carries it, or it goes to or through one of its facilities."""
+    own_feed = change.consignment == f"feed:{sight.sender}"
+    return (
+        own_feed
+        or sight.sender in (change.buyer, change.carrier)
+        or bool({change.facility, change.terminal} & {*sight.facilities})
+    )
+
+
+def _wanted(subscription: Subscription) -> Wanted:
+    """The selective filters that are set; made once a subscription, since each change asks for them."""
+    filters = ((name, getattr(subscription.filters, name)) for name in _SELECTIVE)
+    return tuple((name, values) for name, values in filters if values)
+
+
+def _offered(change: Alertable) -> Mapping[str, frozenset[str]]:
     """What a change offers to each filter. A feed's change offers its sender as the carrier."""
     sender = change.consignment.removeprefix("feed:") if change.consignment.startswith("feed:") else None
     return {
-        "consignments": (change.consignment,),
-        "references": set(change.references),
+        "consignments": frozenset((change.consignment,)),
+        "references": frozenset(change.references),
         "facilities": _said(change.facility),
         "terminals": _said(change.terminal),
         "carriers": _said(change.carrier, sender),
-        "categories": set(change.categories),
+        "categories": frozenset(change.categories),
     }
 
 
-def _said(*values: str | None) -> tuple[str, ...]:
-    return tuple(value for value in values if value)
+def _said(*values: str | None) -> frozenset[str]:
+    return frozenset(value for value in values if value)
 
 
 class Book:
-    """All subscriptions, each found by the most selective of its filters, so that a change looks at few of them."""
+    """All subscriptions, each found by the most selective of its filters and by the mildest that it wants to hear of, so that a
+    change looks at few of them."""
 
     def __init__(self, subscriptions: Iterable[Subscription] = ()) -> None:
-        self._kept: dict[str, Subscription] = {}
-        self._index: dict[tuple[str, str], set[str]] = {}
+        self._kept: dict[str, tuple[Subscription, Wanted]] = {}
+        self._index: dict[tuple[str, str, Severity], set[str]] = {}
         for subscription in subscriptions:
             self.put(subscription)
 
     def put(self, subscription: Subscription) -> None:
         """Takes a new or changed subscription in."""
         self.remove(subscription.subscription)
-        self._kept[subscription.subscription] = subscription
-        for key in _index_keys(subscription):
+        self._kept[subscription.subscription] = (subscription, _wanted(subscription))
+        for key in _index_keys(*self._kept[subscription.subscription]):
             self._index.setdefault(key, set()).add(subscription.subscription)
 
     def remove(self, name: str) -> None:
         old = self._kept.pop(name, None)
-        for key in _index_keys(old) if old else ():
+        for key in _index_keys(*old) if old else ():
             names = self._index[key]
             names.discard(name)
             if not names:
@@ -113,22 +133,23 @@ class Book:
     def concerned(self, change: Alertable, now: datetime) -> Iterator[Subscription]:
         """Who is concerned, by the subscription's id. Of what became of an exception also who wants only worse ones: they may
         have been told when it was worse, which compose knows (services/alerts/rules.py)."""
-        follows = isinstance(change, ExceptionChanged) and change.change != "exception_opened"
+        floors: Sequence[Severity] = SEVERITIES
+        if isinstance(change, ExceptionChanged) and change.change == "exception_opened":
+            floors = SEVERITIES[: _RANK[change.exception.severity] + 1]
         offered = _offered(change)
-        keys = [("", ""), *((name, value) for name in _SELECTIVE for value in offered[name])]
+        places = [("", ""), *((name, value) for name in _SELECTIVE for value in offered[name])]
+        keys = ((*place, floor) for place in places for floor in floors)
         for name in sorted({name for key in keys for name in self._index.get(key, ())}):
-            subscription = self._kept[name]
-            if (follows or _too_mild(subscription, change) is None) and (
-                _elsewhere(subscription, change, now, offered) is None
-            ):
+            subscription, wanted = self._kept[name]
+            if _elsewhere(subscription, wanted, change, now, offered) is None:
                 yield subscription
 
 
-def _index_keys(subscription: Subscription) -> list[tuple[str, str]]:
-    for name in _SELECTIVE:
-        if wanted := getattr(subscription.filters, name):
-            return [(name, value) for value in wanted]
-    return [("", "")]
+def _index_keys(subscription: Subscription, wanted: Wanted) -> list[tuple[str, str, Severity]]:
+    floor = subscription.filters.minimum_severity
+    for name, values in wanted[:1]:
+        return [(name, value, floor) for value in values]
+    return [("", "", floor)]
 
 
 Key = tuple[str, str]

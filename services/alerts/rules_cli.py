@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 For = Annotated[str | None, typer.Option("--for", help="The subscription, for a consignment: id, or its beginning.")]
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
-_ID = re.compile(r"^[0-9a-f]{6,32}$")
+_CONSIGNMENT = re.compile(r"[A-Z0-9][A-Z0-9_.-]*-[A-Za-z0-9_./-]+")
 _SPAN = re.compile(r"^(\d+)([mhd])$")
 
 rules = typer.Typer(no_args_is_help=True, help="Try the rules of alerts on what has been.")
@@ -55,17 +55,23 @@ def _answered(verb: Callable[P, None]) -> Callable[P, None]:
 @told
 @_answered
 def explain(
-    what: Annotated[str, typer.Argument(help="A notification's id or its beginning, or a consignment with --for.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A notification's id or its beginning, a mail's Message-ID, an SMS's id; or a consignment with --for."
+        ),
+    ],
     subscription: For = None,
     as_json: AsJson = False,
 ) -> None:
     """The whole chain of a message, from the sender's bytes to the provider's receipt; or the rule that held it back."""
     from services.alerts.explain import held
+    from services.runtime.clock import SystemClock
 
     with _history() as (history, settings):
         if subscription is None:
-            if not _ID.match(what):
-                raise Stop(f"{what} is no notification's id; for a consignment say for whom: --for SUBSCRIPTION")
+            if _CONSIGNMENT.fullmatch(what) or what.startswith("feed:"):
+                raise Stop(f"{what} is a consignment: say for whom, --for SUBSCRIPTION; `lovla subscriptions list` shows them")
             links = history.chain(history.notification(what))
         else:
             everybody = _subscriptions(settings)
@@ -74,7 +80,7 @@ def explain(
             if not changes:
                 raise Stop(f"{what}: no change of a consignment of that id is known; `lovla find` looks for it")
             sent = history.notifications(one.subscription, what)
-            links = held(changes, sent, one, everybody)
+            links = held(changes, sent, one, everybody, SystemClock().now())
             for made in sent:
                 links += [link for link in history.chain(made) if link.what in ("message", "delivery")]
     show([asdict(link) for link in links], ("what", "at", "text", "where"), as_json)
@@ -109,6 +115,7 @@ def backtest(
                 "at": verdict.at,
                 "consignment": verdict.told.change.consignment,
                 "change": verdict.told.change.change,
+                "change_id": verdict.told.change.change_id,
                 "became": verdict.text,
                 "until": verdict.until,
                 "notification": verdict.notification,

@@ -1,7 +1,8 @@
 """The subscriptions as they stand, for everybody, and the one place that writes them.
 
 `view` and `suppressions` are what workers follow. `Store` is of the alerts' API alone: one process writes, one act at a time,
-and sees its own writes before the next act, so no act is done on what another has just changed.
+and sees its own writes before the next act, so no act is done on what another has just changed. A second process takes the
+writing over, it does not share it (KafkaRegister).
 
 *Guarantees*: an act that returned is in Kafka, and the next act here sees it. One that raised may be written in part; done
 again it ends the same (services/alerts/acts.py says in which order its records stand).
@@ -14,13 +15,14 @@ import hmac
 import secrets
 import string
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar, cast
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from pydantic import BaseModel
 
-from schemas.alerts_v1 import Acknowledgement, Channel, Subscription, Suppression
+from schemas.alerts_v1 import Acknowledgement, Channel, Sight, Subscription, Suppression
 from schemas.topics import ACKNOWLEDGEMENTS, SUBSCRIPTIONS, SUPPRESSIONS
 from services.alerts import acts
 from services.alerts.acts import Done, Record, Refused, Said
@@ -28,7 +30,7 @@ from services.alerts.addresses import BadAddress, Hasher, normalise
 from services.alerts.links import WRONG_CODES_MOST, Links
 from services.alerts.wanted import Changed, Wanted, changed
 from services.runtime import kafka, logs
-from services.runtime.register import RegisterView, write
+from services.runtime.register import ACK_TIMEOUT_S, RegisterView, write
 from services.runtime.settings import Settings
 
 log = logs.get("subscriptions")
@@ -37,6 +39,9 @@ _ALPHABET = string.ascii_lowercase + string.digits
 _LENGTH = 16
 _RETRY_S = 1.0
 R = TypeVar("R", Subscription, Suppression)
+T = TypeVar("T")
+TRANSACTIONAL_ID = "alerts-api"
+_ACT_TRIES = 4
 _IDEMPOTENCY = b"lovla subscription ids v1"
 
 
@@ -61,12 +66,36 @@ class Register(Protocol):
         ...
 
 
+class TakenOver(KafkaException):
+    """Another door has written since: nothing of this record is. What it was decided on may no longer hold: decide anew."""
+
+
+def redone(act: Callable[[], T]) -> T:
+    """An act, done anew if another door took over in its middle. Raises what the act raises, and TakenOver after some times."""
+    for _ in range(_ACT_TRIES - 1):
+        try:
+            return act()
+        except TakenOver:
+            continue
+    return act()
+
+
 class KafkaRegister:
-    """The real one."""
+    """The real one.
+
+    *Fence*: records of subscriptions and suppressions are transactions under one transactional.id, whichever process writes.
+    Who begins (init_transactions) ends the others' writing: the record of a door that was frozen, or that does not know of a
+    second one, is refused by Kafka, and no reader of committed records ever sees it. Who is refused begins, reads both
+    topics to their end, and has its act decided anew (`redone`). So two doors may serve, and each act stands on all that was
+    written before it (docs/decisions/0043).
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._subscriptions, self._suppressions = view(settings), suppressions(settings)
         self._producer: Producer = kafka.producer(settings, "lovla-subscriptions")
+        self._fenced: Producer | None = None  # None: begin before the next write
+        self._turn = threading.Lock()
         self._ready = False
         self._own: dict[str, Mapping[str, tuple[int, BaseModel | None]]] = {SUBSCRIPTIONS.name: {}, SUPPRESSIONS.name: {}}
 
@@ -100,13 +129,47 @@ class KafkaRegister:
         return self._with_own(self._suppressions, SUPPRESSIONS.name)
 
     def put(self, records: Sequence[Record]) -> None:
-        for record in records:
-            topic = record.topic.name
-            offset = write(self._producer, topic, record.key, record.model)
-            if topic == SUBSCRIPTIONS.name:
-                self._own[topic] = {**self._unread(self._subscriptions.position, topic), record.key: (offset, record.model)}
-            elif topic == SUPPRESSIONS.name:
-                self._own[topic] = {**self._unread(self._suppressions.position, topic), record.key: (offset, record.model)}
+        with self._turn:
+            if self._fenced is None and any(record.topic.name in self._own for record in records):
+                self._begin()  # before anything of it is written
+                raise TakenOver(KafkaError(KafkaError._FENCED, "it was decided before all that was written was read"))
+            for record in records:
+                if record.topic.name in self._own:
+                    self._put_fenced(record)
+                else:
+                    write(self._producer, record.topic.name, record.key, record.model)
+
+    def _put_fenced(self, record: Record) -> None:
+        """One record, if no other door has begun. Raises TakenOver, KafkaException, TimeoutError."""
+        topic = record.topic.name
+        assert self._fenced is not None
+        try:
+            self._fenced.begin_transaction()
+            offset = write(self._fenced, topic, record.key, record.model)
+            self._fenced.commit_transaction(ACK_TIMEOUT_S)
+        except Exception as error:
+            self._fenced = None  # committed or not: init_transactions settles it, and the next act sees which
+            if isinstance(error, KafkaException) and _refused(kafka.error_of(error)):
+                log.warning("subscriptions.taken_over", error=str(error))
+                raise TakenOver(kafka.error_of(error)) from None
+            raise
+        position = (self._subscriptions if topic == SUBSCRIPTIONS.name else self._suppressions).position
+        self._own[topic] = {**self._unread(position, topic), record.key: (offset, record.model)}
+
+    def _begin(self) -> None:
+        """From now on nobody else writes, and all that was written is in the views."""
+        config = kafka.transactional_config(self._settings, "lovla-subscriptions-fence", TRANSACTIONAL_ID)
+        producer = Producer(config)
+        producer.init_transactions(ACK_TIMEOUT_S)
+        until = time.monotonic() + ACK_TIMEOUT_S
+        for one, topic in ((self._subscriptions, SUBSCRIPTIONS.name), (self._suppressions, SUPPRESSIONS.name)):
+            end = kafka.end_offset(self._settings, topic, 0)
+            while one.position < end:
+                if time.monotonic() > until:
+                    raise TimeoutError(f"{topic} was not read to its end within {ACK_TIMEOUT_S:.0f} s")
+                time.sleep(0.01)
+        self._fenced = producer
+        log.info("subscriptions.writes")
 
     def _unread(self, position: int, topic: str) -> dict[str, tuple[int, BaseModel | None]]:
         return {key: own for key, own in self._own[topic].items() if own[0] >= position}
@@ -124,6 +187,11 @@ class KafkaRegister:
             if model is not None:
                 merged[key] = cast(R, model)
         return merged
+
+
+def _refused(error: KafkaError) -> bool:
+    """Whether another producer of our transactional.id has begun."""
+    return kafka.fatal(error) or error.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 
 class Store:
@@ -159,7 +227,9 @@ class Store:
 
     # --- acts of one subscription
 
-    def add(self, wanted: Wanted, owner: str | None, said: Said, repeat_key: str | None = None) -> Subscription:
+    def add(
+        self, wanted: Wanted, owner: str | None, said: Said, repeat_key: str | None = None, sight: Sight | None = None
+    ) -> Subscription:
         """A new subscription, asked to confirm. The same `repeat_key` of the same owner gives the one that it gave before."""
         try:
             address = normalise(wanted.channel, wanted.address)
@@ -177,7 +247,7 @@ class Store:
                 raise Refused(
                     "suppressed", "Nothing may be sent to this address: its owner said so, or it does not exist.", "/address"
                 )
-            return self._write(acts.make(name, wanted, address, address_hash, owner, self.all(), said))
+            return self._write(acts.make(name, wanted, address, address_hash, owner, self.all(), said, sight))
 
     def ask(self, name: str, said: Said) -> Subscription:
         """Ask its address once more to confirm."""

@@ -226,6 +226,30 @@ def allow(
     typer.echo("It may be written to again." if was else "It was not suppressed.")
 
 
+@subscriptions.command("missed")
+@told
+def missed(
+    name: Id,
+    since: Annotated[str | None, typer.Option(help="RFC 3339; else from its beginning.")] = None,
+    after: Annotated[str | None, typer.Option(help="The cursor that an earlier answer gave.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 100,
+    acts_as: ActsAs = OPERATOR,
+    key: KeyText = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a webhook's receiver missed: its messages as they were posted, from a time or a cursor on."""
+    asked = {"since": since, "after": after, "limit": str(limit)}
+    query = "&".join(f"{word}={quote(value, safe='')}" for word, value in asked.items() if value is not None)
+    page = _send(acts_as, key, "GET", f"/v1/subscriptions/{quote(name, safe='')}/messages?{query}")
+    if as_json:
+        show([page], (), True)
+        return
+    rows = [{"id": one["headers"]["webhook-id"], **json.loads(one["body"])} for one in page["messages"]]
+    told_rows = [{"id": row["id"], "due": row["timestamp"], "subject": row["data"]["subject"]} for row in rows]
+    show(told_rows, ("id", "due", "subject"), False)
+    typer.echo(f"{'There is more' if page['more'] else 'That is all'}: go on with --after {page['next']}")
+
+
 def _settings() -> AlertsSettings:
     from services.alerts.settings import AlertsSettings
 

@@ -58,7 +58,7 @@ GROUP = "alerts"
 LOOK_S = 0.2
 """How often it looks what is due."""
 AT_ONCE = 64
-"""Subscribers whose messages are written side by side; the service's budget may be passed by so many."""
+"""Subscribers whose messages are written side by side."""
 WATCH_S = 10.0
 UNREADABLE_IN_A_ROW = 100
 """So many records in a row that nobody can read are no damage but a contract that we do not know: stop, lose none."""
@@ -306,6 +306,9 @@ class Worker:
             await self.stream.write([_write(one, writes.partition) for one in stage])
             self._failpoints.reach(f"alerts.stage_{n}_of_{len(writes.stages)}")
             self._beat = time.monotonic()
+        if writes.spent:
+            text = "messages of this hour are spent: the rest waits, and goes in digests; see docs/alerts.md, rule 8"
+            log.error("alerts.budget_spent", partition=writes.partition, text=text)
         for made in writes.outcome.notifications:
             metrics.counter("lovla_alerts_notifications_total", purpose=made.purpose).inc()
             log.info("alerts.notification", notification=made.notification, subscription=made.subscription, count=made.count)

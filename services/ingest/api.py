@@ -46,6 +46,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.ticker import Ticker
 from services.runtime import logs, metrics, process, web
 from services.runtime.clock import SystemClock
+from services.runtime.openapi import complete
 from services.runtime.receipts import Position, Sealer
 from services.runtime.settings import SettingsError
 
@@ -520,7 +521,7 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
     )
     for method, path, endpoint, name in routes:
         app.add_api_route(path, endpoint, methods=[method], name=name, response_model=None, **openapi.describe(name))
-    openapi.complete(app)
+    complete(app, openapi.SCHEMAS)
 
     async def on_problem(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, Problem)

@@ -20,7 +20,7 @@ from services.ingest.acknowledgements import Form, NotAcknowledged, acknowledge
 from services.ingest.explanations import explain
 from services.ingest.field_names import field_name
 from services.ingest.legible import shown
-from services.ingest.readers import Problem, Unreadable, decode_body, detect
+from services.ingest.readers import Problem, Unreadable, decode_body, family_of, wrapped
 from services.ingest.readers.edifact_segments import interchanges
 from services.ingest.readers.x12_segments import decode, interchanges_of
 from services.ingest.reading import Read
@@ -142,7 +142,7 @@ def report(meta: RawMessage, content: bytes, read: Read, received_at: datetime, 
         plain = decode_body(content, meta.content_encoding)
     except Unreadable:
         plain = b""
-    standard = family_of(meta, plain, read)
+    standard = standard_of(meta, plain, read)
     sources = _Sources(plain, standard)
 
     def of_warning(warning: Warning_) -> Finding:
@@ -184,7 +184,7 @@ def answer(
     """The acknowledgement of a message as it was sent, or why there is none. `control`: the number of our interchange."""
     try:
         plain = decode_body(content, meta.content_encoding)
-        judged = replace(read, standard=family_of(meta, plain, read))
+        judged = replace(read, standard=standard_of(meta, plain, read))
         written = acknowledge(plain, judged, at=at, control=control, form=form)
     except Unreadable as error:
         return Acknowledgement(None, error.text)
@@ -194,14 +194,9 @@ def answer(
     return Acknowledgement(form or _form_of(text), text)
 
 
-def family_of(meta: RawMessage, plain: bytes, read: Read) -> str | None:
+def standard_of(meta: RawMessage, plain: bytes, read: Read) -> str | None:
     """The standard that was read; of what could not be read its family, as far as it is seen."""
-    if read.standard is not None:
-        return read.standard
-    try:
-        return detect(plain, meta.content_type, meta.standard)
-    except Unreadable:
-        return None
+    return read.standard if read.standard is not None else family_of(plain, meta.content_type, meta.standard)
 
 
 def _form_of(text: str) -> str:
@@ -241,6 +236,7 @@ class _Sources:
         self._value: Any = None
         self._parsed = False
         self._known: dict[str, str | None] = {}
+        self._wrapped: Mapping[str, _Sources] | None = None
 
     def at(self, where: str) -> str | None:
         """What stands at `where`, cut; None where that cannot be said."""
@@ -250,14 +246,22 @@ class _Sources:
         return self._known[where]
 
     def _found(self, where: str) -> str | None:
-        if where.startswith("/") and " " not in where:
-            return self._member(where)
+        if where.startswith("/"):
+            pointer, _, inside = where.partition(" ")
+            return self._within(pointer, inside) if inside else self._member(pointer)
         if segment := _SEGMENT.match(where):
             return self._all_segments().get(int(segment[1]))
         if line := _LINE.match(where):
             number, lines = int(line[1]), self._all_lines()
             return lines[number - 1][: 2 * SOURCE_MOST].strip() if 0 < number <= len(lines) else None
         return None
+
+    def _within(self, pointer: str, where: str) -> str | None:
+        """What stands at a place of the message that is wrapped there."""
+        if self._wrapped is None:
+            self._wrapped = {at: _Sources(one, family_of(one)) for at, one in wrapped.messages(self._content)}
+        found = self._wrapped.get(pointer)
+        return found.at(where) if found is not None else None
 
     def _all_segments(self) -> Mapping[int, str]:
         if self._segments is None:

@@ -26,7 +26,9 @@ Reason = Annotated[str | None, typer.Option("--reason", help="The reason's code,
 OlderThan = Annotated[str | None, typer.Option("--older-than", help="Received longer ago: 90m, 12h, 3d.")]
 NewerThan = Annotated[str | None, typer.Option("--newer-than", help="Received since: 90m, 12h, 3d.")]
 OfStandard = Annotated[str | None, typer.Option("--standard", help="x12.315, or all of x12.")]
-OfStage = Annotated[Literal["readers", "tracker", "sink"] | None, typer.Option("--stage", help="Who could do nothing with it.")]
+OfStage = Annotated[
+    Literal["readers", "tracker", "sink", "alerts"] | None, typer.Option("--stage", help="Who could do nothing with it.")
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many lines.")]
 Settled = Annotated[bool, typer.Option("--all", help="Also those that were retried or discarded.")]
 

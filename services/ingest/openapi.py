@@ -8,23 +8,12 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from fastapi import FastAPI
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from schemas.consignment_command_v1 import ConsignmentDeclaration
 from services.ingest.readers.lovla import EXAMPLES, StatedEvent
-
-
-class ProblemBody(BaseModel):
-    """RFC 9457 problem details; `errors` name the places in the payload."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str | None = None
-    errors: list[dict[str, str]] = Field(default_factory=list)
+from services.runtime.openapi import refused
 
 
 class AcceptedBody(BaseModel):
@@ -104,7 +93,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "conformance_style": ("Its style sheet", ""),
     "docs": ("This page", ""),
 }
-_NAMED, _SCHEMAS = models_json_schema(
+_NAMED, SCHEMAS = models_json_schema(
     [(ConsignmentDeclaration, "validation"), (StatedEvent, "validation")], ref_template="#/components/schemas/{model}"
 )
 _DECLARATION, _EVENT = _NAMED[ConsignmentDeclaration, "validation"], _NAMED[StatedEvent, "validation"]
@@ -157,10 +146,7 @@ def describe(name: str) -> dict[str, Any]:
     summary, text = _TEXTS[name]
     if name in _OPEN:
         return {"summary": summary, "description": text}
-    refusals: dict[int | str, dict[str, Any]] = {
-        status: {"model": ProblemBody, "content": {"application/problem+json": {}}}
-        for status in (400, 401, 403, 408, 409, 413, 415, 422, 429, 503)
-    }
+    refusals = refused(400, 401, 403, 408, 409, 413, 415, 422, 429, 503)
     extra: dict[str, Any] = {}
     if name in _BODIES:
         extra["requestBody"] = {"content": dict(_BODIES[name]), "required": name != "cancel"}
@@ -181,22 +167,6 @@ def describe(name: str) -> dict[str, Any]:
         return said | {"responses": refusals | ({200: {"model": ReceiptBody}} if name == "receipt" else {})}
     tried = {200: {"description": "With dry_run=1: what it would become", "model": TriedBody}} if name in _QUERIES else {}
     return said | {"status_code": 202, "responses": refusals | tried | {202: {"model": AcceptedBody}}}
-
-
-def complete(app: FastAPI) -> None:
-    """The description says what `key` is, and the schemas of the bodies: FastAPI writes these only of dependencies and
-    parameters, and the door asks for the key and takes the bytes itself."""
-    plain = app.openapi
-
-    def described() -> dict[str, Any]:
-        said = plain()
-        key = {"type": "http", "scheme": "bearer", "description": "A key from `lovla carriers add`: lovla_ID_SECRET."}
-        components = said.setdefault("components", {})
-        components["securitySchemes"] = {"key": key}
-        components["schemas"] = components.get("schemas", {}) | _SCHEMAS["$defs"]
-        return said
-
-    app.openapi = described  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
 
 def _marked(text: str) -> str:

@@ -23,7 +23,7 @@ from typing import Final, Literal, get_args
 
 from services.ingest.acknowledgements import contrl, x12
 from services.ingest.acknowledgements.model import Judged, NotAcknowledged, Said, unread
-from services.ingest.readers import Unreadable, detect, wrapped
+from services.ingest.readers import family_of, wrapped
 
 __all__ = ["FORMS", "Form", "Judged", "NotAcknowledged", "acknowledge", "form_for", "unread"]
 
@@ -47,7 +47,7 @@ def form_for(standard: str | None) -> Form | None:
 def acknowledge(content: bytes, reading: Judged, *, at: datetime, control: int, form: Form | None = None) -> bytes:
     """The answer to a message. Raises NotAcknowledged."""
     inside = wrapped.messages(content)
-    messages = [(pointer, one, _family(one)) for pointer, one in inside] or [("", content, reading.standard)]
+    messages = [(pointer, one, family_of(one)) for pointer, one in inside] or [("", content, reading.standard)]
     chosen = form or next((found for _, _, standard in messages if (found := form_for(standard)) is not None), None)
     numbers, written, why = count(control), [], None
     for pointer, one, standard in messages:
@@ -61,10 +61,3 @@ def acknowledge(content: bytes, reading: Judged, *, at: datetime, control: int, 
         none = f"{reading.standard or 'a message of no known standard'} has no such acknowledgement"
         raise why or NotAcknowledged("no_form", none)
     return b"".join(written)
-
-
-def _family(content: bytes) -> str | None:
-    try:
-        return detect(content, None, None)
-    except Unreadable:
-        return None

@@ -25,6 +25,7 @@ __all__ = [
     "Verdict",
     "decode_body",
     "detect",
+    "family_of",
     "read",
 ]
 
@@ -73,6 +74,14 @@ def detect(content: bytes, content_type: str | None, hint: str | None, limits: L
     """The family of `content`: `lovla.1`, `dcsa.2.2`, `x12`, `cargo_imp.fsu`. A known `hint` is believed. Raises Unreadable."""
     text = _hinted(hint) or _text_family(content)
     return text if text is not None else _json_family(json_items(content, content_type, limits))
+
+
+def family_of(content: bytes, content_type: str | None = None, hint: str | None = None) -> str | None:
+    """As `detect`; None where that would raise."""
+    try:
+        return detect(content, content_type, hint)
+    except Unreadable:
+        return None
 
 
 def read(content: bytes, content_type: str | None, hint: str | None, context: Context, limits: Limits = LIMITS) -> Reading:

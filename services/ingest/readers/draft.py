@@ -14,7 +14,17 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.fillers import is_filler
 from schemas.shipment_event_v1 import Hold, Pieces, Place, RawPointer, Reference, Revision, ShipmentEvent, Warning_
-from schemas.words import LINKING_KINDS, LOGISTIC_KINDS, Classifier, Milestone, Mode, ReferenceKind, Standard
+from schemas.words import (
+    LINKING_KINDS,
+    LOGISTIC_KINDS,
+    Classifier,
+    HoldKind,
+    HoldState,
+    Milestone,
+    Mode,
+    ReferenceKind,
+    Standard,
+)
 from services.ingest import identifiers
 from services.ingest.legible import legible, shown
 from services.ingest.places import Zone
@@ -109,6 +119,12 @@ def warning_of(code: str, where: str, text: str) -> Warning_:
 @lru_cache(_REMEMBERED)
 def _warning(code: str, where: str, text: str) -> Warning_:
     return Warning_(code=code, where=where, text=text)
+
+
+@lru_cache(_REMEMBERED)
+def hold_of(said: tuple[HoldKind, HoldState] | None) -> Hold | None:
+    """What a table of codes says of a hold: its kind and state."""
+    return Hold(kind=said[0], state=said[1]) if said is not None else None
 
 
 @lru_cache(_REMEMBERED)

@@ -45,7 +45,7 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
     for interchange in interchanges(content):
         # What each says is counted alone: the same one twice in a file is a repeat.
         identities = {standard: Identities(context.sender, standard) for standard, _ in _MESSAGES.values()}
-        for message in interchange.messages():
+        for message in interchange.messages(limits.events):
             for verdict in _verdicts(message, context, identities, _sender(message, context, senders)):
                 verdicts.append(verdict)
                 if len(verdicts) > limits.events:

@@ -11,13 +11,13 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
-from schemas.shipment_event_v1 import Hold, Pieces
+from schemas.shipment_event_v1 import Pieces
 from schemas.words import Milestone, Mode
 from services.ingest import identifiers
 from services.ingest.places import zone_of
 from services.ingest.readers import edifact_parts as parts
 from services.ingest.readers import own_codes
-from services.ingest.readers.draft import LINKING_MAX, Bad, Draft, Identities, digest
+from services.ingest.readers.draft import LINKING_MAX, Bad, Draft, Identities, digest, hold_of
 from services.ingest.readers.edifact_codes import (
     ARRIVALS,
     DEPARTURES,
@@ -306,7 +306,7 @@ def _map(draft: Draft, sts: Segment, code: str, agency: str, mode: Mode | None) 
         if listed.voyage and mode is None:
             text = f"{code} ({listed.means}) names no means of transport; only that of a ship or aircraft moves the milestone"
             draft.warn("mode_unknown", text, sts.where)
-        draft.hold = Hold(kind=listed.hold[0], state=listed.hold[1]) if listed.hold else None
+        draft.hold = hold_of(listed.hold)
         draft.classifier = listed.classifier or "actual"
     else:
         draft.mapped = False

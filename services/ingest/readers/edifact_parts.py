@@ -39,6 +39,7 @@ class Said:
     carrier: str = ""
     pieces: int | None = None
     made: dict[tuple[object, ...], Place | None] = field(default_factory=dict)  # places already made, for `place`
+    sent: datetime | None = None  # of a header: when its message was made, once `made_at` has asked
 
     @classmethod
     def of(cls, segments: Iterable[Segment]) -> Said:
@@ -268,10 +269,13 @@ def made_at(draft: Draft, message: Message, header: Said) -> None:
 
     Without a warning that UTC was assumed: it only puts in order what one sender says, whose clock is one.
     """
-    if draft.classifier != "actual" and draft.updated_at is None:
+    if draft.classifier == "actual" or draft.updated_at is not None:
+        return
+    if header.sent is None:
         warnings = list(draft.warnings)
-        draft.created_at = _sent_at(draft, message, header)
+        header.sent = _sent_at(draft, message, header)
         draft.warnings = warnings
+    draft.created_at = header.sent
 
 
 def stamp_of(message: Message, header: Iterable[Segment], begin: Segment | None) -> str:

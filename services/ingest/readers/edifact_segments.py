@@ -67,6 +67,9 @@ _CODECS: Final[Mapping[str, str]] = MappingProxyType(
 
 _LATIN: Final = frozenset({"UNOA", "UNOB", "UNOC"})  # whose senders often write UTF-8 all the same
 
+_STATEMENTS: Final[Mapping[str, str]] = MappingProxyType({"IFTSTA": "STS", "COARRI": "EQD", "CODECO": "EQD"})
+"""The segment each of which is a statement, by the type of the message."""
+
 Element = str | tuple[str, ...]
 
 
@@ -146,9 +149,14 @@ class Interchange:
         if len(self.warnings) < _WARNINGS_MAX:
             self.warnings.append(Warning_(code=code, where=segment.where, text=shown(text)))
 
-    def messages(self) -> Iterator[Message]:
-        """Each message as soon as it ends; counts and references that are wrong never cost one."""
+    def messages(self, statements_most: int = _SEGMENTS_MAX) -> Iterator[Message]:
+        """Each message as soon as it ends; counts and references that are wrong never cost one.
+
+        Raises Unreadable at a message's first statement beyond so many: each becomes an event or a complaint, so that there is
+        no use in reading the rest of it.
+        """
         current: Message | None = None
+        statement, statements = "", 0
         group: Segment | None = None
         in_group = in_all = 0
         last: Segment | None = None
@@ -162,6 +170,7 @@ class Interchange:
                 self.warn("missing_unb", segment, "no UNB before it; who sent it is not said")
             if name == "UNH":
                 current = Message(segment, self.header, group)
+                statement, statements = _STATEMENTS.get(current.kind, ""), 0
                 in_group, in_all = in_group + 1, in_all + 1
             elif name == "UNT" and current is not None:
                 _check_message(current, segment)
@@ -169,6 +178,10 @@ class Interchange:
                 current = None
             elif current is not None:
                 current.segments.append(segment)
+                if name == statement:
+                    statements += 1
+                    if statements > statements_most:
+                        raise Unreadable("too_many_events", "", f"more than {statements_most} events: send several messages")
             elif name == "UNB" and self.header is None and in_all == 0:
                 self._open(segment)
             elif name == "UNG":

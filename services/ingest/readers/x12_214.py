@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from schemas.shipment_event_v1 import Hold, Pieces, Place
+from schemas.shipment_event_v1 import Pieces, Place
 from schemas.words import LINKING_KINDS
 from services.ingest import identifiers
 from services.ingest.places import Zone, facility_by_code, zone_near, zone_of
 from services.ingest.readers import own_codes
-from services.ingest.readers.draft import Bad, Draft, Identities, digest
+from services.ingest.readers.draft import Bad, Draft, Identities, digest, hold_of
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import REASONS, REFERENCES, ROAD, Status
 from services.ingest.readers.x12_places import country_code
@@ -271,9 +271,7 @@ def _map(draft: Draft, known: Status) -> None:
         return
     draft.milestone = known.milestone
     draft.classifier = "estimated" if known.estimated else "actual"
-    if known.hold is not None:
-        kind, state = known.hold
-        draft.hold = Hold(kind=kind, state=state)
+    draft.hold = hold_of(known.hold)
     if known is _UNKNOWN:
         draft.unmapped()
 

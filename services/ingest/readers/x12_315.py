@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from schemas.shipment_event_v1 import Hold
 from schemas.words import Milestone, ReferenceKind
 from services.ingest.places import Zone, zone_of
 from services.ingest.readers import own_codes
-from services.ingest.readers.draft import Bad, Draft, Identities
+from services.ingest.readers.draft import Bad, Draft, Identities, hold_of
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import OCEAN, REFERENCES, Status
 from services.ingest.readers.x12_places import ROLES, Port, end_of, firsts_of, named_place, port_place, ports_of, role_of
@@ -72,13 +71,14 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     spot = _spot(status, roles, ports)
     chosen = _time_segment(status, ports, spot, [time for time in before if time.get(1) in _TIME_OF])
     expected = _expected(ports, spot, chosen)
-    for facet in ("", "freight") if code == "CU" and not is_own else ("",):
-        draft = _again(said)
+    facets = ("", "freight") if code == "CU" and not is_own else ("",)
+    for facet in facets:
+        draft = said if len(facets) == 1 and not expected else _again(said)
         _where_and_when(draft, status, roles, ports, spot, chosen)
         for _, time in expected[_ESTIMATES_MOST:]:
             draft.warn("time_not_used", f"an estimate of a port beyond {_ESTIMATES_MOST} others is not read", time.where)
         if facet:
-            draft.milestone, draft.hold = None, Hold(kind="freight", state="released")
+            draft.milestone, draft.hold = None, hold_of(("freight", "released"))
         event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp, facet)
         yield Verdict(draft.position, event=draft.finish(event_id))
     for port, time in expected[:_ESTIMATES_MOST]:
@@ -209,9 +209,7 @@ def _map(draft: Draft) -> Status:
     if known is _UNKNOWN:
         draft.unmapped()
     draft.milestone, draft.mode = known.milestone, known.mode
-    if known.hold is not None:
-        kind, state = known.hold
-        draft.hold = Hold(kind=kind, state=state)
+    draft.hold = hold_of(known.hold)
     if known.is_empty and draft.empty is None:
         draft.empty = True
     return known

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from schemas.shipment_event_v1 import Hold
 from schemas.words import ReferenceKind
 from services.ingest import identifiers
 from services.ingest.places import zone_of
 from services.ingest.readers import own_codes
-from services.ingest.readers.draft import Bad, Draft, Identities
+from services.ingest.readers.draft import Bad, Draft, Identities, hold_of
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import REFERENCES, TERMINAL
 from services.ingest.readers.x12_places import end_of, firsts_of, named_place, port_place, ports_of, role_of
@@ -58,7 +57,7 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
             try:
                 draft = _draft(one, status, code, unit, context, correction)
                 if facet:
-                    draft.milestone, draft.hold = None, Hold(kind="freight", state="released")
+                    draft.milestone, draft.hold = None, hold_of(("freight", "released"))
                 event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp, facet)
                 yield Verdict(draft.position, event=draft.finish(event_id))
             except Bad as bad:
@@ -142,9 +141,7 @@ def _map(draft: Draft, status: Segment) -> None:
         draft.unmapped(status.where)
         return
     draft.milestone, draft.mode = known.milestone, known.mode
-    if known.hold is not None:
-        kind, state = known.hold
-        draft.hold = Hold(kind=kind, state=state)
+    draft.hold = hold_of(known.hold)
     if known.is_empty and draft.empty is None:
         draft.empty = True
     if not known.by_load:

@@ -10,6 +10,7 @@ import pytest
 
 from schemas.alerts_v1 import Filters
 from schemas.journey_change_v1 import CHANGE, Change
+from schemas.words import SEVERITIES
 from services.alerts.matching import NEWS_FOR, Book, Match, Step, Told, why_not
 from tests.unit.alerts.build import NOW, alertable, change, subscription
 
@@ -101,7 +102,8 @@ def test_the_book_finds_whom_looking_at_everybody_finds() -> None:
             name: chance.sample(options, chance.randint(1, 2)) for name, options in values.items() if chance.random() < 0.3
         }
         one = subscription(state=chance.choice(["active", "active", "paused"]))
-        everybody.append(one.model_copy(update={"subscription": f"{n:016d}", "filters": Filters(**chosen)}))
+        filters = Filters(**chosen, minimum_severity=chance.choice(SEVERITIES))
+        everybody.append(one.model_copy(update={"subscription": f"{n:016d}", "filters": filters}))
     book = Book(everybody)
     for one in everybody[:50]:
         book.remove(one.subscription)
@@ -109,10 +111,13 @@ def test_the_book_finds_whom_looking_at_everybody_finds() -> None:
         book.put(one)
         book.put(one)
     kept = [*everybody[:25], *everybody[50:]]
-    told = alertable()
-    found = [one.subscription for one in book.concerned(told, NOW)]
-    assert found == [one.subscription for one in kept if why_not(one, told, NOW) is None]
-    assert 10 < len(found) < 100
+    counts = []
+    for severity in SEVERITIES:
+        told = alertable(severity=severity)
+        found = [one.subscription for one in book.concerned(told, NOW)]
+        assert found == [one.subscription for one in kept if why_not(one, told, NOW) is None]
+        counts.append(len(found))
+    assert 0 < counts[0] < counts[1] < counts[2] < 100
 
 
 def told(made: Change, offset: int, appended_at: datetime = NOW, partition: int = 0) -> Told:

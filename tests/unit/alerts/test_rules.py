@@ -341,6 +341,39 @@ def test_the_budget_of_all_holds_everybody() -> None:
     assert {made.purpose for made in desk.sent} == {"alert"}  # no notice to everybody, which would be as many messages
 
 
+def test_the_budget_of_all_is_one_however_many_workers_share_it_and_whoever_takes_over() -> None:
+    most = 3
+    people = [subscription(name) for name in "abcdefgh"]
+    desk = Desk(*people, most=most)
+    one, two = Compose(desk.book.get, most), Compose(desk.book.get, most)
+    owner = {0: one, 1: two}
+    states: dict[int, dict[str, AlertState]] = {0: {}, 1: {}}
+
+    def tell(compose: Compose, now: datetime) -> tuple[int, int]:
+        """How many messages are made, and how often operators are told."""
+        decided = [compose.settle(name, now) for name in compose.due(now)]  # all, before any of it is written
+        for writes in decided:
+            for stage in writes.stages:
+                for record in stage:
+                    if not isinstance(record, Notification) and record.record is not None:
+                        states[writes.partition][record.key] = record.record
+            compose.keep(writes)
+        return sum(len(writes.outcome.notifications) for writes in decided), sum(writes.spent for writes in decided)
+
+    for n, person in enumerate(people):
+        writes = owner[n % 2].take(n % 2, desk.change(to=person.subscription), desk.now)
+        for stage in writes.stages:
+            states[n % 2] |= {put.key: put.record for put in stage if not isinstance(put, Notification) and put.record}
+        owner[n % 2].keep(writes)
+    soon = desk.now + timedelta(minutes=1)
+    assert [tell(one, soon), tell(two, soon)] == [(most, 1), (most, 1)]
+    one.drop(0)  # its partition goes to the other one, with what was spent of its share
+    two.restore(0, states[0].values())
+    later = soon + timedelta(minutes=30)
+    assert tell(two, later)[0] == 0
+    assert tell(two, soon + timedelta(hours=1, minutes=1))[0] == len(people) - 2 * most
+
+
 # -- while we were away --------------------------------------------------------------------------------------------------------
 
 

@@ -51,6 +51,18 @@ async def test_a_dry_run_tells_each_statement_and_writes_nothing(house: House) -
     assert finding["source"] == "NOTHING"
 
 
+async def test_what_stands_in_a_message_that_json_wraps_is_shown_and_answered(house: House) -> None:
+    alone, wrapped = await tried(house, X12), await tried(house, json.dumps([{"messageRaw": X12.decode()}]).encode())
+
+    def findings(said: dict[str, Any]) -> list[tuple[Any, ...]]:
+        every = [finding for statement in said["statements"] for finding in statement["findings"]] + said["findings"]
+        return [(one["where"].removeprefix("/0/messageRaw "), one["code"], one["field"], one["source"]) for one in every]
+
+    assert findings(wrapped) == findings(alone)
+    assert [one["source"] for one in wrapped["statements"]] == [one["source"] for one in alone["statements"]]
+    assert wrapped["acknowledgement"] == alone["acknowledgement"]
+
+
 async def test_every_finding_names_the_standards_field_and_says_what_to_do(house: House) -> None:
     said = await tried(house, X12)
     findings = [finding for statement in said["statements"] for finding in statement["findings"]] + said["findings"]
