@@ -127,8 +127,8 @@ class KafkaServer:
             "replica.fetch.max.bytes": 6 * megabyte,
             "fetch.max.bytes": 64 * megabyte,
             "log.cleaner.dedupe.buffer.size": 32 * megabyte,
-            # After a kill -9 the broker waits until its former self is taken for dead. If that is sooner than it has read the logs
-            # and the groups' state, Kafka 4.3.1 mixes two readings of that state up and groups are gone: docs/faults.md, "The hour"
+            # After a kill -9 the broker waits until its former self is taken for dead. If that is sooner than it has
+            # read logs and groups, Kafka 4.3.1 mixes two readings of these up, and groups are gone: docs/faults.md, "The hour"
             "broker.session.timeout.ms": self.session_ms - 1_000,
             # the smallest that Kafka takes: what stands in an active segment is read at every start
             "offsets.topic.segment.bytes": megabyte,
