@@ -165,6 +165,7 @@ class Acknowledgement(Contract):
     notification: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
     code: str | None = Field(None, pattern=r"^[0-9]{4}$")
     source: ShortText | None = Field(None, description="link, sms, api, console")
+    by: ShortText | None = Field(None, description="`subscriber`; else the operator, and the person who acted for it")
 
 
 DeliveryState = Literal[

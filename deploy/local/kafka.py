@@ -120,6 +120,7 @@ class KafkaServer:
             # a member killed by -9 holds its partitions until its session ends: 45 s by default, in which nobody works
             "group.consumer.session.timeout.ms": self.session_ms,
             "group.consumer.min.session.timeout.ms": min(6_000, self.session_ms),
+            "group.min.session.timeout.ms": min(6_000, self.session_ms),  # of the classic protocol, which Faust speaks
             "group.consumer.heartbeat.interval.ms": self.session_ms // 5,
             "group.consumer.min.heartbeat.interval.ms": 1_000,
             # a raw record holds a body of 5 MiB and its headers

@@ -68,7 +68,11 @@ def show(
     else:
         for name, value in {"From": found.sender, "To": found.to, "Date": found.at, **found.headers}.items():
             typer.echo(f"{name}: {value}")
+        if found.kind == "sms_out":
+            typer.echo(f"Id: {found.ref}")
         typer.echo(f"\n{found.text}")
+        if found.ref and found.kind != "sms_in":
+            typer.echo(f"\nWhy it came: lovla explain '{found.ref}'", err=True)
 
 
 @mailbox.command("reply")

@@ -47,6 +47,7 @@ from services.alerts.public_page import PublicPage
 from services.alerts.replay import missed
 from services.alerts.subscriptions import KafkaRegister, Store, redone
 from services.alerts.wanted import Wanted
+from services.alerts.way_in import WayIn
 from services.runtime import kafka, logs, process, web
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.openapi import complete
@@ -313,7 +314,8 @@ def build(
 def assemble(settings: DeliverySettings) -> FastAPI:
     """The application over the real Kafka. Answers at once; refuses with 503 until everything is read."""
     clock, register = SystemClock(), KafkaRegister(settings)
-    store = Store(register, settings.secret_key.get_secret_value().encode(), settings.links_url)
+    way_in = WayIn(settings)
+    store = Store(register, settings.secret_key.get_secret_value().encode(), settings.links_url, way_in.acknowledge)
     accounts = RegisterView(settings, ACCOUNTS.name, Account)
     senders = RegisterView(settings, SENDERS.name, Sender)
     facilities = RegisterView(settings, FACILITIES.name, Facility)

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -24,6 +24,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from schemas.alerts_v1 import Item, Notification, Subscription
+from services.alerts.languages import Language, language
 from services.alerts.links import Links
 
 SUBJECT_MOST = 150
@@ -96,8 +97,10 @@ def write(notification: Notification, subscription: Subscription, links: Links, 
 def _said(notification: Notification, subscription: Subscription, links: Links) -> dict[str, object]:
     name, at = subscription.subscription, notification.due_at
     zone = _zone(subscription)
+    speech = language(subscription.language)
     said: dict[str, object] = {
-        "language": subscription.language,
+        "speech": speech,
+        "language": speech.code,
         "subject": notification.subject,
         "text": notification.text.strip(),
         "paragraphs": [part.strip() for part in notification.text.split("\n\n") if part.strip()],
@@ -106,7 +109,7 @@ def _said(notification: Notification, subscription: Subscription, links: Links) 
         "colour": COLOURS.get(notification.severity or "", "#555555"),
         "zone": zone,
         "notification": notification.notification,
-        "due": _moment(at, zone),
+        "due": speech.day(at, zone),
     }
     if notification.purpose == "confirm":
         return said | {"confirm": links.confirm(subscription)}
@@ -124,22 +127,18 @@ def _zone(subscription: Subscription) -> tzinfo:
         return UTC
 
 
-def _moment(at: datetime, zone: tzinfo) -> str:
-    return f"{at.astimezone(zone):%a %d %b %H:%M %Z}"
-
-
-def _facts(item: Item, zone: tzinfo) -> Iterator[tuple[str, str]]:
+def _facts(item: Item, zone: tzinfo, speech: Language) -> Iterator[tuple[str, str]]:
     """What of an item its sentence may have left out."""
     if item.place or item.facility:
-        yield "where", " · ".join(filter(None, (item.place, item.facility)))
+        yield speech.say("mail.where"), " · ".join(filter(None, (item.place, item.facility)))
     if item.since is not None:
-        yield "since", _moment(item.since, zone)
+        yield speech.say("mail.since"), speech.day(item.since, zone)
     if item.until is not None:
-        yield "until", _moment(item.until, zone)
+        yield speech.say("mail.until"), speech.day(item.until, zone)
     if item.hours_late is not None:
-        yield "late by", f"{item.hours_late:.0f} h"
+        yield speech.say("mail.late_by"), speech.hours(item.hours_late)
     if item.next is not None:
-        yield "next", item.next
+        yield speech.say("mail.next"), item.next
 
 
 @pass_context

@@ -14,6 +14,8 @@ from typing import Literal
 from schemas.alerts_v1 import Acknowledgement
 from services.alerts.acts import SUBSCRIBER, Said
 from services.alerts.addresses import BadAddress, normalise
+from services.alerts.languages import Language, language
+from services.alerts.sms import plainly
 from services.alerts.subscriptions import Store
 from services.runtime import metrics
 from services.runtime.clock import Clock
@@ -50,15 +52,6 @@ _EXACT = frozenset({"end", "cancel", "remove", "quit", "baja", "pare"})
 """Words of daily freight talk ("the end of the pier", "they cancel the berth"): they stop at the beginning of what was said."""
 
 _PERSONAL = re.compile(r"\S+@\S+|\+?\d[\d ().-]{6,}\d")
-
-HELP_TEXT = (
-    "LoVLA alerts: late or troubled medical supplies. STOP ends them, START takes that back, ACK 1234 says you take care."
-)
-STOPPED_TEXT = "LoVLA: stopped. You get no more messages. START takes that back."
-STARTED_TEXT = "LoVLA: messages begin again. STOP ends them."
-NOTHING_TO_START_TEXT = "LoVLA: there is nothing to start for this number. Subscribe on our page, or ask who told you of us."
-ACKNOWLEDGED_TEXT = "LoVLA: noted, you take care. Nobody else is woken."
-NOT_UNDERSTOOD_TEXT = "LoVLA: not understood. STOP ends all messages, ACK 1234 says you take care, HELP says more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +104,24 @@ class Inbound:
         said = Said(SUBSCRIBER, f"sms {ref}"[:128].strip(), self._clock.now())
         understood = read(text)
         metrics.counter("lovla_alerts_inbound_total", word=understood.word).inc()
+        speech = self._speech(address)
         if understood.word == "stop":
             self._store.stop_address("sms", address, without_addresses(text), said)
-            return STOPPED_TEXT
+            return plainly(speech.say("sms.stopped"))
         if understood.word == "start":
-            return STARTED_TEXT if self._store.start_address("sms", address, said) else NOTHING_TO_START_TEXT
+            begun = self._store.start_address("sms", address, said)
+            return plainly(speech.say("sms.started" if begun else "sms.nothing_to_start"))
         if understood.word == "help":
-            return HELP_TEXT
+            return plainly(speech.say("sms.help"))
         if understood.word == "acknowledge" and self._acknowledge(address, understood.code, said):
-            return ACKNOWLEDGED_TEXT
-        return NOT_UNDERSTOOD_TEXT
+            return plainly(speech.say("sms.acknowledged"))
+        return plainly(speech.say("sms.not_understood"))
+
+    def _speech(self, address: str) -> Language:
+        """That of the number's newest subscription; English for a stranger."""
+        own = self._store.of_address(self._store.hasher.of("sms", address))
+        newest = max(own, key=lambda one: one.created_at, default=None)
+        return language(newest.language if newest else "en")
 
     def _acknowledge(self, address: str, code: str | None, said: Said) -> int:
         """For every live subscription of the number: the worker knows which of them the code belongs to."""

@@ -23,6 +23,7 @@ from services.alerts.acts import SUBSCRIBER, Said, narrow, same_words
 from services.alerts.addresses import BadAddress, masked, normalise
 from services.alerts.door import AlertsDoor, invalid
 from services.alerts.gate import KINDS, Problem
+from services.alerts.languages import LANGUAGES, Language, language
 from services.alerts.links import BadLink, Opened, Purpose
 from services.alerts.rates import coarse, network
 from services.alerts.wanted import Wanted, agreement, changed
@@ -93,7 +94,8 @@ class PublicPage:
 
     async def form(self, request: Request) -> Response:
         self._count(request)
-        return self._page("subscribe.html", "Alerts about medical supplies", said=_said({}), **self._words())
+        said = _said({"language": [_spoken(request).code]})
+        return self._page(_spoken(request), "subscribe.html", "title", said=said, **self._words())
 
     async def subscribe(self, request: Request) -> Response:
         """Whatever comes of it, an address that could be one gets the same answer."""
@@ -103,13 +105,14 @@ class PublicPage:
             wanted = _wanted(given)
             address = normalise(wanted.channel, wanted.address)
         except ValidationError as error:
-            return self._form_again(given, invalid(error))
+            return self._form_again(request, given, invalid(error))
         except BadAddress as bad:
-            return self._form_again(given, Problem("invalid", str(bad)))
+            return self._form_again(request, given, Problem("invalid", str(bad)))
         except Problem as problem:
-            return self._form_again(given, problem)
+            return self._form_again(request, given, problem)
         self._door.rates.of_new(network(_host(request)), self._door.clock.monotonic())
         said = self._subscriber(request, "page")
+        speech = language(wanted.language)
         handle = secrets.token_hex(8)  # looks like a subscription, and is none: for those that get no message
         try:
             made = await self._door.do(lambda: self._subscribe(wanted, address, said))
@@ -118,10 +121,8 @@ class PublicPage:
                 raise
             made = None
         if wanted.channel == "sms":
-            text = "If this number can get our messages, a code of six digits is on its way to it."
-            return self._message("Type the code", [text], code_for=made.subscription if made else handle)
-        text = "If this address can get our messages, one is on its way to it. Follow its link within 48 hours."
-        return self._message("Look into your mail", [text])
+            return self._message(speech, "type_code", ["code_sent"], code_for=made.subscription if made else handle)
+        return self._message(speech, "look_into_mail", ["link_sent"])
 
     def _subscribe(self, wanted: Wanted, address: str, said: Said) -> Subscription:
         """The same form sent twice is one subscription, asked again."""
@@ -131,8 +132,8 @@ class PublicPage:
                 return one if one.state != "unconfirmed" else store.ask(one.subscription, said)
         return store.add(wanted, None, said)
 
-    def _form_again(self, given: Form, problem: Problem) -> Response:
-        return self._page("subscribe.html", "Alerts about medical supplies", problem, said=_said(given), **self._words())
+    def _form_again(self, request: Request, given: Form, problem: Problem) -> Response:
+        return self._page(_spoken(request, given), "subscribe.html", "title", problem, said=_said(given), **self._words())
 
     async def code(self, request: Request) -> Response:
         self._count(request)
@@ -148,12 +149,12 @@ class PublicPage:
                 "This is not the code that was sent last, or its 15 minutes are over. After five wrong ones, ask for another."
             )
             wrong = Problem("invalid", text)
-            return self._message("Type the code", [], problem=wrong, code_for=name[:16])
+            return self._message(_spoken(request), "type_code", [], problem=wrong, code_for=name[:16])
         return self._confirmed(one)
 
     async def confirm_shown(self, request: Request, token: str) -> Response:
         one = await self._opened(request, "confirm", token)
-        return self._message("Confirm", [f"To {masked(one)}.", agreement(one)], button="Yes, send me these messages")
+        return self._message(_of(one), "confirm", ["to", "agreement"], one, button="yes")
 
     async def confirm(self, request: Request, token: str) -> Response:
         one = await self._opened(request, "confirm", token)
@@ -162,7 +163,7 @@ class PublicPage:
 
     def _confirmed(self, one: Subscription) -> Response:
         manage = self._door.store.links.manage(one.subscription, self._door.clock.now())
-        return self._message("Confirmed", [f"Messages go to {masked(one)} from now on.", agreement(one)], manage=_path(manage))
+        return self._message(_of(one), "confirmed", ["from_now_on", "agreement"], one, manage=_path(manage))
 
     # --- changing and stopping
 
@@ -176,20 +177,20 @@ class PublicPage:
         said = self._subscriber(request, "signed link")
         if act == "remove":
             await self._door.do(lambda: store.remove(name, said))
-            return self._message("Removed", ["The subscription is gone, and your address with it. Nothing more is sent."])
+            return self._message(_of(one), "removed", ["gone"])
         try:
             if act == "change":
                 after = await self._door.do(lambda: store.change(name, changed(one, _changes(given)), said))
-                notice = "It is changed."
+                notice = "changed"
             elif act == "pause":
                 after, notice = (
                     await self._door.do(lambda: store.pause(name, said)),
-                    "Paused: nothing is sent until you resume it.",
+                    "paused",
                 )
             elif act == "resume":
-                after, notice = await self._door.do(lambda: store.resume(name, said)), "Messages are sent again."
+                after, notice = await self._door.do(lambda: store.resume(name, said)), "resumed"
             elif act == "stop":
-                after, notice = await self._door.do(lambda: store.stop(name, "link", said)), "Stopped: nothing more is sent."
+                after, notice = await self._door.do(lambda: store.stop(name, "link", said)), "stopped_now"
             else:
                 raise Problem("invalid", "Choose one of the buttons.")
         except Problem as problem:
@@ -199,14 +200,16 @@ class PublicPage:
         return self._managed(after, notice)
 
     def _managed(self, one: Subscription, notice: str = "", problem: Problem | None = None) -> Response:
+        speech = _of(one)
         return self._page(
+            speech,
             "manage.html",
-            "Your alerts",
+            "your_alerts",
             problem,
             address=masked(one),
             state=one.state,
             agreement=agreement(one),
-            notice=notice,
+            notice=speech.say(f"page.{notice}") if notice else "",
             said=_as_said(one),
             **self._words(),
         )
@@ -214,8 +217,8 @@ class PublicPage:
     async def unsubscribe_shown(self, request: Request, token: str) -> Response:
         one = await self._opened(request, "unsubscribe", token)
         if one.state == "stopped":
-            return self._message("Stopped", ["Nothing is sent any more."])
-        return self._message("Stop these messages?", [f"To {masked(one)}.", agreement(one)], button="Stop them")
+            return self._message(_of(one), "stopped", ["nothing_more"])
+        return self._message(_of(one), "stop_these", ["to", "agreement"], one, button="stop_them")
 
     async def unsubscribe(self, request: Request, token: str) -> Response:
         """RFC 8058: whoever posts, whatever the body says, without cookie or question."""
@@ -224,14 +227,13 @@ class PublicPage:
         one = self._behind("unsubscribe", token)
         said = self._subscriber(request, "unsubscribe link")
         await self._door.do(lambda: self._door.store.stop(one.subscription, "link", said))
-        return self._message("Stopped", ["Nothing is sent any more."])
+        return self._message(_of(one), "stopped", ["nothing_more"])
 
     # --- acknowledging
 
     async def acknowledge_shown(self, request: Request, token: str) -> Response:
-        await self._opened(request, "acknowledge", token)
-        text = "Say that you take care of it: then nobody else is woken."
-        return self._message("Take care of it", [text], button="I take care of it")
+        one = await self._opened(request, "acknowledge", token)
+        return self._message(_of(one), "take_care", ["say_so"], button="i_take_care")
 
     async def acknowledge(self, request: Request, token: str) -> Response:
         one = await self._opened(request, "acknowledge", token)
@@ -240,7 +242,7 @@ class PublicPage:
             subscription=one.subscription, notification=opened.notification, at=self._door.clock.now(), source="link"
         )
         await self._door.do(lambda: self._door.store.acknowledge(told))
-        return self._message("Noted", ["You take care of it. Nobody else is woken for it."])
+        return self._message(_of(one), "noted", ["you_take_care"])
 
     # ---
 
@@ -250,7 +252,7 @@ class PublicPage:
 
     def refusal(self, problem: Problem) -> Response:
         """A page for what went wrong."""
-        return self._message("That did not work", [], problem=problem)
+        return self._message(language("en"), "did_not_work", [], problem=problem)
 
     def _count(self, request: Request) -> None:
         self._door.check()
@@ -295,20 +297,46 @@ class PublicPage:
             "milestones": MILESTONES,
             "severities": SEVERITIES,
             "zones": ZONES,
+            "languages": (("en", "English"), ("es", "Español")),
         }
 
-    def _message(self, title: str, paragraphs: Sequence[str], *, problem: Problem | None = None, **parts: str) -> Response:
+    def _message(
+        self,
+        speech: Language,
+        title: str,
+        paragraphs: Sequence[str],
+        one: Subscription | None = None,
+        *,
+        problem: Problem | None = None,
+        **parts: str,
+    ) -> Response:
+        """`title`, `paragraphs`, `button`: keys of the catalogue's section `page`; `agreement` is what `one` agrees to."""
+        address = masked(one) if one else ""
+        said = [
+            agreement(one) if one and key == "agreement" else speech.say(f"page.{key}", address=address) for key in paragraphs
+        ]
         given = {"code_for": "", "button": "", "manage": ""} | parts
-        return self._page("message.html", title, problem, paragraphs=paragraphs, **given)
+        given["button"] = speech.say(f"page.{given['button']}") if given["button"] else ""
+        return self._page(speech, "message.html", title, problem, paragraphs=said, **given)
 
-    def _page(self, name: str, title: str, problem: Problem | None = None, **values: object) -> Response:
+    def _page(self, speech: Language, name: str, title: str, problem: Problem | None = None, **values: object) -> Response:
         told = None
         if problem is not None:
             texts = [place["text"] for place in problem.errors] or [problem.detail]
             told = {"title": KINDS[problem.kind][1], "text": " ".join(texts)}
-        text = _pages().get_template(name).render(title=title, problem=told, **values)
+        text = _pages().get_template(name).render(title=speech.say(f"page.{title}"), speech=speech, problem=told, **values)
         headers = dict(HEADERS) | (problem.response_headers() if problem else {})
         return Response(text, problem.status if problem else 200, headers, media_type="text/html")
+
+
+def _of(one: Subscription) -> Language:
+    return language(one.language)
+
+
+def _spoken(request: Request, given: Form | None = None) -> Language:
+    """What the form says, else the address (`?language=es`), else the first that the browser asks for."""
+    asked = (given and _one(given, "language")) or request.query_params.get("language")
+    return language(asked or request.headers.get("accept-language", "")[:2].lower())
 
 
 def _host(request: Request) -> str | None:
@@ -351,7 +379,7 @@ def _changes(given: Form) -> dict[str, Any]:
         "digest_at": (_one(given, "digest_at") or None) if digest == "daily" else None,
         "quiet": quiet if any(quiet) else None,
         "critical_breaks_quiet": _one(given, "critical_breaks_quiet") == "yes",
-    }
+    } | ({"language": spoken} if (spoken := _one(given, "language")) in LANGUAGES else {})
 
 
 def _listed(given: Form, name: str) -> tuple[str, ...]:
@@ -369,6 +397,7 @@ def _said(given: Form) -> dict[str, Any]:
         | {name: tuple(given.get(name, ())) for name in ("facilities", *_CHOICES)}
         | {
             "minimum_severity": _one(given, "minimum_severity") or "minor",
+            "language": _one(given, "language") or LANGUAGES[0],
             "zone": _one(given, "zone") or ZONES[0],
             "critical_breaks_quiet": _one(given, "critical_breaks_quiet") == "yes",
         }
@@ -383,6 +412,7 @@ def _as_said(one: Subscription) -> dict[str, Any]:
         | {name: getattr(filters, name) for name in ("facilities", *_CHOICES)}
         | {
             "minimum_severity": filters.minimum_severity,
+            "language": one.language,
             "zone": one.zone,
             "digest": one.digest,
             "digest_at": one.digest_at or "",

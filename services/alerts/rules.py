@@ -91,7 +91,7 @@ def take(subscriber: Subscriber, watch: Watch, subscription: Subscription, candi
             Reason(change.change_id, change.consignment, "", "the milestone itself is told, once for all units")
         )
         return outcome
-    item = wording.item(change, subscription.zone)
+    item = wording.item(change, subscription.zone, subscription.language)
     old = watch.known.get(item.key)
     if old is not None and (change.version, change.ordinal) <= (old.version, old.ordinal):
         return outcome
@@ -419,7 +419,7 @@ def _over_budget(
         return []
     outcome.subscriber = outcome.subscriber.model_copy(update={"noticed_at": now})
     waiting = [one.item for message in messages for one in message.parts]
-    words = wording.notice(len(waiting), limit, free, subscription.zone)
+    words = wording.notice(len(waiting), limit, free, subscription)
     return [
         Notification(
             notification=notification_id(subscription.subscription, waiting, "notice"),

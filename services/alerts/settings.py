@@ -15,6 +15,7 @@ class AlertsSettings(Settings):
     public_url: str | None = Field(
         None, pattern=r"^https?://[^/?#\s]+$", description="how subscribers reach it; unset: its own host and port"
     )
+    alerts_session_s: float = Field(15.0, ge=3, le=300, description="a worker silent for so long loses its partitions")
     public_page: bool = Field(True, description="whether people without a key may subscribe")
 
     @property

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.alerts_v1 import Notification, Subscription
+from services.alerts.languages import language
 from services.alerts.links import Links
 
 MOST_SEGMENTS = 2
@@ -84,10 +85,11 @@ def plainly(text: str) -> str:
 def write(notification: Notification, subscription: Subscription, links: Links) -> str:
     """The text that is sent: what it says, then the one decision that it asks for. Shortened at a word so that it takes at most
     MOST_SEGMENTS; what it asks for is never cut."""
+    speech = language(subscription.language)
     if notification.purpose == "confirm":
-        return f"LoVLA alerts: your code is {links.code(subscription)}, good for 15 minutes. Not you? Reply STOP."
+        return plainly(speech.say("sms.confirm", code=links.code(subscription)))
     said = plainly(" ".join((notification.sms or notification.subject).split()))
-    asked = f" Reply ACK {notification.code} to take it." if notification.code else " Reply STOP to end."
+    asked = speech.say("sms.acknowledge_short", code=notification.code) if notification.code else speech.say("sms.stop")
     if notification.code and f"ACK {notification.code}" in said:
         asked = ""
     if "STOP" in said and not notification.code:

@@ -37,9 +37,6 @@ EXIT_FAULT = 70
 AWAY_AT_MOST_S = 600.0
 """How long a write waits for a broker that is away; then the process ends, and its next life waits."""
 AGAIN_S = 1.0
-SESSION_S = 15.0
-"""A member that says nothing for so long loses its partitions."""
-
 log = logs.get("alerts.stream")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -146,7 +143,7 @@ class LedgerTransport(Transport):
 
 class Stream:
     """A Faust app around handlers. `assigned`, `revoked`: partitions come and go, before any record of them is handled; all are
-    taken away before any are given."""
+    taken away before any are given. `session_s`: a member that says nothing for so long loses its partitions."""
 
     def __init__(
         self,
@@ -158,7 +155,7 @@ class Stream:
         revoked: Callable[[], Awaitable[None]],
         end_process: Callable[[int], Any] = os._exit,
         commit_s: float = 1.0,
-        session_s: float = SESSION_S,
+        session_s: float = 15.0,
     ) -> None:
         self._assigned, self._revoked, self._end = assigned, revoked, end_process
         self._data_dir = data_dir

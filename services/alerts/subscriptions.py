@@ -23,7 +23,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from pydantic import BaseModel
 
 from schemas.alerts_v1 import Acknowledgement, Channel, Sight, Subscription, Suppression
-from schemas.topics import ACKNOWLEDGEMENTS, SUBSCRIPTIONS, SUPPRESSIONS
+from schemas.topics import SUBSCRIPTIONS, SUPPRESSIONS
 from services.alerts import acts
 from services.alerts.acts import Done, Record, Refused, Said
 from services.alerts.addresses import BadAddress, Hasher, normalise
@@ -194,15 +194,22 @@ def _refused(error: KafkaError) -> bool:
     return kafka.fatal(error) or error.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 
+def _nowhere(_: Acknowledgement) -> None:
+    raise TimeoutError("this store has no way in")
+
+
 class Store:
     """All acts, as a worker thread may call them. Every act raises Refused, and what Register.put raises."""
 
-    def __init__(self, register: Register, secret: bytes, links_url: str) -> None:
-        """`secret`: LOVLA_SECRET_KEY. `links_url`: AlertsSettings.links_url."""
+    def __init__(
+        self, register: Register, secret: bytes, links_url: str, way_in: Callable[[Acknowledgement], None] = _nowhere
+    ) -> None:
+        """`secret`: LOVLA_SECRET_KEY. `links_url`: AlertsSettings.links_url. `way_in`: takes acknowledgements (way_in.py)."""
         self.links = Links(secret, links_url)
         self.hasher = Hasher(secret)
         self._ids = hmac.new(secret, _IDEMPOTENCY, hashlib.sha256).digest()
         self._register = register
+        self._way_in = way_in
         self._lock = threading.Lock()
 
     def all(self) -> Mapping[str, Subscription]:
@@ -359,8 +366,8 @@ class Store:
             return len(gone)
 
     def acknowledge(self, acknowledgement: Acknowledgement) -> None:
-        """Somebody takes care: for the worker, which then wakes nobody else."""
-        self._put(Record(ACKNOWLEDGEMENTS, acknowledgement.subscription, acknowledgement))
+        """Somebody takes care: said to the way in, as what people do in the console is. Raises TimeoutError."""
+        self._way_in(acknowledgement)
 
     # ---
 

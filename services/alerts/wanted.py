@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from schemas.alerts_v1 import Channel, Filters, Subscription
 from schemas.base import ShortText, Text, UtcTime
+from services.alerts.languages import language
 
 VALUES_MOST = 100  # of one filter
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
@@ -89,22 +90,22 @@ def changed(subscription: Subscription, given: dict[str, Any]) -> Changed:
 
 def agreement(subscription: Subscription) -> str:
     """What the subscriber agrees to, in a sentence or two; what the consent ledger keeps. Without the address."""
-    filters = subscription.filters
-    chosen = [
-        f"{name} {', '.join(map(str, values[:5]))}{' and more' if len(values) > 5 else ''}"
-        for name in Filters.model_fields
-        if isinstance(values := getattr(filters, name), tuple) and values
-    ]
-    by = {"email": "email", "sms": "SMS", "webhook": "webhook"}[subscription.channel]
-    when = {"immediate": "at once", "hourly": "once an hour", "daily": f"daily at {subscription.digest_at}"}[
-        subscription.digest
-    ]
-    about = "; ".join(chosen) or "all consignments"
-    how = "reply STOP at any time" if subscription.channel == "sms" else "every message says how to stop"
-    # what was chosen is the only part without a bound of its own
-    return (
-        f"Messages by {by}, {when}, about medical supplies on their way: {about[:300]}; {filters.minimum_severity} problems or "
-        f"worse. The number of messages varies; {how}."
+    filters, speech = subscription.filters, language(subscription.language)
+    chosen = []
+    for name in Filters.model_fields:
+        values = getattr(filters, name)
+        if isinstance(values, tuple) and values:
+            listed = ", ".join(map(str, values[:5]))
+            listed = speech.say("agreement.and_more", values=listed) if len(values) > 5 else listed
+            chosen.append(speech.say(f"agreement.{name}", values=listed))
+    about = "; ".join(chosen) or speech.say("agreement.everything")
+    return speech.say(
+        "agreement.whole",
+        channel=speech.say(f"agreement.{subscription.channel}"),
+        when=speech.say(f"agreement.{subscription.digest}", time=subscription.digest_at),
+        about=about[:300],  # what was chosen is the only part without a bound of its own
+        severity=speech.say(f"severity.{filters.minimum_severity}"),
+        how=speech.say("agreement.stop_sms" if subscription.channel == "sms" else "agreement.stop_link"),
     )
 
 

@@ -1,11 +1,13 @@
 """What a message says: plain words that are understood at four in the morning, on a phone. Pure.
 
-The sentence of an exception is the tracker's own (docs/exceptions.md). Here: what became of it, how bad it is, what it means
-for the hospital, and what to do next. Times are in the subscriber's zone. Languages: English (others fall back to it).
+An exception's sentence is the tracker's own in English (docs/exceptions.md), made of the same facts in other languages.
+Here: what became of it, how bad it is, what it means for the hospital, and what to do next. Times are in the subscriber's zone.
+The words themselves stand in services/alerts/languages.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,65 +15,12 @@ from datetime import datetime
 from schemas.alerts_v1 import Item, Step, Subscription
 from schemas.journey_change_v1 import ExceptionChanged, MilestoneReached
 from services.alerts.hours import zone_of
+from services.alerts.languages import Language, language
 
 LINES = 12
 """Of a message's items so many are lines; the rest is counted. `Notification.items` has more."""
 TEXT_CHARS = 19_000
 SUBJECT_CHARS = 120
-
-REACHED = {
-    "booked": "booked",
-    "received": "received by the carrier",
-    "departed": "departed",
-    "transship_arrived": "arrived at the port of transshipment",
-    "transship_departed": "left the port of transshipment",
-    "arrived": "arrived",
-    "discharged": "discharged",
-    "customs_released": "released by customs",
-    "available": "available for pick-up",
-    "gate_out": "out of the gate",
-    "arrived_consignee": "arrived at the dock",
-    "delivered": "delivered",
-    "empty_returned": "returned empty",
-}
-"""A milestone as what happened to the goods."""
-
-WRONG = {
-    "late": "late",
-    "will_be_late": "will be late",
-    "overdue": "overdue",
-    "dwell": "standing too long",
-    "silent": "silent",
-    "on_hold": "on hold",
-    "rolled": "rolled to another sailing",
-    "short": "short",
-    "misrouted": "off its route",
-    "conflict": "contradictory reports",
-}
-
-OVER = {
-    "late": "its delay is behind it",
-    "will_be_late": "no longer expected late",
-    "silent": "heard from again",
-    "short": "complete now",
-    "misrouted": "back on its route",
-    "conflict": "reports no longer contradict",
-}
-"""An exception that ended, where `no longer ...` would be odd."""
-
-NEXT = {
-    "late": "Plan with the later time; the next step is late too unless somebody makes it up.",
-    "will_be_late": "If stock will not last until then, ask for a part by air or from another site now.",
-    "overdue": "Ask {who} where it is and for a new time.",
-    "dwell": "Send a trucker, or ask {who} what it waits for; storage is charged from now on.",
-    "silent": "Ask {who} for a sign of life; what we show may be old.",
-    "on_hold": "Ask the customs broker or {who} what is missing, and until when.",
-    "rolled": "Ask {who} when the new sailing arrives, and check the stock for that long.",
-    "short": "Have the dock count again, then claim the rest from {who}.",
-    "misrouted": "Ask {who} to bring it back on its route, and by when.",
-    "conflict": "Ask {who} which time is right; until then the stronger word counts.",
-}
-"""What a reader can do about it: one thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +35,22 @@ class Words:
 # -- one thing ---------------------------------------------------------------------------------------------------------
 
 
-def item(change: ExceptionChanged | MilestoneReached, zone: str) -> Item:
-    """What a change says, without what was told before."""
+def item(change: ExceptionChanged | MilestoneReached, zone: str, code: str = "en") -> Item:
+    """What a change says, without what was told before. `code`: of the language."""
+    speech = language(code)
     if isinstance(change, MilestoneReached):
-        return _milestone(change, zone)
+        return _milestone(change, zone, speech)
     wrong = change.exception
     steps: dict[str, Step] = {"open": "opened", "ended": "ended", "withdrawn": "corrected"}
-    who = wrong.party or change.carrier or "the carrier"
+    who = wrong.party or change.carrier or speech.say("say.the_carrier")
     return Item(
         consignment=change.consignment,
         key=wrong.key,
         step=steps[wrong.status],
         kind=wrong.kind,
         evidence=change.change_id,
-        sentence=wrong.sentence,
-        next=NEXT[wrong.kind].format(who=who) if wrong.status == "open" else None,
+        sentence=_sentence(change, who, speech),
+        next=speech.say(f"next.{wrong.kind}", who=who) if wrong.status == "open" else None,
         milestone=wrong.milestone,
         severity=wrong.severity,
         place=change.terminal,
@@ -114,15 +64,49 @@ def item(change: ExceptionChanged | MilestoneReached, zone: str) -> Item:
     )
 
 
-def _milestone(change: MilestoneReached, zone: str) -> Item:
-    done = REACHED[change.milestone]
+_TOLD = {
+    "short": ("short_of", re.compile(r"Short by (?P<missing>[\d,]+) of (?P<quantity>[\d,]+) ")),
+    "rolled": ("rolled_to", re.compile(r"Rolled from (?P<first>.+?) to (?P<named>.+?), says ")),
+    "misrouted": ("misrouted_at", re.compile(r"At (?P<place>.+?) since ")),
+}
+"""What stands in the tracker's sentence alone."""
+
+
+def _sentence(change: ExceptionChanged, who: str, speech: Language) -> str:
+    """The tracker's own in English; else what its facts say."""
+    wrong = change.exception
+    if speech.code == "en":
+        return wrong.sentence
+    if wrong.kind in _TOLD:
+        key, pattern = _TOLD[wrong.kind]
+        if found := pattern.match(wrong.sentence):
+            return speech.say(f"sentence.{key}", who=who, **found.groupdict())
+    done = speech.say(f"reached.{wrong.milestone}") if wrong.milestone else speech.say("say.moved")
+    late = "" if wrong.late_h is None else speech.hours(wrong.late_h)
+    facts = {
+        "who": who,
+        "done": done[0].upper() + done[1:],
+        "step": speech.say(f"step.{wrong.milestone}") if wrong.milestone else done,
+        "hours": late,
+        "place": change.terminal or change.facility or "",
+    }
+    return " ".join(speech.say(f"sentence.{wrong.kind}", **facts).split())
+
+
+def _milestone(change: MilestoneReached, zone: str, speech: Language) -> Item:
+    done = speech.say(f"reached.{change.milestone}")
     if change.occurred_at is None:
-        was = f", as we said for {when(change.previous, zone)}" if change.previous else ""
-        sentence = f"It is not {done}{was}: that word was taken back."
+        was = speech.say("say.as_we_said_for", time=when(change.previous, zone, speech)) if change.previous else ""
+        sentence = speech.say("say.milestone_taken_back", done=done, was=was)
     else:
-        place = f" at {change.place or change.leg}" if change.place or change.leg else ""
-        sentence = f"{done.capitalize()}{place}, {when(change.occurred_at, zone)}"
-        sentence += f", says {change.sender}." if change.sender else "."
+        where = change.place or change.leg
+        sentence = speech.say(
+            "say.milestone_reached",
+            done=done[0].upper() + done[1:],
+            place=speech.say("say.at_place", place=where) if where else "",
+            time=when(change.occurred_at, zone, speech),
+            says=speech.say("say.says", sender=change.sender) if change.sender else "",
+        )
     return Item(
         consignment=change.consignment,
         key=f"milestone:{change.milestone}:{change.leg}",
@@ -140,31 +124,28 @@ def _milestone(change: MilestoneReached, zone: str) -> Item:
     )
 
 
-def when(moment: datetime, zone: str) -> str:
+def when(moment: datetime, zone: str, speech: Language) -> str:
     """`12 Apr 01:20 PDT`."""
-    local = moment.astimezone(zone_of(zone))
-    return f"{local.day} {local:%b %H:%M %Z}"
+    return speech.when(moment, zone_of(zone))
 
 
-def hours(value: float) -> str:
-    """`18 h`, `3.2 days`."""
-    return f"{value / 24:.1f} days" if value >= 48 else f"{value:.0f} h" if value >= 1 else f"{value * 60:.0f} min"
-
-
-def headline(one: Item) -> str:
+def headline(one: Item, speech: Language) -> str:
     """What happened, in a few words, without which consignment."""
     if one.kind == "milestone":
-        done = REACHED[one.milestone] if one.milestone else "moved"
-        return {"corrected": f"not {done} after all", "revised": f"{done}, at another time"}.get(one.step, done)
-    wrong = WRONG[one.kind]
+        done = speech.say(f"reached.{one.milestone}") if one.milestone else speech.say("say.moved")
+        if one.step == "corrected":
+            return speech.say("say.not_after_all", done=done)
+        return speech.say("say.at_another_time", done=done) if one.step == "revised" else done
+    wrong = speech.say(f"wrong.{one.kind}")
     if one.milestone and one.kind in ("late", "will_be_late", "overdue", "conflict"):
-        wrong = f"{wrong} ({one.milestone.replace('_', ' ')})"
-    late = f", {hours(one.hours_late)}" if one.hours_late and one.kind in ("late", "will_be_late", "overdue") else ""
+        wrong = f"{wrong} ({speech.say(f'step.{one.milestone}')})"
     if one.step == "corrected":
-        return f"we were wrong: not {wrong}"
+        return speech.say("say.we_were_wrong", wrong=wrong)
     if one.step == "ended":
-        return OVER.get(one.kind, f"no longer {wrong}")
-    return f"{'worse: ' if one.step == 'worsened' else ''}{wrong}{late}"
+        return speech.say(f"over.{one.kind}")
+    if one.hours_late and one.kind in ("late", "will_be_late", "overdue"):
+        wrong = f"{wrong}, {speech.hours(one.hours_late)}"
+    return speech.say("say.worse", wrong=wrong) if one.step == "worsened" else wrong
 
 
 # -- a message ---------------------------------------------------------------------------------------------------------
@@ -181,82 +162,80 @@ def words(
     escalated: bool = False,
 ) -> Words:
     """A message about `items`, the worst first. `code`: what an acknowledgement says. `escalated`: nobody did."""
+    speech, zone = language(subscription.language), subscription.zone
     consignments = list(dict.fromkeys(one.consignment for one in items))
-    head = _head(items, consignments, digest=digest, away=away)
+    head = _head(items, consignments, speech, digest=digest, away=away)
     if escalated:
-        head = f"Nobody acknowledged: {head}"
-    lines = [_opening(items, consignments, away=away, digest=digest), ""] if digest or len(consignments) > 1 else []
+        head = speech.say("say.escalated", head=head)
+    lines = [_opening(items, consignments, speech, away=away, digest=digest), ""] if digest or len(consignments) > 1 else []
     for one in items[:LINES]:
-        lines += [_line(one, subscription.zone, name=len(consignments) > 1 or digest), ""]
+        lines += [_line(one, zone, speech, name=len(consignments) > 1 or digest), ""]
     if len(items) > LINES:
-        lines += [f"And {len(items) - LINES} more, less bad than these.", ""]
+        lines += [speech.say("say.and_more", count=len(items) - LINES), ""]
     steps = list(dict.fromkeys(one.next for one in items if one.next and one.step in ("opened", "worsened")))
     if steps:
-        lines += ["What next: " + steps[0], ""]
+        lines += [speech.say("say.what_next", step=steps[0]), ""]
     if code:
-        lines += [f"If you take care of it, answer ACK {code}, or open the link: then nobody else is told.", ""]
-    lines.append(f"As of {when(now, subscription.zone)}.")
-    return Words(_cut(head, SUBJECT_CHARS), "\n".join(lines)[:TEXT_CHARS], _sms(head, items, code))
+        lines += [speech.say("say.acknowledge", code=code), ""]
+    lines.append(speech.say("say.as_of", time=when(now, zone, speech)))
+    return Words(_cut(head, SUBJECT_CHARS), "\n".join(lines)[:TEXT_CHARS], _sms(head, items, code, speech))
 
 
-def _head(items: Sequence[Item], consignments: Sequence[str], *, digest: bool, away: bool) -> str:
+def _head(items: Sequence[Item], consignments: Sequence[str], speech: Language, *, digest: bool, away: bool) -> str:
     worst = items[0]
-    mark = "CRITICAL " if worst.severity == "critical" and worst.step in ("opened", "worsened") else ""
-    where = f" for {worst.facility}" if worst.facility else ""
+    mark = speech.say("say.critical_mark") if worst.severity == "critical" and worst.step in ("opened", "worsened") else ""
+    where = speech.say("say.for_facility", facility=worst.facility) if worst.facility else ""
+    name, told = _name(worst.consignment, speech), headline(worst, speech)
     if len(consignments) == 1:
-        return f"{mark}{_name(worst.consignment)}{where}: {headline(worst)}"
-    lead = "While we were away: " if away else "Digest: " if digest else ""
-    return f"{lead}{mark}{len(consignments)} consignments, the worst {_name(worst.consignment)}{where}: {headline(worst)}"
+        return f"{mark}{name}{where}: {told}"
+    lead = speech.say("say.away_lead") if away else speech.say("say.digest_lead") if digest else ""
+    count = len(consignments)
+    return speech.say("say.several", lead=lead, mark=mark, count=count, name=name, where=where, headline=told)
 
 
-def _name(consignment: str) -> str:
-    return f"the feed of {consignment.removeprefix('feed:')}" if consignment.startswith("feed:") else consignment
+def _name(consignment: str, speech: Language) -> str:
+    sender = consignment.removeprefix("feed:")
+    return consignment if sender == consignment else speech.say("say.feed_of", sender=sender)
 
 
-def _opening(items: Sequence[Item], consignments: Sequence[str], *, away: bool, digest: bool) -> str:
+def _opening(items: Sequence[Item], consignments: Sequence[str], speech: Language, *, away: bool, digest: bool) -> str:
+    count = len(consignments)
     if away:
-        return f"We were not at work for a while. This is still so, of {len(consignments)} consignments, the worst first:"
+        return speech.say("say.away_opening", count=count)
     if digest:
-        return f"{len(items)} things about {len(consignments)} consignments, the worst first:"
-    return f"{len(consignments)} consignments have the same trouble, the worst first:"
+        return speech.say("say.digest_opening", things=len(items), count=count)
+    return speech.say("say.group_opening", count=count)
 
 
-BECAME: dict[Step, str] = {
-    "opened": "",
-    "reached": "",
-    "worsened": "Worse now: ",
-    "ended": "Over: ",
-    "corrected": "We were wrong: ",
-    "revised": "Another time than we said: ",
-}
-
-
-def _line(one: Item, zone: str, *, name: bool) -> str:
+def _line(one: Item, zone: str, speech: Language, *, name: bool) -> str:
     """Which, how bad, what became of it in the tracker's sentence, since when, for whom."""
     is_open = one.step in ("opened", "worsened")
-    bad = one.severity if is_open else None
-    lead = f"{_name(one.consignment)}{f' [{bad}]' if bad else ''}: " if name else f"{bad.capitalize()}. " if bad else ""
-    sentence = f"it is not {WRONG[one.kind]}." if one.step == "corrected" and one.kind != "milestone" else one.sentence
-    since = f" Since {when(one.since, zone)}." if one.since and is_open else ""
-    over = f" It was over at {when(one.until, zone)}." if one.until and one.step == "ended" else ""
-    tier = f" (tier {one.tier})" if one.tier else ""
-    where = f" For {one.facility}{tier}." if one.facility else ""
-    return f"{lead}{BECAME[one.step]}{sentence}{since}{over}{where}"
+    bad = speech.say(f"severity.{one.severity}") if is_open and one.severity else None
+    called = _name(one.consignment, speech)
+    lead = f"{called}{f' [{bad}]' if bad else ''}: " if name else f"{bad.capitalize()}. " if bad else ""
+    taken_back = one.step == "corrected" and one.kind != "milestone"
+    sentence = speech.say("say.is_not", wrong=speech.say(f"wrong.{one.kind}")) if taken_back else one.sentence
+    since = speech.say("say.since", time=when(one.since, zone, speech)) if one.since and is_open else ""
+    over = speech.say("say.was_over_at", time=when(one.until, zone, speech)) if one.until and one.step == "ended" else ""
+    tier = speech.say("say.tier", tier=one.tier) if one.tier else ""
+    where = speech.say("say.for_hospital", facility=one.facility, tier=tier) if one.facility else ""
+    return f"{lead}{speech.say(f'became.{one.step}')}{sentence}{since}{over}{where}"
 
 
-def _sms(head: str, items: Sequence[Item], code: str | None) -> str:
+def _sms(head: str, items: Sequence[Item], code: str | None, speech: Language) -> str:
     """The short form: what, which, how bad, and the one decision there is. The sender counts segments and may cut it."""
     worst = items[0]
-    ask = f" Reply ACK {code} if you take care." if code else ""
+    ask = speech.say("sms.acknowledge", code=code) if code else ""
     sentence = f" {worst.sentence}"
     room = 300 - len(head) - len(ask) - 1
     return _cut(head, 300 - len(ask) - 1) + "." + (_cut(sentence, room) if room > 40 else "") + ask
 
 
-def notice(waiting: int, limit: int, until: datetime, zone: str) -> Words:
+def notice(waiting: int, limit: int, until: datetime, subscription: Subscription) -> Words:
     """That the budget is spent."""
-    said = f"More than {limit} messages in an hour: {waiting} more things come as one digest at {when(until, zone)}"
-    return Words(said, f"{said}. Nothing is lost; `lovla delayed` and the console show all of it now.", f"{said}.")
+    speech = language(subscription.language)
+    said = speech.say("say.budget", limit=limit, waiting=waiting, time=when(until, subscription.zone, speech))
+    return Words(said, speech.say("say.budget_text", said=said), f"{said}.")
 
 
 def _cut(text: str, chars: int) -> str:

@@ -46,13 +46,13 @@ from services.alerts import subscriptions
 from services.alerts.compose import Compose, Put, Writes
 from services.alerts.letters import headers, letter
 from services.alerts.matching import Book, Key, Match, Step, Told
-from services.alerts.stream import SESSION_S, Record, Stream, Write
+from services.alerts.settings import AlertsSettings
+from services.alerts.stream import Record, Stream, Write
 from services.alerts.watchdog import STUCK_S, Watchdog
 from services.runtime import kafka, logs, metrics, restore, sources, wire
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.failpoints import Failpoints
 from services.runtime.process import begin
-from services.runtime.settings import Settings
 
 GROUP = "alerts"
 LOOK_S = 0.2
@@ -77,7 +77,7 @@ _ACKNOWLEDGEMENT: TypeAdapter[Acknowledgement] = TypeAdapter(Acknowledgement)
 class Worker:
     """One life of the worker."""
 
-    def __init__(self, settings: Settings, clock: Clock, end_process: Callable[[int], object] = os._exit) -> None:
+    def __init__(self, settings: AlertsSettings, clock: Clock, end_process: Callable[[int], object] = os._exit) -> None:
         self._settings, self._clock, self._end = settings, clock, end_process
         self._failpoints = Failpoints(settings.failpoint)
         self._view = subscriptions.view(settings, self._subscription_changed)
@@ -104,6 +104,7 @@ class Worker:
             self._assigned,
             self._revoked,
             end_process,
+            session_s=settings.alerts_session_s,
         )
 
     # -- life -----------------------------------------------------------------------------------------------------------
@@ -117,12 +118,13 @@ class Worker:
         watching = threading.Event()
         threading.Thread(target=self._watch, args=(watching,), name="alerts.watchdog", daemon=True).start()
         await self.stream.start()
+        self._beat = time.monotonic()  # however long the subscriptions took to read: it owned nothing
         log.info("alerts.worker_started", subscriptions=len(self._view.snapshot()))
         try:
             while not stop.is_set():
                 if (trouble := self.stream.trouble) is not None:
                     raise RuntimeError(trouble)
-                if (stood := time.monotonic() - self._beat) > SESSION_S:
+                if (stood := time.monotonic() - self._beat) > self._settings.alerts_session_s:
                     self._stuck(f"it stood still for {stood:.0f} s: another worker may own its partitions by now")
                 self._beat = time.monotonic()
                 if self.stream.ready:
@@ -370,10 +372,10 @@ def _write(one: Put | Notification, partition: int) -> Write:
 
 def main() -> int:
     """0 after a clean stop, 1 if the stream failed, 2 if it is set up wrongly."""
-    return asyncio.run(_serve(begin("alerts.worker", Settings)))
+    return asyncio.run(_serve(begin("alerts.worker", AlertsSettings)))
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: AlertsSettings) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

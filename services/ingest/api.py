@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
+from confluent_kafka import KafkaException
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -21,11 +22,14 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from schemas.alerts_v1 import Acknowledgement
 from schemas.raw_message_v1 import RawKind
 from schemas.topics import RAW_MESSAGES
 from schemas.words import Scope
 from services.ingest import conformance_page, openapi
 from services.ingest.acknowledgements import Form
+from services.ingest.alert_acknowledgements import ALERTS, SUBSCRIBER, KafkaAcknowledgements
+from services.ingest.alert_acknowledgements import Said as Acknowledged
 from services.ingest.auth import UNKNOWN, Callbacks, Caller, by_key, stranger
 from services.ingest.body import Held, content_encoding, media_type
 from services.ingest.conformance_page import Asked
@@ -44,8 +48,9 @@ from services.ingest.registers import Registers
 from services.ingest.retrying import RETRIES_MAX
 from services.ingest.settings import IngestSettings
 from services.ingest.ticker import Ticker
-from services.runtime import logs, metrics, process, web
+from services.runtime import inside, logs, metrics, process, web
 from services.runtime.clock import SystemClock
+from services.runtime.kafka import TopicMissing
 from services.runtime.openapi import complete
 from services.runtime.receipts import Position, Sealer
 from services.runtime.settings import SettingsError
@@ -370,6 +375,36 @@ class Addresses:
         positions = [Position(partition, offset) for partition, offset in asked.positions]
         return JSONResponse({"sender": sender, "retried": await self._door.retry(sender, positions, said.recorded_by)})
 
+    async def acknowledge(self, request: Request) -> Response:
+        """Somebody takes care of an alert: an operator (the console's people), or the alerts' door for its subscribers."""
+        door = self._door
+        if inside.is_service(door.secret_key, ALERTS, request.headers.get("authorization")):
+            door.registers.check()
+            meter, by = ALERTS, SUBSCRIBER
+        else:
+            caller = self.caller(request, "operator")
+            caller.need_for_good()
+            meter, by = caller.meter, " ".join([caller.sender.code, _header_text(request, "lovla-recorded-by") or ""]).strip()
+        with Held(door.budget, meter) as held:
+            said = await self._said(request, held, "action", JSON_TYPES)
+        try:
+            asked = Acknowledged.model_validate(parse_json(decode_body(said.content, said.content_encoding)))
+        except Unreadable as error:
+            errors = [Place(where=error.where, code=error.code, text=error.text)]
+            raise Problem("invalid", "This is no JSON that can be taken.", errors=errors) from error
+        except ValidationError as error:
+            errors = [
+                Place(where="".join(f"/{part}" for part in one["loc"]), code=one["type"], text=one["msg"])
+                for one in error.errors(include_input=False)
+            ]
+            raise Problem("invalid", "An acknowledgement is expected.", errors=errors) from error
+        record = Acknowledgement(**asked.model_dump(), at=door.clock.now(), by=by[:128])
+        try:
+            await door.acknowledgements.write(record)
+        except (KafkaException, BufferError, TopicMissing, TimeoutError) as error:
+            raise Problem("not-ready", "It could not be written; say it again in a moment.", retry_after_s=2.0) from error
+        return JSONResponse(record.model_dump(mode="json", exclude_none=True), 202)
+
     async def docs(self, request: Request) -> Response:
         return Response(openapi.page(request.app.openapi()), media_type="text/html")
 
@@ -514,6 +549,7 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
         ("POST", "/v1/load/begin", at.begin_load, "load_begin"),
         ("POST", "/v1/load/end", at.end_load, "load_end"),
         ("POST", "/v1/senders/{sender}/retry", at.retry, "retry"),
+        ("POST", "/v1/acknowledgements", at.acknowledge, "acknowledge"),
         ("GET", "/docs", at.docs, "docs"),
         ("GET", "/conformance", at.conformance, "conformance"),
         ("POST", "/conformance", at.conformance_try, "conformance_try"),
@@ -568,6 +604,8 @@ def assemble(settings: IngestSettings) -> FastAPI:
         callbacks=Callbacks(secret_key),
         ticker=ticker,
         clock=clock,
+        acknowledgements=KafkaAcknowledgements(settings),
+        secret_key=secret_key,
         limits=settings.limits(),
     )
 

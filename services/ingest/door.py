@@ -25,6 +25,7 @@ from schemas.raw_message_v1 import RawKind, RawMessage
 from schemas.registers_v1 import Account, Secret, Sender
 from schemas.topics import RAW_MESSAGES
 from services.ingest.acknowledgements import Form
+from services.ingest.alert_acknowledgements import Acknowledgements
 from services.ingest.auth import UNKNOWN, Callbacks, Caller
 from services.ingest.body import Budget
 from services.ingest.commands import command_id, order_key, read_commands
@@ -144,6 +145,8 @@ class Door:
     callbacks: Callbacks
     ticker: Ticker
     clock: Clock
+    acknowledgements: Acknowledgements
+    secret_key: bytes = field(repr=False)
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

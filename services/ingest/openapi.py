@@ -11,7 +11,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from schemas.alerts_v1 import Acknowledgement
 from schemas.consignment_command_v1 import ConsignmentDeclaration
+from services.ingest.alert_acknowledgements import Said as Acknowledged
 from services.ingest.readers.lovla import EXAMPLES, StatedEvent
 from services.runtime.openapi import refused
 
@@ -85,6 +87,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "load_begin": ("Begin a first load", "Withholds ticks, so that no deadline fires on half the history; scope operator."),
     "load_end": ("End a first load", "Appends the tick that ends it; scope operator."),
     "retry": ("Bring back what a fault of ours put aside", "Unparks the sender; scope operator."),
+    "acknowledge": (
+        "Take care of an alert",
+        '`{"subscription", "notification"?, "code"?, "source"?}`: nobody else is woken for it; scope operator.',
+    ),
     "conformance": (
         "Try a message",
         "A page: paste or upload a message, see what it becomes and why. No key needed, no script.",
@@ -116,6 +122,7 @@ _BODIES: Mapping[str, Mapping[str, Any]] = {
     "dock_receipt": {"application/json": {"schema": {"type": "object"}}},
     "act": {"application/json": {"schema": {"type": "object"}}},
     "retry": {"application/json": {"schema": {"type": "object"}}},
+    "acknowledge": {"application/json": {"schema": Acknowledged.model_json_schema()}},
 }
 _IDEMPOTENCY = ("Idempotency-Key", "a string of yours: the same request again under it gets the same answer, for a day")
 _SENDER = ("Lovla-Sender", "whom you mean to send as: refused with 403 if the key is another sender's")
@@ -163,6 +170,8 @@ def describe(name: str) -> dict[str, Any]:
         return said | {"status_code": 204, "responses": refusals}
     if name == "dcsa_head":
         return said | {"status_code": 204, "responses": {404: {"description": "No callback of ours"}}}
+    if name == "acknowledge":
+        return said | {"status_code": 202, "responses": refusals | {202: {"model": Acknowledgement}}}
     if name in _DIRECT:
         return said | {"responses": refusals | ({200: {"model": ReceiptBody}} if name == "receipt" else {})}
     tried = {200: {"description": "With dry_run=1: what it would become", "model": TriedBody}} if name in _QUERIES else {}

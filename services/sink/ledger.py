@@ -78,7 +78,8 @@ def outcome(record: Record) -> Outcome | None:
         return Outcome(said.raw_partition, said.raw_offset, hash(("letter", said.letter_id)))
     raw = said.raw or _Pointer()
     if said.command_id:
-        return Outcome(raw.partition, raw.offset, hash(("command", said.command_id)))
+        # with its raw record: a dock receipt that comes again under its Idempotency-Key is the same command by intent
+        return Outcome(raw.partition, raw.offset, hash(("command", raw.partition, raw.offset, said.command_id)))
     named = (raw.partition, raw.offset, raw.position, said.event_id, bytes(said.revision), said.retracted)
     return Outcome(raw.partition, raw.offset, hash(named))
 

@@ -37,6 +37,7 @@ ADDRESSES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "dock_receipt": ("POST", "/v1/consignments/LACDHS-0001/dock-receipt", RECEIPT),
     "act": ("POST", "/v1/consignments/LACDHS-0001/actions", LINK),
     "retry": ("POST", "/v1/senders/MAEU/retry", {"positions": []}),
+    "acknowledge": ("POST", "/v1/acknowledgements", {"subscription": "s" * 16}),
 }
 ODD = {
     "NaN": b'{"x": NaN, ',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import secrets
 import signal
@@ -16,23 +17,38 @@ from typing import Any
 import pytest
 
 from schemas.alerts_v1 import Subscription
+from schemas.dead_letter_v1 import DeadLetter
 from schemas.journey_change_v1 import Change
-from services.alerts.worker import GROUP
+from schemas.topics import ACKNOWLEDGEMENTS, ALERT_CANDIDATES, DEAD_LETTERS, JOURNEY_CHANGES
+from services.alerts.settings import AlertsSettings
+from services.alerts.stream import Record as Read
+from services.alerts.worker import GROUP, Worker
 from services.runtime import kafka as clients
 from services.runtime.failpoints import EXIT_CODE
+from services.runtime.restore import restore
 from services.runtime.settings import Settings
-from tests.integration.alerts.working import Written, publish, settings_of, subscribe, until, working
+from services.runtime.sources import Record
+from tests.integration.alerts.working import (
+    SESSION_S,
+    Written,
+    publish,
+    settings_of,
+    subscribe,
+    until,
+    working,
+    working_beside,
+)
 from tests.stack import Kafka
 from tests.unit.alerts.build import change, subscription
 
 
-@pytest.fixture
-def settings(kafka: Kafka, tmp_path: Path) -> Settings:
-    return settings_of(kafka.bootstrap, tmp_path)
+@pytest.fixture(scope="module")
+def settings(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> AlertsSettings:
+    return settings_of(kafka.bootstrap, tmp_path_factory.mktemp("worker"))
 
 
-@pytest.fixture
-def written(settings: Settings) -> Iterator[Written]:
+@pytest.fixture(scope="module")
+def written(settings: AlertsSettings) -> Iterator[Written]:
     found = Written(settings)
     yield found
     found.close()
@@ -56,31 +72,94 @@ def one(name: str, kind: str = "exception_opened", n: int = 1, **fields: Any) ->
     return change(kind, n, name, at=now(), change_id=secrets.token_hex(16), **fields)
 
 
-async def test_a_change_becomes_a_notification(settings: Settings, written: Written) -> None:
-    name = consignment()
-    subscriber = only(name)
-    subscribe(settings, subscriber)
-    async with working(settings):
+AtWork = tuple[Worker, asyncio.AbstractEventLoop]
+
+
+class TestOneWorker:
+    """What needs no life of its own is asked of one worker; it ends with the class, and leaves its partitions to the others."""
+
+    @pytest.fixture(scope="class")
+    def at_work(self, settings: AlertsSettings) -> Iterator[AtWork]:
+        with working_beside(settings) as found:
+            yield found
+
+    async def test_a_change_becomes_a_notification(self, at_work: AtWork, settings: AlertsSettings, written: Written) -> None:
+        name = consignment()
+        subscriber = only(name)
+        subscribe(settings, subscriber)
         publish(settings, [one(name)])
         await until(lambda: written.notifications(subscriber))
-    (made,) = written.notifications(subscriber)
-    assert made.items[0].consignment == name
-    assert made.items[0].step == "opened"
+        (made,) = written.notifications(subscriber)
+        assert made.items[0].consignment == name
+        assert made.items[0].step == "opened"
 
-
-async def test_a_change_of_an_aborted_transaction_is_told_to_nobody(settings: Settings, written: Written) -> None:
-    name = consignment()
-    subscriber = only(name)
-    subscribe(settings, subscriber)
-    async with working(settings):
+    async def test_a_change_of_an_aborted_transaction_is_told_to_nobody(
+        self, at_work: AtWork, settings: AlertsSettings, written: Written
+    ) -> None:
+        name = consignment()
+        subscriber = only(name)
+        subscribe(settings, subscriber)
         publish(settings, [one(name)], abort=True)
         publish(settings, [one(name, "milestone_reached", 2)])
         await until(lambda: written.candidates(subscriber))
-    assert [found.change.change for found in written.candidates(subscriber) if found.change] == ["milestone_reached"]
+        assert [found.change.change for found in written.candidates(subscriber) if found.change] == ["milestone_reached"]
+
+    async def test_what_nobody_can_read_is_a_dead_letter_with_the_record_and_its_place(
+        self, at_work: AtWork, settings: AlertsSettings, written: Written
+    ) -> None:
+        """Handed to the worker as Faust would: other tests' services read the topics themselves."""
+        (worker, loop), key = at_work, secrets.token_hex(8)
+        inputs = {
+            JOURNEY_CHANGES.name: worker._on_change,
+            ALERT_CANDIDATES.name: worker._on_candidate,
+            ACKNOWLEDGEMENTS.name: worker._on_acknowledgement,
+        }
+        for _ in range(2):  # read again after a crash, it is the same letter
+            for n, (topic, handler) in enumerate(inputs.items()):
+                damaged = Read(topic, n, 1_000 + n, key.encode(), f"{key} {topic}".encode(), now())
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(handler(damaged), loop))
+        found = {letter.letter_id: letter for letter in letters(settings, key)}
+        assert {letter.topic: base64.b64decode(letter.payload).decode() for letter in found.values()} == {
+            topic: f"{key} {topic}" for topic in inputs
+        }
+        assert len(found) == len(inputs)
+        for letter in found.values():
+            assert (letter.stage, letter.reason, letter.sender) == ("alerts", "undecodable", key) and "JSON" in letter.text
+            assert letter.where == f"{letter.topic}/{letter.partition}/{letter.offset}"
+
+    async def test_the_committed_offset_passes_every_record_and_marker(
+        self, at_work: AtWork, settings: AlertsSettings, written: Written
+    ) -> None:
+        """Faust's own falls behind by a marker a transaction (DESIGN.md, "Seen by trying")."""
+        name = consignment()
+        subscriber = only(name)
+        subscribe(settings, subscriber)
+        for n in range(20):
+            publish(settings, [one(name, "exception_changed", n)])
+        await until(lambda: len(written.candidates(subscriber)) == 20)
+        places = [(JOURNEY_CHANGES.name, partition) for partition in range(4)]
+
+        def reached() -> bool:
+            committed = clients.committed(settings.kafka, GROUP, places)
+            return all(clients.end_offset(settings, *place) - offset <= 1 for place, offset in committed.items())  # a marker
+
+        await until(reached, 20)
+
+
+def letters(settings: Settings, key: str) -> list[DeadLetter]:
+    """The dead letters of records with this key."""
+    found: list[DeadLetter] = []
+
+    def take(record: Record) -> None:
+        if record.key == key.encode():
+            found.append(DeadLetter.model_validate_json(record.value or b""))
+
+    restore(settings, DEAD_LETTERS.name, 0, take)
+    return found
 
 
 async def test_a_worker_that_starts_again_tells_nothing_twice_and_goes_on_with_what_waits(
-    settings: Settings, written: Written
+    settings: AlertsSettings, written: Written
 ) -> None:
     name, other = consignment(), consignment()
     at_once, hourly = only(name), only(other, digest="hourly")
@@ -97,25 +176,11 @@ async def test_a_worker_that_starts_again_tells_nothing_twice_and_goes_on_with_w
     assert written.notifications(hourly) == []
 
 
-async def test_the_committed_offset_passes_every_record_and_marker(settings: Settings, written: Written) -> None:
-    """Faust's own falls behind by a marker a transaction (DESIGN.md, "Seen by trying")."""
-    name = consignment()
-    subscriber = only(name)
-    subscribe(settings, subscriber)
-    async with working(settings):
-        for n in range(20):
-            publish(settings, [one(name, "exception_changed", n)])
-        await until(lambda: len(written.candidates(subscriber)) == 20)
-    places = [("journey.changes.v1", partition) for partition in range(4)]
-    committed = clients.committed(settings.kafka, GROUP, places)
-    for place, offset in committed.items():
-        assert clients.end_offset(settings, *place) - offset <= 1  # the last marker
-
-
 def process(settings: Settings, folder: Path, failpoint: str = "") -> subprocess.Popen[bytes]:
     """A worker as a process of its own."""
     folder.mkdir(exist_ok=True)
     told = {"LOVLA_KAFKA": settings.kafka, "LOVLA_STATE_DIR": str(folder), "LOVLA_FAILPOINT": failpoint}
+    told["LOVLA_ALERTS_SESSION_S"] = str(SESSION_S)
     with (folder / "worker.log").open("ab") as out:
         return subprocess.Popen(
             [sys.executable, "-m", "services.alerts.worker"], env={**os.environ, **told}, stdout=out, stderr=out
@@ -132,7 +197,9 @@ POINTS = ("candidates_written", "waiting_written", "stage_0_of_1", *(f"stage_{n}
 
 
 @pytest.mark.timeout(600)
-async def test_a_worker_killed_at_each_step_tells_everything_once(settings: Settings, written: Written, tmp_path: Path) -> None:
+async def test_a_worker_killed_at_each_step_tells_everything_once(
+    settings: AlertsSettings, written: Written, tmp_path: Path
+) -> None:
     """kill -9 at each point of docs/alerts.md's table: the next one writes the same notifications, by id and text."""
     names = [consignment() for _ in POINTS]
     subscribers = [only(name) for name in names]
@@ -154,7 +221,7 @@ async def test_a_worker_killed_at_each_step_tells_everything_once(settings: Sett
 
 @pytest.mark.timeout(600)
 async def test_two_workers_share_the_work_and_one_that_dies_is_taken_over_from(
-    settings: Settings, written: Written, tmp_path: Path
+    settings: AlertsSettings, written: Written, tmp_path: Path
 ) -> None:
     names = [consignment() for _ in range(60)]
     subscribers = [only(name) for name in names]
@@ -178,7 +245,7 @@ async def test_two_workers_share_the_work_and_one_that_dies_is_taken_over_from(
 
 
 async def test_what_was_open_while_the_worker_was_away_is_told_once_and_a_replay_tells_nothing(
-    settings: Settings, written: Written
+    settings: AlertsSettings, written: Written
 ) -> None:
     name, over = consignment(), consignment()
     subscriber = only(name).model_copy(update={"filters": only(name).filters.model_copy(update={"consignments": (name, over)})})
@@ -195,7 +262,7 @@ async def test_what_was_open_while_the_worker_was_away_is_told_once_and_a_replay
 
 @pytest.mark.timeout(600)
 async def test_a_broker_that_is_killed_and_comes_back_loses_nothing_and_the_worker_goes_on(
-    kafka: Kafka, settings: Settings, tmp_path: Path
+    kafka: Kafka, settings: AlertsSettings, tmp_path: Path
 ) -> None:
     names = [consignment() for _ in range(20)]
     subscribers = [only(name) for name in names]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from deploy.local import topics
 from schemas.alerts_v1 import AlertCandidate, Notification, Subscription
 from schemas.journey_change_v1 import Change
 from schemas.topics import ALERT_CANDIDATES, JOURNEY_CHANGES, NOTIFICATIONS, SUBSCRIPTIONS
+from services.alerts.settings import AlertsSettings
 from services.alerts.worker import Worker
 from services.runtime import kafka, register, wire
 from services.runtime.clock import Clock, SystemClock
@@ -23,10 +25,15 @@ from services.runtime.settings import Settings
 WITHIN_S = 90.0
 
 
-def settings_of(bootstrap: str, folder: Path) -> Settings:
+SESSION_S = 8.0
+"""Of workers that are to be killed: each holds its partitions for so long, which is waited out by the dozen. Others have the
+default, since a busy machine may stand still for seconds."""
+
+
+def settings_of(bootstrap: str, folder: Path) -> AlertsSettings:
     """Of a worker; all topics declared."""
     topics.declare(bootstrap, 1)
-    return Settings(kafka=bootstrap, state_dir=folder)
+    return AlertsSettings(kafka=bootstrap, state_dir=folder)
 
 
 def subscribe(settings: Settings, *subscriptions: Subscription) -> None:
@@ -51,7 +58,7 @@ def publish(settings: Settings, changes: Iterable[Change], abort: bool = False, 
 
 
 @asynccontextmanager
-async def working(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Worker]:
+async def working(settings: AlertsSettings, clock: Clock | None = None) -> AsyncIterator[Worker]:
     """A worker that has its partitions; stopped, with its last commit, at the end."""
     ended: list[int] = []
     worker = Worker(settings, clock or SystemClock(), ended.append)
@@ -66,6 +73,38 @@ async def working(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         stop.set()
         await asyncio.wait_for(task, WITHIN_S)
     assert ended == []
+
+
+@contextmanager
+def working_beside(settings: AlertsSettings) -> Iterator[tuple[Worker, asyncio.AbstractEventLoop]]:
+    """A worker in a thread, with a loop of its own, for several tests."""
+    begun, ended, failed = threading.Event(), threading.Event(), list[BaseException]()
+    at_work: list[tuple[Worker, asyncio.AbstractEventLoop]] = []
+
+    async def live() -> None:
+        async with working(settings) as worker:
+            at_work.append((worker, asyncio.get_running_loop()))
+            begun.set()
+            while not ended.is_set():
+                await asyncio.sleep(0.1)
+
+    def run() -> None:
+        try:
+            asyncio.run(live())
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            begun.set()
+
+    thread = threading.Thread(target=run, name="worker")
+    thread.start()
+    try:
+        assert begun.wait(WITHIN_S + 30) and not failed, failed
+        yield at_work[0]
+    finally:
+        ended.set()
+        thread.join(WITHIN_S)
+    assert not thread.is_alive() and not failed, failed
 
 
 async def until(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:

@@ -13,9 +13,9 @@ from confluent_kafka import KafkaError, KafkaException
 from cryptography.fernet import Fernet
 from pydantic import BaseModel
 
-from schemas.alerts_v1 import Consent, Notification, Subscription, Suppression
+from schemas.alerts_v1 import Acknowledgement, Consent, Notification, Subscription, Suppression
 from schemas.registers_v1 import Account, Facility, Sender
-from schemas.topics import CONSENT, NOTIFICATIONS, SUBSCRIPTIONS, SUPPRESSIONS
+from schemas.topics import ACKNOWLEDGEMENTS, CONSENT, NOTIFICATIONS, SUBSCRIPTIONS, SUPPRESSIONS
 from schemas.words import Scope
 from services.alerts.acts import SUBSCRIBER, Record, Said
 from services.alerts.api import build
@@ -75,7 +75,7 @@ class House:
     def __init__(self) -> None:
         self.clock = ManualClock(NOW)
         self.register = MemoryRegister()
-        self.store = Store(self.register, SECRET, URL)
+        self.store = Store(self.register, SECRET, URL, self._way_in)
         self.accounts: dict[str, Account] = {}
         self.senders: dict[str, Sender] = {}
         hospital = Facility(code="LAC-USC", kind="hospital", name="LA General", zone="America/Los_Angeles")
@@ -89,6 +89,10 @@ class House:
             clock=self.clock,
         )
         self._app = build(self.door)
+
+    def _way_in(self, said: Acknowledgement) -> None:
+        """As ingest.api: it writes what it is told."""
+        self.register.put([Record(ACKNOWLEDGEMENTS, said.subscription, said)])
 
     def http(self, method: str, path: str, host: str = "203.0.113.7", **said: Any) -> httpx.Response:
         """One request, from `host`."""

@@ -208,6 +208,17 @@ def test_strangers_of_one_network_make_ten_an_hour(house: House) -> None:
     assert house.http("POST", "/subscribe", data=FORM | {"address": "z@b.example"}).status_code == 200
 
 
+def test_the_page_and_what_follows_from_it_speak_spanish(house: House) -> None:
+    page = house.http("GET", "/subscribe", headers={"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"})
+    assert 'lang="es"' in page.text and "Zona horaria" in page.text and "Time zone" not in page.text
+    assert "Time zone" in house.http("GET", "/subscribe", headers={"Accept-Language": "fr"}).text
+    assert "Revise su correo" in house.http("POST", "/subscribe", data=FORM | {"language": "es"}).text
+    (made,) = house.store.all().values()
+    assert made.language == "es"
+    manage = path(house.store.links.manage(made.subscription, house.clock.now()))
+    assert "Sus avisos" in house.http("GET", manage).text
+
+
 def test_an_operator_may_close_the_page_and_links_go_on(house: House) -> None:
     closed = House()
     closed.door.page = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from schemas.alerts_v1 import Acknowledgement
-from services.alerts.inbound import HELP_TEXT, NOT_UNDERSTOOD_TEXT, STOPPED_TEXT, Inbound, read, without_addresses
+from services.alerts.inbound import Inbound, read, without_addresses
+from services.alerts.languages import language
 from tests.unit.alerts.subscribers import PHONE, House
 
 
@@ -70,7 +71,7 @@ def test_stop_is_done_and_answered_and_the_ledger_holds_the_words_without_number
     house = House()
     made = house.subscribed(PHONE)
     inbound = Inbound(house.store, house.clock)
-    assert inbound.take(PHONE, "Stop writing to +1 213 555 0123 or me@home.example", "SM1") == STOPPED_TEXT
+    assert inbound.take(PHONE, "Stop writing to +1 213 555 0123 or me@home.example", "SM1") == language("en").say("sms.stopped")
     assert house.state(made) == "stopped"
     last = house.register.consents(made.subscription)[-1]
     assert (last.act, last.shown, last.source) == ("stopped", "Stop writing to ... or ...", "sms SM1")
@@ -107,8 +108,7 @@ def test_an_acknowledgement_goes_to_the_worker_for_every_live_subscription_of_th
 def test_an_acknowledgement_of_a_stranger_and_help_and_a_short_code() -> None:
     house = House()
     inbound = Inbound(house.store, house.clock)
-    assert inbound.take(PHONE, "ACK 4711") == NOT_UNDERSTOOD_TEXT
-    assert inbound.take(PHONE, "help") == HELP_TEXT
+    assert inbound.take(PHONE, "ACK 4711") == language("en").say("sms.not_understood")
+    assert inbound.take(PHONE, "help") == language("en").say("sms.help")
     assert inbound.take("60606", "STOP") is None
     assert without_addresses("a\x00b\x1b[31m") == "a b [31m"
-    assert max(map(len, (HELP_TEXT, STOPPED_TEXT, NOT_UNDERSTOOD_TEXT))) <= 160

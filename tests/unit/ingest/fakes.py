@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 from cryptography.fernet import Fernet
 
+from schemas.alerts_v1 import Acknowledgement
 from schemas.journey_change_v1 import CommandJudged
 from schemas.registers_v1 import Account, Facility, Secret, Sender
 from schemas.topics import RAW_MESSAGES
@@ -100,6 +101,19 @@ class FakeRegisters:
         return KnownRegisters.of(self.senders.values(), self.facilities.values())
 
 
+@dataclass
+class FakeAcknowledgements:
+    """Keeps what was acknowledged; `away`: Kafka is."""
+
+    said: list[Acknowledgement] = field(default_factory=list)
+    away: bool = False
+
+    async def write(self, said: Acknowledgement) -> None:
+        if self.away:
+            raise TimeoutError("Kafka does not answer")
+        self.said.append(said)
+
+
 class House:
     """A door over fakes, and an HTTP client in front of it."""
 
@@ -109,6 +123,7 @@ class House:
         self.records = FakeRecords(self.log)
         self.outcomes = FakeOutcomes()
         self.registers = FakeRegisters()
+        self.acknowledgements = FakeAcknowledgements()
         self.ticker = Ticker(self.log, RAW_MESSAGES.partitions, 5.0, folder / "load.json", self.clock)
         self.door = Door(
             registers=self.registers,
@@ -119,6 +134,8 @@ class House:
             callbacks=Callbacks(SECRET_KEY),
             ticker=self.ticker,
             clock=self.clock,
+            acknowledgements=self.acknowledgements,
+            secret_key=SECRET_KEY,
             limits=limits or Limits(),
         )
         transport = httpx.ASGITransport(build(self.door), raise_app_exceptions=False)

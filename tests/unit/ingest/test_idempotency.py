@@ -12,9 +12,11 @@ from services.ingest.commands import read_commands
 from services.ingest.idempotency import KEPT_S, KEYS_MOST, SENDER_BYTES, TOTAL_BYTES, Answer, Idempotency, key_in
 from services.ingest.problems import Problem
 from services.ingest.raw_log import Appended
-from services.runtime.wire import raw_meta
+from services.runtime.wire import dump, raw_meta
+from services.sink.ledger import Ledger, outcome
 from tests.unit.ingest.fakes import NOW, House
 from tests.unit.ingest.test_api import DECLARATION, OWN_EVENT, problem
+from tests.unit.ingest.test_readers_stage import record
 
 KEY = "Idempotency-Key"
 
@@ -73,6 +75,13 @@ async def test_a_dock_receipt_under_a_key_is_one_command_even_for_a_door_that_ha
     records = [(raw_meta(headers), value) for _, _, value, headers in house.log.records[:2]]
     rows = [read_commands(meta, value, NOW, 3, offset)[0] for offset, (meta, value) in enumerate(records)]
     assert [row.command and row.command.command_id for row in rows] == [first, first]
+    ledger = Ledger({3: 2})
+    for offset, row in enumerate(rows):
+        ledger.raw(3, offset, tick=False)
+        said = outcome(record(dump(row.command))) if row.command is not None else None
+        assert said is not None
+        ledger.became(said)
+    assert list(ledger.without_outcome(3)) == [] and not ledger.said_twice(), "the audit has nothing to complain about"
 
 
 async def test_a_key_is_its_senders_own(house: House) -> None:
