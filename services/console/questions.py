@@ -279,6 +279,50 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How many consignments that are under way have what wrong with them; one may count under several."""
+
+    open: int
+    in_trouble: int
+    late: int
+    will_be_late: int
+    overdue: int
+    on_hold: int
+    dwell: int
+    silent: int
+    delivered_today: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Something that happened to a journey; `kind` as in schemas/journey_change_v1.py, `at` in the pipeline's time."""
+
+    consignment: str
+    kind: str
+    at: datetime
+    facility: str
+    tier: int
+    milestone: str
+    occurred_at: datetime | None
+    exception_kind: str
+    severity: str
+    sentence: str
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class SilentFeed:
+    """A sender that has said nothing for longer than it may."""
+
+    sender: str
+    name: str
+    kind: str
+    last_event_at: datetime
+    silent_since: datetime
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class DelayedFilter:
     """Empty means any. `hospital`: a code or a part of its name; `vessel`: a part of vessel or flight; `tier` 0: any."""
 
@@ -327,6 +371,18 @@ class Questions:
     def facilities(self) -> dict[str, Place]:
         """By code."""
         return {place.code: place for place in self._ask("facilities", Place)}
+
+    def standing(self, day: datetime) -> Standing:
+        """How it stands; `day`: when the viewer's day began."""
+        return self._ask("today", Standing, day=day)[0]
+
+    def changed(self, since: datetime, limit: int = NO_LIMIT) -> list[Changed]:
+        """What is news since then, the newest first."""
+        return self._ask("changed", Changed, since=since, limit=limit)
+
+    def silent_feeds(self) -> list[SilentFeed]:
+        """The longest silent first."""
+        return self._ask("silent_feeds", SilentFeed)
 
     def delayed(self, wanted: DelayedFilter, now: datetime, limit: int = NO_LIMIT) -> list[Delayed]:
         """The worst first."""
