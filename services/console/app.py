@@ -11,16 +11,14 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
+from services.console import assets
 from services.console.door import ConsoleDoor
 from services.console.gate import MEDIA_TYPE, Problem, bounded
 from services.console.pages import Pages
@@ -32,17 +30,6 @@ from services.runtime.settings import SettingsError
 log = logs.get("console")
 
 HEAD_S, ANSWER_S, CONNECTIONS = 10.0, 30.0, 1_024
-
-
-class Assets(StaticFiles):
-    """static/: with the address's `v` it may be kept for a year, since its content never changes."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        answer = await super().get_response(path, scope)
-        versioned = b"v=" in scope.get("query_string", b"")
-        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if versioned else "no-cache"
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        return answer
 
 
 def build(
@@ -63,10 +50,14 @@ def build(
         body, media = metrics.page()
         return Response(body, media_type=media)
 
-    own = (("GET", "/healthz", healthz), ("GET", "/readyz", readyz), ("GET", "/metrics", metrics_page))
+    own = (
+        ("GET", "/healthz", healthz),
+        ("GET", "/readyz", readyz),
+        ("GET", "/metrics", metrics_page),
+        ("GET", "/static/{digest}/{name}", assets.respond),
+    )
     for method, path, endpoint in (*own, *pages.routes()):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
-    app.mount("/static", Assets(directory=str(files("services.console").joinpath("static"))), "static")
 
     async def on_problem(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, Problem)

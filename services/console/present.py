@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from functools import cache
-from importlib.resources import files
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from services.console import frame, render
+from services.console.assets import asset
 
 _SPELLED: Final = {
     "n95_respirator": "N95 respirator",
@@ -41,14 +40,6 @@ def when(moment: datetime | None, zone: ZoneInfo) -> Markup | str:
         f"{local:%a %d %b %Y %H:%M:%S %Z}; {utc:%d %b %H:%M} UTC",
         f"{local:%a %d %b %H:%M}",
     )
-
-
-@cache
-def asset(name: str) -> str:
-    """The address of a file in static/, with a part that changes when its content does."""
-    content = files("services.console").joinpath("static", name)
-    digest = hashlib.sha256(content.read_bytes()).hexdigest()[:12] if content.is_file() else "none"
-    return f"/static/{name}?v={digest}"
 
 
 @cache
