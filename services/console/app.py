@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from services.console import assets
 from services.console.door import ConsoleDoor
 from services.console.gate import MEDIA_TYPE, Problem, bounded
-from services.console.pages import Pages
+from services.console.pages import Pages, Route
 from services.console.settings import ConsoleSettings
 from services.runtime import logs, metrics
 from services.runtime.clickhouse import connect
@@ -50,7 +50,7 @@ def build(
         body, media = metrics.page()
         return Response(body, media_type=media)
 
-    own = (
+    own: tuple[Route, ...] = (
         ("GET", "/healthz", healthz),
         ("GET", "/readyz", readyz),
         ("GET", "/metrics", metrics_page),

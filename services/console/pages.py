@@ -8,12 +8,13 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from services.console import frame, today
+from services.console import frame, today, worklist
 from services.console.door import ConsoleDoor
 from services.console.frame import Freshness, Viewer
 from services.console.gate import KINDS, Problem
 from services.console.present import environment
-from services.console.questions import Questions
+from services.console.questions import DELAY_KINDS, Questions
+from services.console.worklist import Wanted, Worklist
 
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -31,6 +32,11 @@ HEADERS: Final[Mapping[str, str]] = {
 Route = tuple[str, str, Callable[..., Awaitable[Response]]]
 
 
+def parameters(request: Request) -> Mapping[str, Sequence[str]]:
+    """The address's parameters, each with all its values."""
+    return {name: request.query_params.getlist(name) for name in request.query_params}
+
+
 class Pages:
     """The addresses for people."""
 
@@ -39,7 +45,11 @@ class Pages:
 
     def routes(self) -> Sequence[Route]:
         """Method, path, endpoint."""
-        return (("GET", "/", self.today),)
+        return (
+            ("GET", "/", self.today),
+            ("GET", "/delayed", self.delayed),
+            ("GET", "/consignments", self.consignments),
+        )
 
     @property
     def built(self) -> Sequence[str]:
@@ -57,6 +67,24 @@ class Pages:
         found, as_of = await self._door.ask(asking)
         return self.page(request, "today", "Today", viewer, as_of, found=found)
 
+    async def delayed(self, request: Request) -> Response:
+        return await self._worklist(request, "delayed", "Delayed", DELAY_KINDS)
+
+    async def consignments(self, request: Request) -> Response:
+        return await self._worklist(request, "consignments", "Consignments", ())
+
+    async def _worklist(self, request: Request, name: str, title: str, kinds: tuple[str, ...]) -> Response:
+        viewer = self.viewer(request)
+
+        def asking(questions: Questions) -> tuple[Wanted, Worklist, datetime | None]:
+            as_of = questions.as_of()
+            now = as_of or self._door.clock.now()
+            view = worklist.read(parameters(request), now, viewer.zone, kinds)
+            return view, worklist.gather(questions, view, now), as_of
+
+        view, found, as_of = await self._door.ask(asking)
+        return self.page(request, name, title, viewer, as_of, "worklist", view=view, found=found, **worklist.WORDS)
+
     # --- what all pages share
 
     def viewer(self, request: Request) -> Viewer:
@@ -71,27 +99,34 @@ class Pages:
         )
 
     def page(
-        self, request: Request, name: str, title: str, viewer: Viewer, as_of: datetime | None, **values: object
+        self,
+        request: Request,
+        name: str,
+        title: str,
+        viewer: Viewer,
+        as_of: datetime | None,
+        template: str | None = None,
+        **values: object,
     ) -> Response:
-        """Render templates/NAME.html in its frame."""
+        """Render templates/TEMPLATE.html (NAME.html) in its frame; `name`: which page of the navigation it is."""
         fresh = frame.freshness(as_of, self._door.clock.now())
         now = as_of or self._door.clock.now()
-        return self._render(name, title, viewer, fresh, now=now, path=request.url.path, **values)
+        return self._render(name, template or name, title, viewer, fresh, now=now, path=request.url.path, **values)
 
     def refusal(self, problem: Problem, viewer: Viewer | None = None) -> Response:
         """A page for what went wrong; it asks nothing."""
         viewer = viewer or Viewer("", "viewer", "")
         fresh = frame.freshness(None, self._door.clock.now())
         told = {"title": KINDS[problem.kind][1], "text": problem.detail, "status": problem.status}
-        answer = self._render("problem", told["title"], viewer, fresh, problem=told, path="", now=self._door.clock.now())
+        answer = self._render("", "problem", told["title"], viewer, fresh, problem=told, path="", now=self._door.clock.now())
         answer.status_code = problem.status
         answer.headers.update(problem.response_headers())
         return answer
 
-    def _render(self, name: str, title: object, viewer: Viewer, fresh: Freshness, **values: object) -> Response:
+    def _render(self, name: str, template: str, title: object, viewer: Viewer, fresh: Freshness, **values: object) -> Response:
         text = (
             environment()
-            .get_template(f"{name}.html")
+            .get_template(f"{template}.html")
             .render(
                 title=title,
                 page=name,
