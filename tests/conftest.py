@@ -16,7 +16,7 @@ from tests.stack import ROOT, ClickHouse, Kafka, Stack, missing
 
 os.environ.pop("COLUMNS", None)  # xdist gives its processes the width of a terminal, which our verbs would heed
 SERVERS = {"stack", "kafka", "clickhouse", "settings"}
-ORDER = ("faults", "e2e", "integration", "simulation", "security", "contract", "unit")
+ORDER = ("faults", "e2e", "browser", "integration", "simulation", "security", "contract", "unit")
 """Of the folders: what is long and mostly waits comes first, so that no process is left alone with it at the end."""
 
 
