@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
 
+from schemas.base import EARLIEST, LATEST
 from services.console import frame, today, worklist
+from services.console.consignment import Message, Story, known_at, message_behind, names_event, tell
 from services.console.door import ConsoleDoor
 from services.console.frame import Freshness, Viewer
 from services.console.gate import KINDS, Problem
@@ -37,6 +40,20 @@ def parameters(request: Request) -> Mapping[str, Sequence[str]]:
     return {name: request.query_params.getlist(name) for name in request.query_params}
 
 
+def moment_in(text: str, zone: ZoneInfo) -> datetime | None:
+    """A time as forms (local) or people (with an offset) give it; None where there is none. Raises Problem 400."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Problem("bad-parameter", "at is a time, for example 2020-04-11T09:40.") from error
+    moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
+    if not EARLIEST <= moment < LATEST:
+        raise Problem("bad-parameter", "at lies between 1970 and 2200.")
+    return moment
+
+
 class Pages:
     """The addresses for people."""
 
@@ -49,6 +66,9 @@ class Pages:
             ("GET", "/", self.today),
             ("GET", "/delayed", self.delayed),
             ("GET", "/consignments", self.consignments),
+            # ids hold slashes: the longer address stands first
+            ("GET", "/consignments/{name:path}/events/{event}", self.message),
+            ("GET", "/consignments/{name:path}", self.consignment),
         )
 
     @property
@@ -85,6 +105,46 @@ class Pages:
         view, found, as_of = await self._door.ask(asking)
         return self.page(request, name, title, viewer, as_of, "worklist", view=view, found=found, **worklist.WORDS)
 
+    async def consignment(self, request: Request, name: str) -> Response:
+        """`?at=`: what was known then, a local time of the viewer's."""
+        viewer = self.viewer(request)
+        at = worklist.first(parameters(request), "at")
+        moment = moment_in(at, viewer.zone)
+
+        def asking(questions: Questions) -> tuple[Story | None, list[str], datetime | None]:
+            as_of = questions.as_of()
+            now = as_of or self._door.clock.now()
+            journey = questions.show(name)
+            if journey is None:
+                return None, questions.similar(name), as_of
+            if moment is not None and moment < now:
+                return tell(known_at(journey, moment), questions.facilities(), moment, earlier=True), [], as_of
+            return tell(journey, questions.facilities(), now), [], as_of
+
+        story, near, as_of = await self._door.ask(asking)
+        if story is None:
+            hint = f" Did you mean {', '.join(near)}?" if near else ""
+            raise Problem("not-found", f"No consignment {name[:80]} is known.{hint}")
+        local = (moment or as_of or self._door.clock.now()).astimezone(viewer.zone)
+        shown = {"story": story, "at_local": f"{local:%Y-%m-%dT%H:%M}"}
+        if story.earlier and moment is not None:
+            shown["now"] = moment
+        return self.page(request, "consignments", name, viewer, as_of, "consignment", **shown)
+
+    async def message(self, request: Request, name: str, event: str) -> Response:
+        """The very bytes behind an event, with the part marked that it was read from."""
+        viewer = self.viewer(request)
+
+        def asking(questions: Questions) -> tuple[Message, datetime | None]:
+            journey = questions.show(name)
+            if journey is None or not names_event(journey, event):
+                raise Problem("not-found", "There is no such event of this consignment.")
+            return message_behind(questions, event), questions.as_of()
+
+        found, as_of = await self._door.ask(asking)
+        title = f"Message of {found.sender}"
+        return self.page(request, "consignments", title, viewer, as_of, "message", consignment=name, message=found)
+
     # --- what all pages share
 
     def viewer(self, request: Request) -> Viewer:
@@ -111,7 +171,8 @@ class Pages:
         """Render templates/TEMPLATE.html (NAME.html) in its frame; `name`: which page of the navigation it is."""
         fresh = frame.freshness(as_of, self._door.clock.now())
         now = as_of or self._door.clock.now()
-        return self._render(name, template or name, title, viewer, fresh, now=now, path=request.url.path, **values)
+        values = {"now": now, "path": request.url.path} | values
+        return self._render(name, template or name, title, viewer, fresh, **values)
 
     def refusal(self, problem: Problem, viewer: Viewer | None = None) -> Response:
         """A page for what went wrong; it asks nothing."""

@@ -1,9 +1,11 @@
 // What the console adds to pages that work without it: keys, the zone of this device, and a word when the line is cut.
 "use strict";
 (() => {
-  const rows = () => [...document.querySelectorAll("[data-row]")].filter((row) => row.offsetParent !== null);
+  const ROW = "[data-row], tr[data-consignment]";
+  const name = (row) => row.dataset.row || row.dataset.consignment;
+  const rows = () => [...document.querySelectorAll(ROW)].filter((row) => row.offsetParent !== null);
   const link = (row) => row.querySelector("a.main, a");
-  const rowOf = (element) => element && element.closest ? element.closest("[data-row]") : null;
+  const rowOf = (element) => element && element.closest ? element.closest(ROW) : null;
 
   function step(by) {
     const all = rows();
@@ -18,9 +20,9 @@
   let last = { name: "", index: -1 };
   document.addEventListener("focusin", (event) => {
     const row = rowOf(event.target);
-    if (row) last = { name: row.dataset.row, index: rows().indexOf(row) };
+    if (row) last = { name: name(row), index: rows().indexOf(row) };
   });
-  const lastRow = () => rows().find((row) => last.name && row.dataset.row === last.name) || rows()[last.index];
+  const lastRow = () => rows().find((row) => last.name && name(row) === last.name) || rows()[last.index];
   document.addEventListener("htmx:afterSettle", () => {
     if (document.activeElement === document.body && last.index >= 0) {
       const row = lastRow();
@@ -38,7 +40,7 @@
     },
     u: () => click(document.querySelector("[data-act='undo']")),
     n: () => click(document.querySelector(".news a, .news button")),
-    "/": () => (document.querySelector("[data-find]") || document.getElementById("find"))?.focus(),
+    "/": () => (document.querySelector("[data-key='/']") || document.getElementById("find"))?.focus(),
     "?": () => document.getElementById("keys").showModal(),
   };
   document.addEventListener("keydown", (event) => {
