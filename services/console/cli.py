@@ -54,7 +54,10 @@ class Stop(Exception):
 
 
 def register(app: typer.Typer) -> None:
-    """Add the questions to the `lovla` command."""
+    """Add the questions and `users` to the `lovla` command."""
+    from services.console import users_cli
+
+    users_cli.register(app)
     for name, verb in (
         ("delayed", delayed),
         ("show", show),

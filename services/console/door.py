@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from services.console.entry import Entry
 from services.console.gate import Problem
 from services.console.questions import Questions
 from services.console.settings import ConsoleSettings
@@ -28,13 +29,18 @@ class ConsoleDoor:
 
     settings: ConsoleSettings
     clickhouse: ClickHouse
+    entry: Entry
     clock: Clock = field(default_factory=SystemClock)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(6, "questions"))
+
+    async def beside(self, act: Callable[[], T]) -> T:
+        """Do it beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, act)
 
     async def ask(self, asking: Callable[[Questions], T]) -> T:
         """Ask beside the event loop. Raises Problem 503 where ClickHouse has no answer."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: asking(Questions(self.clickhouse)))
+            return await self.beside(lambda: asking(Questions(self.clickhouse)))
         except OutcomeUnknown as error:
             log.warning("console.no_answer", error=str(error))
             raise Problem("not-ready", "ClickHouse gave no answer in time; try again.", retry_after_s=_RETRY_S) from error

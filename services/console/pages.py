@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,11 +13,15 @@ from schemas.base import EARLIEST, LATEST
 from services.console import frame, today, worklist
 from services.console.consignment import Message, Story, known_at, message_behind, names_event, tell
 from services.console.door import ConsoleDoor
+from services.console.entry import TRIES, TRIES_S, back_to, host_of, one
 from services.console.frame import Freshness, Viewer
 from services.console.gate import KINDS, Problem
+from services.console.people import Locked, WrongPassword
 from services.console.present import environment
 from services.console.questions import DELAY_KINDS, Questions
+from services.console.render import known_zone
 from services.console.worklist import Wanted, Worklist
+from services.runtime import metrics
 
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -31,6 +35,8 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
 }
+
+YEAR_S: Final = 365 * 24 * 3_600
 
 Route = tuple[str, str, Callable[..., Awaitable[Response]]]
 
@@ -66,6 +72,10 @@ class Pages:
             ("GET", "/", self.today),
             ("GET", "/delayed", self.delayed),
             ("GET", "/consignments", self.consignments),
+            ("GET", "/sign-in", self.sign_in_shown),
+            ("POST", "/sign-in", self.sign_in),
+            ("POST", "/sign-out", self.sign_out),
+            ("POST", "/look", self.look),
             # ids hold slashes: the longer address stands first
             ("GET", "/consignments/{name:path}/events/{event}", self.message),
             ("GET", "/consignments/{name:path}", self.consignment),
@@ -145,18 +155,65 @@ class Pages:
         title = f"Message of {found.sender}"
         return self.page(request, "consignments", title, viewer, as_of, "message", consignment=name, message=found)
 
+    # --- who looks, and how
+
+    async def sign_in_shown(self, request: Request) -> Response:
+        return self._sign_in_page(back_to(worklist.first(parameters(request), "next")))
+
+    async def sign_in(self, request: Request) -> Response:
+        """A new session, whatever the browser had before. Its form needs no token: it is judged by where it comes from."""
+        entry = self._door.entry
+        entry.count("sign-in", host_of(request), TRIES_S, TRIES)
+        given = await entry.form(request)
+        going_on = back_to(one(given, "next"))
+        lasts = timedelta(hours=self._door.settings.console_session_h)
+        name, password = one(given, "name").lower(), next(iter(given.get("password", ())), "")
+        host, now = host_of(request), self._door.clock.now()
+        try:
+            token = await self._door.beside(lambda: entry.people.sign_in(name, password, host, now, lasts))
+        except Locked as locked:
+            metrics.counter("lovla_console_sign_ins_total", outcome="locked").inc()
+            return self._sign_in_page(going_on, str(locked), 429)
+        except WrongPassword as wrong:
+            metrics.counter("lovla_console_sign_ins_total", outcome="wrong").inc()
+            return self._sign_in_page(going_on, str(wrong), 401)
+        metrics.counter("lovla_console_sign_ins_total", outcome="in").inc()
+        answer = Response(status_code=303, headers={**HEADERS, "Location": going_on})
+        entry.set_cookie(answer, entry.cookie, token, round(lasts.total_seconds()))
+        return answer
+
+    def _sign_in_page(self, going_on: str, wrong: str = "", status: int = 200) -> Response:
+        nobody = Viewer("", "viewer", "", zone_name=self._door.settings.console_zone)
+        fresh = frame.freshness(None, self._door.clock.now())
+        answer = self._render("", "sign_in", "Sign in", nobody, fresh, next=going_on, wrong=wrong, path="/sign-in", now=None)
+        answer.status_code = status
+        return answer
+
+    async def sign_out(self, request: Request) -> Response:
+        entry = self._door.entry
+        await entry.acting(request, "viewer")
+        entry.people.sign_out(request.cookies.get(entry.cookie, ""))
+        answer = Response(status_code=303, headers={**HEADERS, "Location": "/sign-in"})
+        answer.delete_cookie(entry.cookie, path="/", secure=self._door.settings.console_secure, httponly=True, samesite="lax")
+        return answer
+
+    async def look(self, request: Request) -> Response:
+        """Theme and time zone, kept in the browser."""
+        entry = self._door.entry
+        viewer, given = await entry.acting(request, "viewer")
+        answer = Response(status_code=303, headers={**HEADERS, "Location": back_to(one(given, "next"))})
+        theme, zone = one(given, "theme") or viewer.theme, one(given, "zone") or viewer.zone_name
+        if theme in frame.THEMES:
+            entry.set_cookie(answer, "theme", theme, YEAR_S)
+        if zone == known_zone(zone).key:
+            entry.set_cookie(answer, "zone", zone, YEAR_S)
+        return answer
+
     # --- what all pages share
 
     def viewer(self, request: Request) -> Viewer:
-        theme = request.cookies.get("theme", "auto")
-        return Viewer(
-            name="demo",
-            role="planner",
-            csrf="",
-            demo=True,
-            zone_name=request.cookies.get("zone", self._door.settings.console_zone),
-            theme=next((one for one in frame.THEMES if one == theme), "auto"),
-        )
+        """Whoever looks. Raises SignIn, Problem 429."""
+        return self._door.entry.viewer(request)
 
     def page(
         self,
@@ -172,7 +229,9 @@ class Pages:
         fresh = frame.freshness(as_of, self._door.clock.now())
         now = as_of or self._door.clock.now()
         values = {"now": now, "path": request.url.path} | values
-        return self._render(name, template or name, title, viewer, fresh, **values)
+        answer = self._render(name, template or name, title, viewer, fresh, **values)
+        self._door.entry.greet(request, answer)
+        return answer
 
     def refusal(self, problem: Problem, viewer: Viewer | None = None) -> Response:
         """A page for what went wrong; it asks nothing."""
@@ -194,7 +253,7 @@ class Pages:
                 viewer=viewer,
                 zone=viewer.zone,
                 theme=viewer.theme,
-                nav=frame.navigation(name, self.built),
+                nav=frame.navigation(name, self.built) if viewer.name else [],
                 freshness=fresh,
                 zones=ZONES,
                 **values,

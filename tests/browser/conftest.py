@@ -26,8 +26,11 @@ from pydantic import SecretStr
 from deploy.local.process import free_ports
 from services.console.app import build
 from services.console.door import ConsoleDoor
+from services.console.entry import Entry
+from services.console.people import People
 from services.console.settings import ConsoleSettings
 from services.runtime.clickhouse import connect
+from services.runtime.clock import SystemClock
 from services.sink import migrate
 from tests import stack as stacks
 from tests.browser import world
@@ -55,7 +58,7 @@ class Watched:
 
 
 @pytest.fixture(scope="package")
-def console(clickhouse: ClickHouse) -> Iterator[Console]:
+def console(clickhouse: ClickHouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """The console behind a real socket, in demo mode; its data is tests/browser/world.py."""
     now = datetime.now(UTC).replace(microsecond=0)
     database = f"browser_{uuid.uuid4().hex[:8]}"
@@ -76,7 +79,8 @@ def console(clickhouse: ClickHouse) -> Iterator[Console]:
     books = Books(client)
     books.write(*world.records(now), at=now)
     asking = connect(settings, "admin")  # the reader may read `lovla` only
-    with served(build(ConsoleDoor(settings=settings, clickhouse=asking))) as address:
+    entry = Entry(settings, People(tmp_path_factory.mktemp("people")), SystemClock())
+    with served(build(ConsoleDoor(settings, asking, entry))) as address:
         yield Console(address, books, now)
     asking.close()
     client.execute(f"DROP DATABASE {database}")
