@@ -27,7 +27,7 @@ OTHERS: Final[Mapping[str, str]] = {
     "uplot.css": "uplot/dist/uPlot.min.css",
 }
 """Our name of it -> package and file."""
-BASE_MAP: Final = "world-atlas/land-50m.json"
+BASE_MAP: Final = "world-atlas/land-110m.json"
 
 _MEDIA: Final[Mapping[str, str]] = {
     ".css": "text/css; charset=utf-8",

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from services.console import frame, render
+from services.console import frame, journey_picture, map_picture, render
 from services.console.assets import asset
 
 _SPELLED: Final = {
@@ -59,5 +59,12 @@ def environment() -> Environment:
         "words": words,
         "brief": render.brief,
     }
-    made.globals |= {"asset": asset, "query": frame.query, "meaning": render.MEANING, "basis": render.BASIS}
+    made.globals |= {
+        "asset": asset,
+        "query": frame.query,
+        "meaning": render.MEANING,
+        "journey_picture": journey_picture.picture,
+        "map_of": map_picture.of_story,
+        "basis": render.BASIS,
+    }
     return made
