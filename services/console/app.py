@@ -30,7 +30,9 @@ from services.console.entry import Entry, SignIn
 from services.console.gate import MEDIA_TYPE, Problem, bounded
 from services.console.pages import HEADERS, Pages, Route
 from services.console.people import People
+from services.console.query_api import Api
 from services.console.settings import ConsoleSettings
+from services.console.tracking_page import TrackingPage
 from services.runtime import kafka, logs, metrics
 from services.runtime.clickhouse import connect
 from services.runtime.clock import SystemClock
@@ -67,7 +69,7 @@ def build(
         ("GET", "/metrics", metrics_page),
         ("GET", "/static/{digest}/{name}", assets.respond),
     )
-    for method, path, endpoint in (*own, *pages.routes()):
+    for method, path, endpoint in (*own, *Api(door).routes(), *TrackingPage(door).routes(), *pages.routes()):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
 
     @app.middleware("http")

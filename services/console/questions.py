@@ -338,7 +338,7 @@ class SilentFeed:
 class DelayedFilter:
     """Empty means any. `hospital`: a code or a part of its name; `vessel`: a part of vessel or flight; `tier` 0: any; `text`: a
     part of the id, the vessel, the hospital's name or any reference; `state`: open, trouble (open, and something is wrong) or
-    ended; `delivered_since`: delivered then or later."""
+    ended; `delivered_since`: delivered then or later; `owner`: the buyer, or a party."""
 
     kinds: tuple[str, ...] = DELAY_KINDS
     hospital: str = ""
@@ -353,6 +353,7 @@ class DelayedFilter:
     state: str = ""
     text: str = ""
     delivered_since: datetime = EPOCH
+    owner: str = ""
 
 
 SORTS = (

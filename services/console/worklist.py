@@ -110,29 +110,29 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
     tier = first(given, "tier")
     wanted = DelayedFilter(
         kinds=kinds,
-        hospital=_text(given, "hospital"),
-        carrier=_text(given, "carrier"),
-        terminal=_text(given, "terminal"),
-        vessel=_text(given, "vessel"),
+        hospital=text(given, "hospital"),
+        carrier=text(given, "carrier"),
+        terminal=text(given, "terminal"),
+        vessel=text(given, "vessel"),
         item=_one_of("item", first(given, "item"), ("", *get_args(ItemCategory))),
         tier=int(_one_of("tier", tier, ("", "1", "2", "3", "4", "5")) or 0),
         severity=_one_of("severity", first(given, "severity"), ("", *SEVERITIES)),
         stage=_one_of("stage", first(given, "stage"), ("", *STAGES)),
         mode=_one_of("mode", first(given, "mode"), ("", *get_args(Mode))),
         state=_one_of("state", first(given, "state"), ("", *STATES)),
-        text=_text(given, "q"),
+        text=text(given, "q"),
         delivered_since=midnight if delivered else EPOCH,
     )
     order = Order(
         sort=_one_of("sort", first(given, "sort") or "worst", SORTS),
         reverse=first(given, "reverse") == "1",
         group=_one_of("group", first(given, "group"), ("", *GROUPS)),
-        offset=_number(given, "offset", 0, 0, OFFSET_MOST),
+        offset=number(given, "offset", 0, 0, OFFSET_MOST),
     )
     columns = tuple(column for column in first(given, "columns").split(",") if column)
     for column in columns:
         _one_of("columns", column, tuple(COLUMNS))
-    rows = _number(given, "rows", PAGE_ROWS, 1, PAGE_MOST)
+    rows = number(given, "rows", PAGE_ROWS, 1, PAGE_MOST)
     said: dict[str, object] = {
         "exception": list(exceptions),
         "hospital": wanted.hospital,
@@ -167,7 +167,8 @@ def first(given: Given, name: str) -> str:
     return next(iter(given.get(name, ())), "")
 
 
-def _text(given: Given, name: str) -> str:
+def text(given: Given, name: str) -> str:
+    """The parameter's words. Raises Problem 400."""
     value = first(given, name).strip()
     if len(value) > TEXT_MOST or not value.isprintable():
         raise _wrong(name, f"{name} holds at most {TEXT_MOST} printable characters.")
@@ -180,7 +181,8 @@ def _one_of(name: str, value: str, choices: Sequence[str]) -> str:
     return value
 
 
-def _number(given: Given, name: str, usual: int, least: int, most: int) -> int:
+def number(given: Given, name: str, usual: int, least: int, most: int) -> int:
+    """The parameter as a whole number within bounds. Raises Problem 400."""
     text = first(given, name)
     if not text:
         return usual

@@ -118,6 +118,7 @@ WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)})
     AND ({vessel:String} = '' OR positionCaseInsensitiveUTF8(vessel, {vessel:String}) > 0)
     AND ({item:String} = '' OR has(items.category, {item:String}))
     AND ({tier:UInt8} = 0 OR tier = {tier:UInt8})
+    AND ({owner:String} = '' OR buyer = {owner:String} OR carrier = {owner:String} OR has(parties.code, {owner:String}))
     AND (
         {text:String} = ''
         OR positionCaseInsensitive(consignment, {text:String}) > 0
