@@ -19,3 +19,22 @@ class ConsoleSettings(Settings):
     console_query_bytes: int = Field(800_000_000, ge=10_000_000, le=2_000_000_000, description="memory of one question")
     console_workers: int = Field(6, ge=1, le=64, description="questions at once")
     console_session_h: float = Field(12.0, gt=0, le=720, description="how long a sign-in lasts")
+    console_url: str | None = Field(
+        None, pattern=r"^https?://[^/?#\s]+$", description="how people reach the console; unset: its own host and port"
+    )
+    alerts_host: str = "127.0.0.1"
+    alerts_port: int = Field(8090, ge=0, le=65535, description="of the alerts' public page, as the alerts are told")
+    public_url: str | None = Field(
+        None, pattern=r"^https?://[^/?#\s]+$", description="how subscribers reach that page, as the alerts are told"
+    )
+    public_page: bool = Field(True, description="whether people without a key may subscribe, as the alerts are told")
+
+    @property
+    def links_url(self) -> str:
+        """What every link to the console begins with."""
+        return self.console_url or f"http://{self.console_host}:{self.console_port}"
+
+    @property
+    def subscribe_url(self) -> str:
+        """The alerts' page for people without an account."""
+        return f"{self.public_url or f'http://{self.alerts_host}:{self.alerts_port}'}/subscribe"
