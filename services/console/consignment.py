@@ -13,7 +13,7 @@ from typing import Final, Literal
 from schemas.journey_v1 import ExceptionState, Journey, JourneyReference, MilestoneState, Statement
 from schemas.words import MILESTONES
 from services.console.gate import Problem
-from services.console.questions import Place, Questions
+from services.console.questions import Place, Questions, RawPointer
 from services.console.rawview import SHOWN_MOST, Part, bytes_of, parts, text_of
 from services.console.render import judged
 
@@ -207,9 +207,20 @@ def names_event(journey: Journey, event_id: str) -> bool:
 def message_behind(questions: Questions, event_id: str) -> Message:
     """Raises Problem 404 where the bytes are not here (yet)."""
     pointer = questions.raw_pointer(event_id)
-    found = questions.raw_bytes(pointer.partition, pointer.offset) if pointer else None
-    if pointer is None or found is None:
-        raise Problem("not-found", "The message behind this event is not here; if it is new, try again in some seconds.")
+    if pointer is None or pointer.offset < 0:
+        raise Problem("not-found", "There is no message behind this event.")
+    return _message(questions, pointer)
+
+
+def message_at(questions: Questions, partition: int, offset: int) -> Message:
+    """The whole message at a place of raw.messages. Raises Problem 404."""
+    return _message(questions, RawPointer("", "", "", "", partition, offset))
+
+
+def _message(questions: Questions, pointer: RawPointer) -> Message:
+    found = questions.raw_bytes(pointer.partition, pointer.offset)
+    if found is None:
+        raise Problem("not-found", "The message is not here; if it is new, try again in some seconds.")
     try:
         payload = bytes_of(found)
     except ValueError as error:

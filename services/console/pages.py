@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
 
 from schemas.base import EARLIEST, LATEST
-from services.console import frame, today, worklist
-from services.console.consignment import Message, Story, known_at, message_behind, names_event, tell
+from services.console import frame, reports, today, worklist
+from services.console.consignment import Message, Story, known_at, message_at, message_behind, names_event, tell
 from services.console.door import ConsoleDoor
 from services.console.entry import TRIES, TRIES_S, back_to, host_of, one
 from services.console.frame import Freshness, Viewer
@@ -20,7 +20,8 @@ from services.console.people import Locked, WrongPassword
 from services.console.present import environment
 from services.console.questions import DELAY_KINDS, Questions
 from services.console.render import known_zone
-from services.console.worklist import Wanted, Worklist
+from services.console.reports import Report
+from services.console.worklist import Given, Wanted, Worklist
 from services.runtime import metrics
 
 HEADERS: Final[Mapping[str, str]] = {
@@ -35,6 +36,20 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
 }
+
+REPORTS: Final[Mapping[str, tuple[str, Callable[[Questions, Given, datetime], Report]]]] = {
+    "hospitals": ("Hospitals", reports.hospitals),
+    "vessels": ("Vessels and flights", reports.vessels),
+    "terminals": ("Terminals", reports.terminals),
+    "carriers": ("Carriers", reports.carriers),
+    "feeds": ("Feeds", reports.feeds),
+    "unmatched": ("Unmatched and claims", reports.unmatched),
+    "messages": ("Messages", reports.messages),
+    "health": ("Health", reports.health),
+}
+"""Pages that are tables: key, title, and what is asked."""
+
+T = TypeVar("T")
 
 YEAR_S: Final = 365 * 24 * 3_600
 
@@ -72,6 +87,9 @@ class Pages:
             ("GET", "/", self.today),
             ("GET", "/delayed", self.delayed),
             ("GET", "/consignments", self.consignments),
+            ("GET", "/hospitals/{facility:path}", self.hospital),
+            ("GET", "/messages/{partition:int}/{offset:int}", self.raw),
+            *((("GET", f"/{name}", self._report(name, title, asking))) for name, (title, asking) in REPORTS.items()),
             ("GET", "/sign-in", self.sign_in_shown),
             ("POST", "/sign-in", self.sign_in),
             ("POST", "/sign-out", self.sign_out),
@@ -154,6 +172,44 @@ class Pages:
         found, as_of = await self._door.ask(asking)
         title = f"Message of {found.sender}"
         return self.page(request, "consignments", title, viewer, as_of, "message", consignment=name, message=found)
+
+    def _report(
+        self, name: str, title: str, asking: Callable[[Questions, Given, datetime], Report]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def report(request: Request) -> Response:
+            viewer, given = self.viewer(request), parameters(request)
+            found, as_of = await self._asked(lambda questions, now: asking(questions, given, now))
+            return self.page(request, name, title, viewer, as_of, "report", report=found)
+
+        return report
+
+    async def _asked(self, asking: Callable[[Questions, datetime], T]) -> tuple[T, datetime | None]:
+        """The answer, asked at the pipeline's time, and that time."""
+
+        def ask(questions: Questions) -> tuple[T, datetime | None]:
+            as_of = questions.as_of()
+            return asking(questions, as_of or self._door.clock.now()), as_of
+
+        return await self._door.ask(ask)
+
+    async def hospital(self, request: Request, facility: str) -> Response:
+        viewer = self.viewer(request)
+
+        def asking(questions: Questions, now: datetime) -> tuple[Report, str]:
+            place = questions.facilities().get(facility)
+            if place is None:
+                raise Problem("not-found", "There is no such hospital.")
+            return reports.hospital(questions, facility, now), place.name
+
+        (report, name), as_of = await self._asked(asking)
+        return self.page(request, "hospitals", name, viewer, as_of, "report", report=report)
+
+    async def raw(self, request: Request, partition: int, offset: int) -> Response:
+        """A message by its place in raw.messages."""
+        viewer = self.viewer(request)
+        found, as_of = await self._asked(lambda questions, _: message_at(questions, partition, offset))
+        title = f"Message of {found.sender}"
+        return self.page(request, "feeds", title, viewer, as_of, "message", consignment="", message=found)
 
     # --- who looks, and how
 

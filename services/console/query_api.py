@@ -225,9 +225,19 @@ def own_row(row: Delayed, reader: Reader) -> Delayed:
     """A row as this reader may see it: to a party neither goods nor what is wrong by others' words."""
     if not reader.party:
         return row
-    unsaid = {"sentence": "", "exception": "", "severity": "", "since": None, "hours_late": None, "also": [], "goods": []}
-    hidden = {"expected_delivery": None, "expected_basis": "", "expected_passed": False, "required_by": None, "tier": 0}
-    return replace(row, **unsaid, **hidden, facility="", hospital="", last_event_at=None, place="", milestone="")  # type: ignore[arg-type]  # each as its field's
+    unsaid: dict[str, Any] = {field.name: _UNSAID[field.name] for field in fields(row) if field.name in _UNSAID}
+    return replace(row, **unsaid)
+
+
+_UNSAID: Final[Mapping[str, object]] = {
+    **dict.fromkeys(("sentence", "exception", "severity", "facility", "hospital", "place", "milestone", "expected_basis"), ""),
+    **dict.fromkeys(("since", "hours_late", "expected_delivery", "required_by", "last_event_at")),
+    "also": [],
+    "goods": [],
+    "tier": 0,
+    "expected_passed": False,
+}
+"""What a party's row does not tell."""
 
 
 def own(journey: Journey | None, reader: Reader) -> Journey:

@@ -335,6 +335,72 @@ class SilentFeed:
 
 
 @dataclass(frozen=True, slots=True)
+class Hospital:
+    """How a facility stands that goods go to: of its open consignments, and `delivered` in the window. A time of 1970: none."""
+
+    facility: str
+    name: str
+    open: int
+    in_trouble: int
+    delayed: int
+    first_tier: int
+    critical: int
+    delivered: int
+    next_expected: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Vessel:
+    """A vessel or flight with open consignments; `earliest`, `latest`: of what is said of arrival; `slip_h` after the plan."""
+
+    vessel: str
+    voyage: str
+    mode: str
+    carriers: list[str]
+    consignments: int
+    in_trouble: int
+    delayed: int
+    hospitals: int
+    earliest: datetime | None
+    latest: datetime | None
+    arrived: datetime | None
+    slip_h: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message to a subscriber and what became of it; `state` empty: nobody has tried yet."""
+
+    notification: str
+    subscription: str
+    subject: str
+    due_at: datetime
+    state: str
+    last_at: datetime | None
+    attempts: int
+    provider: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """How many words of a sender without standing a consignment has."""
+
+    sender: str
+    consignment: str
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest of a table."""
+
+    what: str
+    newest: datetime | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class DelayedFilter:
     """Empty means any. `hospital`: a code or a part of its name; `vessel`: a part of vessel or flight; `tier` 0: any; `text`: a
     part of the id, the vessel, the hospital's name or any reference; `state`: open, trouble (open, and something is wrong) or
@@ -455,6 +521,26 @@ class Questions:
     def changed(self, since: datetime, limit: int = NO_LIMIT) -> list[Changed]:
         """What is news since then, the newest first."""
         return self._ask("changed", Changed, since=since, limit=limit)
+
+    def hospitals(self, now: datetime, since: datetime, limit: int = NO_LIMIT) -> list[Hospital]:
+        """The worst off first; delivered since then."""
+        return self._ask("hospitals", Hospital, now=now, since=since, limit=limit)
+
+    def vessels(self, limit: int = NO_LIMIT) -> list[Vessel]:
+        """Those with the most delayed consignments first."""
+        return self._ask("vessels", Vessel, limit=limit)
+
+    def messages(self, since: datetime, limit: int = NO_LIMIT) -> list[Told]:
+        """What was due since then, the newest first."""
+        return self._ask("messages", Told, since=since, limit=limit)
+
+    def claims(self, sender: str = "", limit: int = NO_LIMIT) -> list[Claimed]:
+        """The most first."""
+        return self._ask("claims", Claimed, sender=sender, limit=limit)
+
+    def freshness(self) -> list[Newest]:
+        """Of each table of what flows through."""
+        return self._ask("freshness", Newest)
 
     def silent_feeds(self) -> list[SilentFeed]:
         """The longest silent first."""
