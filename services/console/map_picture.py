@@ -170,6 +170,9 @@ def _joined(ring: Sequence[int], arcs: Sequence[list[Point]]) -> list[Point]:
     for number in ring:
         arc = arcs[number] if number >= 0 else arcs[~number][::-1]
         points += arc[1:] if points else arc
+    points = _unwrapped(points)  # outlines run on over the date line
+    if abs(points[0][0] - points[-1][0]) > 180:  # Antarctica's runs round the pole
+        points += [(points[-1][0], -90.0), (points[0][0], -90.0)]
     return points
 
 

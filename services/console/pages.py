@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Request, Response
 
 from schemas.base import EARLIEST, LATEST
-from services.console import frame, reports, today, worklist
+from services.console import frame, live, reports, today, worklist
 from services.console.consignment import Message, Story, known_at, message_at, message_behind, names_event, tell
 from services.console.door import ConsoleDoor
 from services.console.entry import TRIES, TRIES_S, back_to, host_of, one
@@ -154,7 +154,8 @@ class Pages:
             hint = f" Did you mean {', '.join(near)}?" if near else ""
             raise Problem("not-found", f"No consignment {name[:80]} is known.{hint}")
         local = (moment or as_of or self._door.clock.now()).astimezone(viewer.zone)
-        shown = {"story": story, "at_local": f"{local:%Y-%m-%dT%H:%M}"}
+        shown: dict[str, object] = {"story": story, "at_local": f"{local:%Y-%m-%dT%H:%M}"}
+        shown["live"] = "" if story.earlier else live.address(self._door.clock.now(), name)
         if story.earlier and moment is not None:
             shown["now"] = moment
         return self.page(request, "consignments", name, viewer, as_of, "consignment", **shown)
@@ -284,7 +285,7 @@ class Pages:
         """Render templates/TEMPLATE.html (NAME.html) in its frame; `name`: which page of the navigation it is."""
         fresh = frame.freshness(as_of, self._door.clock.now())
         now = as_of or self._door.clock.now()
-        values = {"now": now, "path": request.url.path} | values
+        values = {"now": now, "path": request.url.path, "live": live.address(self._door.clock.now())} | values
         answer = self._render(name, template or name, title, viewer, fresh, **values)
         self._door.entry.greet(request, answer)
         return answer

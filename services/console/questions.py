@@ -542,6 +542,10 @@ class Questions:
         """Of each table of what flows through."""
         return self._ask("freshness", Newest)
 
+    def live(self, since: datetime, limit: int) -> list[dict[str, object]]:
+        """(change_id, consignment, appended_ms) of what is news since then, the oldest first."""
+        return self._clickhouse.query(sql("live"), {"since": since, "limit": limit})
+
     def silent_feeds(self) -> list[SilentFeed]:
         """The longest silent first."""
         return self._ask("silent_feeds", SilentFeed)

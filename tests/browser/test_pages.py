@@ -11,7 +11,21 @@ from deploy.setup import assets
 from tests.browser import world
 from tests.browser.conftest import NARROW, Opening, Watched
 
-PAGES = ("/", "/delayed", "/consignments")
+PAGES = (
+    "/",
+    "/delayed",
+    "/consignments",
+    f"/consignments/{world.STORY}",
+    f"/consignments/{world.NASTY}",
+    "/hospitals",
+    "/vessels",
+    "/terminals",
+    "/carriers",
+    "/feeds",
+    "/unmatched",
+    "/messages",
+    "/health",
+)
 
 
 def violations(page: Page) -> list[str]:
