@@ -88,7 +88,7 @@ class Entry:
         return Viewer(
             name=person.name if person else "demo",
             role=person.role if person else "planner",
-            csrf=self.csrf(token if person else request.cookies.get("lovla_demo", "")),
+            csrf=self.csrf(token if person else self._demo_token(request)),
             demo=person is None,
             zone_name=request.cookies.get("zone", self.settings.console_zone),
             theme=next((one for one in frame.THEMES if one == theme), "auto"),
@@ -102,7 +102,14 @@ class Entry:
     def greet(self, request: Request, response: Response) -> None:
         """Give a browser of the demo a token of its own, since its forms are guarded as everybody's are."""
         if self.settings.console_demo and not request.cookies.get("lovla_demo"):
-            self.set_cookie(response, "lovla_demo", secrets.token_urlsafe(24), None)
+            self.set_cookie(response, "lovla_demo", self._demo_token(request), None)
+
+    @staticmethod
+    def _demo_token(request: Request) -> str:
+        """A first page's forms carry the token that its answer sets."""
+        token = request.cookies.get("lovla_demo") or getattr(request.state, "lovla_demo", "")
+        request.state.lovla_demo = token or secrets.token_urlsafe(24)
+        return str(request.state.lovla_demo)
 
     def set_cookie(self, response: Response, name: str, value: str, lasts_s: int | None) -> None:
         """Ours alone: no script reads it, no other site sends it with a form."""

@@ -20,7 +20,6 @@ from services.console import frame
 from services.console.door import ConsoleDoor
 from services.console.gate import Problem
 from services.console.present import environment
-from services.console.questions import Questions
 from services.runtime import logs
 
 log = logs.get("console")
