@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -64,12 +64,13 @@ def test_a_change_waits_behind_a_bar_and_comes_without_a_reload(open_page: Openi
     page = open_page("/delayed?exception=any&q=LACDHS-9")
     page.evaluate("window.marked = true")
     assert page.locator("tr[data-consignment]").count() == 0
-    number = f"LACDHS-9{int(datetime.now().timestamp()) % 10_000:04d}"
+    at = datetime.now(UTC)
+    number = f"LACDHS-9{int(at.timestamp()) % 10_000:04d}"
     wrong: dict[str, Any] = exception("dwell", severity="critical", start=console.now, sentence="It stands too long.")
     template = next(one for one in world.consignment(1, console.now, ["H-CEDARS"]) if isinstance(one, Journey))
     told = template.model_dump(mode="json") | {"consignment": number, "exceptions": [wrong]}
     told["declaration"]["consignment"] = number
-    at = datetime.now().astimezone()
+
     console.books.write(Journey.model_validate(told), world.opened(number, wrong, at, "H-CEDARS"), at=at)
     news = page.locator(".news a")
     news.wait_for(timeout=20_000)
