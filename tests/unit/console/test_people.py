@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -70,11 +71,12 @@ def test_many_addresses_together_lock_it_everywhere(people: People) -> None:
 
 
 def test_disabling_and_another_role_or_password_end_sessions_at_once(people: People) -> None:
-    for change in (
+    changes: tuple[Callable[[], None], ...] = (
         lambda: people.set_role("ana", "viewer"),
         lambda: people.set_password("ana", GOOD),
         lambda: people.disable("ana"),
-    ):
+    )
+    for change in changes:
         token = signed_in(people)
         change()
         assert people.of_session(token, NOW) is None
