@@ -9,7 +9,8 @@ import pytest
 
 from schemas.journey_v1 import Journey
 from tests.browser import world
-from tests.browser.conftest import Console, Opening
+from tests.browser.conftest import Opening
+from tests.browser.driving import Console
 from tests.unit.sink.examples import exception
 
 FILTERS = (
