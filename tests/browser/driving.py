@@ -46,7 +46,7 @@ class Console:
 
 
 @contextlib.contextmanager
-def own_console(clickhouse: ClickHouse, folder: Path) -> Iterator[Console]:
+def own_console(clickhouse: ClickHouse, folder: Path, hostile: bool = True) -> Iterator[Console]:
     """In demo mode, over a database of its own that holds tests/browser/world.py."""
     now = datetime.now(UTC).replace(microsecond=0)
     database = f"browser_{uuid.uuid4().hex[:8]}"
@@ -65,7 +65,7 @@ def own_console(clickhouse: ClickHouse, folder: Path) -> Iterator[Console]:
     migrate.apply(settings)
     client = connect(settings, "admin")
     books = Books(client)
-    books.write(*world.records(now), at=now)
+    books.write(*world.records(now, hostile=hostile), at=now)
     asking = connect(settings, "admin")  # the reader may read `lovla` only
     with served(build(ConsoleDoor(settings, asking, Entry(settings, People(folder), SystemClock())))) as address:
         yield Console(address, books, now, settings)

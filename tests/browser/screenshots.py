@@ -77,7 +77,7 @@ def demo_address() -> str | None:
 def _own() -> Iterator[str]:
     stack = Stack(os.environ)
     try:
-        with own_console(stack.clickhouse(), stack.directory()) as console:
+        with own_console(stack.clickhouse(), stack.directory(), hostile=False) as console:
             yield console.address
     finally:
         stack.close()

@@ -67,7 +67,7 @@ def digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def records(now: datetime, size: int = SIZE) -> Iterator[BaseModel]:
+def records(now: datetime, size: int = SIZE, hostile: bool = True) -> Iterator[BaseModel]:
     """Registers, journeys, their events and changes, feeds and the clock."""
     for place in world.facilities().values():
         yield Facility.model_validate(
@@ -78,7 +78,8 @@ def records(now: datetime, size: int = SIZE) -> Iterator[BaseModel]:
     hospitals = world.hospitals()
     for number in range(size):
         yield from consignment(number, now, hospitals)
-    yield from _hostile(now)
+    if hostile:
+        yield from _hostile(now)
     for code in ("MAEU", "COSU", "LH", QUIET_FEED):
         yield _feed(code, now, silent=code == QUIET_FEED)
     yield Clock.model_validate(
