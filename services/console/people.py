@@ -79,16 +79,20 @@ class People:
     def __init__(self, state_dir: Path, hasher: PasswordHasher | None = None) -> None:
         self._path = state_dir / "console" / "people.sqlite"
         self._hasher = hasher or PasswordHasher()
+        self._there = False
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         if not self._path.exists():
+            self._there = False
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path.touch(mode=0o600)
         connection = sqlite3.connect(self._path, timeout=5)
         try:
             with connection:
-                connection.executescript(_TABLES)
+                if not self._there:
+                    connection.executescript(_TABLES)
+                    self._there = True
                 yield connection
         finally:
             connection.close()

@@ -14,6 +14,7 @@ Runbook = Literal[
     "audit-gap",
     "audit-unaccounted",
     "clickhouse-down",
+    "console-down",
     "consumer-lag",
     "dead-letters",
     "disk-full",
