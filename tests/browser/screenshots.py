@@ -29,7 +29,7 @@ from tests.stack import ROOT, Stack
 
 FOLDER: Final = ROOT / "docs" / "screenshots"
 MOST_BYTES: Final = 1_500_000
-COLOURS: Final = 48
+COLOURS: Final = 80
 WIDE: Final[ViewportSize] = {"width": 1280, "height": 800}
 PHONE: Final[ViewportSize] = {"width": 360, "height": 740}
 PAGES: Final = {
@@ -120,7 +120,10 @@ def small(png: bytes) -> bytes:
     height, width, _ = pixels.shape
     packed = (pixels[..., 0].astype(np.uint32) << 16) | (pixels[..., 1].astype(np.uint32) << 8) | pixels[..., 2]
     colours, of_pixel, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    kept = np.argsort(-counts)[:COLOURS]
+    order = np.argsort(-counts)  # the commonest of each neighbourhood, so that a small mark keeps its own colour
+    _, firsts = np.unique(colours[order] & 0xE0E0E0, return_index=True)
+    kept = np.unique(np.concatenate([order[np.sort(firsts)], order]), return_index=True)[1]
+    kept = np.concatenate([order[np.sort(firsts)], order])[np.sort(kept)][:COLOURS]
     split = np.stack([(colours >> shift) & 255 for shift in (16, 8, 0)], axis=1).astype(np.int32)
     palette = split[kept]
     distance = ((split[:, None, :] - palette[None, :, :]) ** 2).sum(axis=2)

@@ -40,7 +40,7 @@
     },
     u: () => click(document.querySelector("[data-act='undo']")),
     n: () => click(document.querySelector(".news a, .news button")),
-    "/": () => (document.querySelector("[data-key='/']") || document.getElementById("find"))?.focus(),
+    "/": () => [document.querySelector("[data-key='/']"), document.getElementById("find")].find((field) => field?.checkVisibility())?.focus(),
     "?": () => document.getElementById("keys").showModal(),
   };
   document.addEventListener("keydown", (event) => {
