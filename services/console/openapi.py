@@ -1,6 +1,7 @@
 """What the query API says of itself: `python -m services.console.openapi` writes docs/console-openapi.json.
 
-With `--check` it compares. Answers are described by the very dataclasses that are told; parameters by the words that the work list takes.
+With `--check` it compares. Answers are described by the very dataclasses that are told; parameters by the words that the work
+list takes.
 """
 
 from __future__ import annotations
