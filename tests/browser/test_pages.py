@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page
 
 from deploy.setup import assets
+from services.console.tracking import token
 from tests.browser import world
 from tests.browser.conftest import NARROW, Opening
+from tests.browser.driving import Console
 
 PAGES = (
     "/",
@@ -80,3 +83,16 @@ def test_the_story_is_found_by_any_reference(open_page: Opening) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**/consignments?**")
     assert page.get_by_role("link", name=world.STORY).is_visible()
+
+
+def test_the_page_of_who_has_a_link_is_sound_and_leads_to_the_alerts(open_page: Opening, console: Console) -> None:
+    made = token(console.settings.secret_key.get_secret_value().encode(), world.STORY, console.now + timedelta(days=1))
+    page = open_page(f"/t/{made}")
+    assert world.STORY in page.locator("h1").inner_text()
+    assert page.get_by_role("link", name="Subscribe").get_attribute("href").endswith(f"/subscribe?consignments={world.STORY}")  # type: ignore[union-attr]  # it has one
+    found = violations(page)
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size(NARROW)
+    assert found + violations(page, rules=["color-contrast", "target-size"]) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert page.evaluate("document.scripts.length") == 0
