@@ -7,7 +7,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix bench audit fuzz faults soak mutants
+.PHONY: help setup demo up down status doctor test test-unit check lint format types imports generated generate fix bench audit fuzz faults soak mutants screenshots
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "; print "make TARGET [ARGS=...]\n"} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,10 +52,10 @@ imports: setup
 	@$(BIN)/lint-imports
 
 generated: setup
-	@$(BIN)/python -m schemas.export --check && $(BIN)/python -m schemas.compatibility && $(BIN)/python -m services.openapi_export --check && $(BIN)/python -m services.ingest.readers.tables --check
+	@$(BIN)/python -m schemas.export --check && $(BIN)/python -m schemas.compatibility && $(BIN)/python -m services.openapi_export --check && $(BIN)/python -m services.console.openapi --check && $(BIN)/python -m services.ingest.readers.tables --check
 
 generate: setup ## Write JSON Schema and AsyncAPI from the contracts, OpenAPI from the doors, code tables from the readers
-	@$(BIN)/python -m schemas.export && $(BIN)/python -m services.openapi_export && $(BIN)/python -m services.ingest.readers.tables
+	@$(BIN)/python -m schemas.export && $(BIN)/python -m services.openapi_export && $(BIN)/python -m services.console.openapi && $(BIN)/python -m services.ingest.readers.tables
 
 fix: setup ## Let ruff mend what it can, and format
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
@@ -77,3 +77,6 @@ soak: setup ## The demo live for an hour with random kills, then `lovla audit` (
 
 mutants: setup ## Plant defects in the product; the simulation must find each (ARGS="--only name")
 	@$(BIN)/python -m tests.simulation.mutants $(ARGS)
+
+screenshots: setup ## Every page of the console as docs/screenshots/*.png, of the demo if one runs (needs chromium)
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)

@@ -23,6 +23,7 @@ def assemble() -> typer.Typer:
     from deploy.local.pause import pausing
     from services.alerts import delivery_cli, rules_cli, subscriptions_cli
     from services.console import cli as console
+    from services.console import tracking_cli
     from services.ingest import cli as ingest
     from services.ingest import dead_letters_cli, watch_cli
     from services.sink import cli as sink
@@ -35,6 +36,7 @@ def assemble() -> typer.Typer:
         watch_cli,
         sink,
         console,
+        tracking_cli,
         subscriptions_cli,
         delivery_cli,
         rules_cli,

@@ -18,7 +18,7 @@ os.environ.pop("COLUMNS", None)  # xdist gives its processes the width of a term
 # Brokers of stacks that tests start by our verbs live for seconds: what Java's second compiler would save, it costs many times.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 SERVERS = {"stack", "kafka", "clickhouse", "settings"}
-ORDER = ("faults", "e2e", "integration", "simulation", "security", "contract", "unit")
+ORDER = ("faults", "e2e", "browser", "integration", "simulation", "security", "contract", "unit")
 """Of the folders: what is long and mostly waits comes first, so that no process is left alone with it at the end."""
 
 

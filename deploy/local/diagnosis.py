@@ -38,6 +38,7 @@ _DOWN: Mapping[str, Runbook] = {
     "alerts-worker": "alerts-worker-down",
     "sender": "alerts-sender-down",
     "mailbox": "mailbox-down",
+    "console": "console-down",
 }
 _LAST_WORDS: Sequence[tuple[str, str, Runbook, str]] = (
     ("readers", "faults of ours", "readers-fuse", "the readers stopped themselves: faults of ours at most senders"),

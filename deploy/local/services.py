@@ -39,6 +39,7 @@ SERVICES: tuple[Service, ...] = (
     Service("alerts-worker", "services.alerts.worker", "LOVLA_STACK_ALERTS_WORKER_PORT"),
     Service("sender", "services.alerts.sender", "LOVLA_STACK_SENDER_PORT"),
     Service("alerts-api", "services.alerts.api", "LOVLA_ALERTS_PORT", own_door=True, health="/readyz"),
+    Service("console", "services.console.app", "LOVLA_CONSOLE_PORT", own_door=True, health="/readyz"),
 )
 """In the order of starting: who reads before who lets in."""
 

@@ -47,6 +47,8 @@ def main() -> None:
                 _say(f"packages are installed ({time.monotonic() - began:.0f} s)")
             _run([str(PYTHON), "-P", "-m", "deploy.local.jars"], quiet=False, hint="see above")
             _run([str(PYTHON), "-P", "-m", "deploy.local.warm"], quiet=False, hint="see above")
+            with contextlib.suppress(SetupError):  # it has said why; all but the console's scripts works without these files
+                _run([str(PYTHON), "-P", "-m", "deploy.setup.assets"], quiet=False, hint="see above")
     except SetupError as error:
         sys.exit(f"setup: {error}")
     except KeyboardInterrupt:

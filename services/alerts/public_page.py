@@ -38,6 +38,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "X-Robots-Tag": "noindex",
 }
 FIELDS_MOST: Final = 400
+FILLED_MOST: Final = 200  # characters that a link may fill in
 _LISTS: Final = ("facilities", "consignments", "references", "carriers", "terminals")
 _CHOICES: Final = ("categories", "exceptions", "milestones")
 _UPPER: Final = ("facilities", "carriers", "terminals")
@@ -93,9 +94,13 @@ class PublicPage:
     # --- subscribing
 
     async def form(self, request: Request) -> Response:
+        """`?consignments=`: what a link to this page fills in, as the console's tracking page does."""
         self._count(request)
-        said = _said({"language": [_spoken(request).code]})
-        return self._page(_spoken(request), "subscribe.html", "title", said=said, **self._words())
+        given = {
+            "language": [_spoken(request).code],
+            "consignments": [request.query_params.get("consignments", "")[:FILLED_MOST]],
+        }
+        return self._page(_spoken(request), "subscribe.html", "title", said=_said(given), **self._words())
 
     async def subscribe(self, request: Request) -> Response:
         """Whatever comes of it, an address that could be one gets the same answer."""

@@ -46,9 +46,6 @@ _DAILY_MOST = 14
 BEGIN_LEAST = 6
 """Characters of an id's beginning that `--raw` asks for."""
 
-UNPACKED_MOST_BYTES = 20 * 1024 * 1024
-"""What ingest allows after decompression."""
-
 _NO_TABLE, _NO_DATABASE, _NO_ACCESS = 60, 81, 497
 
 
@@ -57,7 +54,10 @@ class Stop(Exception):
 
 
 def register(app: typer.Typer) -> None:
-    """Add the questions to the `lovla` command."""
+    """Add the questions and `users` to the `lovla` command."""
+    from services.console import users_cli
+
+    users_cli.register(app)
     for name, verb in (
         ("delayed", delayed),
         ("show", show),
@@ -255,6 +255,8 @@ def _print_raw(questions: Questions, wanted: str, as_json: bool) -> None:
     import base64
     import json
 
+    from services.console.rawview import bytes_of
+
     pointer = _pointer(questions, wanted)
     if pointer.offset < 0:
         raise Stop(f"{wanted} did not come in a message of its own: there are no bytes behind it")
@@ -262,9 +264,7 @@ def _print_raw(questions: Questions, wanted: str, as_json: bool) -> None:
     if found is None:
         place = f"{pointer.partition}/{pointer.offset}"
         raise Stop(f"there is no raw message at {place}; if it is new, it has not come yet: try again in some seconds")
-    payload = found.payload.encode() if isinstance(found.payload, str) else found.payload
-    if found.content_encoding == "gzip":
-        payload = _unpacked(payload)
+    payload = bytes_of(found)
     if as_json:
         names = ("standard", "code", "position", "partition", "offset")
         said = {"sender": found.sender} | {name: getattr(pointer, name) for name in names}
@@ -297,20 +297,6 @@ def _pointer(questions: Questions, wanted: str) -> RawPointer:
             f"no event, receipt or dead letter {wanted} is known; `lovla show CONSIGNMENT` and `lovla dead-letters` list them"
         )
     return found
-
-
-def _unpacked(payload: bytes) -> bytes:
-    """gzip, bounded. Raises Stop."""
-    import zlib
-
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        unpacked = unpacker.decompress(payload, UNPACKED_MOST_BYTES)
-    except zlib.error as error:
-        raise Stop(f"the message says it is gzip, and is not: {error}") from None
-    if unpacker.unconsumed_tail:
-        raise Stop(f"the message is larger than {UNPACKED_MOST_BYTES} bytes when unpacked")
-    return unpacked
 
 
 @_told

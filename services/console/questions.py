@@ -5,8 +5,9 @@ Asked as the reader user. Times are aware, UTC. `now` and windows are arguments;
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib.resources import files
 from typing import TypeVar
@@ -15,8 +16,14 @@ from schemas.journey_v1 import Journey
 from schemas.words import LINKING_KINDS
 from services.runtime.clickhouse import ClickHouse
 
+FACET_MOST = 60
+"""Of each facet so many values are offered; what is rarer is found by text."""
+
 DELAY_KINDS = ("late", "overdue", "will_be_late")
 """What `delayed` means unless told otherwise: late, or will be."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""No time at all, where SQL takes a time."""
 
 NO_LIMIT = 1_000_000
 """The reader's own bound on result rows."""
@@ -53,6 +60,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Delayed:
     """A consignment and the worst that is wrong with it; `also`: the kinds of the rest. `goods`: (category, quantity, unit).
+    With nothing wrong, `exception` and `severity` are empty and `since` is None.
 
     `hours_late`: after the plan (late, overdue, will_be_late), over the limit (dwell, silent), since it was placed (on_hold),
     or None. `expected_passed`: the expected time is gone by, so it is no expectation any more.
@@ -65,7 +73,7 @@ class Delayed:
     sentence: str
     exception: str
     severity: str
-    since: datetime
+    since: datetime | None
     hours_late: float | None
     also: list[str]
     stage: str
@@ -74,10 +82,14 @@ class Delayed:
     carrier: str
     vessel: str
     voyage: str
+    mode: str
+    milestone: str
     expected_delivery: datetime | None
     expected_basis: str
     expected_passed: bool
+    required_by: datetime | None
     tier: int
+    last_event_at: datetime | None
     goods: list[tuple[str, int, str]]
 
 
@@ -279,8 +291,120 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How many consignments that are under way have what wrong with them; one may count under several."""
+
+    open: int
+    in_trouble: int
+    late: int
+    will_be_late: int
+    overdue: int
+    on_hold: int
+    dwell: int
+    silent: int
+    delivered_today: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Something that happened to a journey; `kind` as in schemas/journey_change_v1.py, `at` in the pipeline's time."""
+
+    consignment: str
+    kind: str
+    at: datetime
+    facility: str
+    tier: int
+    milestone: str
+    occurred_at: datetime | None
+    exception_kind: str
+    severity: str
+    sentence: str
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class SilentFeed:
+    """A sender that has said nothing for longer than it may."""
+
+    sender: str
+    name: str
+    kind: str
+    last_event_at: datetime
+    silent_since: datetime
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hospital:
+    """How a facility stands that goods go to: of its open consignments, and `delivered` in the window. A time of 1970: none."""
+
+    facility: str
+    name: str
+    open: int
+    in_trouble: int
+    delayed: int
+    first_tier: int
+    critical: int
+    delivered: int
+    next_expected: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Vessel:
+    """A vessel or flight with open consignments; `earliest`, `latest`: of what is said of arrival; `slip_h` after the plan."""
+
+    vessel: str
+    voyage: str
+    mode: str
+    carriers: list[str]
+    consignments: int
+    in_trouble: int
+    delayed: int
+    hospitals: int
+    earliest: datetime | None
+    latest: datetime | None
+    arrived: datetime | None
+    slip_h: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message to a subscriber and what became of it; `state` empty: nobody has tried yet."""
+
+    notification: str
+    subscription: str
+    subject: str
+    due_at: datetime
+    state: str
+    last_at: datetime | None
+    attempts: int
+    provider: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """How many words of a sender without standing a consignment has."""
+
+    sender: str
+    consignment: str
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest of a table."""
+
+    what: str
+    newest: datetime | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class DelayedFilter:
-    """Empty means any. `hospital`: a code or a part of its name; `vessel`: a part of vessel or flight; `tier` 0: any."""
+    """Empty means any. `hospital`: a code or a part of its name; `vessel`: a part of vessel or flight; `tier` 0: any; `text`: a
+    part of the id, the vessel, the hospital's name or any reference; `state`: open, trouble (open, and something is wrong) or
+    ended; `delivered_since`: delivered then or later; `owner`: the buyer, or a party."""
 
     kinds: tuple[str, ...] = DELAY_KINDS
     hospital: str = ""
@@ -289,6 +413,68 @@ class DelayedFilter:
     vessel: str = ""
     item: str = ""
     tier: int = 0
+    severity: str = ""
+    stage: str = ""
+    mode: str = ""
+    state: str = ""
+    text: str = ""
+    delivered_since: datetime = EPOCH
+    owner: str = ""
+
+
+SORTS = (
+    "worst",
+    "hours",
+    "expected",
+    "required",
+    "heard",
+    "tier",
+    "consignment",
+    "hospital",
+    "carrier",
+    "terminal",
+    "vessel",
+    "stage",
+)
+GROUPS = ("hospital", "carrier", "terminal", "vessel", "exception", "severity", "stage", "tier")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where a row stands in an order; a page begins after it."""
+
+    group: str
+    number: float
+    text: str
+    consignment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How rows are told: `sort` of SORTS, `group` of GROUPS or empty; from `offset`, or after a row."""
+
+    sort: str = "worst"
+    reverse: bool = False
+    group: str = ""
+    offset: int = 0
+    after: Keys | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What rows there are, by what they can be chosen by: (value, shown, rows), the commonest first; `total` of all."""
+
+    total: int
+    critical: int
+    major: int
+    minor: int
+    hospitals: list[tuple[str, str, int]]
+    carriers: list[tuple[str, str, int]]
+    terminals: list[tuple[str, str, int]]
+    vessels: list[tuple[str, str, int]]
+    kinds: list[tuple[str, str, int]]
+    stages: list[tuple[str, str, int]]
+    groups: list[tuple[str, str, int]]
 
 
 R = TypeVar("R")
@@ -328,18 +514,62 @@ class Questions:
         """By code."""
         return {place.code: place for place in self._ask("facilities", Place)}
 
-    def delayed(self, wanted: DelayedFilter, now: datetime, limit: int = NO_LIMIT) -> list[Delayed]:
-        """The worst first."""
-        chosen = {
-            "kinds": list(wanted.kinds),
-            "hospital": wanted.hospital,
-            "carrier": wanted.carrier,
-            "terminal": wanted.terminal,
-            "vessel": wanted.vessel,
-            "item": wanted.item,
-            "tier": wanted.tier,
-        }
-        return self._ask("delayed", Delayed, **chosen, now=now, limit=limit)
+    def standing(self, day: datetime) -> Standing:
+        """How it stands; `day`: when the viewer's day began."""
+        return self._ask("today", Standing, day=day)[0]
+
+    def changed(self, since: datetime, limit: int = NO_LIMIT) -> list[Changed]:
+        """What is news since then, the newest first."""
+        return self._ask("changed", Changed, since=since, limit=limit)
+
+    def hospitals(self, now: datetime, since: datetime, limit: int = NO_LIMIT) -> list[Hospital]:
+        """The worst off first; delivered since then."""
+        return self._ask("hospitals", Hospital, now=now, since=since, limit=limit)
+
+    def vessels(self, limit: int = NO_LIMIT) -> list[Vessel]:
+        """Those with the most delayed consignments first."""
+        return self._ask("vessels", Vessel, limit=limit)
+
+    def messages(self, since: datetime, limit: int = NO_LIMIT) -> list[Told]:
+        """What was due since then, the newest first."""
+        return self._ask("messages", Told, since=since, limit=limit)
+
+    def claims(self, sender: str = "", limit: int = NO_LIMIT) -> list[Claimed]:
+        """The most first."""
+        return self._ask("claims", Claimed, sender=sender, limit=limit)
+
+    def freshness(self) -> list[Newest]:
+        """Of each table of what flows through."""
+        return self._ask("freshness", Newest)
+
+    def live(self, since: datetime, limit: int) -> list[dict[str, object]]:
+        """(change_id, consignment, appended_ms) of what is news since then, the oldest first."""
+        return self._clickhouse.query(sql("live"), {"since": since, "limit": limit})
+
+    def silent_feeds(self) -> list[SilentFeed]:
+        """The longest silent first."""
+        return self._ask("silent_feeds", SilentFeed)
+
+    def delayed(self, wanted: DelayedFilter, now: datetime, limit: int = NO_LIMIT, order: Order | None = None) -> list[Delayed]:
+        """The worst first, unless `order` says otherwise."""
+        return self._ask("delayed", Delayed, **_chosen(wanted, order or Order()), now=now, limit=limit)
+
+    def delayed_page(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Delayed], Keys | None]:
+        """A page, and where the next one begins; None: there is none."""
+        rows = self._clickhouse.query(sql("delayed"), {**_chosen(wanted, order), "now": now, "limit": limit + 1})
+        last = rows[limit - 1] if len(rows) > limit else None
+        names = ("group_key", "number_key", "text_key", "consignment")
+        keys = None if last is None else Keys(*(last[name] for name in names))
+        return [_row(Delayed, line) for line in rows[:limit]], keys
+
+    def facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
+        """Of all rows that are wanted, whatever the page."""
+        asked = sql("facets").replace("-- ROWS --", sql("delayed"))
+        whole = Order(order.sort, order.reverse, order.group)
+        line = self._clickhouse.query(asked, {**_chosen(wanted, whole), "now": now, "limit": NO_LIMIT})[0]
+        lists = ("hospitals", "carriers", "terminals", "vessels", "kinds", "stages", "groups")
+        sorted_ = {name: sorted(line[name], key=lambda one: (-one[2], one[1]))[:FACET_MOST] for name in lists}
+        return _row(Facets, {**line, **sorted_})
 
     def show(self, consignment: str) -> Journey | None:
         """All that is known of it."""
@@ -416,9 +646,30 @@ class Questions:
     def _ask(self, name: str, row: type[R], **params: object) -> list[R]:
         """The rows of queries/NAME.sql; its columns must be the row's fields."""
         self._last = name, params
-        found = self._clickhouse.query(sql(name), params)
-        names = [field.name for field in fields(row)]  # type: ignore[arg-type]  # R is one of the dataclasses above
-        return [row(**{name: line[name] for name in names}) for line in found]
+        return [_row(row, line) for line in self._clickhouse.query(sql(name), params)]
+
+
+def _row(kind: type[R], line: Mapping[str, object]) -> R:
+    """A dataclass of the columns of its fields' names."""
+    return kind(**{field.name: line[field.name] for field in fields(kind)})  # type: ignore[arg-type]  # R: one of those above
+
+
+def _chosen(wanted: DelayedFilter, order: Order) -> dict[str, object]:
+    """The parameters of delayed.sql but for time and limit."""
+    chosen = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
+    after = order.after or Keys("", 0.0, "", "")
+    return chosen | {
+        "kinds": list(wanted.kinds),
+        "bare": letters_and_digits(wanted.text),
+        "sort": order.sort,
+        "reverse": int(order.reverse),
+        "group": order.group,
+        "offset": order.offset,
+        "after_group": after.group,
+        "after_number": after.number,
+        "after_text": after.text,
+        "after_id": after.consignment,
+    }
 
 
 def letters_and_digits(text: str) -> str:

@@ -209,8 +209,13 @@ class DriverClickHouse:
             raise
 
 
-def connect(settings: Settings, user: User, timeout_s: float = TIMEOUT_S) -> ClickHouse:
-    """ClickHouse as one of its three users. Connects at first use, so that a process starts while the server is away."""
+def connect(
+    settings: Settings, user: User, timeout_s: float = TIMEOUT_S, limits: Mapping[str, object] | None = None
+) -> ClickHouse:
+    """ClickHouse as one of its three users. Connects at first use, so that a process starts while the server is away.
+
+    `limits`: settings of every query, below what the user's profile allows.
+    """
     # every failure is raised with its text: where a process has set up no logging, the driver's own telling is not for people
     logging.getLogger("clickhouse_driver").addHandler(_QUIET)
     password = {
@@ -226,5 +231,5 @@ def connect(settings: Settings, user: User, timeout_s: float = TIMEOUT_S) -> Cli
         password.get_secret_value(),
         timeout_s,
         # the reader's own limits stand in its profile, which it may not change; a migration takes the time it takes
-        {"max_execution_time": int(timeout_s)} if user == "writer" else {},
+        limits or ({"max_execution_time": int(timeout_s)} if user == "writer" else {}),
     )

@@ -45,6 +45,8 @@ CounterName = Literal[
     "lovla_alerts_unreadable_total",
     "lovla_alerts_candidates_total",
     "lovla_alerts_notifications_total",
+    "lovla_console_sign_ins_total",
+    "lovla_console_refused_total",
 ]
 GaugeName = Literal[
     "lovla_loop_lag_seconds",
@@ -67,6 +69,7 @@ GaugeName = Literal[
     "lovla_alerts_paused",
     "lovla_alerts_provider_away",
     "lovla_alerts_subscriptions",
+    "lovla_console_viewers",
 ]
 HistogramName = Literal[
     "lovla_loop_process_seconds",
@@ -75,6 +78,7 @@ HistogramName = Literal[
     "lovla_sink_insert_seconds",
     "lovla_sink_freshness_seconds",
     "lovla_alerts_accept_seconds",
+    "lovla_console_request_seconds",
 ]
 
 
@@ -138,6 +142,10 @@ CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
     "lovla_alerts_paused": Metric("1 while an operator holds all messages back."),
     "lovla_alerts_provider_away": Metric("1 while a provider's breaker is not closed.", ("provider",)),
     "lovla_alerts_accept_seconds": Metric("From due to accepted by the provider.", ("channel",)),
+    "lovla_console_sign_ins_total": Metric("Sign-ins to the console, by outcome: in, wrong, locked.", ("outcome",)),
+    "lovla_console_refused_total": Metric("Requests that the console refused, by problem.", ("reason",)),
+    "lovla_console_viewers": Metric("Pages that listen to what is new now."),
+    "lovla_console_request_seconds": Metric("Time in which the console answered, by address.", ("route",)),
 }
 """Other services add their lines here, so that one list says everything there is."""
 

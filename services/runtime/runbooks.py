@@ -15,6 +15,7 @@ Runbook = Literal[
     "audit-gap",
     "audit-unaccounted",
     "clickhouse-down",
+    "console-down",
     "consumer-lag",
     "dead-letters",
     "disk-full",

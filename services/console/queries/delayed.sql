@@ -1,6 +1,9 @@
--- Consignments with open exceptions of the wanted kinds, the worst first: severity, then hours.
+-- Consignments, the worst first unless told otherwise: by severity, then hours. With {kinds} those that have an open exception of
+-- one of them; without, all. Empty texts, 0 and the year 1970 mean any.
 -- Hours (render.hours_late has the same rule): late, overdue, will_be_late after the plan; dwell and silent over the limit; on_hold
 -- since it was placed; of the other kinds none. Of what is still going on they run on to {now}.
+-- The order is (group_key, number_key, text_key, consignment): a page begins after the keys of the last row of the one before, or
+-- at {offset}. `number_key` grows in either direction; what has none of it comes last.
 WITH
     {now:DateTime64(3, 'UTC')} AS now,
     arrayMap(
@@ -28,9 +31,13 @@ WITH
             e.start,
             e.sentence
         ),
-        arrayFilter(e -> e.status = 'open' AND has({kinds:Array(String)}, e.kind), exceptions)
+        arrayFilter(
+            e -> e.status = 'open' AND (empty({kinds:Array(String)}) OR has({kinds:Array(String)}, e.kind)), exceptions
+        )
     ) AS wrong,
-    arrayReverseSort(w -> (w.1, ifNull(w.2, 0), w.3, w.5), wrong)[1] AS worst
+    arrayReverseSort(w -> (w.1, ifNull(w.2, 0), w.3, w.5), wrong)[1] AS worst,
+    if({reverse:Bool}, -1, 1) AS direction,
+    1e15 AS at_the_end
 SELECT
     consignment,
     facility,
@@ -39,7 +46,7 @@ SELECT
     worst.6 AS sentence,
     worst.3 AS exception,
     worst.4 AS severity,
-    worst.5 AS since,
+    if(empty(wrong), NULL, worst.5) AS since,
     round(worst.2, 1) AS hours_late,
     arrayDistinct(arrayFilter(kind -> kind != worst.3, wrong.3)) AS also,
     stage,
@@ -48,14 +55,62 @@ SELECT
     carrier,
     vessel,
     voyage,
+    mode,
+    milestone,
     expected_delivery,
     expected_basis,
     toBool(ifNull(expected_delivery < now, 0)) AS expected_passed,
+    required_by,
     tier,
-    arrayMap(item -> (item.category, item.quantity, item.unit), items) AS goods
+    last_event_at,
+    arrayMap(item -> (item.category, item.quantity, item.unit), items) AS goods,
+    multiIf(
+        {group:String} = 'hospital', hospital,
+        {group:String} = 'carrier', toString(carrier),
+        {group:String} = 'terminal', toString(terminal),
+        {group:String} = 'vessel', vessel,
+        {group:String} = 'exception', worst.3,
+        {group:String} = 'severity', worst.4,
+        {group:String} = 'stage', toString(stage),
+        {group:String} = 'tier', toString(tier),
+        ''
+    ) AS group_key,
+    multiIf(
+        {sort:String} = 'worst', -direction * (worst.1 * 1e9 + ifNull(worst.2, 0)),
+        {sort:String} = 'hours', if(worst.2 IS NULL, at_the_end, -direction * assumeNotNull(worst.2)),
+        {sort:String} = 'expected', if(expected_delivery IS NULL, at_the_end, direction * toFloat64(assumeNotNull(expected_delivery))),
+        {sort:String} = 'required', if(required_by IS NULL, at_the_end, direction * toFloat64(assumeNotNull(required_by))),
+        {sort:String} = 'heard', if(last_event_at IS NULL, at_the_end, -direction * toFloat64(assumeNotNull(last_event_at))),
+        {sort:String} = 'tier', direction * toFloat64(tier),
+        0.
+    ) AS number_key,
+    multiIf(
+        {sort:String} = 'consignment', consignment,
+        {sort:String} = 'hospital', hospital,
+        {sort:String} = 'carrier', toString(carrier),
+        {sort:String} = 'terminal', toString(terminal),
+        {sort:String} = 'vessel', vessel,
+        {sort:String} = 'stage', toString(stage),
+        ''
+    ) AS text_key
 FROM (SELECT * FROM journeys FINAL) AS journeys
 LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = journeys.facility
-WHERE notEmpty(wrong)
+WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)}))
+    AND ({severity:String} = '' OR arrayExists(w -> w.4 = {severity:String}, wrong))
+    AND ({stage:String} = '' OR stage = {stage:String})
+    AND ({mode:String} = '' OR mode = {mode:String})
+    AND (
+        {state:String} = ''
+        OR ({state:String} = 'open' AND stage NOT IN ('delivered', 'cancelled'))
+        OR ({state:String} = 'trouble' AND stage NOT IN ('delivered', 'cancelled') AND notEmpty(open_kinds))
+        OR ({state:String} = 'ended' AND stage IN ('delivered', 'cancelled'))
+    )
+    AND (
+        toYear({delivered_since:DateTime64(3, 'UTC')}) = 1970
+        OR arrayExists(
+            m -> m.milestone = 'delivered' AND m.leg = '' AND m.actual >= {delivered_since:DateTime64(3, 'UTC')}, milestones
+        )
+    )
     AND ({hospital:String} = '' OR facility = {hospital:String}
         OR positionCaseInsensitiveUTF8(places.name, {hospital:String}) > 0)
     AND ({carrier:String} = '' OR carrier = {carrier:String} OR has(parties.code, {carrier:String}))
@@ -63,5 +118,24 @@ WHERE notEmpty(wrong)
     AND ({vessel:String} = '' OR positionCaseInsensitiveUTF8(vessel, {vessel:String}) > 0)
     AND ({item:String} = '' OR has(items.category, {item:String}))
     AND ({tier:UInt8} = 0 OR tier = {tier:UInt8})
-ORDER BY worst.1 DESC, ifNull(worst.2, 0) DESC, consignment
-LIMIT {limit:UInt32}
+    AND ({owner:String} = '' OR buyer = {owner:String} OR carrier = {owner:String} OR has(parties.code, {owner:String}))
+    AND (
+        {text:String} = ''
+        OR positionCaseInsensitive(consignment, {text:String}) > 0
+        OR positionCaseInsensitiveUTF8(vessel, {text:String}) > 0
+        OR positionCaseInsensitiveUTF8(places.name, {text:String}) > 0
+        OR ({bare:String} != '' AND arrayExists(
+            r -> position(replaceRegexpAll(upper(r.value), '[^A-Z0-9]', ''), {bare:String}) > 0, references
+        ))
+    )
+    AND (
+        {after_id:String} = ''
+        OR group_key > {after_group:String}
+        OR (group_key = {after_group:String} AND number_key > {after_number:Float64})
+        OR (group_key = {after_group:String} AND number_key = {after_number:Float64}
+            AND if({reverse:Bool}, text_key < {after_text:String}, text_key > {after_text:String}))
+        OR (group_key = {after_group:String} AND number_key = {after_number:Float64}
+            AND text_key = {after_text:String} AND consignment > {after_id:String})
+    )
+ORDER BY group_key, number_key, if({reverse:Bool}, '', text_key), if({reverse:Bool}, text_key, '') DESC, consignment
+LIMIT {limit:UInt32} OFFSET {offset:UInt32}

@@ -30,18 +30,20 @@ class Books:
         self._offsets = itertools.count()
 
     def write(self, *records: BaseModel, at: datetime | None = None) -> None:
-        """Each record as a row of its topic's table; `at`: the record's timestamp in Kafka."""
+        """Each record as a row of its topic's table, one insert a topic; `at`: the records' timestamp in Kafka."""
+        timestamp_ms = int(at.timestamp() * 1000) if at else 0
+        rows: dict[Topic, list[Record]] = {}
         for record in records:
             topic = next(topic for topic in TOPICS if type(record) in topic.records)
-            self._row(topic, wire.dump(record), None, at)
+            rows.setdefault(topic, []).append(
+                Record(topic.name, 0, next(self._offsets), timestamp_ms, b"", wire.dump(record), None)
+            )
+        for topic, of_topic in rows.items():
+            self._insert(topic, of_topic)
 
     def write_raw(self, meta: RawMessage, payload: bytes, offset: int, partition: int = 1) -> None:
         headers = wire.raw_headers(meta)
         self._insert(RAW_MESSAGES, [Record(RAW_MESSAGES.name, partition, offset, 0, b"x", payload, headers)])
-
-    def _row(self, topic: Topic, value: bytes, headers: list[tuple[str, bytes]] | None, at: datetime | None) -> None:
-        timestamp_ms = int(at.timestamp() * 1000) if at else 0
-        self._insert(topic, [Record(topic.name, 0, next(self._offsets), timestamp_ms, b"", value, headers)])
 
     def _insert(self, topic: Topic, records: Sequence[Record]) -> None:
         if topic.name in LOG_TABLES:

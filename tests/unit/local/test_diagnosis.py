@@ -43,6 +43,7 @@ SEEN: dict[str, Seen] = {
     "alerts-worker-down": dead("alerts-worker"),
     "alerts-sender-down": dead("sender"),
     "mailbox-down": dead("mailbox"),
+    "console-down": dead("console"),
     "alerts-provider-away": Seen(WELL, metrics={"sender": {"lovla_alerts_provider_away": 1}}),
     "readers-fuse": dead("readers", "StageFailed: 100 records in a row, of several senders, failed by faults of ours"),
     "tracker-faults": dead("tracker", "40 of 300 consignments could not be computed, first: LACDHS-1"),

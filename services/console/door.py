@@ -1,0 +1,49 @@
+"""What the console's addresses stand on, handed in; and how a failed question becomes the door's refusal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from services.console.entry import Entry
+from services.console.gate import Problem
+from services.console.questions import Questions
+from services.console.settings import ConsoleSettings
+from services.runtime import logs
+from services.runtime.clickhouse import ClickHouse, ClickHouseError, OutcomeUnknown
+from services.runtime.clock import Clock, SystemClock
+
+T = TypeVar("T")
+
+_RETRY_S = 3.0
+
+log = logs.get("console")
+
+
+@dataclass
+class ConsoleDoor:
+    """What the addresses stand on. `clickhouse` is asked in `pool`, one connection a thread."""
+
+    settings: ConsoleSettings
+    clickhouse: ClickHouse
+    entry: Entry
+    clock: Clock = field(default_factory=SystemClock)
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(6, "questions"))
+
+    async def beside(self, act: Callable[[], T]) -> T:
+        """Do it beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, act)
+
+    async def ask(self, asking: Callable[[Questions], T]) -> T:
+        """Ask beside the event loop. Raises Problem 503 where ClickHouse has no answer."""
+        try:
+            return await self.beside(lambda: asking(Questions(self.clickhouse)))
+        except OutcomeUnknown as error:
+            log.warning("console.no_answer", error=str(error))
+            raise Problem("not-ready", "ClickHouse gave no answer in time; try again.", retry_after_s=_RETRY_S) from error
+        except ClickHouseError as error:
+            log.error("console.refused", error=str(error), code=error.code)
+            raise Problem("not-ready", "ClickHouse cannot answer this now; see Health.", retry_after_s=_RETRY_S) from error

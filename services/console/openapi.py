@@ -1,0 +1,210 @@
+"""What the query API says of itself: `python -m services.console.openapi` writes docs/console-openapi.json.
+
+With `--check` it compares. Answers are described by the very dataclasses that are told; parameters by the words that the work
+list takes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from pydantic import TypeAdapter
+
+from schemas.words import EXCEPTION_KINDS, SEVERITIES, ItemCategory, Mode
+from services.console.consignment import Story
+from services.console.dcsa_events import REFERENCES
+from services.console.questions import GROUPS, SORTS, Delayed, Dwell, FeedHealth, Inbound, Unmatched
+from services.console.today import Today
+from services.console.worklist import OFFSET_MOST, PAGE_MOST, PAGE_ROWS, STAGES, STATES, TEXT_MOST
+
+FILE: Final = Path(__file__).resolve().parents[2] / "docs" / "console-openapi.json"
+_REF: Final = "#/components/schemas/{model}"
+
+Json = dict[str, Any]
+
+
+def _word(name: str, text: str, words: Sequence[str] = (), several: bool = False) -> Json:
+    one: Json = {"type": "string", "enum": list(words)} if words else {"type": "string", "maxLength": TEXT_MOST}
+    return _parameter(name, text, {"type": "array", "items": one} if several else one)
+
+
+def _number(name: str, text: str, usual: int, least: int, most: int) -> Json:
+    return _parameter(name, text, {"type": "integer", "default": usual, "minimum": least, "maximum": most})
+
+
+def _parameter(name: str, text: str, schema: Json) -> Json:
+    return {"name": name, "in": "query", "required": False, "description": text, "schema": schema}
+
+
+_AT: Final = _parameter(
+    "at", "What was known then: nothing that was received later. RFC 3339; UTC without offset.", {"type": "string"}
+)
+_FORMAT: Final = _word("format", "JSON, or CSV without paging.", ("json", "csv"))
+_CURSOR: Final = _parameter("cursor", "Where to go on: what the answer before gave as `next`.", {"type": "string"})
+_CARRIER: Final = _word("carrier", "The sender's code; a key of a carrier is its own.")
+_NAME: Final = {
+    "name": "consignment",
+    "in": "path",
+    "required": True,
+    "description": "Its id; a slash in it may stand as it is.",
+    "schema": {"type": "string"},
+}
+_WORKLIST: Final[Sequence[Json]] = (
+    _word("q", "A part of the id, the vessel, the hospital's name or any reference."),
+    _word("exception", "Open exceptions of these kinds; `any`: of every kind.", (*EXCEPTION_KINDS, "any"), several=True),
+    _word("severity", "With an exception of that severity.", SEVERITIES),
+    _word("hospital", "The place of delivery: its code, or a part of its name."),
+    _word("carrier", "The carrier, or any party."),
+    _word("terminal", "The terminal's code."),
+    _word("vessel", "A part of the vessel's name, or of the flight."),
+    _word("item", "With goods of that category.", get_args(ItemCategory)),
+    _parameter("tier", "Priority tier.", {"type": "integer", "minimum": 1, "maximum": 5}),
+    _word("stage", "The stage that it is at.", STAGES),
+    _word("mode", "By sea, air, road or rail.", get_args(Mode)),
+    _word("state", "Open, open and in trouble, or ended.", STATES),
+    _word("delivered", "Delivered on the console's own day.", ("today",)),
+    _word("sort", "The order; `worst`: severity, then hours.", SORTS),
+    _word("reverse", "The other way round.", ("1",)),
+    _word("group", "Rows of a kind stand together.", GROUPS),
+    _number("rows", "Rows of a page.", PAGE_ROWS, 1, PAGE_MOST),
+    _number("offset", "Rows before the page; `cursor` is exact where rows come and go.", 0, 0, OFFSET_MOST),
+    _CURSOR,
+    _FORMAT,
+)
+
+
+def _rows(model: str) -> Json:
+    rows = {"type": "array", "items": {"$ref": _REF.format(model=model)}}
+    return {
+        "type": "object",
+        "required": ["as_of", "rows"],
+        "properties": {"as_of": {"type": "string", "format": "date-time"}, "rows": rows, "next": {"type": "string"}},
+    }
+
+
+def _one(name: str, model: str) -> Json:
+    told = {"as_of": {"type": "string", "format": "date-time"}, name: {"$ref": _REF.format(model=model)}}
+    return {"type": "object", "required": ["as_of", name], "properties": told}
+
+
+def _get(summary: str, answer: Json, parameters: Sequence[Json] = (), everything: bool = False) -> Json:
+    content: Json = {"application/json": {"schema": answer}}
+    if _FORMAT in parameters:
+        content["text/csv"] = {"schema": {"type": "string"}}
+    refused = {"content": {"application/problem+json": {"schema": {"type": "object"}}}}
+    answers: Json = {
+        "200": {"description": "What is known.", "headers": {"ETag": {"schema": {"type": "string"}}}, "content": content},
+        "304": {"description": "It is as If-None-Match says."},
+        "400": {"description": "A parameter cannot be read; `errors` say which.", **refused},
+        "401": {"description": "No key, and nobody is signed in.", **refused},
+        "429": {"description": "Too many requests.", **refused},
+        "503": {"description": "ClickHouse gave no answer in time.", **refused},
+    }
+    if everything:
+        answers["403"] = {"description": "The key sees its own only, and this is about everybody's.", **refused}
+    return {"get": {"summary": summary, "parameters": list(parameters), "responses": dict(sorted(answers.items()))}}
+
+
+def document() -> Json:
+    """The whole description."""
+    models: Mapping[str, Any] = {
+        "Today": Today,
+        "Row": Delayed,
+        "Consignment": Story,
+        "Feed": FeedHealth,
+        "Inbound": Inbound,
+        "Terminal": Dwell,
+        "Unmatched": Unmatched,
+    }
+    schemas: Json = {}
+    for name, model in models.items():
+        schema = TypeAdapter(model).json_schema(ref_template=_REF, mode="serialization")
+        schemas |= schema.pop("$defs", {})
+        schemas[name] = schema
+    paths = {
+        "/api/v1/today": _get("How it stands", _one("today", "Today"), [_word("zone", "IANA zone whose day counts.")], True),
+        "/api/v1/delayed": _get("What is late or will be", _rows("Row"), _WORKLIST),
+        "/api/v1/consignments": _get("All consignments", _rows("Row"), _WORKLIST),
+        "/api/v1/consignments/{consignment}": _get(
+            "All that is known of one", _one("consignment", "Consignment"), [_NAME, _AT]
+        ),
+        "/api/v1/feeds": _get(
+            "How each sender's feed does",
+            _rows("Feed"),
+            [_CARRIER, _number("days", "The window.", 7, 1, 400), _FORMAT],
+        ),
+        "/api/v1/inbound": _get(
+            "Goods on their way by day",
+            _rows("Inbound"),
+            [
+                _word("hospital", "Its code, or a part of its name."),
+                _word("item", "Item category."),
+                _number("days", "How far ahead.", 14, 1, 400),
+                _FORMAT,
+            ],
+            True,
+        ),
+        "/api/v1/terminals": _get(
+            "How long units stand",
+            _rows("Terminal"),
+            [_word("terminal", "Its code."), _number("days", "The window.", 30, 1, 400), _FORMAT],
+            True,
+        ),
+        "/api/v1/unmatched": _get(
+            "Events that nobody owns",
+            _rows("Unmatched"),
+            [_CARRIER, _number("days", "The window.", 30, 1, 400), _FORMAT],
+        ),
+        "/v2/events": _get(
+            "A consignment's events as DCSA Track & Trace 2.2 has them",
+            {"type": "array", "items": {"type": "object"}},
+            [
+                _word("consignment", "Our id of it."),
+                *(_word(name, "What DCSA clients ask by.") for name in REFERENCES),
+                _word("eventType", "With commas: SHIPMENT, TRANSPORT, EQUIPMENT."),
+                _number("limit", "Events of an answer; the Link header leads to the next.", 100, 1, 1_000),
+                _number("cursor", "Where to go on.", 0, 0, 1_000_000),
+                _AT,
+            ],
+        ),
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "LoVLA query API",
+            "version": "1",
+            "description": "What is known, for programs. A key sees its own only; an operator's sees everything.",
+        },
+        "security": [{"key": []}, {"session": []}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "lovla_session"},
+            },
+        },
+    }
+
+
+def text() -> str:
+    """As it is committed."""
+    return json.dumps(document(), indent=2) + "\n"
+
+
+def main() -> int:
+    """Returns the exit code."""
+    if "--check" not in sys.argv[1:]:
+        FILE.write_text(text(), encoding="utf-8")
+    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != text():
+        sys.stderr.write("docs/console-openapi.json is not what the console's API says: run `make generate`\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

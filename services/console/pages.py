@@ -1,0 +1,333 @@
+"""The addresses for people: HTML, server-rendered, readable without JavaScript. GET changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from fastapi import Request, Response
+
+from schemas.base import EARLIEST, LATEST
+from services.console import frame, live, reports, today, worklist
+from services.console.consignment import Message, Story, known_at, message_at, message_behind, names_event, tell
+from services.console.door import ConsoleDoor
+from services.console.entry import TRIES, TRIES_S, back_to, host_of, one
+from services.console.frame import Freshness, Viewer
+from services.console.gate import KINDS, Problem
+from services.console.people import Locked, WrongPassword
+from services.console.present import environment
+from services.console.questions import DELAY_KINDS, Questions
+from services.console.render import known_zone
+from services.console.reports import Report
+from services.console.worklist import Given, Wanted, Worklist
+from services.runtime import metrics
+
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "X-Robots-Tag": "noindex",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
+}
+
+REPORTS: Final[Mapping[str, tuple[str, Callable[[Questions, Given, datetime], Report]]]] = {
+    "hospitals": ("Hospitals", reports.hospitals),
+    "vessels": ("Vessels and flights", reports.vessels),
+    "terminals": ("Terminals", reports.terminals),
+    "carriers": ("Carriers", reports.carriers),
+    "feeds": ("Feeds", reports.feeds),
+    "unmatched": ("Unmatched and claims", reports.unmatched),
+    "messages": ("Messages", reports.messages),
+    "health": ("Health", reports.health),
+}
+"""Pages that are tables: key, title, and what is asked."""
+
+T = TypeVar("T")
+
+YEAR_S: Final = 365 * 24 * 3_600
+
+Route = tuple[str, str, Callable[..., Awaitable[Response]]]
+
+
+def parameters(request: Request) -> Mapping[str, Sequence[str]]:
+    """The address's parameters, each with all its values."""
+    return {name: request.query_params.getlist(name) for name in request.query_params}
+
+
+def moment_in(text: str, zone: ZoneInfo) -> datetime | None:
+    """A time as forms (local) or people (with an offset) give it; None where there is none. Raises Problem 400."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Problem("bad-parameter", "at is a time, for example 2020-04-11T09:40.") from error
+    moment = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
+    if not EARLIEST <= moment < LATEST:
+        raise Problem("bad-parameter", "at lies between 1970 and 2200.")
+    return moment
+
+
+class Pages:
+    """The addresses for people."""
+
+    def __init__(self, door: ConsoleDoor) -> None:
+        self._door = door
+
+    def routes(self) -> Sequence[Route]:
+        """Method, path, endpoint."""
+        return (
+            ("GET", "/", self.today),
+            ("GET", "/delayed", self.delayed),
+            ("GET", "/consignments", self.consignments),
+            ("GET", "/hospitals/{facility:path}", self.hospital),
+            ("GET", "/messages/{partition:int}/{offset:int}", self.raw),
+            *((("GET", f"/{name}", self._report(name, title, asking))) for name, (title, asking) in REPORTS.items()),
+            ("GET", "/sign-in", self.sign_in_shown),
+            ("POST", "/sign-in", self.sign_in),
+            ("POST", "/sign-out", self.sign_out),
+            ("POST", "/look", self.look),
+            # ids hold slashes: the longer address stands first
+            ("GET", "/consignments/{name:path}/events/{event}", self.message),
+            ("GET", "/consignments/{name:path}", self.consignment),
+        )
+
+    @property
+    def built(self) -> Sequence[str]:
+        """Keys of the pages that there are."""
+        paths = {path for method, path, _ in self.routes() if method == "GET"}
+        return [key for key, _, href in frame.PAGES if href in paths]
+
+    async def today(self, request: Request) -> Response:
+        viewer = self.viewer(request)
+
+        def asking(questions: Questions) -> tuple[today.Today, datetime | None]:
+            as_of = questions.as_of()
+            return today.gather(questions, as_of or self._door.clock.now(), viewer.zone), as_of
+
+        found, as_of = await self._door.ask(asking)
+        return self.page(request, "today", "Today", viewer, as_of, found=found)
+
+    async def delayed(self, request: Request) -> Response:
+        return await self._worklist(request, "delayed", "Delayed", DELAY_KINDS)
+
+    async def consignments(self, request: Request) -> Response:
+        return await self._worklist(request, "consignments", "Consignments", ())
+
+    async def _worklist(self, request: Request, name: str, title: str, kinds: tuple[str, ...]) -> Response:
+        viewer = self.viewer(request)
+
+        def asking(questions: Questions) -> tuple[Wanted, Worklist, datetime | None]:
+            as_of = questions.as_of()
+            now = as_of or self._door.clock.now()
+            view = worklist.read(parameters(request), now, viewer.zone, kinds)
+            return view, worklist.gather(questions, view, now), as_of
+
+        view, found, as_of = await self._door.ask(asking)
+        return self.page(request, name, title, viewer, as_of, "worklist", view=view, found=found, **worklist.WORDS)
+
+    async def consignment(self, request: Request, name: str) -> Response:
+        """`?at=`: what was known then, a local time of the viewer's."""
+        viewer = self.viewer(request)
+        at = worklist.first(parameters(request), "at")
+        moment = moment_in(at, viewer.zone)
+
+        def asking(questions: Questions) -> tuple[Story | None, list[str], datetime | None]:
+            as_of = questions.as_of()
+            now = as_of or self._door.clock.now()
+            journey = questions.show(name)
+            if journey is None:
+                return None, questions.similar(name), as_of
+            if moment is not None and moment < now:
+                return tell(known_at(journey, moment), questions.facilities(), moment, earlier=True), [], as_of
+            return tell(journey, questions.facilities(), now), [], as_of
+
+        story, near, as_of = await self._door.ask(asking)
+        if story is None:
+            hint = f" Did you mean {', '.join(near)}?" if near else ""
+            raise Problem("not-found", f"No consignment {name[:80]} is known.{hint}")
+        local = (moment or as_of or self._door.clock.now()).astimezone(viewer.zone)
+        shown: dict[str, object] = {"story": story, "at_local": f"{local:%Y-%m-%dT%H:%M}"}
+        shown["live"] = "" if story.earlier else live.address(self._door.clock.now(), name)
+        if story.earlier and moment is not None:
+            shown["now"] = moment
+        return self.page(request, "consignments", name, viewer, as_of, "consignment", **shown)
+
+    async def message(self, request: Request, name: str, event: str) -> Response:
+        """The very bytes behind an event, with the part marked that it was read from."""
+        viewer = self.viewer(request)
+
+        def asking(questions: Questions) -> tuple[Message, datetime | None]:
+            journey = questions.show(name)
+            if journey is None or not names_event(journey, event):
+                raise Problem("not-found", "There is no such event of this consignment.")
+            return message_behind(questions, event), questions.as_of()
+
+        found, as_of = await self._door.ask(asking)
+        title = f"Message of {found.sender}"
+        return self.page(request, "consignments", title, viewer, as_of, "message", consignment=name, message=found)
+
+    def _report(
+        self, name: str, title: str, asking: Callable[[Questions, Given, datetime], Report]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def report(request: Request) -> Response:
+            viewer, given = self.viewer(request), parameters(request)
+            found, as_of = await self._asked(lambda questions, now: asking(questions, given, now))
+            return self.page(request, name, title, viewer, as_of, "report", report=found)
+
+        return report
+
+    async def _asked(self, asking: Callable[[Questions, datetime], T]) -> tuple[T, datetime | None]:
+        """The answer, asked at the pipeline's time, and that time."""
+
+        def ask(questions: Questions) -> tuple[T, datetime | None]:
+            as_of = questions.as_of()
+            return asking(questions, as_of or self._door.clock.now()), as_of
+
+        return await self._door.ask(ask)
+
+    async def hospital(self, request: Request, facility: str) -> Response:
+        viewer = self.viewer(request)
+
+        def asking(questions: Questions, now: datetime) -> tuple[Report, str]:
+            place = questions.facilities().get(facility)
+            if place is None:
+                raise Problem("not-found", "There is no such hospital.")
+            return reports.hospital(questions, facility, now), place.name
+
+        (report, name), as_of = await self._asked(asking)
+        return self.page(request, "hospitals", name, viewer, as_of, "report", report=report)
+
+    async def raw(self, request: Request, partition: int, offset: int) -> Response:
+        """A message by its place in raw.messages."""
+        viewer = self.viewer(request)
+        found, as_of = await self._asked(lambda questions, _: message_at(questions, partition, offset))
+        title = f"Message of {found.sender}"
+        return self.page(request, "feeds", title, viewer, as_of, "message", consignment="", message=found)
+
+    # --- who looks, and how
+
+    async def sign_in_shown(self, request: Request) -> Response:
+        return self._sign_in_page(back_to(worklist.first(parameters(request), "next")))
+
+    async def sign_in(self, request: Request) -> Response:
+        """A new session, whatever the browser had before. Its form needs no token: it is judged by where it comes from."""
+        entry = self._door.entry
+        entry.count("sign-in", host_of(request), TRIES_S, TRIES)
+        given = await entry.form(request)
+        going_on = back_to(one(given, "next"))
+        lasts = timedelta(hours=self._door.settings.console_session_h)
+        name, password = one(given, "name").lower(), next(iter(given.get("password", ())), "")
+        host, now = host_of(request), self._door.clock.now()
+        try:
+            token = await self._door.beside(lambda: entry.people.sign_in(name, password, host, now, lasts))
+        except Locked as locked:
+            metrics.counter("lovla_console_sign_ins_total", outcome="locked").inc()
+            return self._sign_in_page(going_on, str(locked), 429)
+        except WrongPassword as wrong:
+            metrics.counter("lovla_console_sign_ins_total", outcome="wrong").inc()
+            return self._sign_in_page(going_on, str(wrong), 401)
+        metrics.counter("lovla_console_sign_ins_total", outcome="in").inc()
+        answer = Response(status_code=303, headers={**HEADERS, "Location": going_on})
+        entry.set_cookie(answer, entry.cookie, token, round(lasts.total_seconds()))
+        return answer
+
+    def _sign_in_page(self, going_on: str, wrong: str = "", status: int = 200) -> Response:
+        nobody = Viewer("", "viewer", "", zone_name=self._door.settings.console_zone)
+        fresh = frame.freshness(None, self._door.clock.now())
+        answer = self._render("", "sign_in", "Sign in", nobody, fresh, next=going_on, wrong=wrong, path="/sign-in", now=None)
+        answer.status_code = status
+        return answer
+
+    async def sign_out(self, request: Request) -> Response:
+        entry = self._door.entry
+        await entry.acting(request, "viewer")
+        entry.people.sign_out(request.cookies.get(entry.cookie, ""))
+        answer = Response(status_code=303, headers={**HEADERS, "Location": "/sign-in"})
+        answer.delete_cookie(entry.cookie, path="/", secure=self._door.settings.console_secure, httponly=True, samesite="lax")
+        return answer
+
+    async def look(self, request: Request) -> Response:
+        """Theme and time zone, kept in the browser."""
+        entry = self._door.entry
+        viewer, given = await entry.acting(request, "viewer")
+        answer = Response(status_code=303, headers={**HEADERS, "Location": back_to(one(given, "next"))})
+        theme, zone = one(given, "theme") or viewer.theme, one(given, "zone") or viewer.zone_name
+        if theme in frame.THEMES:
+            entry.set_cookie(answer, "theme", theme, YEAR_S)
+        if zone == known_zone(zone).key:
+            entry.set_cookie(answer, "zone", zone, YEAR_S)
+        return answer
+
+    # --- what all pages share
+
+    def viewer(self, request: Request) -> Viewer:
+        """Whoever looks. Raises SignIn, Problem 429."""
+        return self._door.entry.viewer(request)
+
+    def page(
+        self,
+        request: Request,
+        name: str,
+        title: str,
+        viewer: Viewer,
+        as_of: datetime | None,
+        template: str | None = None,
+        **values: object,
+    ) -> Response:
+        """Render templates/TEMPLATE.html (NAME.html) in its frame; `name`: which page of the navigation it is."""
+        fresh = frame.freshness(as_of, self._door.clock.now())
+        now = as_of or self._door.clock.now()
+        values = {"now": now, "path": request.url.path, "live": live.address(self._door.clock.now())} | values
+        answer = self._render(name, template or name, title, viewer, fresh, **values)
+        self._door.entry.greet(request, answer)
+        return answer
+
+    def refusal(self, problem: Problem, viewer: Viewer | None = None) -> Response:
+        """A page for what went wrong; it asks nothing."""
+        viewer = viewer or Viewer("", "viewer", "")
+        fresh = frame.freshness(None, self._door.clock.now())
+        told = {"title": KINDS[problem.kind][1], "text": problem.detail, "status": problem.status}
+        answer = self._render("", "problem", told["title"], viewer, fresh, problem=told, path="", now=self._door.clock.now())
+        answer.status_code = problem.status
+        answer.headers.update(problem.response_headers())
+        return answer
+
+    def _render(self, name: str, template: str, title: object, viewer: Viewer, fresh: Freshness, **values: object) -> Response:
+        text = (
+            environment()
+            .get_template(f"{template}.html")
+            .render(
+                title=title,
+                page=name,
+                viewer=viewer,
+                zone=viewer.zone,
+                theme=viewer.theme,
+                nav=frame.navigation(name, self.built) if viewer.name else [],
+                freshness=fresh,
+                zones=ZONES,
+                **values,
+            )
+        )
+        return Response(text, 200, dict(HEADERS), media_type="text/html")
+
+
+ZONES: Final = (
+    "America/Los_Angeles",
+    "America/Denver",
+    "America/Chicago",
+    "America/New_York",
+    "UTC",
+    "Europe/London",
+    "Europe/Berlin",
+    "Asia/Shanghai",
+    "Asia/Hong_Kong",
+    "Asia/Kolkata",
+)

@@ -1,0 +1,70 @@
+"""Templates and what they may call. Autoescape is on for all of them: carriers' text is hostile."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from services.console import frame, journey_picture, map_picture, render
+from services.console.assets import asset
+
+_SPELLED: Final = {
+    "n95_respirator": "N95 respirator",
+    "kn95_respirator": "KN95 respirator",
+    "iv_set": "IV set",
+    "uld": "ULD",
+    "sscc": "SSCC",
+    "gtin_lot": "GTIN lot",
+    "air_waybill": "air waybill (AWB)",
+    "pro_number": "PRO number",
+}
+
+
+def words(code: str) -> str:
+    """A word of ours as people say it: `will_be_late` -> `will be late`."""
+    return _SPELLED.get(code, code.replace("_", " "))
+
+
+def when(moment: datetime | None, zone: ZoneInfo) -> Markup | str:
+    """A `<time>` in the viewer's zone: the year only where it is not this one's neighbour is never left out; UTC on hover."""
+    if moment is None:
+        return ""
+    local, utc = moment.astimezone(zone), moment.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        f"{local:%a %d %b %Y %H:%M:%S %Z}; {utc:%d %b %H:%M} UTC",
+        f"{local:%a %d %b %H:%M}",
+    )
+
+
+@cache
+def environment() -> Environment:
+    """The templates of services/console/templates."""
+    made = Environment(
+        loader=PackageLoader("services.console", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "when": when,
+        "span": render.span,
+        "count": render.count,
+        "words": words,
+        "brief": render.brief,
+    }
+    made.globals |= {
+        "asset": asset,
+        "query": frame.query,
+        "meaning": render.MEANING,
+        "journey_picture": journey_picture.picture,
+        "map_of": map_picture.of_story,
+        "basis": render.BASIS,
+    }
+    return made

@@ -1,0 +1,32 @@
+-- Where goods go: of each facility how many consignments are open, what is wrong with them, and what came since {since}.
+SELECT
+    journeys.facility AS facility,
+    if(any(places.name) = '', facility, any(places.name)) AS name,
+    countIf(is_open) AS open,
+    countIf(is_open AND notEmpty(open_kinds)) AS in_trouble,
+    countIf(is_open AND hasAny(open_kinds, ['late', 'will_be_late', 'overdue'])) AS delayed,
+    countIf(is_open AND tier = 1 AND notEmpty(open_kinds)) AS first_tier,
+    countIf(is_open AND worst = 3) AS critical,
+    countIf(delivered_at >= {since:DateTime64(3, 'UTC')}) AS delivered,
+    minIf(expected_delivery, is_open AND expected_delivery >= {now:DateTime64(3, 'UTC')}) AS next_expected
+FROM
+(
+    SELECT
+        facility,
+        tier,
+        open_kinds,
+        expected_delivery,
+        stage NOT IN ('delivered', 'cancelled') AS is_open,
+        arrayMax(arrayMap(
+            e -> if(e.status = 'open', indexOf(['minor', 'major', 'critical'], e.severity), 0), exceptions
+        )) AS worst,
+        ifNull(
+            arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual, toDateTime64(0, 3, 'UTC')
+        ) AS delivered_at
+    FROM journeys FINAL
+    WHERE facility != ''
+) AS journeys
+LEFT JOIN (SELECT code, name FROM facilities FINAL) AS places ON places.code = journeys.facility
+GROUP BY facility
+ORDER BY critical DESC, delayed DESC, in_trouble DESC, facility
+LIMIT {limit:UInt32}

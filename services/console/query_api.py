@@ -1,0 +1,369 @@
+"""`/api/v1/...`: the pages' data, with the pages' own filters; `/v2/events`: a consignment's events as DCSA clients read them.
+
+JSON, or CSV with `format=csv`. Lists are read by `cursor` (the answer's `next`, and its Link header). Each answer has an ETag.
+A key sees its own only (entry.Reader): a buyer its consignments, anyone else those where it is a party, of which its own words.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from fastapi import Request, Response
+
+from schemas.base import rfc3339, to_utc
+from schemas.journey_v1 import Journey
+from services.console import dcsa_events, today, worklist
+from services.console.consignment import Story, known_at, tell
+from services.console.door import ConsoleDoor
+from services.console.entry import Reader
+from services.console.gate import Place, Problem
+from services.console.pages import moment_in, parameters
+from services.console.questions import DELAY_KINDS, Delayed, DelayedFilter, Keys, Order, Questions
+from services.console.render import known_zone
+from services.console.worklist import Wanted
+
+T = TypeVar("T")
+Route = tuple[str, str, Callable[..., Awaitable[Response]]]
+
+DAYS_MOST: Final = 400
+ROWS_MOST: Final = 100_000
+"""Of one CSV."""
+_DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Api:
+    """The addresses for programs."""
+
+    def __init__(self, door: ConsoleDoor) -> None:
+        self._door = door
+
+    def routes(self) -> Sequence[Route]:
+        """Method, path, endpoint."""
+        return (
+            ("GET", "/api/v1/today", self.today),
+            ("GET", "/api/v1/delayed", self.delayed),
+            ("GET", "/api/v1/consignments", self.consignments),
+            ("GET", "/api/v1/consignments/{name:path}", self.consignment),
+            ("GET", "/api/v1/feeds", self.feeds),
+            ("GET", "/api/v1/inbound", self.inbound),
+            ("GET", "/api/v1/terminals", self.terminals),
+            ("GET", "/api/v1/unmatched", self.unmatched),
+            ("GET", "/v2/events", self.events),
+        )
+
+    # --- the work list
+
+    async def delayed(self, request: Request) -> Response:
+        return await self._worklist(request, DELAY_KINDS)
+
+    async def consignments(self, request: Request) -> Response:
+        return await self._worklist(request, ())
+
+    async def _worklist(self, request: Request, kinds: tuple[str, ...]) -> Response:
+        reader, given = self._door.entry.reader(request), parameters(request)
+        as_csv = self._wants_csv(request)
+
+        def asking(questions: Questions) -> Response:
+            now = self._now(questions)
+            view = worklist.read(given, now, known_zone(self._door.settings.console_zone), kinds)
+            wanted, order = chosen(view, reader)
+            order = replace(order, after=cursor_in(worklist.first(given, "cursor")))
+            if as_csv:
+                told = questions.delayed(wanted, now, ROWS_MOST, order)
+                return _csv(request, [own_row(row, reader) for row in told], "consignments")
+            rows, following = questions.delayed_page(wanted, now, view.rows, order)
+            body: dict[str, Any] = {"as_of": now, "rows": [own_row(row, reader) for row in rows]}
+            link = {}
+            if following is not None:
+                body["next"] = cursor_of(following)
+                address = request.url.include_query_params(cursor=body["next"]).remove_query_params("offset")
+                link = {"Link": f'<{address.path}?{address.query}>; rel="next"'}
+            return _json(request, body, link)
+
+        return await self._door.ask(asking)
+
+    # --- one consignment
+
+    async def consignment(self, request: Request, name: str) -> Response:
+        """`at`: what was known then."""
+        reader = self._door.entry.reader(request)
+        moment = self._at(request)
+
+        def asking(questions: Questions) -> Response:
+            story = self._story(questions, reader, name, moment)
+            return _json(request, {"as_of": self._now(questions), "consignment": story})
+
+        return await self._door.ask(asking)
+
+    def _story(self, questions: Questions, reader: Reader, name: str, moment: datetime | None) -> Story:
+        now = self._now(questions)
+        journey = own(questions.show(name), reader)
+        if moment is not None and moment < now:
+            return tell(known_at(journey, moment), questions.facilities(), moment, earlier=True)
+        return tell(journey, questions.facilities(), now)
+
+    async def events(self, request: Request) -> Response:
+        """DCSA Track & Trace 2.2 `GET /v2/events`: those of one consignment, named by us or by a reference of DCSA's."""
+        reader, given = self._door.entry.reader(request), parameters(request)
+        names = {name: worklist.first(given, name) for name in ("consignment", *dcsa_events.REFERENCES)}
+        named = [(name, value) for name, value in names.items() if value]
+        if not named:
+            raise _bad("consignment", f"Name one of {', '.join(names)}.")
+        limit = worklist.number(given, "limit", 100, 1, 1_000)
+        start = worklist.number(given, "cursor", 0, 0, 1_000_000)
+        types = set(worklist.first(given, "eventType").split(",")) - {""}
+        moment = self._at(request)
+
+        def asking(questions: Questions) -> Response:
+            (kind, value), *_ = named
+            found = [value] if kind == "consignment" else [one.consignment for one in questions.find(value, 20)]
+            told: list[dict[str, Any]] = []
+            for name in found:
+                try:
+                    journey = own(questions.show(name), reader)
+                except Problem:
+                    continue
+                told += dcsa_events.of(journey if moment is None else known_at(journey, moment))
+            told = [one for one in told if not types or one["eventType"] in types]
+            told.sort(key=lambda one: (one["eventCreatedDateTime"], one["eventID"]))
+            link = {}
+            if len(told) > start + limit:
+                address = request.url.include_query_params(cursor=start + limit)
+                link = {"Link": f'<{address.path}?{address.query}>; rel="next"'}
+            return _json(request, told[start : start + limit], {"API-Version": "2.2.0", **link})
+
+        return await self._door.ask(asking)
+
+    # --- the others
+
+    async def today(self, request: Request) -> Response:
+        self._door.entry.reader(request).need_everything()
+        zone = known_zone(worklist.first(parameters(request), "zone") or self._door.settings.console_zone)
+
+        def asking(questions: Questions) -> Response:
+            now = self._now(questions)
+            return _json(request, {"as_of": now, "today": today.gather(questions, now, zone)})
+
+        return await self._door.ask(asking)
+
+    async def feeds(self, request: Request) -> Response:
+        reader, days = self._door.entry.reader(request), self._days(request, 7)
+        carrier = reader.owner or worklist.text(parameters(request), "carrier")
+        return await self._list(
+            request, "feeds", lambda questions, now: questions.feeds(now, now - timedelta(days=days), carrier, everyone=False)
+        )
+
+    async def inbound(self, request: Request) -> Response:
+        self._door.entry.reader(request).need_everything()
+        given, days = parameters(request), self._days(request, 14)
+        hospital, item = worklist.text(given, "hospital"), worklist.text(given, "item")
+        return await self._list(
+            request, "inbound", lambda questions, now: questions.inbound(now, now + timedelta(days=days), hospital, item)
+        )
+
+    async def terminals(self, request: Request) -> Response:
+        self._door.entry.reader(request).need_everything()
+        terminal, days = worklist.text(parameters(request), "terminal"), self._days(request, 30)
+        return await self._list(
+            request, "terminals", lambda questions, now: questions.dwell(now, now - timedelta(days=days), terminal)
+        )
+
+    async def unmatched(self, request: Request) -> Response:
+        reader, days = self._door.entry.reader(request), self._days(request, 30)
+        carrier = reader.owner or worklist.text(parameters(request), "carrier")
+        return await self._list(
+            request, "unmatched", lambda questions, now: questions.unmatched(now - timedelta(days=days), carrier, 10_000)
+        )
+
+    async def _list(self, request: Request, name: str, asking: Callable[[Questions, datetime], Sequence[object]]) -> Response:
+        as_csv = self._wants_csv(request)
+
+        def ask(questions: Questions) -> Response:
+            now = self._now(questions)
+            rows = asking(questions, now)
+            return _csv(request, rows, name) if as_csv else _json(request, {"as_of": now, "rows": rows})
+
+        return await self._door.ask(ask)
+
+    # ---
+
+    def _now(self, questions: Questions) -> datetime:
+        return questions.as_of() or self._door.clock.now()
+
+    def _at(self, request: Request) -> datetime | None:
+        return moment_in(worklist.first(parameters(request), "at"), known_zone("UTC"))
+
+    def _days(self, request: Request, usual: int) -> int:
+        return worklist.number(parameters(request), "days", usual, 1, DAYS_MOST)
+
+    def _wants_csv(self, request: Request) -> bool:
+        form = worklist.first(parameters(request), "format") or "json"
+        if form not in ("json", "csv"):
+            raise _bad("format", "format is json or csv.")
+        return form == "csv"
+
+
+def chosen(view: Wanted, reader: Reader) -> tuple[DelayedFilter, Order]:
+    """What a reader may choose by: a party by what its rows tell and by nothing else, since a filter answers too."""
+    if not reader.party:
+        return replace(view.wanted, owner=reader.owner), view.order
+    wanted = DelayedFilter(
+        kinds=(), owner=reader.owner, stage=view.wanted.stage, mode=view.wanted.mode, state=view.wanted.state
+    )
+    return replace(wanted, state="" if wanted.state == "trouble" else wanted.state), Order("consignment", view.order.reverse)
+
+
+def own_row(row: Delayed, reader: Reader) -> Delayed:
+    """A row as this reader may see it: to a party neither goods nor what is wrong by others' words."""
+    if not reader.party:
+        return row
+    unsaid: dict[str, Any] = {field.name: _UNSAID[field.name] for field in fields(row) if field.name in _UNSAID}
+    return replace(row, **unsaid)
+
+
+_UNSAID: Final[Mapping[str, object]] = {
+    **dict.fromkeys(("sentence", "exception", "severity", "facility", "hospital", "place", "milestone", "expected_basis"), ""),
+    **dict.fromkeys(("since", "hours_late", "expected_delivery", "required_by", "last_event_at")),
+    "also": [],
+    "goods": [],
+    "tier": 0,
+    "expected_passed": False,
+}
+"""What a party's row does not tell."""
+
+
+def own(journey: Journey | None, reader: Reader) -> Journey:
+    """The journey as this reader may see it. Raises Problem 404, the same whether there is none or it is another's."""
+    missing = Problem("not-found", "There is no such consignment, or it is not yours.")
+    if journey is None:
+        raise missing
+    if not reader.owner or journey.buyer == reader.owner:
+        return journey
+    parties = {*journey.declaration.parties.values(), *(code for _, code in journey.appointed), journey.carrier}
+    if not reader.party or reader.owner not in parties:
+        raise missing
+    mine = reader.owner
+    statements = tuple(said for said in journey.statements if said.sender == mine)
+    heard = {said.event_id for said in statements}
+    return journey.model_copy(
+        update={
+            "statements": statements,
+            "claims": (),
+            "receipts": tuple(receipt for receipt in journey.receipts if receipt.sender == mine),
+            "holds": tuple(hold for hold in journey.holds if hold.sender == mine),
+            "exceptions": tuple(
+                state.model_copy(update={"evidence": tuple(one for one in state.evidence if one in heard)})
+                for state in journey.exceptions
+                if state.party == mine
+            ),
+            "milestones": tuple(
+                state if state.sender == mine else state.model_copy(update={"actual": None, "estimated": None, "sender": None})
+                for state in journey.milestones
+            ),
+            "units": (),
+            "delivered": (),
+            "references": tuple(one for one in journey.references if one.how == "declared" or one.teacher in heard),
+            "senders": (mine,),
+            "warnings": (),
+            "declaration": journey.declaration.model_copy(
+                update={
+                    "note": None,
+                    "items": (),
+                    "packing": (),
+                    "parties": {role: code for role, code in journey.declaration.parties.items() if code == mine},
+                }
+            ),
+            "appointed": tuple((role, code) for role, code in journey.appointed if code == mine),
+        }
+    )
+
+
+def cursor_of(keys: Keys) -> str:
+    """Where the next page begins, as text for an address."""
+    packed = json.dumps([keys.group, keys.number, keys.text, keys.consignment]).encode()
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def cursor_in(text: str) -> Keys | None:
+    """Raises Problem 400 for what is none of ours."""
+    if not text:
+        return None
+    try:
+        group, number, words, consignment = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        keys = Keys(str(group), float(number), str(words), str(consignment))
+    except (ValueError, TypeError) as error:
+        raise _bad("cursor", "cursor is what an answer gave as `next`.") from error
+    if not keys.consignment or keys.number != keys.number:
+        raise _bad("cursor", "cursor is what an answer gave as `next`.")
+    return keys
+
+
+def _bad(name: str, text: str) -> Problem:
+    return Problem("bad-parameter", text, errors=[Place(where=name, code="bad_parameter", text=text)])
+
+
+def plain(value: object) -> Any:
+    """As JSON has it: times in UTC, dataclasses as objects."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if isinstance(value, datetime):
+        return rfc3339(to_utc(value))
+    return value.isoformat() if isinstance(value, date) else value
+
+
+_HEADERS: Final = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff", "Vary": "Cookie, Authorization"}
+
+
+def _answer(request: Request, body: bytes, media: str, headers: Mapping[str, str]) -> Response:
+    tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    told = {**_HEADERS, **headers, "ETag": tag}
+    asked = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
+    if tag in asked or "*" in asked:
+        return Response(status_code=304, headers=told)
+    return Response(body, 200, told, media_type=media)
+
+
+def _json(request: Request, value: object, headers: Mapping[str, str] | None = None) -> Response:
+    body = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode()
+    return _answer(request, body, "application/json", headers or {})
+
+
+def _csv(request: Request, rows: Sequence[object], name: str) -> Response:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    if rows:
+        first = rows[0]
+        assert is_dataclass(first)
+        names = [field.name for field in fields(first)]
+        writer.writerow(names)
+        writer.writerows([_cell(getattr(row, one)) for one in names] for row in rows)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    return _answer(request, out.getvalue().encode("utf-8-sig"), "text/csv; charset=utf-8", headers)
+
+
+def _cell(value: object) -> str:
+    """As text that no spreadsheet takes for a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)):
+        return "; ".join(" ".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in _flat(value))
+    told = plain(value)
+    text = str(told).lower() if isinstance(told, bool) else str(told)
+    return f"'{text}" if isinstance(told, str) and text.startswith(_DANGEROUS) else text
+
+
+def _flat(value: Iterable[object]) -> Iterable[object]:
+    for one in value:
+        yield tuple(str(part) for part in one) if isinstance(one, (list, tuple)) else one

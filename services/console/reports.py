@@ -1,0 +1,435 @@
+"""Pages that are tables: hospitals, vessels, terminals, carriers, feeds, unmatched, messages, health. Values in, tables out.
+
+A number is a link to the list behind it wherever there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from services.console.frame import query
+from services.console.questions import Questions
+from services.console.worklist import Given, number, text
+
+Kind = Literal["text", "number", "time", "span", "share", "code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value, and where it leads. `bad`: it deserves a look."""
+
+    value: object
+    href: str = ""
+    bad: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`kind`: how its cells are told; spans are hours, shares between 0 and 1."""
+
+    name: str
+    label: str
+    kind: Kind = "text"
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under columns; `empty`: what is said where there are none."""
+
+    key: str
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    empty: str = "Nothing is here."
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A page: what it is about, by which words it can be narrowed (name -> value), its tables."""
+
+    intro: str
+    tables: Sequence[Table]
+    filters: Mapping[str, str]
+    days: int = 0
+
+
+ROWS: Final = 500
+
+
+def _delayed(**given: object) -> str:
+    return query("/delayed", {"exception": "any", **given})
+
+
+def _all(**given: object) -> str:
+    return query("/consignments", given)
+
+
+def _count(value: int, href: str = "", bad: bool = False) -> Cell:
+    return Cell(value, href if value else "", bad and value > 0)
+
+
+def hospitals(questions: Questions, given: Given, now: datetime) -> Report:
+    """Which hospital is worst off."""
+    found = questions.hospitals(now, now - timedelta(days=1), ROWS)
+    rows = [
+        (
+            Cell(one.name, f"/hospitals/{one.facility}", note=one.facility),
+            _count(one.critical, _delayed(hospital=one.facility, severity="critical"), bad=True),
+            _count(one.delayed, query("/delayed", {"hospital": one.facility})),
+            _count(one.in_trouble, _delayed(hospital=one.facility)),
+            _count(one.first_tier, _delayed(hospital=one.facility, tier=1)),
+            _count(one.open, _all(hospital=one.facility, state="open")),
+            _count(one.delivered),
+            Cell(_known(one.next_expected)),
+        )
+        for one in found
+    ]
+    columns = (
+        Column("hospital", "Hospital"),
+        Column("critical", "Critical", "number"),
+        Column("delayed", "Late or will be", "number"),
+        Column("in_trouble", "In trouble", "number", "with any open exception"),
+        Column("first_tier", "Tier 1 in trouble", "number"),
+        Column("open", "Inbound", "number"),
+        Column("delivered", "Delivered in 24 h", "number"),
+        Column("next", "Next expected", "time"),
+    )
+    return Report("The worst off first.", [Table("hospitals", "Hospitals", columns, rows, "No hospital expects anything.")], {})
+
+
+def hospital(questions: Questions, facility: str, now: datetime) -> Report:
+    """What is on its way to one of them, by day and category."""
+    rows = [
+        (
+            Cell(one.day),
+            Cell(one.category, _all(hospital=facility, state="open", item=one.category)),
+            Cell(one.quantity, note="" if one.unit == "each" else one.unit),
+            Cell(one.by_estimate or None),
+            Cell((one.by_plan + one.by_slip) or None),
+            Cell(one.by_wish or None),
+            Cell(one.passed or None, bad=one.passed > 0),
+            _count(one.in_trouble, _delayed(hospital=facility, item=one.category), bad=True),
+            Cell(one.consignments, _all(hospital=facility, state="open", item=one.category)),
+        )
+        for one in questions.inbound(now, now + timedelta(days=60), facility)
+    ]
+    columns = (
+        Column("day", "Day"),
+        Column("category", "Goods", "code"),
+        Column("quantity", "Quantity", "number"),
+        Column("estimate", "by a carrier's estimate", "number"),
+        Column("plan", "by the plan", "number", "moved by how late it is now"),
+        Column("wish", "only required then", "number"),
+        Column("passed", "day is past, no word", "number"),
+        Column("trouble", "of it in trouble", "number"),
+        Column("consignments", "Consignments", "number"),
+    )
+    table = Table("inbound", "Inbound", columns, rows, "Nothing is on its way there.")
+    return Report("Each quantity stands once, by how sure its day is.", [table], {})
+
+
+def vessels(questions: Questions, given: Given, now: datetime) -> Report:
+    """Who is on it, when it comes, how many a slip would hit."""
+    rows = [
+        (
+            Cell(one.vessel, _all(vessel=one.vessel, state="open"), note=one.voyage),
+            Cell(one.mode),
+            Cell(", ".join(carrier for carrier in one.carriers if carrier)),
+            Cell(one.consignments, _all(vessel=one.vessel, state="open")),
+            _count(one.delayed, query("/delayed", {"vessel": one.vessel}), bad=True),
+            _count(one.in_trouble, _delayed(vessel=one.vessel)),
+            Cell(one.hospitals),
+            Cell(_known(one.arrived) or _known(one.latest), note="arrived" if _known(one.arrived) else ""),
+            Cell(_differs(one.earliest, one.latest), bad=bool(_differs(one.earliest, one.latest))),
+            Cell(one.slip_h if one.slip_h and one.slip_h > 0 else None),
+        )
+        for one in questions.vessels(ROWS)
+    ]
+    columns = (
+        Column("vessel", "Vessel or flight"),
+        Column("mode", "By"),
+        Column("carriers", "Carriers"),
+        Column("consignments", "Consignments", "number"),
+        Column("delayed", "Late or will be", "number"),
+        Column("in_trouble", "In trouble", "number"),
+        Column("hospitals", "Hospitals", "number"),
+        Column("arrival", "Arrival", "time"),
+        Column("differs", "Sources differ by", "span"),
+        Column("slip", "Slip", "span", "after the plan"),
+    )
+    intro = "What open consignments are on. A slip of one delays all that are on it."
+    return Report(intro, [Table("vessels", "Vessels and flights", columns, rows, "No vessel or flight is known.")], {})
+
+
+def terminals(questions: Questions, given: Given, now: datetime) -> Report:
+    """Which terminal is the bottleneck."""
+    days, terminal = number(given, "days", 7, 1, 400), text(given, "terminal")
+    rows = [
+        (
+            Cell(one.name, _all(terminal=one.terminal, state="open"), note=one.terminal),
+            Cell(one.left_count),
+            Cell(one.median_h),
+            Cell(one.p90_h),
+            Cell(one.standing, _all(terminal=one.terminal, stage="at_port")),
+            Cell(one.oldest_h, bad=(one.oldest_h or 0) > 96),
+            Cell(one.oldest_consignment, f"/consignments/{one.oldest_consignment}", note=one.oldest_unit.partition(":")[2]),
+            Cell("dwelling", query("/delayed", {"exception": "dwell", "terminal": one.terminal})),
+        )
+        for one in questions.dwell(now, now - timedelta(days=days), terminal, ROWS)
+    ]
+    columns = (
+        Column("terminal", "Terminal"),
+        Column("left", "Units that left", "number"),
+        Column("median", "Median dwell", "span"),
+        Column("p90", "p90 dwell", "span"),
+        Column("standing", "Still there", "number"),
+        Column("oldest", "Oldest", "span"),
+        Column("which", "Which"),
+        Column("list", "Past free time"),
+    )
+    intro = f"Hours from discharged or available to leaving the terminal, in {days} days."
+    table = Table("terminals", "Terminals", columns, rows, "No unit has been discharged at any terminal.")
+    return Report(intro, [table], {"terminal": terminal}, days)
+
+
+def carriers(questions: Questions, given: Given, now: datetime) -> Report:
+    """How well each carrier's messages can be used."""
+    days, carrier = number(given, "days", 28, 1, 400), text(given, "carrier")
+    rows = [
+        (
+            Cell(one.sender, query("/feeds", {"carrier": one.sender})),
+            Cell(one.events),
+            Cell(one.unread or None, bad=one.unread > 0),
+            Cell(_share(one.mapped, one.events)),
+            Cell(_share(one.zone_said, one.events)),
+            Cell(_share(one.references_valid, one.events)),
+            Cell(_share(one.on_time, one.actuals)),
+            Cell(_share(one.faultless, one.events + one.unread)),
+            Cell("its consignments", _all(carrier=one.sender, state="open")),
+        )
+        for one in questions.scores(now - timedelta(days=days), 0, 24, carrier, ROWS)
+    ]
+    columns = (
+        Column("carrier", "Carrier"),
+        Column("events", "Events", "number"),
+        Column("unread", "Not read", "number"),
+        Column("mapped", "Codes known", "share"),
+        Column("zones", "Zone said", "share"),
+        Column("references", "References valid", "share"),
+        Column("on_time", "Told within 24 h", "share"),
+        Column("score", "Score", "share", "statements with nothing to wish for"),
+        Column("list", "On the way"),
+    )
+    intro = f"What each sender's messages are worth, in {days} days."
+    return Report(
+        intro, [Table("carriers", "Carriers", columns, rows, "Nobody has sent anything.")], {"carrier": carrier}, days
+    )
+
+
+def feeds(questions: Questions, given: Given, now: datetime) -> Report:
+    """Each carrier's pulse, and what of it could not be used."""
+    days, carrier = number(given, "days", 7, 1, 400), text(given, "carrier")
+    since = now - timedelta(days=days)
+    rows = [
+        (
+            Cell(one.name or one.sender, query("/feeds", {"carrier": one.sender}), note=one.sender),
+            Cell(one.kind, note=""),
+            Cell(one.silent_since, bad=one.silent_since is not None),
+            Cell(one.last_event_at),
+            Cell(round(one.events_per_h, 1)),
+            Cell(one.lateness_h),
+            Cell(one.events),
+            Cell(one.repeats or None),
+            _count(one.unmapped, query("/feeds", {"carrier": one.sender}) + "#unmapped", bad=True),
+            Cell(one.warned or None),
+            _count(one.dead_letters, query("/feeds", {"carrier": one.sender}) + "#letters", bad=True),
+            _count(one.claims, query("/unmatched", {"carrier": one.sender})),
+        )
+        for one in questions.feeds(now, since, carrier, everyone=False, limit=ROWS)
+    ]
+    columns = (
+        Column("sender", "Sender"),
+        Column("kind", "Kind", "code"),
+        Column("silent", "Silent since", "time"),
+        Column("last", "Last event", "time"),
+        Column("rate", "Events/h", "number", "in 24 hours"),
+        Column("lateness", "Told after", "span", "the median, of what happened"),
+        Column("events", "Events", "number"),
+        Column("repeats", "Repeats", "number"),
+        Column("unmapped", "Unknown codes", "number"),
+        Column("warned", "With warnings", "number"),
+        Column("letters", "Dead letters", "number"),
+        Column("claims", "Claims", "number", "events without standing: they move nothing"),
+    )
+    codes = [
+        (
+            Cell(one.sender),
+            Cell(one.standard),
+            Cell(one.code),
+            Cell(one.words),
+            Cell(one.events),
+            Cell(one.last_at),
+            Cell(f"{one.raw_partition}/{one.raw_offset}", f"/messages/{one.raw_partition}/{one.raw_offset}"),
+        )
+        for one in questions.unmapped(since, carrier, ROWS)
+    ]
+    code_columns = (
+        Column("sender", "Sender"),
+        Column("standard", "Standard"),
+        Column("code", "Code"),
+        Column("words", "In its own words"),
+        Column("events", "Events", "number"),
+        Column("last", "Last heard", "time"),
+        Column("raw", "Message"),
+    )
+    letters = [
+        (
+            Cell(one.received_at),
+            Cell(one.sender),
+            Cell(one.stage),
+            Cell(one.reason, note=one.place),
+            Cell(one.text),
+            Cell("yes" if one.retryable else "no"),
+            Cell(
+                f"{one.raw_partition}/{one.raw_offset}" if one.raw_offset >= 0 else "",
+                f"/messages/{one.raw_partition}/{one.raw_offset}" if one.raw_offset >= 0 else "",
+            ),
+        )
+        for one in questions.dead_letters(carrier, "", 100)
+        if one.received_at >= since
+    ]
+    letter_columns = (
+        Column("received", "Received", "time"),
+        Column("sender", "Sender"),
+        Column("stage", "Stage"),
+        Column("reason", "Reason"),
+        Column("text", "What is wrong"),
+        Column("retryable", "Can be retried", hint="`lovla dead-letters retry`"),
+        Column("raw", "Message"),
+    )
+    return Report(
+        f"What each sender told within {days} days; the silent ones first.",
+        [
+            Table("feeds", "Feeds", columns, rows, "No sender is known yet."),
+            Table("unmapped", "Codes in no map", code_columns, codes, "Every code is in a map."),
+            Table("letters", "Dead letters", letter_columns, letters, "Everything could be read."),
+        ],
+        {"carrier": carrier},
+        days,
+    )
+
+
+def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
+    """Events that nobody owns: a slip of the pen, or goods that nobody registered."""
+    days, carrier = number(given, "days", 30, 1, 400), text(given, "carrier")
+    rows = [
+        (
+            Cell(one.sender, query("/unmatched", {"carrier": one.sender})),
+            Cell(one.kind, note=""),
+            Cell(one.value, query("/consignments", {"q": one.value})),
+            Cell(one.events),
+            Cell(", ".join(sorted(one.codes))),
+            Cell(one.first_at),
+            Cell(one.last_at),
+        )
+        for one in questions.unmatched(now - timedelta(days=days), carrier, ROWS)
+    ]
+    columns = (
+        Column("sender", "Sender"),
+        Column("kind", "By", "code"),
+        Column("value", "Reference"),
+        Column("events", "Events", "number"),
+        Column("codes", "Codes"),
+        Column("first", "First heard", "time"),
+        Column("last", "Last heard", "time"),
+    )
+    claims = [
+        (
+            Cell(one.sender, query("/unmatched", {"carrier": one.sender})),
+            Cell(one.consignment, f"/consignments/{one.consignment}"),
+            Cell(one.words),
+        )
+        for one in questions.claims(carrier, ROWS)
+    ]
+    claim_columns = (Column("sender", "Sender"), Column("consignment", "Consignment"), Column("claims", "Events", "number"))
+    return Report(
+        f"Events of {days} days that belong to no consignment, and words of senders without standing.",
+        [
+            Table("unmatched", "Unmatched", columns, rows, "Every event belongs to a consignment.", len(rows) >= ROWS),
+            Table("claims", "Claims", claim_columns, claims, "Nobody speaks without standing."),
+        ],
+        {"carrier": carrier},
+        days,
+    )
+
+
+def messages(questions: Questions, given: Given, now: datetime) -> Report:
+    """What subscribers were told, and what became of it."""
+    days = number(given, "days", 7, 1, 400)
+    rows = [
+        (
+            Cell(one.due_at),
+            Cell(one.subject),
+            Cell(one.subscription),
+            Cell(one.state or "waits", bad=one.state in ("failed", "dead", "bounced", "undelivered", "unknown"), note=one.text),
+            Cell(one.provider),
+            Cell(one.attempts),
+            Cell(_known(one.last_at)),
+        )
+        for one in questions.messages(now - timedelta(days=days), ROWS)
+    ]
+    columns = (
+        Column("due", "Due", "time"),
+        Column("subject", "What it says"),
+        Column("subscription", "To", hint="a subscription; addresses are not kept here"),
+        Column("state", "What became of it", "code"),
+        Column("provider", "By"),
+        Column("attempts", "Tries", "number"),
+        Column("last", "Last try", "time"),
+    )
+    intro = f"What alerts told subscribers in {days} days. Why one was told or not: `lovla alerts explain`."
+    return Report(
+        intro, [Table("messages", "Messages", columns, rows, "Nobody was told anything.", len(rows) >= ROWS)], {}, days
+    )
+
+
+def health(questions: Questions, given: Given, now: datetime) -> Report:
+    """How fresh what is asked here is, by stage."""
+    rows = [
+        (Cell(one.what), Cell(_known(one.newest)), Cell(_age_h(one.newest, now)), Cell(one.rows))
+        for one in questions.freshness()
+    ]
+    columns = (
+        Column("what", "What"),
+        Column("newest", "Newest", "time"),
+        Column("age", "Age", "span", "by the pipeline's own time"),
+        Column("rows", "Rows", "number"),
+    )
+    intro = "What ClickHouse holds, and how old it is. Services and ports: `lovla status`; every receipt: `lovla audit`."
+    return Report(intro, [Table("health", "Freshness", columns, rows)], {})
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _known(moment: datetime | None) -> datetime | None:
+    """None for what SQL gives where there is no time."""
+    return moment if moment is not None and moment.timestamp() > 0 else None
+
+
+def _differs(earliest: datetime | None, latest: datetime | None) -> float | None:
+    first, last = _known(earliest), _known(latest)
+    hours = (last - first).total_seconds() / 3600 if first and last else 0.0
+    return hours if hours >= 1 else None
+
+
+def _age_h(moment: datetime | None, now: datetime) -> float | None:
+    known = _known(moment)
+    return None if known is None else max((now - known).total_seconds() / 3600, 0.0)

@@ -1,0 +1,209 @@
+"""The work list: what stands in the address of a page becomes a question, and its answer a view. Pure but for `gather`.
+
+All of a view is in the address, so that it can be kept as a bookmark and sent to a colleague.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, get_args
+from zoneinfo import ZoneInfo
+
+from schemas.words import EXCEPTION_KINDS, SEVERITIES, ItemCategory, Mode
+from services.console.gate import Place, Problem
+from services.console.questions import (
+    DELAY_KINDS,
+    EPOCH,
+    GROUPS,
+    SORTS,
+    Delayed,
+    DelayedFilter,
+    Facets,
+    Keys,
+    Order,
+    Questions,
+)
+
+PAGE_ROWS: Final = 50
+PAGE_MOST: Final = 500
+OFFSET_MOST: Final = 1_000_000
+TEXT_MOST: Final = 100
+STATES: Final = ("open", "trouble", "ended")
+STAGES: Final = ("registered", "at_origin", "in_transit", "at_port", "on_the_road", "delivered", "cancelled")
+
+COLUMNS: Final[Mapping[str, str]] = {
+    "severity": "Severity",
+    "consignment": "Consignment",
+    "hospital": "Hospital",
+    "exception": "What is wrong",
+    "hours": "By",
+    "expected": "Expected",
+    "required": "Required by",
+    "stage": "Stage",
+    "terminal": "Terminal",
+    "carrier": "Carrier",
+    "vessel": "Vessel or flight",
+    "goods": "Goods",
+    "tier": "Tier",
+    "heard": "Last heard",
+    "place": "Last seen",
+}
+USUAL: Final = ("severity", "consignment", "hospital", "exception", "hours", "expected", "stage", "carrier", "goods", "tier")
+SORT_OF: Final[Mapping[str, str]] = {"severity": "worst", "hours": "hours"} | {
+    name: name for name in SORTS if name in COLUMNS and name not in ("worst", "hours")
+}
+"""The sort of a column's heading; columns that are not here cannot be sorted by."""
+
+
+Given = Mapping[str, Sequence[str]]
+"""The parameters of an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A view of the work list, as its address says it. `given`: its parameters in their usual order, without the page."""
+
+    wanted: DelayedFilter
+    order: Order
+    columns: tuple[str, ...]
+    rows: int
+    given: Mapping[str, object]
+
+    @property
+    def narrowed(self) -> Sequence[tuple[str, str]]:
+        """(parameter, value) of what rows are chosen by: what can be taken away again."""
+        layout = ("sort", "reverse", "group", "columns", "rows")
+        pairs: list[tuple[str, str]] = []
+        for name, value in self.given.items():
+            if name not in layout and value:
+                pairs += [(name, str(one)) for one in (value if isinstance(value, (list, tuple)) else [value])]
+        return pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Worklist:
+    """A page of the work list. `total`: of all pages; `first`: how many rows stand before this page."""
+
+    rows: list[Delayed]
+    facets: Facets
+    next: Keys | None
+    first: int
+
+    @property
+    def total(self) -> int:
+        return self.facets.total
+
+
+def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = DELAY_KINDS) -> Wanted:
+    """The view that an address asks for; `kinds`: the exceptions where it names none. Raises Problem 400 with the place."""
+    exceptions = tuple(one for one in given.get("exception", ()) if one)
+    for kind in exceptions:
+        _one_of("exception", kind, (*EXCEPTION_KINDS, "any"))
+    if "any" in exceptions:
+        kinds = EXCEPTION_KINDS
+    elif exceptions:
+        kinds = exceptions
+    delivered = _one_of("delivered", first(given, "delivered"), ("", "today"))
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    tier = first(given, "tier")
+    wanted = DelayedFilter(
+        kinds=kinds,
+        hospital=text(given, "hospital"),
+        carrier=text(given, "carrier"),
+        terminal=text(given, "terminal"),
+        vessel=text(given, "vessel"),
+        item=_one_of("item", first(given, "item"), ("", *get_args(ItemCategory))),
+        tier=int(_one_of("tier", tier, ("", "1", "2", "3", "4", "5")) or 0),
+        severity=_one_of("severity", first(given, "severity"), ("", *SEVERITIES)),
+        stage=_one_of("stage", first(given, "stage"), ("", *STAGES)),
+        mode=_one_of("mode", first(given, "mode"), ("", *get_args(Mode))),
+        state=_one_of("state", first(given, "state"), ("", *STATES)),
+        text=text(given, "q"),
+        delivered_since=midnight if delivered else EPOCH,
+    )
+    order = Order(
+        sort=_one_of("sort", first(given, "sort") or "worst", SORTS),
+        reverse=first(given, "reverse") == "1",
+        group=_one_of("group", first(given, "group"), ("", *GROUPS)),
+        offset=number(given, "offset", 0, 0, OFFSET_MOST),
+    )
+    columns = tuple(column for column in first(given, "columns").split(",") if column)
+    for column in columns:
+        _one_of("columns", column, tuple(COLUMNS))
+    rows = number(given, "rows", PAGE_ROWS, 1, PAGE_MOST)
+    said: dict[str, object] = {
+        "exception": list(exceptions),
+        "hospital": wanted.hospital,
+        "carrier": wanted.carrier,
+        "terminal": wanted.terminal,
+        "vessel": wanted.vessel,
+        "item": wanted.item,
+        "tier": wanted.tier or "",
+        "severity": wanted.severity,
+        "stage": wanted.stage,
+        "mode": wanted.mode,
+        "state": wanted.state,
+        "delivered": delivered,
+        "q": wanted.text,
+        "sort": "" if order.sort == "worst" else order.sort,
+        "reverse": "1" if order.reverse else "",
+        "group": order.group,
+        "columns": ",".join(columns),
+        "rows": "" if rows == PAGE_ROWS else rows,
+    }
+    return Wanted(wanted, order, columns or USUAL, rows, {name: value for name, value in said.items() if value})
+
+
+def gather(questions: Questions, view: Wanted, now: datetime) -> Worklist:
+    """The page, and what all pages hold."""
+    rows, following = questions.delayed_page(view.wanted, now, view.rows, view.order)
+    return Worklist(rows, questions.facets(view.wanted, now, view.order), following, view.order.offset)
+
+
+def first(given: Given, name: str) -> str:
+    """The parameter's value, the first where there are several; empty where there is none."""
+    return next(iter(given.get(name, ())), "")
+
+
+def text(given: Given, name: str) -> str:
+    """The parameter's words. Raises Problem 400."""
+    value = first(given, name).strip()
+    if len(value) > TEXT_MOST or not value.isprintable():
+        raise _wrong(name, f"{name} holds at most {TEXT_MOST} printable characters.")
+    return value
+
+
+def _one_of(name: str, value: str, choices: Sequence[str]) -> str:
+    if value not in choices:
+        raise _wrong(name, f"{name} is one of {', '.join(choice for choice in choices if choice)}.")
+    return value
+
+
+def number(given: Given, name: str, usual: int, least: int, most: int) -> int:
+    """The parameter as a whole number within bounds. Raises Problem 400."""
+    text = first(given, name)
+    if not text:
+        return usual
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= most):
+        raise _wrong(name, f"{name} lies between {least} and {most}.")
+    return int(text)
+
+
+def _wrong(name: str, text: str) -> Problem:
+    return Problem("bad-parameter", text, errors=[Place(where=name, code="bad_parameter", text=text)])
+
+
+WORDS: Final[Mapping[str, object]] = {
+    "columns_known": COLUMNS,
+    "sort_of": SORT_OF,
+    "groups_known": GROUPS,
+    "kinds_known": EXCEPTION_KINDS,
+    "severities_known": SEVERITIES,
+    "stages_known": STAGES,
+    "states_known": STATES,
+    "items_known": get_args(ItemCategory),
+    "modes_known": get_args(Mode),
+}
+"""What can be chosen, for forms."""

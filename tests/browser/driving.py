@@ -1,0 +1,109 @@
+"""A console of our own behind a real socket, and the machine's Chromium: for tests and for pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+from cryptography.fernet import Fernet
+from fastapi import FastAPI
+from playwright.sync_api import Browser, sync_playwright
+from pydantic import SecretStr
+
+from deploy.local.process import free_ports
+from services.console.app import build
+from services.console.door import ConsoleDoor
+from services.console.entry import Entry
+from services.console.people import People
+from services.console.settings import ConsoleSettings
+from services.runtime.clickhouse import connect
+from services.runtime.clock import SystemClock
+from services.sink import migrate
+from tests import stack as stacks
+from tests.browser import world
+from tests.integration.console.conftest import Books
+from tests.stack import PORTS, ClickHouse, missing
+
+READY_S = 90.0
+
+
+@dataclass
+class Console:
+    """A console that runs, and the books that it reads."""
+
+    address: str
+    books: Books
+    now: datetime
+    settings: ConsoleSettings
+
+
+@contextlib.contextmanager
+def own_console(clickhouse: ClickHouse, folder: Path, hostile: bool = True) -> Iterator[Console]:
+    """In demo mode, over a database of its own that holds tests/browser/world.py."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    database = f"browser_{uuid.uuid4().hex[:8]}"
+    settings = ConsoleSettings(
+        kafka="127.0.0.1:1",
+        clickhouse_host=clickhouse.host,
+        clickhouse_port=clickhouse.port,
+        clickhouse_http_port=clickhouse.http_port,
+        clickhouse_admin_password=clickhouse.passwords.admin,
+        clickhouse_reader_password=clickhouse.passwords.reader,
+        clickhouse_writer_password=clickhouse.passwords.writer,
+        clickhouse_database=database,
+        secret_key=SecretStr(Fernet.generate_key().decode()),
+        console_demo=True,
+    )
+    migrate.apply(settings)
+    client = connect(settings, "admin")
+    books = Books(client)
+    books.write(*world.records(now, hostile=hostile), at=now)
+    asking = connect(settings, "admin")  # the reader may read `lovla` only
+    with served(build(ConsoleDoor(settings, asking, Entry(settings, People(folder), SystemClock())))) as address:
+        yield Console(address, books, now, settings)
+    asking.close()
+    client.execute(f"DROP DATABASE {database}")
+    client.close()
+
+
+@contextlib.contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """The application behind a real socket, in a thread of ours, until it is left; its address."""
+    port = free_ports(1, among=PORTS)[0]
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none", timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=server.run, name="console", daemon=True)
+    thread.start()
+    until = time.monotonic() + READY_S
+    while not server.started:
+        assert thread.is_alive() and time.monotonic() < until, "the console does not serve"
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(15)
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """The machine's, never a downloaded one."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        missing("browser", "there is no chromium on PATH; on Debian and Ubuntu: apt-get install chromium", stacks.environ())
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=path,
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
+        )
+        yield started
+        started.close()

@@ -1,0 +1,98 @@
+"""Each page in a real Chromium: it opens, it can be read without scripts, on a phone and in the dark, and axe finds nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page
+
+from deploy.setup import assets
+from services.console.tracking import token
+from tests.browser import world
+from tests.browser.conftest import NARROW, Opening
+from tests.browser.driving import Console
+
+PAGES = (
+    "/",
+    "/delayed",
+    "/consignments",
+    f"/consignments/{world.STORY}",
+    f"/consignments/{world.NASTY}",
+    "/hospitals",
+    "/vessels",
+    "/terminals",
+    "/carriers",
+    "/feeds",
+    "/unmatched",
+    "/messages",
+    "/health",
+)
+
+
+ALL = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+
+
+def violations(page: Page, tags: Sequence[str] = ALL, rules: Sequence[str] = ()) -> list[str]:
+    """What axe finds: by tags, or by `rules` alone. Its script is evaluated: the page's policy lets no other in."""
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate((assets.folder() / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": list(tags)}
+    found = page.evaluate(
+        "async (only) => (await axe.run(document, {runOnly: only, resultTypes: ['violations']})).violations"
+        ".flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.target} ${node.failureSummary}`))",
+        only,
+    )
+    return [str(one) for one in found]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_sound_in_light_and_dark_wide_and_on_a_phone(open_page: Opening, path: str) -> None:
+    """Axe finds nothing, nothing juts out of a phone, what others wrote is text, and all of it is there without scripts."""
+    page = open_page(path)
+    text = text_of(page)
+    assert page.locator("h1").count() == 1
+    assert page.evaluate("window.stolen") is None
+    assert page.locator("main img, main script, main td b:text-is('1'), main td i").count() == 0
+    found = violations(page)
+    page.emulate_media(color_scheme="dark")
+    found += violations(page, rules=["color-contrast", "link-in-text-block"])
+    page.set_viewport_size(NARROW)
+    found += violations(page, rules=["target-size", "scrollable-region-focusable"])
+    assert found == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert text_of(open_page(path, java_script_enabled=False)) == text
+
+
+def text_of(page: Page) -> str:
+    news = page.locator(".news").all_inner_texts()
+    return re.sub(r"\s+", " ", page.locator("main").inner_text().replace("".join(news), ""))
+
+
+@pytest.mark.parametrize("path", ["/", "/delayed", f"/consignments/{world.NASTY}"])
+def test_what_others_write_is_shown(open_page: Opening, path: str) -> None:
+    assert "{{7*7}}" in open_page(path).locator("main").inner_text()
+
+
+def test_the_story_is_found_by_any_reference(open_page: Opening) -> None:
+    page = open_page("/")
+    page.keyboard.press("/")
+    page.keyboard.type("MRSU4371001")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/consignments?**")
+    assert page.get_by_role("link", name=world.STORY).is_visible()
+
+
+def test_the_page_of_who_has_a_link_is_sound_and_leads_to_the_alerts(open_page: Opening, console: Console) -> None:
+    made = token(console.settings.secret_key.get_secret_value().encode(), world.STORY, console.now + timedelta(days=1))
+    page = open_page(f"/t/{made}")
+    assert world.STORY in page.locator("h1").inner_text()
+    assert page.get_by_role("link", name="Subscribe").get_attribute("href").endswith(f"/subscribe?consignments={world.STORY}")  # type: ignore[union-attr]  # it has one
+    found = violations(page)
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size(NARROW)
+    assert found + violations(page, rules=["color-contrast", "target-size"]) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert page.evaluate("document.scripts.length") == 0

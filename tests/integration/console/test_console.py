@@ -1,0 +1,335 @@
+"""The console's pages and API over a real ClickHouse that holds the browser tests' small port, hostile words included."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+from pydantic import SecretStr
+
+from schemas.journey_v1 import Journey
+from schemas.registers_v1 import Account, Sender
+from services.console.app import build
+from services.console.door import ConsoleDoor
+from services.console.entry import Entry
+from services.console.pages import HEADERS, REPORTS
+from services.console.people import People
+from services.console.questions import GROUPS, SORTS
+from services.console.settings import ConsoleSettings
+from services.ingest.keys import sha256_hex
+from services.runtime.clickhouse import ClickHouse, connect
+from services.runtime.clock import ManualClock
+from services.runtime.settings import Settings
+from services.sink import migrate
+from tests.browser import world
+from tests.integration.console.conftest import Books
+
+NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
+PASSWORD = "a password that is long"
+PAGES = ("/", "/delayed", "/consignments", *(f"/{name}" for name in REPORTS), "/hospitals/H-HARBOR")
+LISTS = ("/api/v1/delayed", "/api/v1/consignments")
+BUYER, CARRIER = "LVLA", "COSU"
+
+
+@pytest.fixture(scope="module")
+def port(console_settings: Settings) -> Iterator[ClickHouse]:
+    """A database with the port's data, asked as admin: the reader may read `lovla` only."""
+    settings = console_settings.model_copy(update={"clickhouse_database": f"port_{uuid.uuid4().hex[:8]}"})
+    migrate.apply(settings)
+    client = connect(settings, "admin")
+    Books(client).write(*world.records(NOW), at=NOW)
+    yield client
+    client.execute(f"DROP DATABASE {settings.clickhouse_database}")
+    client.close()
+
+
+class Console:
+    """A console with somebody in it, and two senders that hold keys."""
+
+    def __init__(self, clickhouse: ClickHouse, state_dir: Path, demo: bool) -> None:
+        settings = ConsoleSettings(kafka="127.0.0.1:1", state_dir=state_dir, secret_key=SecretStr("k" * 44), console_demo=demo)
+        self.clock = ManualClock(NOW)
+        self.people = People(state_dir, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        senders = {
+            BUYER: Sender(code=BUYER, kind="buyer", name="City"),
+            CARRIER: Sender(code=CARRIER, kind="ocean_carrier", name="COSCO"),
+            "PORT": Sender(code="PORT", kind="operator", name="Port"),
+        }
+        accounts = {key_id(code): _account(code) for code in senders}
+        entry = Entry(settings, self.people, self.clock, lambda: accounts, lambda: senders)
+        self.app = build(ConsoleDoor(settings, clickhouse, entry, self.clock))
+
+    def browser(self, **options: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(self.app)
+        return httpx.AsyncClient(transport=transport, base_url="http://console.test", headers=options)
+
+    def holder(self, code: str) -> httpx.AsyncClient:
+        return self.browser(Authorization=f"Bearer lovla_{key_id(code)}_{'s' * 43}")
+
+
+def key_id(code: str) -> str:
+    return f"{code.lower():0<12}"[:12]
+
+
+def _account(code: str) -> Account:
+    return Account.model_validate(
+        {
+            "key_id": key_id(code),
+            "sender": code,
+            "secret_sha256": sha256_hex("s" * 43),
+            "scopes": ["operator"] if code == "PORT" else ["push"],
+            "created_at": NOW - timedelta(days=1),
+        }
+    )
+
+
+@pytest.fixture
+def console(port: ClickHouse, tmp_path: Path) -> Console:
+    made = Console(port, tmp_path, demo=False)
+    made.people.add("ana", "planner", PASSWORD, NOW)
+    return made
+
+
+@pytest.fixture
+async def demo(port: ClickHouse, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with Console(port, tmp_path, demo=True).browser() as browser:
+        yield browser
+
+
+async def csrf_of(browser: httpx.AsyncClient) -> str:
+    """What a form of the page brings back."""
+    page = await browser.get("/")
+    page = await browser.get("/")  # a demo's token comes with the first answer
+    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page.text)
+    assert found is not None
+    return found[1]
+
+
+async def signed_in(browser: httpx.AsyncClient) -> httpx.Response:
+    return await browser.post("/sign-in", data={"name": "ana", "password": PASSWORD, "next": "/delayed"})
+
+
+class Hostile(HTMLParser):
+    """What a page would run that is not ours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "script" and not (given.get("src") or "").startswith("/static/"):
+            self.found.append(f"script {given}")
+        if tag in ("iframe", "object", "embed", "base") or (tag == "img" and given.get("src") == "x"):
+            self.found.append(f"{tag} {given}")
+        for name, value in attrs:
+            if name.startswith("on") or (name in ("href", "src", "action") and (value or "").lower().startswith("javascript")):
+                self.found.append(f"{tag} {name}={value}")
+            if name == "style":
+                self.found.append(f"{tag} style={value}")
+
+
+@pytest.mark.parametrize(
+    "path", [*PAGES, f"/consignments/{world.NASTY}", f"/consignments/{world.STORY}", "/consignments?q=<b>"]
+)
+async def test_a_page_is_read_without_script_and_nothing_that_a_carrier_wrote_runs(demo: httpx.AsyncClient, path: str) -> None:
+    page = await demo.get(path)
+    assert page.status_code == 200, page.text
+    for name, value in HEADERS.items():
+        assert page.headers[name] == value
+    looked = Hostile()
+    looked.feed(page.text)
+    assert looked.found == []
+    assert "<h1" in page.text
+    assert "{{" not in page.text.replace("{{7*7}}", "")
+    assert ">49<" not in page.text
+
+
+async def test_each_number_of_today_is_as_long_as_the_list_behind_it(demo: httpx.AsyncClient) -> None:
+    page = (await demo.get("/")).text
+    standing = (await demo.get("/api/v1/today")).json()["today"]["standing"]
+    lists = {
+        "open": "/consignments?state=open",
+        "late": "/delayed?exception=late",
+        "will_be_late": "/delayed?exception=will_be_late",
+        "overdue": "/delayed?exception=overdue",
+        "on_hold": "/delayed?exception=on_hold",
+        "dwell": "/delayed?exception=dwell",
+        "silent": "/delayed?exception=silent",
+        "delivered_today": "/consignments?delivered=today",
+    }
+    assert standing["open"] > 10
+    for name, address in lists.items():
+        rows = (await demo.get(f"/api/v1{address}&rows=500")).json()["rows"]
+        shown = [row for row in rows if row["stage"] not in ("delivered", "cancelled") or name == "delivered_today"]
+        assert len(shown) == standing[name], name
+        assert address.replace("&", "&amp;") in page, name
+
+
+async def test_pages_by_cursor_hold_every_row_once_and_in_order(console: Console) -> None:
+    """Every sort and every group, in either direction."""
+    ways = [(sort, "", reverse) for sort in SORTS for reverse in ("", "1")]
+    ways += [("hours", group, "1" if number % 2 else "") for number, group in enumerate(GROUPS)]
+    async with console.holder("PORT") as port:
+        for sort, group, reverse in ways:
+            asked = {"exception": "any", "sort": sort, "group": group, "reverse": reverse}
+            whole = (await port.get("/api/v1/delayed", params=asked | {"rows": "500"})).json()
+            assert "next" not in whole
+            names, cursor = [], ""
+            for _ in range(100):
+                page = (await port.get("/api/v1/delayed", params=asked | {"rows": "19", "cursor": cursor})).json()
+                names += [row["consignment"] for row in page["rows"]]
+                cursor = page.get("next", "")
+                if not cursor:
+                    break
+            assert names == [row["consignment"] for row in whole["rows"]], (sort, group, reverse)
+            assert len(set(names)) == len(names) > 19, (sort, group)
+            console.clock.advance(5)
+
+
+async def test_facets_count_what_choosing_them_would_show(demo: httpx.AsyncClient) -> None:
+    page = (await demo.get("/delayed?exception=any&group=carrier")).text
+    counted = dict(re.findall(r'<option value="([A-Z]{2,4})"[^>]*>[^<]*\((\d+)\)', page))
+    assert len(counted) >= 2
+    for carrier, number in itertools.islice(counted.items(), 4):
+        rows = (await demo.get("/api/v1/delayed", params={"exception": "any", "carrier": carrier, "rows": "500"})).json()[
+            "rows"
+        ]
+        assert sum(row["carrier"] == carrier for row in rows) == int(number)
+
+
+async def test_an_answer_that_is_known_is_not_sent_again_and_csv_holds_no_formula(demo: httpx.AsyncClient) -> None:
+    first = await demo.get("/api/v1/consignments")
+    again = await demo.get("/api/v1/consignments", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    csv = await demo.get("/api/v1/consignments?format=csv")
+    assert csv.headers["content-type"].startswith("text/csv")
+    assert not any(cell[:1] in "=+-@" for line in csv.text.splitlines() for cell in line.split(",") if cell)
+
+
+async def test_an_address_that_cannot_be_read_says_where(demo: httpx.AsyncClient) -> None:
+    refused = await demo.get("/api/v1/delayed?sort=x")
+    assert (refused.status_code, refused.json()["errors"][0]["where"]) == (400, "sort")
+    assert (await demo.get("/delayed?sort=x")).status_code == 400
+    assert (await demo.get("/consignments/NOBODY-1")).status_code == 404
+
+
+async def test_who_has_no_session_signs_in_first_and_goes_on_where_they_wanted_to(console: Console) -> None:
+    async with console.browser() as browser:
+        sent = await browser.get("/delayed?severity=major")
+        assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in?next=%2Fdelayed%3Fseverity%3Dmajor")
+        assert (await browser.get("/api/v1/today")).status_code == 401
+        assert (await signed_in(browser)).headers["location"] == "/delayed"
+        assert (await browser.get("/delayed")).status_code == 200
+        cookie = (await signed_in(browser)).headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=lax" in cookie
+
+
+@pytest.mark.parametrize("going_on", ["https://evil.test/", "//evil.test", "/\\evil.test", "javascript:alert(1)"])
+async def test_signing_in_leads_to_our_own_pages_only(console: Console, going_on: str) -> None:
+    async with console.browser() as browser:
+        answer = await browser.post("/sign-in", data={"name": "ana", "password": PASSWORD, "next": going_on})
+        assert answer.headers["location"] == "/"
+
+
+async def test_a_session_that_was_brought_along_is_never_taken_on(console: Console) -> None:
+    async with console.browser() as browser:
+        browser.cookies.set("lovla_session", "chosen-by-somebody-else")
+        answer = await signed_in(browser)
+        assert "chosen-by-somebody-else" not in answer.headers["set-cookie"]
+    async with console.browser() as other:
+        other.cookies.set("lovla_session", "chosen-by-somebody-else")
+        assert (await other.get("/")).status_code == 303
+
+
+async def test_signing_out_ends_the_session_for_every_copy_of_its_cookie(console: Console) -> None:
+    async with console.browser() as browser, console.browser() as copy:
+        await signed_in(browser)
+        copy.cookies.set("lovla_session", browser.cookies["lovla_session"])
+        assert (await copy.get("/")).status_code == 200
+        token = await csrf_of(browser)
+        assert (await browser.post("/sign-out", data={"csrf": token})).status_code == 303
+        assert (await copy.get("/")).status_code == 303
+
+
+async def test_a_form_of_another_page_or_session_changes_nothing(console: Console) -> None:
+    async with console.browser() as browser, console.browser() as other:
+        await signed_in(browser)
+        await signed_in(other)
+        token, theirs = await csrf_of(browser), await csrf_of(other)
+        assert token != theirs
+        good = {"theme": "dark", "next": "/"}
+        for data, headers in (
+            (good, {}),
+            (good | {"csrf": theirs}, {}),
+            (good | {"csrf": token}, {"Origin": "https://evil.test"}),
+            (good | {"csrf": token}, {"Origin": "null"}),
+            (good | {"csrf": token}, {"Sec-Fetch-Site": "cross-site"}),
+        ):
+            refused = await browser.post("/look", data=data, headers=headers)
+            assert refused.status_code == 403, (data, headers)
+            assert "set-cookie" not in refused.headers
+        taken = await browser.post("/look", data=good | {"csrf": token}, headers={"Origin": "http://console.test"})
+        assert taken.status_code == 303
+        assert 'data-theme="dark"' in (await browser.get("/")).text
+        assert (await browser.get("/look")).status_code == 405
+
+
+async def test_guessing_is_slowed_down(console: Console) -> None:
+    async with console.browser() as browser:
+        answers = [(await browser.post("/sign-in", data={"name": "ana", "password": "x" * 12})).status_code for _ in range(12)]
+    assert answers[:5] == [401] * 5
+    assert set(answers[5:]) == {429}
+
+
+async def test_a_key_sees_its_own_and_learns_nothing_of_others(console: Console) -> None:
+    async with console.holder("PORT") as port, console.holder(CARRIER) as carrier, console.holder(BUYER) as buyer:
+        everything = (await port.get("/api/v1/consignments?rows=500")).json()["rows"]
+        ours = {row["consignment"] for row in everything if row["carrier"] == CARRIER}
+        journeys = [record for record in world.records(NOW) if isinstance(record, Journey)]
+        bought = {journey.consignment for journey in journeys if journey.buyer == BUYER}
+        assert ours
+        assert bought
+        listed = (await carrier.get("/api/v1/consignments?rows=500")).json()["rows"]
+        assert {row["consignment"] for row in listed} >= ours
+        assert len(listed) < len(everything)
+        assert not any(row["goods"] or row["sentence"] or row["hospital"] for row in listed)
+        assert {row["consignment"] for row in (await buyer.get("/api/v1/consignments?rows=500")).json()["rows"]} == bought
+        mine = {row["consignment"] for row in listed}
+        for row in everything:
+            name = row["consignment"]
+            told = await carrier.get(f"/api/v1/consignments/{name}")
+            assert told.status_code == (200 if name in mine else 404), name
+            if told.status_code == 200:
+                assert {one["sender"] for one in told.json()["consignment"]["said"]} <= {CARRIER}
+            dcsa = await carrier.get(f"/v2/events?consignment={name}")
+            assert bool(dcsa.json()) <= (name in mine)
+            console.clock.advance(1)
+        for path in ("/api/v1/today", "/api/v1/inbound", "/api/v1/terminals"):
+            assert (await carrier.get(path)).status_code == 403
+        assert {row["sender"] for row in (await carrier.get("/api/v1/feeds")).json()["rows"]} <= {CARRIER}
+        assert (await carrier.get("/")).status_code == 303, "a key opens no page"
+
+
+async def test_a_filter_does_not_answer_what_a_row_does_not_tell(console: Console) -> None:
+    async with console.holder(CARRIER) as carrier:
+        whole = (await carrier.get("/api/v1/consignments?rows=500")).json()["rows"]
+        for asked in ("item=ventilator", "q=harbor", "severity=critical", "hospital=H-HARBOR", "sort=worst", "tier=1"):
+            assert (await carrier.get(f"/api/v1/consignments?rows=500&{asked}")).json()["rows"] == whole, asked
+
+
+async def test_too_many_requests_of_one_are_refused_and_others_go_on(console: Console) -> None:
+    async with console.holder(CARRIER) as carrier, console.holder(BUYER) as buyer:
+        answers = [(await carrier.get("/api/v1/consignments?rows=501")).status_code for _ in range(100)]
+        assert answers[0] == 400
+        assert answers[-1] == 429
+        assert (await buyer.get("/api/v1/consignments?rows=1")).status_code == 200
