@@ -104,10 +104,10 @@ def stop(state_dir: Path) -> None:
 
 def _start(state_dir: Path, *verb: str, **options: object) -> subprocess.Popen[str]:
     """A verb of `lovla` as a process of its own, on the demo's folder; its talk goes to stderr unless it is captured."""
-    environment = os.environ | {"LOVLA_STATE_DIR": str(state_dir)}
+    told = os.environ | {"LOVLA_STATE_DIR": str(state_dir), "LOVLA_CONSOLE_DEMO": "1"}  # whoever comes is its planner
     command = [sys.executable, "-c", "from services.cli import main; main()", *verb]
     talk: dict[str, object] = {"stdout": sys.stderr} | options
-    return subprocess.Popen(command, env=environment, text=True, **talk)  # type: ignore[call-overload,no-any-return]  # noqa: S603  # our own verbs
+    return subprocess.Popen(command, env=told, text=True, **talk)  # type: ignore[call-overload,no-any-return]  # noqa: S603  # our own verbs
 
 
 def _now() -> datetime:
@@ -436,6 +436,7 @@ class _Run:
             "lovla subscriptions list      lovla explain MESSAGE-ID      lovla explain CONSIGNMENT --for SUBSCRIPTION",
             *([f"Subscribe: {people.door}/subscribe"] if people is not None else []),
             f"API: {_address(settings)}/docs (OpenAPI: /openapi.json)",
+            f"Console: http://127.0.0.1:{environment.read(self.state_dir)['LOVLA_CONSOLE_PORT']}/   # you are its demo planner",
             "lovla demo down   # stops all of it; data stays until the next demo",
         )
         out.print("\n".join(said), markup=False, soft_wrap=True)

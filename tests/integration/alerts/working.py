@@ -25,7 +25,7 @@ from services.runtime.settings import Settings
 WITHIN_S = 90.0
 
 
-SESSION_S = 8.0
+SESSION_S = 6.0
 """Of workers that are to be killed: each holds its partitions for so long, which is waited out by the dozen. Others have the
 default, since a busy machine may stand still for seconds."""
 
