@@ -82,7 +82,7 @@ def _work(bootstrap: str) -> None:
     from schemas.topics import TOPICS
 
     topics.declare(bootstrap, 1)
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "warm", "compression.type": "lz4"})
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "warm", "compression.type": "lz4", "log_level": 2})
     producer.init_transactions(30)
     producer.begin_transaction()
     producer.produce(TOPICS[0].name, b"warm", b"warm")
