@@ -7,6 +7,10 @@ from datetime import timedelta
 import pytest
 
 from schemas.alerts_v1 import Delivery, Notification
+from schemas.consignment_command_v1 import EXAMPLES as COMMANDS
+from schemas.consignment_command_v1 import RegisterConsignment
+from schemas.journey_v1 import EXAMPLES as JOURNEYS
+from schemas.journey_v1 import Journey, Statement
 from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import ShipmentEvent
@@ -70,5 +74,58 @@ def test_every_change_of_a_consignment_was_told_by_a_message_or_held_back_by_a_r
 
 
 def test_an_id_that_nobody_knows_is_said_to_be_unknown(books: Books) -> None:  # noqa: F811
-    with pytest.raises(Unknown, match="no notification has that id"):
+    with pytest.raises(Unknown, match="no message has that id"):
         History(books.client).notification("abcdef")
+
+
+def test_what_a_recipient_has_in_hand_leads_to_the_message(books: Books) -> None:  # noqa: F811
+    made = made_of([Told(change(n=71, consignment="LACDHS-71"), 0, 0, NOW)])
+    sent = Delivery(
+        notification=made.notification,
+        subscription=made.subscription,
+        attempt=1,
+        state="accepted",
+        address_hash="ab" * 32,
+        at=NOW,
+        provider_ref="SM71",
+        message_id="<71@lovla.example>",
+    )
+    books.write(made, sent, at=NOW)
+    for hand in ("<71@lovla.example>", "SM71", made.notification):
+        assert History(books.client).notification(hand) == made
+
+
+def test_a_milestone_leads_to_the_statement_it_follows_and_an_untold_delay_to_the_plan(books: Books) -> None:  # noqa: F811
+    event = next(one for one in EVENTS if isinstance(one, ShipmentEvent))
+    event = event.model_copy(update={"event_id": "7" * 32, "raw": event.raw.model_copy(update={"partition": 1, "offset": 72})})
+    journey = next(one for one in JOURNEYS if isinstance(one, Journey))
+    statement = Statement(
+        milestone="arrived",
+        classifier="actual",
+        occurred_at=NOW,
+        received_at=NOW,
+        sender="MAEU",
+        event_id=event.event_id,
+        code="UV",
+        decides=True,
+    )
+    told = journey.model_copy(update={"consignment": "LACDHS-72", "statements": (statement,)})
+    command = next(one for one in COMMANDS if isinstance(one, RegisterConsignment))
+    pointer = command.raw.model_copy(update={"partition": 1, "offset": 73})
+    declared = command.model_copy(
+        update={"command_id": "73" * 16, "consignment": "LACDHS-73", "received_at": NOW - timedelta(days=1), "raw": pointer}
+    )
+    reached = change("milestone_reached", 72, "LACDHS-72", occurred_at=NOW)
+    overdue = change(n=73, consignment="LACDHS-73", exception={"key": "overdue:arrived", "kind": "overdue"})
+    first, second = (made_of([Told(each, 0, 0, NOW)]) for each in (reached, overdue))
+    books.write(event, told, declared, reached, overdue, first, second, at=NOW)
+    for offset in (72, 73):
+        meta = RawMessage(kind="message", sender="MAEU", sha256=f"{offset}" * 32, content_type="application/json")
+        books.write_raw(meta, b"{}", offset)
+    history = History(books.client)
+    chain = history.chain(first)
+    assert [link.what for link in chain] == ["bytes", "event", "change", "message"]
+    assert chain[0].where.startswith("raw.messages.v1 1:72")
+    chain = history.chain(second)
+    assert [link.what for link in chain] == ["bytes", "command", "change", "message"]
+    assert chain[0].where.startswith("raw.messages.v1 1:73") and "the plan was declared" in chain[1].text
