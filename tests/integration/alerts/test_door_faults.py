@@ -78,6 +78,7 @@ def test_a_door_that_does_not_know_of_another_undoes_nothing_and_decides_anew(to
     with a_door(told) as first, a_door(told) as second:
         made = redone(lambda: first.add(wanted("two.doors@hospital.example"), None, said()))
         name = redone(lambda: first.confirm(made.subscription, said())).subscription
+        eventually(lambda: name in second.all())  # who only reads is a moment behind
         redone(lambda: second.stop(name, "link", said()))
         with pytest.raises(TakenOver):  # the first one still believes that it is active, or knows and may not write
             first.resume(name, said())
