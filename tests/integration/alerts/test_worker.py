@@ -143,7 +143,7 @@ class TestOneWorker:
             committed = clients.committed(settings.kafka, GROUP, places)
             return all(clients.end_offset(settings, *place) - offset <= 1 for place, offset in committed.items())  # a marker
 
-        await until(reached, 20)
+        await until(reached)
 
 
 def letters(settings: Settings, key: str) -> list[DeadLetter]:
