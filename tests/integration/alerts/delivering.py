@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from schemas.alerts_v1 import Delivery, Notification, Subscription, Suppression
 from schemas.topics import DELIVERIES, NOTIFICATIONS, SUBSCRIPTIONS, SUPPRESSIONS
@@ -67,7 +67,8 @@ class Desk:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._producer = kafka.producer(settings, "lovla-test")
-        self._consumer = kafka.consumer(settings, "lovla-test", "lovla-test")
+        told = kafka.consumer_config(settings, "lovla-test", "lovla-test") | {"enable.partition.eof": True}
+        self._consumer = Consumer(told)
         self._places = [TopicPartition(DELIVERIES.name, n, OFFSET_BEGINNING) for n in range(DELIVERIES.partitions)]
         self._consumer.assign(self._places)
         self._reached = dict.fromkeys(range(DELIVERIES.partitions), 0)
@@ -104,11 +105,14 @@ class Desk:
         while any(self._reached[partition] < end for partition, end in ends.items()):
             assert time.monotonic() < until, "the deliveries are not read in time"
             for message in self._consumer.consume(1_000, 0.1):
-                partition, offset = message.partition(), message.offset()
-                if message.error() is not None or partition is None or offset is None:
-                    continue  # the broker is just back
-                self._read.append(Delivery.model_validate_json(message.value() or b""))
-                self._reached[partition] = offset + 1
+                partition, offset, error = message.partition(), message.offset(), message.error()
+                if partition is None or offset is None:
+                    continue
+                if error is None:
+                    self._read.append(Delivery.model_validate_json(message.value() or b""))
+                    self._reached[partition] = offset + 1
+                elif error.code() == KafkaError._PARTITION_EOF:  # past the markers of others' transactions too
+                    self._reached[partition] = offset
 
     def states(self, notification: Notification) -> list[str]:
         return [delivery.state for delivery in self.deliveries(notification)]
