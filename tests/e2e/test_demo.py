@@ -210,6 +210,7 @@ class Crowd:
         self.clickhouse: ClickHouse = connect(ran.settings, "reader")
 
     def subscribe(self) -> None:
+        known = self.known()
         names = [name for news in self.news[:2] for name in (news.consignments[0].name,)]
         options = [word for name in names for word in ("--consignment", name)] + ["--as", world.OPERATOR]
         for address in self.addresses:
@@ -227,6 +228,16 @@ class Crowd:
                 link = re.search(r"https?://\S+(/confirm/\S+)", asked["text"])
                 assert link is not None
                 until(lambda path=link[1]: httpx.post(f"http://127.0.0.1:{port}{path}").is_success, "confirmed")  # type: ignore[misc]  # a default of a lambda has no type
+        until(
+            lambda: self.known() >= known + len(self.ids), "the worker knows of them all: what comes sooner is no news to them"
+        )
+
+    def known(self) -> int:
+        """How many active subscriptions the worker has read."""
+        port = environment.read(self.ran.folder)["LOVLA_STACK_ALERTS_WORKER_PORT"]
+        page = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+        found = re.search(r'^lovla_alerts_subscriptions\{state="active"\} ([0-9.]+)$', page, re.M)
+        return int(float(found[1])) if found else 0
 
     def say(self, news: News) -> None:
         async def push() -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,23 @@ import pytest
 from deploy.local.mailbox import Message, read
 from deploy.local.process import free_ports
 from services.runtime.settings import Settings
+from tests import stack as stacks
 from tests.faults.alerts import crowd, leave, lines, twice, wrong
 from tests.integration.alerts.delivering import Desk, a_notification, a_subscription, delivery_settings, eventually, sending
 from tests.integration.alerts.mail import Mailbox, a_mail_server
 from tests.integration.alerts.working import settings_of
-from tests.stack import PORTS, Kafka
+from tests.stack import PORTS, Kafka, Stack
 
 WAITING = 300
 PEOPLE = 60
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[Kafka]:
+    """A broker of their own: a sender counts whatever waits, also what other tests left due."""
+    servers = Stack(stacks.environ())
+    yield servers.kafka()
+    servers.close()
 
 
 @pytest.fixture(scope="module")
