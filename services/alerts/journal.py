@@ -9,21 +9,17 @@ therefore read these intents. So of two senders, one frozen and come back, never
 from __future__ import annotations
 
 import asyncio
-import functools
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from schemas.alerts_v1 import Delivery
 from schemas.topics import DELIVERIES, NOTIFICATIONS
 from services.runtime import kafka, logs, wire
-from services.runtime.bounded import BoundedCalls, Hung
-from services.runtime.loop import HUNG_AFTER_S
 from services.runtime.settings import Settings
 
 GROUP = "alerts.sender"
@@ -33,8 +29,6 @@ PATIENCE_S = 30.0
 """So long a fence is asked for again. Then everything begins anew, at the lease."""
 
 _AT_ONCE = 500
-
-T = TypeVar("T")
 
 log = logs.get("alerts.journal")
 
@@ -65,7 +59,6 @@ class Journal:
         self._producer = Producer(config)
         self._fencer = Producer(kafka.transactional_config(settings, "lovla-alerts-fence", TRANSACTIONAL_ID))
         self._group = Consumer(kafka.consumer_config(settings, "lovla-alerts-group", GROUP))
-        self._calls = BoundedCalls("alerts-fence")  # after a broker's kill -9 a call may never return: seen here too
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._reached: dict[int, int] = {}
         self._committed: dict[int, int] = {}
@@ -74,12 +67,8 @@ class Journal:
         self.failure: Exception | None = None
 
     def open(self) -> dict[int, int]:
-        """Become the one sender; returns partition -> where notifications are to be read from. Raises KafkaException,
-        JournalLost."""
-        try:
-            self._calls(lambda: self._fencer.init_transactions(CALL_S * 4), CALL_S * 4 + HUNG_AFTER_S)
-        except Hung as hung:
-            raise JournalLost(f"init_transactions: {hung}") from None
+        """Become the one sender; returns partition -> where notifications are to be read from. Raises KafkaException."""
+        self._fencer.init_transactions(CALL_S * 4)
         places = [(NOTIFICATIONS.name, p) for p in kafka.partitions(self._group, NOTIFICATIONS.name)]
         found = kafka.committed(self._settings.kafka, GROUP, places)
         self._committed = {partition: found.get((topic, partition), 0) for topic, partition in places}
@@ -107,7 +96,6 @@ class Journal:
         self._entries.put(None)
         if self._thread is not None:
             self._thread.join(CALL_S * 3)
-        self._calls.close()
         self._group.close()
 
     # --- the thread
@@ -183,8 +171,7 @@ class Journal:
             offsets = [TopicPartition(NOTIFICATIONS.name, p, offset) for p, offset in reached.items()]
             try:
                 self._fencer.begin_transaction()
-                group = self._group.consumer_group_metadata()
-                self._bounded(functools.partial(self._fencer.send_offsets_to_transaction, offsets, group, CALL_S))
+                self._fencer.send_offsets_to_transaction(offsets, self._group.consumer_group_metadata(), CALL_S)
                 self._again(self._fencer.commit_transaction, until)
             except KafkaException as exception:
                 error = kafka.error_of(exception)
@@ -199,14 +186,10 @@ class Journal:
             self._committed = reached
             return
 
-    def _bounded(self, call: Callable[[], T]) -> T:
-        """Raises Hung: the journal is lost then, and this client with it."""
-        return self._calls(call, CALL_S + HUNG_AFTER_S)
-
     def _again(self, call, until: float) -> None:  # type: ignore[no-untyped-def]  # the client's own method
         while True:
             try:
-                self._bounded(lambda: call(CALL_S))
+                call(CALL_S)
                 return
             except KafkaException as exception:
                 error = kafka.error_of(exception)
