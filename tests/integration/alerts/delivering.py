@@ -11,15 +11,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
-
 from schemas.alerts_v1 import Delivery, Notification, Subscription, Suppression
 from schemas.topics import DELIVERIES, NOTIFICATIONS, SUBSCRIPTIONS, SUPPRESSIONS
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.sender import SenderProcess
 from services.runtime import kafka, wire
 from services.runtime.register import write
+from services.runtime.restore import read_range
 from services.runtime.settings import Settings
+from services.runtime.sources import Record
 
 PATIENCE_S = 60
 
@@ -67,12 +67,6 @@ class Desk:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._producer = kafka.producer(settings, "lovla-test")
-        told = kafka.consumer_config(settings, "lovla-test", "lovla-test") | {"enable.partition.eof": True}
-        self._consumer = Consumer(told)
-        self._places = [TopicPartition(DELIVERIES.name, n, OFFSET_BEGINNING) for n in range(DELIVERIES.partitions)]
-        self._consumer.assign(self._places)
-        self._reached = dict.fromkeys(range(DELIVERIES.partitions), 0)
-        self._read: list[Delivery] = []
 
     def subscribe(self, *subscriptions: Subscription) -> None:
         for one in subscriptions:
@@ -88,31 +82,19 @@ class Desk:
             self._producer.produce(NOTIFICATIONS.name, wire.dump(one), one.subscription.encode(), headers=[*headers])
         assert self._producer.flush(30) == 0
 
-    def tell(self, record: Delivery) -> None:
-        """What a provider told, as the alerts' API writes it."""
-        write(self._producer, DELIVERIES.name, record.subscription, record)
-
     def deliveries(self, *notifications: Notification) -> list[Delivery]:
         """All records of these notifications, in the order of each."""
-        self._read_on()
-        wanted = {one.notification for one in notifications}
-        return [one for one in self._read if one.notification in wanted]
+        wanted, found = {one.notification for one in notifications}, list[Delivery]()
 
-    def _read_on(self) -> None:
-        """To the end of this moment."""
-        ends = {place.partition: self._consumer.get_watermark_offsets(place, timeout=30)[1] for place in self._places}
-        until = time.monotonic() + PATIENCE_S
-        while any(self._reached[partition] < end for partition, end in ends.items()):
-            assert time.monotonic() < until, "the deliveries are not read in time"
-            for message in self._consumer.consume(1_000, 0.1):
-                partition, offset, error = message.partition(), message.offset(), message.error()
-                if partition is None or offset is None:
-                    continue
-                if error is None:
-                    self._read.append(Delivery.model_validate_json(message.value() or b""))
-                    self._reached[partition] = offset + 1
-                elif error.code() == KafkaError._PARTITION_EOF:  # past the markers of others' transactions too
-                    self._reached[partition] = offset
+        def take(record: Record) -> None:
+            delivery = Delivery.model_validate_json(record.value or b"")
+            if delivery.notification in wanted:
+                found.append(delivery)
+
+        for partition in range(DELIVERIES.partitions):
+            end = kafka.end_offset(self.settings, DELIVERIES.name, partition)
+            read_range(self.settings, DELIVERIES.name, partition, 0, end, take)
+        return found
 
     def states(self, notification: Notification) -> list[str]:
         return [delivery.state for delivery in self.deliveries(notification)]

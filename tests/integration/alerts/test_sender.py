@@ -12,25 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from schemas.alerts_v1 import AlertsControl, Delivery, Notification
-from schemas.topics import NOTIFICATIONS
+from schemas.alerts_v1 import AlertsControl
 from services.alerts.control import tell
 from services.alerts.delivery_settings import DeliverySettings
-from services.alerts.sender import keeping_aside, read_notification
-from services.ingest.records import read_letters
 from services.runtime.failpoints import EXIT_CODE
 from services.runtime.settings import Settings
-from services.runtime.sources import Record
 from tests.integration.alerts.delivering import Desk, a_notification, a_subscription, delivery_settings, eventually, sending
 from tests.integration.alerts.mail import Mailbox, a_mailbox
-from tests.integration.alerts.working import settings_of
-from tests.stack import Kafka
-
-
-@pytest.fixture(scope="module")
-def settings(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Of the broker alone: the sender needs no ClickHouse."""
-    return settings_of(kafka.bootstrap, tmp_path_factory.mktemp("sender"))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +56,7 @@ def test_a_due_notification_is_a_mail_in_the_subscribers_box_and_a_delivery_in_k
 
 def dies_at(failpoint: str, told: DeliverySettings, mailbox: Mailbox, log: Path) -> None:
     """A sender in a process of its own, which is ended there as by kill -9."""
-    env = {**os.environ, "LOVLA_KAFKA": told.kafka, "LOVLA_STATE_DIR": str(told.state_dir), "LOVLA_FAILPOINT": failpoint}
+    env = {**os.environ, "LOVLA_STATE_DIR": str(told.state_dir), "LOVLA_FAILPOINT": failpoint}
     for name, value in mailbox.settings().items():
         env[f"LOVLA_{name.upper()}"] = str(value)
     with log.open("ab") as out:
@@ -146,37 +134,3 @@ def test_the_kill_switch_and_a_dead_one_tried_again_over_kafka(
         tell(settings, AlertsControl(act="resume", at=datetime.now(UTC), by="test"))
         desk.await_state("accepted", late, second)
     assert {mail.subject for mail in mailbox.mails(buyer.address)} == {"SWITCH-1 is late", "SWITCH-2 is late"}
-
-
-@pytest.mark.timeout(400)
-def test_a_text_that_could_not_be_brought_goes_by_mail_whether_the_sender_runs_just_then_or_not(
-    told: DeliverySettings, desk: Desk, mailbox: Mailbox
-) -> None:
-    mailed = a_subscription("other-way", "buyer@other-way.example")
-    texted = a_subscription("not-brought", "+12135552001", "sms", fallback=mailed.subscription)
-    first, second = a_notification(texted, "BROUGHT-1"), a_notification(texted, "BROUGHT-2")
-    desk.subscribe(mailed, texted)
-
-    def could_not(one: Notification) -> None:
-        common = {"notification": one.notification, "subscription": one.subscription, "attempt": 1, "state": "undelivered"}
-        desk.tell(Delivery.model_validate(common | {"address_hash": texted.address_hash, "at": datetime.now(UTC)}))
-
-    with sending(told):
-        desk.notify(first, second)
-        desk.await_state("accepted", first, second)
-        could_not(first)
-        eventually(lambda: len(mailbox.mails(mailed.address)) == 1)
-    could_not(second)
-    with sending(told):
-        eventually(lambda: len(mailbox.mails(mailed.address)) == 2)
-        eventually(lambda: desk.states(second)[3:] == ["intent", "accepted"])
-    assert [mail.subject for mail in mailbox.mails(mailed.address)] == ["BROUGHT-1 is late", "BROUGHT-2 is late"]
-    assert len(mailbox.texts(texted.address)) == 2
-    assert desk.states(first) == ["intent", "accepted", "undelivered", "intent", "accepted"]
-
-
-def test_a_notification_that_nobody_can_read_is_a_dead_letter(settings: Settings) -> None:
-    record = Record(NOTIFICATIONS.name, 3, 7, 1_767_225_600_000, b"unreadable-to-sender", b"{", None)
-    assert read_notification(record, keeping_aside(settings)) is None
-    found = [letter for letter in read_letters(settings) if letter.sender == "unreadable-to-sender"]
-    assert [(one.stage, one.where, one.payload) for one in found] == [("alerts", f"{NOTIFICATIONS.name}/3/7", "ew==")]
