@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from schemas.journey_change_v1 import CommandJudged
 from schemas.registers_v1 import Account, Facility, Secret, Sender
 from schemas.topics import RAW_MESSAGES
 from schemas.words import Scope
+from schemas.work_act_v1 import WorkAct
 from services.ingest.api import build
 from services.ingest.auth import Callbacks
 from services.ingest.door import Door
@@ -114,6 +115,19 @@ class FakeAcknowledgements:
         self.said.append(said)
 
 
+@dataclass
+class FakeWorkActs:
+    """Keeps what was done; `away`: Kafka is."""
+
+    done: list[WorkAct] = field(default_factory=list)
+    away: bool = False
+
+    async def write(self, acts: Sequence[WorkAct]) -> None:
+        if self.away:
+            raise TimeoutError("Kafka does not answer")
+        self.done += acts
+
+
 class House:
     """A door over fakes, and an HTTP client in front of it."""
 
@@ -124,6 +138,7 @@ class House:
         self.outcomes = FakeOutcomes()
         self.registers = FakeRegisters()
         self.acknowledgements = FakeAcknowledgements()
+        self.work_acts = FakeWorkActs()
         self.ticker = Ticker(self.log, RAW_MESSAGES.partitions, 5.0, folder / "load.json", self.clock)
         self.door = Door(
             registers=self.registers,
@@ -135,6 +150,7 @@ class House:
             ticker=self.ticker,
             clock=self.clock,
             acknowledgements=self.acknowledgements,
+            work_acts=self.work_acts,
             secret_key=SECRET_KEY,
             limits=limits or Limits(),
         )
