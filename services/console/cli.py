@@ -48,10 +48,7 @@ BEGIN_LEAST = 6
 
 
 def register(app: typer.Typer) -> None:
-    """Add the questions and `users` to the `lovla` command."""
-    from services.console import users_cli
-
-    users_cli.register(app)
+    """Add the questions to the `lovla` command."""
     for name, verb in (
         ("delayed", delayed),
         ("show", show),
