@@ -307,7 +307,7 @@ def _record(
         raise Wrong(wrong)
     at = local_time(given, "at", now, zone)
     event: dict[str, Any] = {
-        "id": f"console-{key_of(one(given, 'once'), milestone, classifier, rfc3339(at), place)}",
+        "id": f"console-{key_of(one(given, 'once'), milestone, classifier, one(given, 'at'), place)}",
         "code": milestone,
         "milestone": milestone,
         "classifier": classifier,

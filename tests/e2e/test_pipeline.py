@@ -233,7 +233,7 @@ def test_what_a_planner_does_in_the_console_is_seen_there_and_audited(lovla: Lov
         page = f"/consignments/{name}"
         assert "is linked." in does(page, f"{page}/do", do="link", kind="booking", value="BK77")
         until(lambda: "BK77" in ana.get(page).text, "the link")
-        assert "has no item line 9" in does(page, f"{page}/do", do="receive", good_9="5")
+        assert "line 9 is not declared" in does(page, f"{page}/do", do="receive", good_9="5")
         does(page, f"{page}/do", do="record", milestone="departed", told_by="Jo")
         until(lambda: "(ana, told by Jo)" in ana.get(page).text, "what was phoned in")
     found = {line["topic"]: line for line in lovla.rows("audit")}
