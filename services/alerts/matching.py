@@ -73,11 +73,12 @@ def _elsewhere(
 
 
 def in_sight(sight: Sight, change: Alertable) -> bool:
-    """Whether the sender has a part in what changed: it buys or carries it, or it goes to or through one of its facilities."""
+    """Whether the sender has a part in what changed: it buys, carries or trucks it (declared or appointed), or it goes to or
+    through one of its facilities."""
     own_feed = change.consignment == f"feed:{sight.sender}"
     return (
         own_feed
-        or sight.sender in (change.buyer, change.carrier)
+        or sight.sender in (change.buyer, change.carrier, *change.truckers)
         or bool({change.facility, change.terminal} & {*sight.facilities})
     )
 
