@@ -18,7 +18,7 @@ from services.console.frame import Freshness, Viewer
 from services.console.gate import KINDS, Problem
 from services.console.people import Locked, WrongPassword
 from services.console.present import environment
-from services.console.questions import DELAY_KINDS, Questions
+from services.console.questions import DELAY_KINDS, Questions, WorkDone
 from services.console.render import known_zone
 from services.console.reports import Report
 from services.console.worklist import Given, Wanted, Worklist
@@ -137,7 +137,7 @@ class Pages:
         """`?at=`: what was known then, a local time of the viewer's."""
         viewer = self.viewer(request)
         at = worklist.first(parameters(request), "at")
-        moment = moment_in(at, viewer.zone)
+        moment, done = moment_in(at, viewer.zone), list[WorkDone]()
 
         def asking(questions: Questions) -> tuple[Story | None, list[str], datetime | None]:
             as_of = questions.as_of()
@@ -145,6 +145,7 @@ class Pages:
             journey = questions.show(name)
             if journey is None:
                 return None, questions.similar(name), as_of
+            done.extend(questions.work_done(name))
             if moment is not None and moment < now:
                 return tell(known_at(journey, moment), questions.facilities(), moment, earlier=True), [], as_of
             return tell(journey, questions.facilities(), now), [], as_of
@@ -154,7 +155,7 @@ class Pages:
             hint = f" Did you mean {', '.join(near)}?" if near else ""
             raise Problem("not-found", f"No consignment {name[:80]} is known.{hint}")
         local = (moment or as_of or self._door.clock.now()).astimezone(viewer.zone)
-        shown: dict[str, object] = {"story": story, "at_local": f"{local:%Y-%m-%dT%H:%M}"}
+        shown: dict[str, object] = {"story": story, "work": done, "at_local": f"{local:%Y-%m-%dT%H:%M}"}
         shown["live"] = "" if story.earlier else live.address(self._door.clock.now(), name)
         if story.earlier and moment is not None:
             shown["now"] = moment
@@ -285,7 +286,14 @@ class Pages:
         """Render templates/TEMPLATE.html (NAME.html) in its frame; `name`: which page of the navigation it is."""
         fresh = frame.freshness(as_of, self._door.clock.now())
         now = as_of or self._door.clock.now()
-        values = {"now": now, "path": request.url.path, "live": live.address(self._door.clock.now())} | values
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        values = {
+            "now": now,
+            "path": request.url.path,
+            "here": here,
+            "did": self._door.board.get(request.query_params.get("did", ""), viewer.name),
+            "live": live.address(self._door.clock.now()),
+        } | values
         answer = self._render(name, template or name, title, viewer, fresh, **values)
         self._door.entry.greet(request, answer)
         return answer

@@ -5,7 +5,7 @@ Asked as the reader user. Times are aware, UTC. `now` and windows are arguments;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from functools import cache
@@ -62,6 +62,8 @@ class Delayed:
     """A consignment and the worst that is wrong with it; `also`: the kinds of the rest. `goods`: (category, quantity, unit).
     With nothing wrong, `exception` and `severity` are empty and `since` is None.
 
+    `keys`: of all that is wrong (of the kinds asked for). `acknowledged_by`: somebody takes care of all of it.
+
     `hours_late`: after the plan (late, overdue, will_be_late), over the limit (dwell, silent), since it was placed (on_hold),
     or None. `expected_passed`: the expected time is gone by, so it is no expectation any more.
     """
@@ -91,6 +93,38 @@ class Delayed:
     tier: int
     last_event_at: datetime | None
     goods: list[tuple[str, int, str]]
+    keys: list[str]
+    acknowledged_by: str
+    acknowledged_at: datetime | None
+    assigned_to: str
+    snoozed_until: datetime | None
+    note: str
+    noted_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDone:
+    """What somebody did about a consignment. `undone_by` empty: it still counts."""
+
+    act_id: str
+    act: str
+    exceptions: list[str]
+    at: datetime
+    by: str
+    assignee: str
+    until: datetime | None
+    text: str
+    undone_by: str
+    undone_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A message of the alerts that asks to be acknowledged; `items`: (consignment, key of the exception) that it tells of."""
+
+    subscription: str
+    notification: str
+    items: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,7 +438,8 @@ class Newest:
 class DelayedFilter:
     """Empty means any. `hospital`: a code or a part of its name; `vessel`: a part of vessel or flight; `tier` 0: any; `text`: a
     part of the id, the vessel, the hospital's name or any reference; `state`: open, trouble (open, and something is wrong) or
-    ended; `delivered_since`: delivered then or later; `owner`: the buyer, or a party."""
+    ended; `delivered_since`: delivered then or later; `owner`: the buyer, or a party; `work`: to_do (nobody takes
+    care of it, and it need not wait), acknowledged, snoozed; `assigned`: to whom."""
 
     kinds: tuple[str, ...] = DELAY_KINDS
     hospital: str = ""
@@ -420,6 +455,8 @@ class DelayedFilter:
     text: str = ""
     delivered_since: datetime = EPOCH
     owner: str = ""
+    work: str = ""
+    assigned: str = ""
 
 
 SORTS = (
@@ -575,6 +612,24 @@ class Questions:
         """All that is known of it."""
         rows = self._clickhouse.query(sql("show"), {"consignment": consignment})
         return Journey.model_validate_json(rows[0]["record"], extra="ignore") if rows else None
+
+    def work_done(self, consignment: str) -> list[WorkDone]:
+        """What people did about it, the newest first."""
+        return self._ask("work_done", WorkDone, consignment=consignment)
+
+    def acts_there(self, ids: Sequence[str]) -> int:
+        """How many of these acts are here."""
+        found: int = self._clickhouse.query(sql("acts_there"), {"ids": list(ids)})[0]["found"]
+        return found
+
+    def asking(self, consignments: Sequence[str], since: datetime) -> list[Asking]:
+        """Messages since then that ask to be acknowledged and tell of any of these."""
+        return self._ask("asking", Asking, consignments=list(consignments), since=since)
+
+    def version(self, consignment: str) -> int:
+        """Of the newest journey; 0: there is none."""
+        found: int = self._clickhouse.query(sql("version"), {"consignment": consignment})[0]["version"]
+        return found
 
     def similar(self, text: str) -> list[str]:
         """Ids of consignments that hold the text."""
