@@ -1,15 +1,12 @@
-"""What the query API says of itself: `python -m services.console.openapi` writes docs/console-openapi.json.
+"""What the query API says of itself (services/openapi_export.py writes it to docs/console-openapi.json).
 
-With `--check` it compares. Answers are described by the very dataclasses that are told; parameters by the words that the work
+Answers are described by the very dataclasses that are told; parameters by the words that the work
 list takes.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, get_args
 
 from pydantic import TypeAdapter
@@ -22,7 +19,6 @@ from services.console.questions import GROUPS, SORTS, Delayed, Dwell, FeedHealth
 from services.console.today import Today
 from services.console.worklist import OFFSET_MOST, PAGE_MOST, PAGE_ROWS, STAGES, STATES, TEXT_MOST
 
-FILE: Final = Path(__file__).resolve().parents[2] / "docs" / "console-openapi.json"
 _REF: Final = "#/components/schemas/{model}"
 
 Json = dict[str, Any]
@@ -204,22 +200,3 @@ def document() -> Json:
             },
         },
     }
-
-
-def text() -> str:
-    """As it is committed."""
-    return json.dumps(document(), indent=2) + "\n"
-
-
-def main() -> int:
-    """Returns the exit code."""
-    if "--check" not in sys.argv[1:]:
-        FILE.write_text(text(), encoding="utf-8")
-    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != text():
-        sys.stderr.write("docs/console-openapi.json is not what the console's API says: run `make generate`\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
