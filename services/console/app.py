@@ -25,6 +25,7 @@ from services.console.acting import Acting
 from services.console.door import ConsoleDoor
 from services.console.entry import Entry, SignIn
 from services.console.gate import MEDIA_TYPE, Problem, bounded
+from services.console.lists_api import Lists
 from services.console.live import Live
 from services.console.pages import HEADERS, Pages, Route
 from services.console.people import People
@@ -66,7 +67,7 @@ def build(
         ("GET", "/metrics", metrics_page),
         ("GET", "/static/{digest}/{name}", assets.respond),
     )
-    parts = (Api(door), TrackingPage(door), Live(door), Acting(door, pages), pages)
+    parts = (Api(door), Lists(door), TrackingPage(door), Live(door), Acting(door, pages), pages)
     for method, path, endpoint in (*own, *(route for part in parts for route in part.routes())):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
 

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from schemas.words import EXCEPTION_KINDS, SEVERITIES, ItemCategory, Mode
 from services.console.consignment import Story
 from services.console.dcsa_events import REFERENCES
+from services.console.lists_api import LISTS
 from services.console.questions import GROUPS, SORTS, Delayed, Dwell, FeedHealth, Inbound, Unmatched
 from services.console.today import Today
 from services.console.worklist import OFFSET_MOST, PAGE_MOST, PAGE_ROWS, STAGES, STATES, TEXT_MOST, WORK
@@ -118,6 +119,7 @@ def document() -> Json:
         "Terminal": Dwell,
         "Unmatched": Unmatched,
     }
+    models = {**models, **{listed.row.__name__: listed.row for listed in LISTS.values()}}
     schemas: Json = {}
     for name, model in models.items():
         schema = TypeAdapter(model).json_schema(ref_template=_REF, mode="serialization")
@@ -157,6 +159,19 @@ def document() -> Json:
             _rows("Unmatched"),
             [_CARRIER, _number("days", "The window.", 30, 1, 400), _FORMAT],
         ),
+        **{
+            f"/api/v1/{name}": _get(
+                listed.summary,
+                _rows(listed.row.__name__),
+                [
+                    *(_word(word, meaning) for word, meaning in listed.words.items()),
+                    *([_number("days", "The window.", listed.days, 1, 400)] if listed.days else []),
+                    _FORMAT,
+                ],
+                True,
+            )
+            for name, listed in LISTS.items()
+        },
         "/v2/events": _get(
             "A consignment's events as DCSA Track & Trace 2.2 has them",
             {"type": "array", "items": {"type": "object"}},

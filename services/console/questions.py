@@ -5,9 +5,10 @@ Asked as the reader user. Times are aware, UTC. `now` and windows are arguments;
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import TypeVar
@@ -226,7 +227,8 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Dwell:
-    """How long units stand at a terminal: of those that left in the window, and those that still stand there."""
+    """How long units stand at a terminal: of those that left in the window, and those that still stand there. `lost_h`: hours
+    of the window past free time, of all units together."""
 
     terminal: str
     name: str
@@ -234,9 +236,36 @@ class Dwell:
     median_h: float | None
     p90_h: float | None
     standing: int
+    lost_h: float
     oldest_h: float | None
     oldest_consignment: str
     oldest_unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outs:
+    """Units that left a terminal in the time that begins at `begins`, and the median hours that they had stood there."""
+
+    begins: datetime
+    terminal: str
+    name: str
+    units: int
+    median_h: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Arrivals by a carrier on a lane (empty: of all): how many of those `planned` were on time, and by how many hours the last
+    estimate was wrong (the median, either way; of those that had one)."""
+
+    begins: datetime
+    carrier: str
+    lane: str
+    arrivals: int
+    planned: int
+    on_time: int
+    estimated: int
+    eta_error_h: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,17 +432,35 @@ class Vessel:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A message to a subscriber and what became of it; `state` empty: nobody has tried yet."""
+    """A message to a subscriber and what became of it; `state` empty: nobody has tried yet. `reason`: why it was not sent, or
+    did not get through, as a code; `text`: in the provider's words."""
 
     notification: str
     subscription: str
     subject: str
     due_at: datetime
+    purpose: str
+    severity: str
+    consignments: list[str]
+    facilities: list[str]
     state: str
     last_at: datetime | None
     attempts: int
+    channel: str
     provider: str
+    reason: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which messages: about a facility or a consignment, to a subscription, that came to a state (`waits`: nobody has tried).
+    Empty means any."""
+
+    facility: str = ""
+    consignment: str = ""
+    subscription: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -516,11 +563,17 @@ class Facets:
 
 R = TypeVar("R")
 
+ANY_MESSAGE = About()
+
 
 @cache
 def sql(name: str) -> str:
-    """The text of queries/NAME.sql."""
-    return (files("services.console") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    """The text of queries/NAME.sql. A line `-- OTHER.sql --` stands for the text of that file."""
+    text = (files("services.console") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    return _INCLUDED.sub(lambda line: sql(line[1]).rstrip(), text)
+
+
+_INCLUDED = re.compile(r"^ *-- ([a-z_]+)[.]sql --$", re.MULTILINE)
 
 
 class Questions:
@@ -542,8 +595,8 @@ class Questions:
 
     def total(self) -> int:
         """How many rows the last question has without its limit."""
-        name, params = self._last
-        counting = f"SELECT count() AS lines FROM ({sql(name)})"  # noqa: S608  the text of our own file, nobody's words
+        asked, params = self._last
+        counting = f"SELECT count() AS lines FROM ({asked})"  # noqa: S608  the text of our own files, nobody's words
         lines: int = self._clickhouse.query(counting, params | {"limit": NO_LIMIT})[0]["lines"]
         return lines
 
@@ -567,9 +620,9 @@ class Questions:
         """Those with the most delayed consignments first."""
         return self._ask("vessels", Vessel, limit=limit)
 
-    def messages(self, since: datetime, limit: int = NO_LIMIT) -> list[Told]:
+    def messages(self, since: datetime, about: About = ANY_MESSAGE, limit: int = NO_LIMIT) -> list[Told]:
         """What was due since then, the newest first."""
-        return self._ask("messages", Told, since=since, limit=limit)
+        return self._ask("messages", Told, since=since, limit=limit, **asdict(about))
 
     def claims(self, sender: str = "", limit: int = NO_LIMIT) -> list[Claimed]:
         """The most first."""
@@ -589,11 +642,12 @@ class Questions:
 
     def delayed(self, wanted: DelayedFilter, now: datetime, limit: int = NO_LIMIT, order: Order | None = None) -> list[Delayed]:
         """The worst first, unless `order` says otherwise."""
-        return self._ask("delayed", Delayed, **_chosen(wanted, order or Order()), now=now, limit=limit)
+        self._last = _delayed(wanted), {**_chosen(wanted, order or Order()), "now": now, "limit": limit}
+        return [_row(Delayed, line) for line in self._clickhouse.query(*self._last)]
 
     def delayed_page(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Delayed], Keys | None]:
         """A page, and where the next one begins; None: there is none."""
-        rows = self._clickhouse.query(sql("delayed"), {**_chosen(wanted, order), "now": now, "limit": limit + 1})
+        rows = self._clickhouse.query(_delayed(wanted), {**_chosen(wanted, order), "now": now, "limit": limit + 1})
         last = rows[limit - 1] if len(rows) > limit else None
         names = ("group_key", "number_key", "text_key", "consignment")
         keys = None if last is None else Keys(*(last[name] for name in names))
@@ -601,7 +655,7 @@ class Questions:
 
     def facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
         """Of all rows that are wanted, whatever the page."""
-        asked = sql("facets").replace("-- ROWS --", sql("delayed"))
+        asked = sql("facets").replace("-- ROWS --", _delayed(wanted))
         whole = Order(order.sort, order.reverse, order.group)
         line = self._clickhouse.query(asked, {**_chosen(wanted, whole), "now": now, "limit": NO_LIMIT})[0]
         lists = ("hospitals", "carriers", "terminals", "vessels", "kinds", "stages", "groups")
@@ -670,6 +724,17 @@ class Questions:
         """The terminal with the oldest unit first."""
         return self._ask("dwell", Dwell, now=now, since=since, terminal=terminal, limit=limit)
 
+    def outs(self, now: datetime, since: datetime, step: timedelta, terminal: str = "") -> list[Outs]:
+        """What left each terminal, by `step`, the oldest first."""
+        return self._ask("outs", Outs, now=now, since=since, step=round(step.total_seconds()), terminal=terminal)
+
+    def arrivals(
+        self, since: datetime, step: timedelta, lanes: bool, carrier: str = "", limit: int = NO_LIMIT
+    ) -> list[Arrivals]:
+        """By carrier (and lane) and `step`, the oldest first; a step of 0: the whole time as one."""
+        seconds = round(step.total_seconds())
+        return self._ask("arrivals", Arrivals, since=since, step=seconds, lanes=int(lanes), carrier=carrier, limit=limit)
+
     def feeds(
         self, now: datetime, since: datetime, sender: str = "", everyone: bool = True, limit: int = NO_LIMIT
     ) -> list[FeedHealth]:
@@ -701,13 +766,25 @@ class Questions:
 
     def _ask(self, name: str, row: type[R], **params: object) -> list[R]:
         """The rows of queries/NAME.sql; its columns must be the row's fields."""
-        self._last = name, params
-        return [_row(row, line) for line in self._clickhouse.query(sql(name), params)]
+        self._last = sql(name), params
+        return [_row(row, line) for line in self._clickhouse.query(*self._last)]
 
 
 def _row(kind: type[R], line: Mapping[str, object]) -> R:
     """A dataclass of the columns of its fields' names."""
     return kind(**{field.name: line[field.name] for field in fields(kind)})  # type: ignore[arg-type]  # R: one of those above
+
+
+def _delayed(wanted: DelayedFilter) -> str:
+    """delayed.sql over the fewest consignments among which all that are wanted are."""
+    source = "from_all"
+    if wanted.text:
+        source = "from_found"
+    elif wanted.kinds or wanted.severity or wanted.state in ("open", "trouble"):
+        source = "from_open"
+    elif wanted.delivered_since > EPOCH:
+        source = "from_delivered"
+    return sql("delayed").replace("-- SOURCE --", sql(source))
 
 
 def _chosen(wanted: DelayedFilter, order: Order) -> dict[str, object]:

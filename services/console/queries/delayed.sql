@@ -4,7 +4,8 @@
 -- Hours (render.hours_late has the same rule): late, overdue, will_be_late after the plan; dwell and silent over the limit; on_hold
 -- since it was placed; of the other kinds none. Of what is still going on they run on to {now}.
 -- The order is (group_key, number_key, text_key, consignment): a page begins after the keys of the last row of the one before, or
--- at {offset}. `number_key` grows in either direction; what has none of it comes last.
+-- at {offset}. The marked line is one of from_*.sql: the fewest consignments among which all that are wanted are (0046); `found`:
+-- it may have a reference that holds {bare}. `number_key` grows in either direction; what has none of it comes last.
 WITH
     {now:DateTime64(3, 'UTC')} AS now,
     arrayMap(
@@ -105,7 +106,10 @@ SELECT
         {sort:String} = 'stage', toString(stage),
         ''
     ) AS text_key
-FROM (SELECT * FROM journeys FINAL) AS journeys
+FROM
+(
+-- SOURCE --
+) AS journeys
 LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = journeys.facility
 LEFT JOIN (
     SELECT
@@ -155,9 +159,9 @@ WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)})
         OR positionCaseInsensitive(consignment, {text:String}) > 0
         OR positionCaseInsensitiveUTF8(vessel, {text:String}) > 0
         OR positionCaseInsensitiveUTF8(places.name, {text:String}) > 0
-        OR ({bare:String} != '' AND arrayExists(
+        OR if(found AND {bare:String} != '', arrayExists(
             r -> position(replaceRegexpAll(upper(r.value), '[^A-Z0-9]', ''), {bare:String}) > 0, references
-        ))
+        ), false)
     )
     AND (
         {after_id:String} = ''
