@@ -119,6 +119,7 @@ async def test_one_or_many_are_taken_care_of_with_a_note_and_it_is_undone(acting
     assert [(after[name]["acknowledged_by"], after[name]["note"]) for name in two] == [("ana", HOSTILE)] * 2
     assert two[0] not in await rows(ana, work="to_do")
     assert {(act.by, act.sender) for act in acting.behind.acts.done} == {("ana", "OPS")}
+    assert "ana takes care of it" in (await ana.get(f"/consignments/{two[0]}")).text
     undo = [unescape(one) for one in re.findall(r'name="undo" value="([^"]+)"', answer.text)]
     assert len(undo) == 4
     acting.clock.advance(1)
@@ -127,6 +128,7 @@ async def test_one_or_many_are_taken_care_of_with_a_note_and_it_is_undone(acting
     after = await rows(ana)
     assert [(after[name]["acknowledged_by"], after[name]["note"]) for name in two] == [("", "")] * 2
     trail = (await ana.get(f"/consignments/{two[0]}")).text
+    assert "ana takes care of it" not in trail
     assert trail.count("undone by ana") == 2
 
 
