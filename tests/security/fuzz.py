@@ -90,7 +90,7 @@ def corpus(reader: str | None = None) -> Sequence[bytes]:
         *behind,
         *wrapped,
         UNB,
-        gzip.compress(each["dcsa"][0]),
+        gzip.compress(each["dcsa"][0], mtime=0),
     ]
 
 

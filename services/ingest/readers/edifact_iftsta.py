@@ -170,8 +170,9 @@ def read_message(message: Message, context: Context, identities: Identities) -> 
             identity=digest([about, list(one.cni.elements[2:]) if one.cni else [], parts.tokens(one.others)]),
             stamp=stamp,
         )
-        for status in one.statuses:
-            yield from _verdicts(status, around, identities)
+        one.statuses.reverse()
+        while one.statuses:  # let go once it is told: what it says of places and times takes more than its segments
+            yield from _verdicts(one.statuses.pop(), around, identities)
 
 
 def _consignments(message: Message) -> tuple[list[Segment], Sequence[_Consignment]]:
