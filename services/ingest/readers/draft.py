@@ -90,9 +90,7 @@ class Identities:
         base = digest([self._sender, self._standard, "tokens", tokens, stamp, facet])
         ordinal = self._equals.get(base, 0)
         self._equals[base] = ordinal + 1
-        return hashlib.sha256(b'["%b",%d]' % (base.encode(), ordinal)).hexdigest()[
-            :32
-        ]  # `digest` of both
+        return hashlib.sha256(b'["%b",%d]' % (base.encode(), ordinal)).hexdigest()[:32]  # `digest` of both
 
 
 def digest(value: object) -> str:
