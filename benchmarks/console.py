@@ -1,7 +1,8 @@
 """The console at size: its pages and API over HTTP, on a million consignments and twelve million events in ClickHouse.
 
 Rows are made in ClickHouse from some hundred templates (tests/browser/world.py, through the sink's own rows): a tenth of the
-consignments is under way, four fifths of these in trouble, the others were delivered on one of the last 400 days.
+consignments is under way, four fifths of these in trouble, the others were delivered on one of the last 400 days, about in the
+order of their numbers.
 """
 
 from __future__ import annotations
@@ -189,16 +190,18 @@ def fill(database: ClickHouse, size: int, tell: Any) -> None:
     _templates(database, "journey_changes", changes)
     _templates(database, "notifications", [one for one in messages if isinstance(one, Notification)])
     _templates(database, "deliveries", [one for one in messages if isinstance(one, Delivery)])
+    of = {"open": OPEN_TEMPLATES, "done": DONE_TEMPLATES, "size": size}
     for first in range(0, size, BLOCK):
         tell(f"{first:,} of {size:,} consignments")
         rows = {"first": first, "rows": min(BLOCK, size - first)}
-        database.execute(_JOURNEYS, {**rows, "open": OPEN_TEMPLATES, "done": DONE_TEMPLATES})
+        database.execute(_JOURNEYS, rows | of)
         database.execute(_EVENTS, {"first": first * EVENTS_EACH, "rows": rows["rows"] * EVENTS_EACH, "templates": len(events)})
         for sql in (_CHANGES, _NOTIFICATIONS, _DELIVERIES):
             database.execute(sql, {**rows, "templates": 2 * DAYS})
-    # as it stands while journeys change: small parts lie upon the great ones
-    for first in range(0, min(size, 20_000), 1_000):
-        database.execute(_JOURNEYS, {"first": first, "rows": 100, "open": OPEN_TEMPLATES, "done": DONE_TEMPLATES})
+    # as it stands a day later, while journeys change: what ended long ago has left, and small parts lie upon the great ones
+    database.execute("ALTER TABLE open_journeys DELETE WHERE gone SETTINGS mutations_sync = 1")
+    for first in range(0, size, size // 20):
+        database.execute(_JOURNEYS, {"first": first, "rows": 100} | of)
 
 
 def _registers(database: ClickHouse, at: datetime) -> None:
@@ -254,7 +257,7 @@ FROM
 (
     SELECT
         {first:UInt64} + number AS n,
-        toUInt32(if(n % 10 = 0, intDiv(n, 10) % {open:UInt32}, {open:UInt32} + cityHash64(n) % {done:UInt32})) AS of
+        toUInt32(if(n % 10 = 0, intDiv(n, 10) % {open:UInt32}, {open:UInt32} + intDiv(n * {done:UInt32}, {size:UInt64}))) AS of
     FROM numbers({rows:UInt64})
 ) AS made
 INNER JOIN template_journeys AS t ON t.template_no = made.of

@@ -8,35 +8,23 @@
 WITH
     {now:DateTime64(3, 'UTC')} AS now,
     arrayMap(
-        e -> (
-            indexOf(['minor', 'major', 'critical'], e.severity),
+        (w, place) -> (
+            w.1,
             multiIf(
-                e.kind IN ('late', 'will_be_late'),
-                e.late_h,
-                e.kind = 'overdue',
-                dateDiff(
-                    'second',
-                    coalesce(
-                        arrayFirst(m -> m.milestone = e.milestone AND m.leg = '', milestones).planned,
-                        if(e.milestone = 'delivered', required_by, NULL),
-                        e.start
-                    ),
-                    now
-                ) / 3600,
-                e.kind IN ('dwell', 'silent', 'on_hold'),
-                greatest(dateDiff('second', e.start, now) / 3600, 0),
-                NULL
-            ) AS hours,
-            e.kind,
-            e.severity,
-            e.start,
-            e.sentence
+                w.2 IN ('late', 'will_be_late'), w.3,
+                w.4 IS NULL, NULL,
+                w.2 = 'overdue', dateDiff('second', assumeNotNull(w.4), now) / 3600,
+                greatest(dateDiff('second', assumeNotNull(w.4), now) / 3600, 0)
+            ),
+            w.2,
+            place
         ),
-        arrayFilter(
-            e -> e.status = 'open' AND (empty({kinds:Array(String)}) OR has({kinds:Array(String)}, e.kind)), exceptions
-        )
-    ) AS wrong,
-    arrayReverseSort(w -> (w.1, ifNull(w.2, 0), w.3, w.5), wrong)[1] AS worst,
+        rows.wrong,
+        arrayEnumerate(rows.wrong)
+    ) AS all_wrong,
+    if(empty({kinds:Array(String)}), all_wrong, arrayFilter(w -> has({kinds:Array(String)}, w.3), all_wrong)) AS wrong,
+    arrayReverseSort(w -> (w.1, ifNull(w.2, 0), w.3, w.4), wrong)[1] AS worst,
+    ['minor', 'major', 'critical'][worst.1] AS worst_severity,
     if({reverse:Bool}, -1, 1) AS direction,
     1e15 AS at_the_end
 SELECT
@@ -44,10 +32,10 @@ SELECT
     facility,
     if(places.name = '', facility, places.name) AS hospital,
     if(places.zone = '', 'UTC', places.zone) AS zone,
-    worst.6 AS sentence,
+    exceptions[worst.4].sentence AS sentence,
     worst.3 AS exception,
-    worst.4 AS severity,
-    if(empty(wrong), NULL, worst.5) AS since,
+    worst_severity AS severity,
+    if(empty(wrong), NULL, exceptions[worst.4].start) AS since,
     round(worst.2, 1) AS hours_late,
     arrayDistinct(arrayFilter(kind -> kind != worst.3, wrong.3)) AS also,
     stage,
@@ -71,7 +59,7 @@ SELECT
         {group:String} = 'terminal', toString(terminal),
         {group:String} = 'vessel', vessel,
         {group:String} = 'exception', worst.3,
-        {group:String} = 'severity', worst.4,
+        {group:String} = 'severity', worst_severity,
         {group:String} = 'stage', toString(stage),
         {group:String} = 'tier', toString(tier),
         ''
@@ -97,10 +85,10 @@ SELECT
 FROM
 (
 -- SOURCE --
-) AS journeys
-LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = journeys.facility
+) AS rows
+LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = rows.facility
 WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)}))
-    AND ({severity:String} = '' OR arrayExists(w -> w.4 = {severity:String}, wrong))
+    AND ({severity:String} = '' OR arrayExists(w -> ['minor', 'major', 'critical'][w.1] = {severity:String}, wrong))
     AND ({stage:String} = '' OR stage = {stage:String})
     AND ({mode:String} = '' OR mode = {mode:String})
     AND (

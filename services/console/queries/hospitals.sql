@@ -23,10 +23,7 @@ FROM
         ifNull(
             arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual, toDateTime64(0, 3, 'UTC')
         ) AS delivered_at
-    FROM
-    (
--- from_since.sql --
-    )
+    FROM open_journeys FINAL
     WHERE facility != ''
 ) AS journeys
 LEFT JOIN (SELECT code, name FROM facilities FINAL) AS places ON places.code = journeys.facility
