@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS open_journeys
     version UInt64,
     gone UInt8,
     leaves_at DateTime,
+    delivered_at Nullable(DateTime64(3, 'UTC')),
     buyer LowCardinality(String),
     stage LowCardinality(String),
     mode LowCardinality(String),
@@ -55,6 +56,7 @@ SELECT
     version,
     gone,
     leaves_at,
+    if(gone, NULL, delivered_at) AS delivered_at,
     buyer,
     stage,
     mode,
@@ -88,7 +90,8 @@ FROM
     SELECT
         *,
         stage IN ('delivered', 'cancelled') AND empty(open_kinds) AS is_over,
-        coalesce(arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual, milestone_at, at) AS ended_at,
+        arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual AS delivered_at,
+        coalesce(delivered_at, milestone_at, at) AS ended_at,
         is_over AND ifNull(ended_at < now() - INTERVAL 3 DAY, false) AS gone,
         multiIf(gone, now() + INTERVAL 1 DAY, is_over, now() + INTERVAL 4 DAY, toDateTime('2100-01-01')) AS leaves_at,
         arrayMap(
@@ -142,13 +145,14 @@ ARRAY JOIN arrayDistinct(arrayConcat(
 -- What there was before. Written again by a migration that is run again: the tables keep one of each.
 INSERT INTO open_journeys
 (
-    consignment, version, gone, leaves_at, buyer, stage, mode, tier, required_by, milestone, milestone_at, place,
+    consignment, version, gone, leaves_at, delivered_at, buyer, stage, mode, tier, required_by, milestone, milestone_at, place,
     origin, port, facility, terminal, carrier, vessel, voyage, expected_delivery, expected_basis, parties, items,
     delivered, milestones, units, moves, references, exceptions, wrong, open_kinds, last_event_at
 )
 WITH
     stage IN ('delivered', 'cancelled') AND empty(open_kinds) AS is_over,
-    coalesce(arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual, milestone_at, at) AS ended_at,
+    arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual AS delivered_at,
+    coalesce(delivered_at, milestone_at, at) AS ended_at,
     arrayMap(
         e -> (
             indexOf(['minor', 'major', 'critical'], e.severity),
@@ -170,7 +174,7 @@ WITH
     ) AS wrong
 SELECT
     consignment, version, 0, if(is_over, now() + INTERVAL 4 DAY, toDateTime('2100-01-01')),
-    buyer, stage, mode, tier, required_by, milestone, milestone_at, place, origin, port, facility, terminal, carrier, vessel, voyage,
+    delivered_at, buyer, stage, mode, tier, required_by, milestone, milestone_at, place, origin, port, facility, terminal, carrier, vessel, voyage,
     expected_delivery, expected_basis, parties, items, delivered, milestones, units, moves, references, arrayFilter(e -> e.status = 'open', exceptions), wrong, open_kinds, last_event_at
 FROM journeys FINAL
 WHERE NOT is_over OR ifNull(ended_at >= now() - INTERVAL 3 DAY, true);

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TypeVar
 
@@ -613,12 +613,13 @@ class Questions:
         """A page, and where the next one begins; None: there is none."""
         asked, params = self._worklist(wanted, now, limit + 1, order)
         names = ("group_key", "number_key", "text_key", "consignment")
-        if asked == _delayed("from_open"):
+        if "ids" not in params and asked != _delayed("from_all", _present(wanted, order)):
             # all rows are looked at for their order, and a page of them is told: what only a page tells is read of it alone
             found = self._clickhouse.query(f"SELECT {', '.join(names)} FROM ({asked})", params)  # noqa: S608  our own words
             ids = [line["consignment"] for line in found]
             those = params | {"ids": ids, "offset": 0, "after_id": ""}
-            by_id = {line["consignment"]: line for line in self._clickhouse.query(_delayed("from_those"), those)} if ids else {}
+            told = self._clickhouse.query(_delayed("from_those", frozenset()), those) if ids else []
+            by_id = {line["consignment"]: line for line in told}
             rows = [by_id[id_] for id_ in ids if id_ in by_id]
         else:
             found = rows = self._clickhouse.query(asked, params)
@@ -627,20 +628,23 @@ class Questions:
 
     def facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
         """Of all rows that are wanted, whatever the page."""
-        asked, params = self._worklist(wanted, now, NO_LIMIT, Order(order.sort, order.reverse, order.group))
+        asked, params = self._worklist(wanted, now, NO_LIMIT, Order(group=order.group), ordered=False)
         line = self._clickhouse.query(sql("facets").replace("-- ROWS --", asked), params)[0]
         lists = ("hospitals", "carriers", "terminals", "vessels", "kinds", "stages", "groups")
         sorted_ = {name: sorted(line[name], key=lambda one: (-one[2], one[1]))[:FACET_MOST] for name in lists}
         return _row(Facets, {**line, **sorted_})
 
-    def _worklist(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[str, dict[str, object]]:
+    def _worklist(
+        self, wanted: DelayedFilter, now: datetime, limit: int, order: Order, ordered: bool = True
+    ) -> tuple[str, dict[str, object]]:
         """delayed.sql over the fewest consignments among which all that are wanted are, and its parameters."""
         params = {**_chosen(wanted, order), "now": now, "limit": limit}
+        parts = _present(wanted, order) | ({"ordered"} if ordered else set())
         if wanted.text:
-            return _delayed("from_found"), params | {"ids": self._hits(letters_and_digits(wanted.text))}
+            return _delayed("from_found", parts), params | {"ids": self._hits(letters_and_digits(wanted.text))}
         if wanted.kinds or wanted.severity or wanted.state in ("open", "trouble") or wanted.delivered_since > EPOCH:
-            return _delayed("from_open"), params
-        return _delayed("from_all"), params
+            return _delayed("from_open", parts), params
+        return _delayed("from_all", parts), params
 
     def _hits(self, bare: str) -> list[str]:
         """Asked once, whoever asks for a page and its facets."""
@@ -743,10 +747,25 @@ def _row(kind: type[R], line: Mapping[str, object]) -> R:
     return kind(**{field.name: line[field.name] for field in fields(kind)})  # type: ignore[arg-type]  # R: one of those above
 
 
-@cache
-def _delayed(source: str) -> str:
-    """delayed.sql over one of from_*.sql."""
-    return sql("delayed").replace("-- SOURCE --", sql(source))
+def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
+    """Which optional parts of delayed.sql a question has: to plan all of it takes ClickHouse longer than to answer it."""
+    nothing = DelayedFilter(kinds=())
+    said = {field.name for field in fields(wanted) if getattr(wanted, field.name) != getattr(nothing, field.name)}
+    said |= {"group"} if order.group else set()
+    said |= {"sort"} if order.sort != "worst" else set()
+    return frozenset(said | ({"after_id"} if order.after else set()))
+
+
+@lru_cache(maxsize=1_000)
+def _delayed(source: str, parts: frozenset[str]) -> str:
+    """delayed.sql over one of from_*.sql, with these of its optional parts."""
+    text = _OPTIONAL.sub(lambda part: (part["then"] if part["name"] in parts else part["else"]) or "", sql("delayed"))
+    return text.replace("-- SOURCE --", sql(source))
+
+
+_OPTIONAL = re.compile(
+    r"^ *-- IF (?P<name>[a-z_]+) --\n(?P<then>.*?)(?:^ *-- ELSE --\n(?P<else>.*?))?^ *-- END --\n", re.MULTILINE | re.DOTALL
+)
 
 
 def _chosen(wanted: DelayedFilter, order: Order) -> dict[str, object]:

@@ -3,7 +3,7 @@
 -- Hours (render.hours_late has the same rule): late, overdue, will_be_late after the plan; dwell and silent over the limit; on_hold
 -- since it was placed; of the other kinds none. Of what is still going on they run on to {now}.
 -- The order is (group_key, number_key, text_key, consignment): a page begins after the keys of the last row of the one before, or
--- at {offset}. The marked line is one of from_*.sql: the fewest consignments among which all that are wanted are (0046); `found`:
+-- at {offset}. A part between IF and END is there only where its parameter says anything (questions.py). The marked line is one of from_*.sql: the fewest consignments among which all that are wanted are (0046); `found`:
 -- it may have a reference that holds {bare}. `number_key` grows in either direction; what has none of it comes last.
 WITH
     {now:DateTime64(3, 'UTC')} AS now,
@@ -53,6 +53,7 @@ SELECT
     tier,
     last_event_at,
     arrayMap(item -> (item.category, item.quantity, item.unit), items) AS goods,
+    -- IF group --
     multiIf(
         {group:String} = 'hospital', hospital,
         {group:String} = 'carrier', toString(carrier),
@@ -64,6 +65,10 @@ SELECT
         {group:String} = 'tier', toString(tier),
         ''
     ) AS group_key,
+    -- ELSE --
+    '' AS group_key,
+    -- END --
+    -- IF sort --
     multiIf(
         {sort:String} = 'worst', -direction * (worst.1 * 1e9 + ifNull(worst.2, 0)),
         {sort:String} = 'hours', if(worst.2 IS NULL, at_the_end, -direction * assumeNotNull(worst.2)),
@@ -82,35 +87,67 @@ SELECT
         {sort:String} = 'stage', toString(stage),
         ''
     ) AS text_key
+    -- ELSE --
+    -direction * (worst.1 * 1e9 + ifNull(worst.2, 0)) AS number_key,
+    '' AS text_key
+    -- END --
 FROM
 (
 -- SOURCE --
 ) AS rows
 LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = rows.facility
-WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)}))
+WHERE true
+    -- IF kinds --
+    AND (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)}))
+    -- END --
+    -- IF severity --
     AND ({severity:String} = '' OR arrayExists(w -> ['minor', 'major', 'critical'][w.1] = {severity:String}, wrong))
+    -- END --
+    -- IF stage --
     AND ({stage:String} = '' OR stage = {stage:String})
+    -- END --
+    -- IF mode --
     AND ({mode:String} = '' OR mode = {mode:String})
+    -- END --
+    -- IF state --
     AND (
         {state:String} = ''
         OR ({state:String} = 'open' AND stage NOT IN ('delivered', 'cancelled'))
         OR ({state:String} = 'trouble' AND stage NOT IN ('delivered', 'cancelled') AND notEmpty(open_kinds))
         OR ({state:String} = 'ended' AND stage IN ('delivered', 'cancelled'))
     )
+    -- END --
+    -- IF delivered_since --
     AND (
         toYear({delivered_since:DateTime64(3, 'UTC')}) = 1970
         OR arrayExists(
             m -> m.milestone = 'delivered' AND m.leg = '' AND m.actual >= {delivered_since:DateTime64(3, 'UTC')}, milestones
         )
     )
+    -- END --
+    -- IF hospital --
     AND ({hospital:String} = '' OR facility = {hospital:String}
         OR positionCaseInsensitiveUTF8(places.name, {hospital:String}) > 0)
+    -- END --
+    -- IF carrier --
     AND ({carrier:String} = '' OR carrier = {carrier:String} OR has(parties.code, {carrier:String}))
+    -- END --
+    -- IF terminal --
     AND ({terminal:String} = '' OR terminal = {terminal:String})
+    -- END --
+    -- IF vessel --
     AND ({vessel:String} = '' OR positionCaseInsensitiveUTF8(vessel, {vessel:String}) > 0)
+    -- END --
+    -- IF item --
     AND ({item:String} = '' OR has(items.category, {item:String}))
+    -- END --
+    -- IF tier --
     AND ({tier:UInt8} = 0 OR tier = {tier:UInt8})
+    -- END --
+    -- IF owner --
     AND ({owner:String} = '' OR buyer = {owner:String} OR carrier = {owner:String} OR has(parties.code, {owner:String}))
+    -- END --
+    -- IF text --
     AND (
         {text:String} = ''
         OR positionCaseInsensitive(consignment, {text:String}) > 0
@@ -120,6 +157,8 @@ WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)})
             r -> position(replaceRegexpAll(upper(r.value), '[^A-Z0-9]', ''), {bare:String}) > 0, references
         ), false)
     )
+    -- END --
+    -- IF after_id --
     AND (
         {after_id:String} = ''
         OR group_key > {after_group:String}
@@ -129,5 +168,8 @@ WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)})
         OR (group_key = {after_group:String} AND number_key = {after_number:Float64}
             AND text_key = {after_text:String} AND consignment > {after_id:String})
     )
+    -- END --
+-- IF ordered --
 ORDER BY group_key, number_key, if({reverse:Bool}, '', text_key), if({reverse:Bool}, text_key, '') DESC, consignment
 LIMIT {limit:UInt32} OFFSET {offset:UInt32}
+-- END --

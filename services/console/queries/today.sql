@@ -8,13 +8,12 @@ SELECT
     countIf(is_open AND has(open_kinds, 'on_hold')) AS on_hold,
     countIf(is_open AND has(open_kinds, 'dwell')) AS dwell,
     countIf(is_open AND has(open_kinds, 'silent')) AS silent,
-    countIf(arrayExists(m -> m.milestone = 'delivered' AND m.leg = '' AND m.actual >= {day:DateTime64(3, 'UTC')}, done)
-    ) AS delivered_today
+    countIf(delivered_at >= {day:DateTime64(3, 'UTC')}) AS delivered_today
 FROM
 (
     SELECT
         open_kinds,
-        if(stage = 'delivered', milestones, []) AS done,
+        delivered_at,
         stage NOT IN ('delivered', 'cancelled') AS is_open
     FROM open_journeys FINAL
 )
