@@ -30,8 +30,8 @@ class Filters(Contract):
 
 
 class Sight(Contract):
-    """What a subscription made with a sender's key may tell of: consignments that the sender buys or carries, those that go to
-    or through its `facilities`, and its own feed."""
+    """What a subscription made with a sender's key may tell of: consignments that the sender buys, carries or trucks, those
+    that go to or through its `facilities`, and its own feed."""
 
     sender: Code
     facilities: tuple[Code, ...] = ()

@@ -41,8 +41,9 @@ FLOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "alerts.control.v1": (("cli",), ("alerts.sender",)),
     "alert.waiting.v1": (("alerts.worker",), ("alerts.worker",)),
     "alert.states.v1": (("alerts.worker",), ("alerts.worker",)),
-    "alert.acknowledgements.v1": (("alerts.api",), ("alerts.worker",)),
+    "alert.acknowledgements.v1": (("ingest.api",), ("alerts.worker",)),
     "consent.v1": (("alerts.api",), ("sink",)),
+    "work.acts.v1": (("ingest.api",), ("sink",)),
 }
 """Of each topic who writes and who reads (docs/architecture.md, "The flow"). Nothing is written to the topic of leases."""
 

@@ -26,6 +26,7 @@ class _Change(Contract):
     tier: int | None = None
     carrier: Code | None = None
     terminal: Code | None = None
+    truckers: tuple[Code, ...] = Field((), max_length=10, description="declared or appointed: whose keys may be told of it")
     vessel: ShortText | None = Field(None, description="vessel, or flight")
     voyage: ShortText | None = None
     categories: tuple[ItemCategory, ...] = Field((), description="of its items, so that a subscriber can choose by them")

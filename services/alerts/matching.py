@@ -73,11 +73,12 @@ def _elsewhere(
 
 
 def in_sight(sight: Sight, change: Alertable) -> bool:
-    """Whether the sender has a part in what changed: it buys or carries it, or it goes to or through one of its facilities."""
+    """Whether the sender has a part in what changed: it buys, carries or trucks it (declared or appointed), or it goes to or
+    through one of its facilities."""
     own_feed = change.consignment == f"feed:{sight.sender}"
     return (
         own_feed
-        or sight.sender in (change.buyer, change.carrier)
+        or sight.sender in (change.buyer, change.carrier, *change.truckers)
         or bool({change.facility, change.terminal} & {*sight.facilities})
     )
 
@@ -110,7 +111,7 @@ class Book:
     change looks at few of them."""
 
     def __init__(self, subscriptions: Iterable[Subscription] = ()) -> None:
-        self._kept: dict[str, tuple[Subscription, Wanted]] = {}
+        self._kept: dict[str, _Kept] = {}
         self._index: dict[tuple[str, str, Severity], set[str]] = {}
         for subscription in subscriptions:
             self.put(subscription)
@@ -118,13 +119,13 @@ class Book:
     def put(self, subscription: Subscription) -> None:
         """Takes a new or changed subscription in."""
         self.remove(subscription.subscription)
-        self._kept[subscription.subscription] = (subscription, _wanted(subscription))
-        for key in _index_keys(*self._kept[subscription.subscription]):
+        kept = self._kept[subscription.subscription] = _keep(subscription)
+        for key in kept.index:
             self._index.setdefault(key, set()).add(subscription.subscription)
 
     def remove(self, name: str) -> None:
         old = self._kept.pop(name, None)
-        for key in _index_keys(*old) if old else ():
+        for key in old.index if old else ():
             names = self._index[key]
             names.discard(name)
             if not names:
@@ -140,16 +141,30 @@ class Book:
         places = [("", ""), *((name, value) for name in _SELECTIVE for value in offered[name])]
         keys = ((*place, floor) for place in places for floor in floors)
         for name in sorted({name for key in keys for name in self._index.get(key, ())}):
-            subscription, wanted = self._kept[name]
-            if _elsewhere(subscription, wanted, change, now, offered) is None:
-                yield subscription
+            kept = self._kept[name]
+            if kept.found_is_concerned or _elsewhere(kept.subscription, kept.others, change, now, offered) is None:
+                yield kept.subscription
 
 
-def _index_keys(subscription: Subscription, wanted: Wanted) -> list[tuple[str, str, Severity]]:
-    floor = subscription.filters.minimum_severity
-    for name, values in wanted[:1]:
-        return [(name, value, floor) for value in values]
-    return [("", "", floor)]
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A subscription of the book. `others`: its selective filters but the one by which it is found, which holds then;
+    `found_is_concerned`: nothing else is to be asked."""
+
+    subscription: Subscription
+    index: tuple[tuple[str, str, Severity], ...]
+    others: Wanted
+    found_is_concerned: bool
+
+
+def _keep(subscription: Subscription) -> _Kept:
+    filters, wanted = subscription.filters, _wanted(subscription)
+    floor = filters.minimum_severity
+    index = tuple((name, value, floor) for name, values in wanted[:1] for value in values) or (("", "", floor),)
+    asked = (
+        wanted[1:] or filters.tiers or filters.exceptions or filters.milestones or subscription.expires_at or subscription.sight
+    )
+    return _Kept(subscription, index if subscription.state == "active" else (), wanted[1:], not asked)
 
 
 Key = tuple[str, str]

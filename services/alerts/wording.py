@@ -7,7 +7,6 @@ The words themselves stand in services/alerts/languages.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from schemas.alerts_v1 import Item, Step, Subscription
 from schemas.journey_change_v1 import ExceptionChanged, MilestoneReached
 from services.alerts.hours import zone_of
 from services.alerts.languages import Language, language
+from services.alerts.retelling import retold
 
 LINES = 12
 """Of a message's items so many are lines; the rest is counted. `Notification.items` has more."""
@@ -64,29 +64,21 @@ def item(change: ExceptionChanged | MilestoneReached, zone: str, code: str = "en
     )
 
 
-_TOLD = {
-    "short": ("short_of", re.compile(r"Short by (?P<missing>[\d,]+) of (?P<quantity>[\d,]+) ")),
-    "rolled": ("rolled_to", re.compile(r"Rolled from (?P<first>.+?) to (?P<named>.+?), says ")),
-    "misrouted": ("misrouted_at", re.compile(r"At (?P<place>.+?) since ")),
-}
-"""What stands in the tracker's sentence alone."""
-
-
 def _sentence(change: ExceptionChanged, who: str, speech: Language) -> str:
-    """The tracker's own in English; else what its facts say."""
+    """The tracker's own in English; else the same, or, of a form that we do not know, what the exception's fields say."""
     wrong = change.exception
     if speech.code == "en":
         return wrong.sentence
-    if wrong.kind in _TOLD:
-        key, pattern = _TOLD[wrong.kind]
-        if found := pattern.match(wrong.sentence):
-            return speech.say(f"sentence.{key}", who=who, **found.groupdict())
     done = speech.say(f"reached.{wrong.milestone}") if wrong.milestone else speech.say("say.moved")
+    step = speech.say(f"step.{wrong.milestone}") if wrong.milestone else done
+    same = retold(wrong.kind, wrong.sentence, done[0].upper() + done[1:], step, speech)
+    if same is not None:
+        return same
     late = "" if wrong.late_h is None else speech.hours(wrong.late_h)
     facts = {
         "who": who,
         "done": done[0].upper() + done[1:],
-        "step": speech.say(f"step.{wrong.milestone}") if wrong.milestone else done,
+        "step": step,
         "hours": late,
         "place": change.terminal or change.facility or "",
     }

@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from schemas.registers_v1 import Account, Sender
 from schemas.topics import ACCOUNTS, SENDERS
 from services.console import assets, frame
+from services.console.acting import Acting
 from services.console.door import ConsoleDoor
 from services.console.entry import Entry, SignIn
 from services.console.gate import MEDIA_TYPE, Problem, bounded
@@ -69,7 +70,15 @@ def build(
         ("GET", "/metrics", metrics_page),
         ("GET", "/static/{digest}/{name}", assets.respond),
     )
-    parts = (Api(door), Lists(door), Letters(door, pages, retry), TrackingPage(door), Live(door), pages)
+    parts = (
+        Api(door),
+        Lists(door),
+        Letters(door, pages, retry),
+        TrackingPage(door),
+        Live(door),
+        Acting(door, pages),
+        pages,
+    )
     for method, path, endpoint in (*own, *(route for part in parts for route in part.routes())):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
 

@@ -17,7 +17,7 @@ from services.console.dcsa_events import REFERENCES
 from services.console.lists_api import LISTS
 from services.console.questions import GROUPS, SORTS, Delayed, Dwell, FeedHealth, Inbound, Unmatched
 from services.console.today import Today
-from services.console.worklist import OFFSET_MOST, PAGE_MOST, PAGE_ROWS, STAGES, STATES, TEXT_MOST
+from services.console.worklist import OFFSET_MOST, PAGE_MOST, PAGE_ROWS, STAGES, STATES, TEXT_MOST, WORK
 
 _REF: Final = "#/components/schemas/{model}"
 
@@ -63,6 +63,8 @@ _WORKLIST: Final[Sequence[Json]] = (
     _word("stage", "The stage that it is at.", STAGES),
     _word("mode", "By sea, air, road or rail.", get_args(Mode)),
     _word("state", "Open, open and in trouble, or ended.", STATES),
+    _word("work", "Nobody takes care of it yet; somebody does; it is to wait.", WORK),
+    _word("assigned", "Who is to take care of it."),
     _word("delivered", "Delivered on the console's own day.", ("today",)),
     _word("sort", "The order; `worst`: severity, then hours.", SORTS),
     _word("reverse", "The other way round.", ("1",)),

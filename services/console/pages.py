@@ -18,7 +18,7 @@ from services.console.frame import Freshness, Viewer
 from services.console.gate import KINDS, Problem
 from services.console.people import Locked, WrongPassword
 from services.console.present import environment
-from services.console.questions import DELAY_KINDS, Questions
+from services.console.questions import DELAY_KINDS, Questions, WorkDone
 from services.console.render import known_zone
 from services.console.reports import Report
 from services.console.worklist import Given, Wanted, Worklist
@@ -146,7 +146,7 @@ class Pages:
         """`?at=`: what was known then, a local time of the viewer's."""
         viewer = self.viewer(request)
         at = worklist.first(parameters(request), "at")
-        moment = moment_in(at, viewer.zone)
+        moment, done = moment_in(at, viewer.zone), list[WorkDone]()
 
         def asking(questions: Questions) -> tuple[Story, reports.Table, list[datetime], datetime | None]:
             as_of = questions.as_of()
@@ -156,6 +156,7 @@ class Pages:
                 near = questions.similar(name)
                 hint = f" Did you mean {', '.join(near)}?" if near else ""
                 raise Problem("not-found", f"No consignment {name[:80]} is known.{hint}")
+            done.extend(questions.work_done(name))
             told = reports.told_about(questions, name, min(moment or now, now))
             if moment is not None and moment < now:
                 story = tell(known_at(journey, moment), questions.facilities(), moment, earlier=True)
@@ -164,7 +165,7 @@ class Pages:
 
         story, told, heard, as_of = await self._door.ask(asking)
         local = (moment or as_of or self._door.clock.now()).astimezone(viewer.zone)
-        shown: dict[str, object] = {"story": story, "told": told, "at_local": local_minute(local)}
+        shown: dict[str, object] = {"story": story, "work": done, "told": told, "at_local": local_minute(local)}
         # a minute later: a form's time has no seconds, and what was heard within the minute counts
         stops = [local_minute((one + timedelta(minutes=1)).astimezone(viewer.zone)) for one in heard if one <= (as_of or one)]
         shown["stops"] = list(dict.fromkeys(stops))[-STOPS_MOST:]
@@ -298,7 +299,14 @@ class Pages:
         """Render templates/TEMPLATE.html (NAME.html) in its frame; `name`: which page of the navigation it is."""
         fresh = frame.freshness(as_of, self._door.clock.now())
         now = as_of or self._door.clock.now()
-        values = {"now": now, "path": request.url.path, "live": live.address(self._door.clock.now())} | values
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        values = {
+            "now": now,
+            "path": request.url.path,
+            "here": here,
+            "did": self._door.board.get(request.query_params.get("did", ""), viewer.name),
+            "live": live.address(self._door.clock.now()),
+        } | values
         answer = self._render(name, template or name, title, viewer, fresh, **values)
         self._door.entry.greet(request, answer)
         return answer

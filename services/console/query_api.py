@@ -233,8 +233,11 @@ def own_row(row: Delayed, reader: Reader) -> Delayed:
 
 _UNSAID: Final[Mapping[str, object]] = {
     **dict.fromkeys(("sentence", "exception", "severity", "facility", "hospital", "place", "milestone", "expected_basis"), ""),
+    **dict.fromkeys(("acknowledged_by", "assigned_to", "note", "noted_by"), ""),
+    **dict.fromkeys(("acknowledged_at", "snoozed_until")),
     **dict.fromkeys(("since", "hours_late", "expected_delivery", "required_by", "last_event_at")),
     "also": [],
+    "keys": [],
     "goods": [],
     "tier": 0,
     "expected_passed": False,

@@ -6,7 +6,7 @@ Asked as the reader user. Times are aware, UTC. `now` and windows are arguments;
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
@@ -63,6 +63,8 @@ class Delayed:
     """A consignment and the worst that is wrong with it; `also`: the kinds of the rest. `goods`: (category, quantity, unit).
     With nothing wrong, `exception` and `severity` are empty and `since` is None.
 
+    `keys`: of all that is wrong (of the kinds asked for). `acknowledged_by`: somebody takes care of all of it.
+
     `hours_late`: after the plan (late, overdue, will_be_late), over the limit (dwell, silent), since it was placed (on_hold),
     or None. `expected_passed`: the expected time is gone by, so it is no expectation any more.
     """
@@ -92,6 +94,38 @@ class Delayed:
     tier: int
     last_event_at: datetime | None
     goods: list[tuple[str, int, str]]
+    keys: list[str]
+    acknowledged_by: str
+    acknowledged_at: datetime | None
+    assigned_to: str
+    snoozed_until: datetime | None
+    note: str
+    noted_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDone:
+    """What somebody did about a consignment. `undone_by` empty: it still counts."""
+
+    act_id: str
+    act: str
+    exceptions: list[str]
+    at: datetime
+    by: str
+    assignee: str
+    until: datetime | None
+    text: str
+    undone_by: str
+    undone_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A message of the alerts that asks to be acknowledged; `items`: (consignment, key of the exception) that it tells of."""
+
+    subscription: str
+    notification: str
+    items: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,7 +485,8 @@ class Newest:
 class DelayedFilter:
     """Empty means any. `hospital`: a code or a part of its name; `vessel`: a part of vessel or flight; `tier` 0: any; `text`: a
     part of the id, the vessel, the hospital's name or any reference; `state`: open, trouble (open, and something is wrong) or
-    ended; `delivered_since`: delivered then or later; `owner`: the buyer, or a party."""
+    ended; `delivered_since`: delivered then or later; `owner`: the buyer, or a party; `work`: to_do (nobody takes
+    care of it, and it need not wait), acknowledged, snoozed; `assigned`: to whom."""
 
     kinds: tuple[str, ...] = DELAY_KINDS
     hospital: str = ""
@@ -467,6 +502,8 @@ class DelayedFilter:
     text: str = ""
     delivered_since: datetime = EPOCH
     owner: str = ""
+    work: str = ""
+    assigned: str = ""
 
 
 SORTS = (
@@ -611,40 +648,53 @@ class Questions:
 
     def delayed_page(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Delayed], Keys | None]:
         """A page, and where the next one begins; None: there is none."""
-        asked, params = self._worklist(wanted, now, limit + 1, order)
+        asked, params = self._worklist(wanted, now, limit + 1, order, {"ordered"})
         names = ("group_key", "number_key", "text_key", "consignment")
-        if "ids" not in params and asked != _delayed("from_all", _present(wanted, order)):
+        if self._source(wanted) == "from_open":
             # all rows are looked at for their order, and a page of them is told: what only a page tells is read of it alone
             found = self._clickhouse.query(f"SELECT {', '.join(names)} FROM ({asked})", params)  # noqa: S608  our own words
             ids = [line["consignment"] for line in found]
             those = params | {"ids": ids, "offset": 0, "after_id": ""}
-            told = self._clickhouse.query(_delayed("from_those", frozenset()), those) if ids else []
+            told = self._clickhouse.query(_delayed("from_those", frozenset({"worked"})), those) if ids else []
             by_id = {line["consignment"]: line for line in told}
             rows = [by_id[id_] for id_ in ids if id_ in by_id]
         else:
-            found = rows = self._clickhouse.query(asked, params)
+            found = rows = self._clickhouse.query(*self._worklist(wanted, now, limit + 1, order))
         keys = Keys(*(found[limit - 1][name] for name in names)) if len(found) > limit else None
         return [_row(Delayed, line) for line in rows[:limit]], keys
 
     def facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
         """Of all rows that are wanted, whatever the page."""
-        asked, params = self._worklist(wanted, now, NO_LIMIT, Order(group=order.group), ordered=False)
+        asked, params = self._worklist(wanted, now, NO_LIMIT, Order(group=order.group), set())
         line = self._clickhouse.query(sql("facets").replace("-- ROWS --", asked), params)[0]
         lists = ("hospitals", "carriers", "terminals", "vessels", "kinds", "stages", "groups")
         sorted_ = {name: sorted(line[name], key=lambda one: (-one[2], one[1]))[:FACET_MOST] for name in lists}
         return _row(Facets, {**line, **sorted_})
 
     def _worklist(
-        self, wanted: DelayedFilter, now: datetime, limit: int, order: Order, ordered: bool = True
+        self,
+        wanted: DelayedFilter,
+        now: datetime,
+        limit: int,
+        order: Order,
+        parts: Set[str] = frozenset({"ordered", "worked"}),
     ) -> tuple[str, dict[str, object]]:
-        """delayed.sql over the fewest consignments among which all that are wanted are, and its parameters."""
+        """delayed.sql over the fewest consignments among which all that are wanted are, and its parameters. `parts`: of its
+        optional parts, beside those that say what is wanted."""
         params = {**_chosen(wanted, order), "now": now, "limit": limit}
-        parts = _present(wanted, order) | ({"ordered"} if ordered else set())
+        source = self._source(wanted)
+        if source == "from_found":
+            params["ids"] = self._hits(letters_and_digits(wanted.text))
+        return _delayed(source, _present(wanted, order) | parts), params
+
+    @staticmethod
+    def _source(wanted: DelayedFilter) -> str:
+        """Which of from_*.sql has all that is wanted."""
         if wanted.text:
-            return _delayed("from_found", parts), params | {"ids": self._hits(letters_and_digits(wanted.text))}
+            return "from_found"
         if wanted.kinds or wanted.severity or wanted.state in ("open", "trouble") or wanted.delivered_since > EPOCH:
-            return _delayed("from_open", parts), params
-        return _delayed("from_all", parts), params
+            return "from_open"
+        return "from_all"
 
     def _hits(self, bare: str) -> list[str]:
         """Asked once, whoever asks for a page and its facets."""
@@ -657,6 +707,24 @@ class Questions:
         """All that is known of it."""
         rows = self._clickhouse.query(sql("show"), {"consignment": consignment})
         return Journey.model_validate_json(rows[0]["record"], extra="ignore") if rows else None
+
+    def work_done(self, consignment: str) -> list[WorkDone]:
+        """What people did about it, the newest first."""
+        return self._ask("work_done", WorkDone, consignment=consignment)
+
+    def acts_there(self, ids: Sequence[str]) -> int:
+        """How many of these acts are here."""
+        found: int = self._clickhouse.query(sql("acts_there"), {"ids": list(ids)})[0]["found"]
+        return found
+
+    def asking(self, consignments: Sequence[str], since: datetime) -> list[Asking]:
+        """Messages since then that ask to be acknowledged and tell of any of these."""
+        return self._ask("asking", Asking, consignments=list(consignments), since=since)
+
+    def version(self, consignment: str) -> int:
+        """Of the newest journey; 0: there is none."""
+        found: int = self._clickhouse.query(sql("version"), {"consignment": consignment})[0]["version"]
+        return found
 
     def similar(self, text: str) -> list[str]:
         """Ids of consignments that hold the text."""
@@ -751,6 +819,7 @@ def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
     """Which optional parts of delayed.sql a question has: to plan all of it takes ClickHouse longer than to answer it."""
     nothing = DelayedFilter(kinds=())
     said = {field.name for field in fields(wanted) if getattr(wanted, field.name) != getattr(nothing, field.name)}
+    said |= {"worked"} if wanted.work or wanted.assigned else set()
     said |= {"group"} if order.group else set()
     said |= {"sort"} if order.sort != "worst" else set()
     return frozenset(said | ({"after_id"} if order.after else set()))

@@ -238,6 +238,7 @@ def change_id(consignment: str, version: int, ordinal: int) -> str:
 
 
 REFERENCES_TOLD = 20  # with each change: enough to find it by, small enough to repeat
+TRUCKERS_TOLD = 10
 
 
 class ChangeList:
@@ -265,6 +266,7 @@ class ChangeList:
             "voyage": journey.voyage,
             "categories": tuple(sorted({item.category for item in journey.declaration.items})),
             "references": tuple(dict.fromkeys(ref.value for ref in named))[:REFERENCES_TOLD],
+            "truckers": _truckers(journey)[:TRUCKERS_TOLD],
         }
 
     def add(self, change: str, **fields: object) -> None:
@@ -313,6 +315,12 @@ def tell_milestones(changes: ChangeList, before: Journey | None, after: Journey,
             else (parties.get("trucker"), parties.get("consignee") or after.declaration.route.place_of_delivery)
         )
         changes.add("handed_over", milestone=milestone, unit=unit, occurred_at=occurred_at, giver=giver, taker=taker)
+
+
+def _truckers(journey: Journey) -> tuple[str, ...]:
+    """Declared, then appointed."""
+    parties = [*journey.declaration.parties.items(), *journey.appointed]
+    return tuple(dict.fromkeys(code for role, code in parties if role == "trucker"))
 
 
 def _handoffs(statements: Iterable[Statement]) -> dict[tuple[str, str], datetime]:

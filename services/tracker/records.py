@@ -394,6 +394,7 @@ class Change(Struct, frozen=True):
     voyage: str | None = None
     categories: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    truckers: tuple[str, ...] = ()
     milestone: str | None = None
     leg: str | None = None
     unit: str | None = None

@@ -21,6 +21,7 @@ PAGES = (
     "/consignments",
     f"/consignments/{world.STORY}",
     f"/consignments/{world.NASTY}",
+    f"/consignments/{world.NASTY}/receive",
     "/hospitals",
     "/vessels",
     "/terminals",

@@ -2,6 +2,7 @@
 -- one of them; without, all. Empty texts, 0 and the year 1970 mean any.
 -- Hours (render.hours_late has the same rule): late, overdue, will_be_late after the plan; dwell and silent over the limit; on_hold
 -- since it was placed; of the other kinds none. Of what is still going on they run on to {now}.
+-- An acknowledgement or a snooze holds for what it named, if that was so already when it was said: what opened anew is open again.
 -- The order is (group_key, number_key, text_key, consignment): a page begins after the keys of the last row of the one before, or
 -- at {offset}. A part between IF and END is there only where its parameter says anything (questions.py). The marked line is one of from_*.sql: the fewest consignments among which all that are wanted are (0046); `found`:
 -- it may have a reference that holds {bare}. `number_key` grows in either direction; what has none of it comes last.
@@ -25,6 +26,17 @@ WITH
     if(empty({kinds:Array(String)}), all_wrong, arrayFilter(w -> has({kinds:Array(String)}, w.3), all_wrong)) AS wrong,
     arrayReverseSort(w -> (w.1, ifNull(w.2, 0), w.3, w.4), wrong)[1] AS worst,
     ['minor', 'major', 'critical'][worst.1] AS worst_severity,
+    -- IF worked --
+    notEmpty(wrong) AND arrayAll(
+        w -> arrayExists(a -> has(a.1, exceptions.key[w.4]) AND a.2 >= exceptions.start[w.4], acknowledgements), wrong
+    ) AS acknowledged,
+    arrayReverseSort(
+        a -> a.2, arrayFilter(a -> has(a.1, exceptions.key[worst.4]), acknowledgements)
+    )[1] AS acknowledgement,
+    arrayReverseSort(
+        s -> s.2, arrayFilter(s -> has(s.1, exceptions.key[worst.4]) AND s.2 >= exceptions.start[worst.4], snoozes)
+    )[1].3 AS snoozed,
+    -- END --
     if({reverse:Bool}, -1, 1) AS direction,
     1e15 AS at_the_end
 SELECT
@@ -53,6 +65,15 @@ SELECT
     tier,
     last_event_at,
     arrayMap(item -> (item.category, item.quantity, item.unit), items) AS goods,
+    -- IF worked --
+    arrayMap(w -> exceptions.key[w.4], wrong) AS keys,
+    if(acknowledged, acknowledgement.3, '') AS acknowledged_by,
+    if(acknowledged, acknowledgement.2, NULL) AS acknowledged_at,
+    work.assigned_to AS assigned_to,
+    if(snoozed > now, snoozed, NULL) AS snoozed_until,
+    work.note AS note,
+    work.noted_by AS noted_by,
+    -- END --
     -- IF group --
     multiIf(
         {group:String} = 'hospital', hospital,
@@ -96,6 +117,20 @@ FROM
 -- SOURCE --
 ) AS rows
 LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = rows.facility
+-- IF worked --
+LEFT JOIN (
+    SELECT
+        consignment AS of,
+        argMaxIf(assignee, (at, act_id), act = 'assign') AS assigned_to,
+        argMaxIf(text, (at, act_id), act = 'note') AS note,
+        argMaxIf(by, (at, act_id), act = 'note') AS noted_by,
+        groupArrayIf((exceptions, at, by), act = 'acknowledge') AS acknowledgements,
+        groupArrayIf((exceptions, at, until), act = 'snooze') AS snoozes
+    FROM work_acts
+    WHERE act IN ('acknowledge', 'assign', 'snooze', 'note') AND act_id NOT IN (SELECT undoes FROM work_acts WHERE act = 'undo')
+    GROUP BY consignment
+) AS work ON work.of = rows.consignment
+-- END --
 WHERE true
     -- IF kinds --
     AND (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)}))
@@ -143,6 +178,17 @@ WHERE true
     -- END --
     -- IF tier --
     AND ({tier:UInt8} = 0 OR tier = {tier:UInt8})
+    -- END --
+    -- IF work --
+    AND (
+        {work:String} = ''
+        OR ({work:String} = 'to_do' AND NOT acknowledged AND ifNull(snoozed, toDateTime64(0, 3, 'UTC')) <= now)
+        OR ({work:String} = 'acknowledged' AND acknowledged)
+        OR ({work:String} = 'snoozed' AND ifNull(snoozed, toDateTime64(0, 3, 'UTC')) > now)
+    )
+    -- END --
+    -- IF assigned --
+    AND ({assigned:String} = '' OR assigned_to = {assigned:String})
     -- END --
     -- IF owner --
     AND ({owner:String} = '' OR buyer = {owner:String} OR carrier = {owner:String} OR has(parties.code, {owner:String}))

@@ -8,14 +8,18 @@ from typing import Any, get_args
 
 import pytest
 
+from demo.build import build
 from schemas.alerts_v1 import Filters, Item, Step
-from schemas.words import EXCEPTION_KINDS, MILESTONES, SEVERITIES
+from schemas.words import EXCEPTION_KINDS, MILESTONES, SEVERITIES, ItemCategory
 from services.alerts import email, sms, wording
 from services.alerts.languages import LANGUAGES, language
+from services.alerts.retelling import retold
 from services.alerts.wanted import agreement
 from tests.integration.alerts.delivering import a_notification, a_subscription
 from tests.unit.alerts.build import NOW, alertable, subscription
 from tests.unit.alerts.test_email_message import LINKS, MAILER, body
+from tests.unit.demo.test_agreement import NOW as DEMO_NOW
+from tests.unit.demo.test_agreement import track
 
 OTHERS = [code for code in LANGUAGES if code != "en"]
 ZONE = "America/Los_Angeles"
@@ -75,14 +79,64 @@ def test_every_exception_can_be_told_in_spanish_within_two_segments_of_plain_sig
     assert not {"the", "of", "is", "what"} & {*said.text.lower().replace(":", " ").replace(".", " ").split()}
 
 
-def test_what_only_the_trackers_sentence_knows_is_kept() -> None:
-    cases = {
-        "short": ("Short by 800 of 239,000 gown (line 1), counted by H-1.", "Faltan 800 de 239,000"),
-        "rolled": ("Rolled from 012N to 014N, says MAEU.", "de la salida 012N a 014N"),
-        "misrouted": ("At SGSIN since 11 Apr 09:00 +08, which is not on its route (A to B), says MAEU.", "en SGSIN"),
-    }
-    for kind, (english, kept) in cases.items():
-        assert kept in spanish(kind, sentence=english)[0].sentence
+SENTENCES = (  # each form of the tracker's (docs/exceptions.md), and what is said of it
+    ("late", "Arrived 11 h late: 06 Nov 17:54 PST says SQ, planned was 06 Nov 06:30 PST.",
+     "Descargado con 11 h de retraso: 6 nov 17:54 PST, según SQ; lo previsto era 6 nov 06:30 PST."),
+    ("will_be_late", "HLCU expects it to have been discharged by 15 Jan 04:35 PST, 6.1 d after the plan (09 Jan 03:20 PST).",
+     "HLCU calcula: descarga el 15 ene 04:35 PST, 6.1 días después de lo previsto (9 ene 03:20 PST)."),
+    ("overdue", "Should have been discharged by 06 Nov 06:30 PST (so said MAEU); nobody says that it has.",
+     "Se esperaba para el 6 nov 06:30 PST (según MAEU): descarga. Nadie confirma que haya ocurrido."),
+    ("overdue", "Should have been discharged by 06 Nov 06:30 PST; 3 of 4 pieces still not.",
+     "Se esperaba para el 6 nov 06:30 PST: descarga. Faltan todavía 3 de 4."),
+    ("overdue", "Should have been discharged by 06 Nov 06:30 PST; settled 06 Dec 17:54 PST.",
+     "Se esperaba para el 6 nov 06:30 PST: descarga. Se supo el 6 dic 17:54 PST."),
+    ("dwell", "It has been standing at LAX-CARGO since 17 Nov 18:00 PST; 24 h are free.",
+     "Está parado en LAX-CARGO desde el 17 nov 18:00 PST; son gratis 24 h."),
+    ("dwell", "2 of 3 units have been standing at LA-APMT since 17 Nov 18:00 PST; 120 h are free.",
+     "2 de 3 unidades están paradas en LA-APMT desde el 17 nov 18:00 PST; son gratis 120 h."),
+    ("dwell", "Stood at LA-FENIX 6.5 d; 120 h are free.", "Estuvo parado en LA-FENIX 6.5 días; son gratis 120 h."),
+    ("silent", "No word since 08 Apr 11:00 PDT, while at the port; 72 h is the limit.",
+     "Sin noticias desde el 8 abr 11:00 PDT, en el puerto; el límite es de 3.0 días."),
+    ("silent", "No word from 19 Sep 05:05 PDT to 25 Sep 05:05 PDT, while under way.",
+     "Sin noticias desde el 19 sep 05:05 PDT hasta el 25 sep 05:05 PDT, en camino."),
+    ("silent", "CV has sent nothing since 19 Nov 01:21 UTC; 24 h is its limit.",
+     "CV no envía nada desde el 19 nov 01:21 UTC; su límite es de 24 h."),
+    ("on_hold", "On customs hold since 19 Oct 02:21 PDT, says MSCU.",
+     "Retenido (aduana) desde el 19 oct 02:21 PDT, según MSCU."),
+    ("on_hold", "Was on other hold from 14 Nov 01:45 PST to 16 Nov 10:51 PST.",
+     "Estuvo retenido (otro motivo) desde el 14 nov 01:45 PST hasta el 16 nov 10:51 PST."),
+    ("rolled", "Rolled from 012N to 014N, says MAEU.", "Pasó de la salida 012N a 014N, según MAEU."),
+    ("short", "Short by 800 of 239,000 gown (line 1), counted by H-1.",
+     "Faltan 800 de 239,000 batas (línea 1), según el recuento de H-1."),
+    ("misrouted", "At SGSIN since 11 Apr 09:00 +08, which is not on its route (CNSHA to USLAX), says MAEU.",
+     "Está en SGSIN desde el 11 abr 09:00 +08, fuera de su ruta (CNSHA a USLAX), según MAEU."),
+    ("conflict", "Discharged: LA-APMT says 22 Oct 17:47 PDT at Pier 400, MSCU says 23 Oct 14:41 PDT.",
+     "Descargado: LA-APMT dice 22 oct 17:47 PDT en Pier 400, MSCU dice 23 oct 14:41 PDT."),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "english", "said"), SENTENCES)
+def test_spanish_says_all_that_the_trackers_sentence_says(kind: str, english: str, said: str) -> None:
+    assert spanish(kind, sentence=english)[0].sentence == said
+
+
+def test_a_sentence_that_the_tracker_did_not_say_before_is_told_from_the_fields() -> None:
+    assert spanish("on_hold", sentence="Held, by whom we shall see.")[0].sentence == "Retenido, según MAEU."
+
+
+def test_all_that_the_demos_tracker_says_is_told_whole_in_spanish() -> None:
+    """A sentence of the tracker's that was worded anew is found here."""
+    demo = build(1, 15, DEMO_NOW)
+    tracker = track(demo, demo.messages, batch=2_000)
+    journeys = [journey for name in tracker.state.journeys if (journey := tracker.state.journey(name)) is not None]
+    told = {(state.kind, state.sentence) for journey in journeys for state in journey.exceptions}
+    assert {"overdue", "late"} <= {kind for kind, _ in told} and len(told) > 10
+    assert [one for one in told if retold(*one, "Hecho", "paso", language("es")) is None] == []
+
+
+@pytest.mark.parametrize("category", get_args(ItemCategory))
+def test_every_item_has_a_spanish_word(category: str) -> None:
+    assert f"sentence.item_{category}" in language("es").texts
 
 
 def test_a_spanish_mail_is_spanish_to_its_foot() -> None:

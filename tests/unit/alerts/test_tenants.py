@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 from schemas.alerts_v1 import AlertCandidate, Filters, Sight
 from schemas.journey_change_v1 import CHANGE, ExceptionChanged, HandedOver, MilestoneReached
 from services.alerts.matching import Book, Match, Told, why_not
+from services.tracker.records import encode
 from tests.unit.alerts.build import NOW, alertable, subscription
 from tests.unit.alerts.subscribers import EMAIL, House
+from tests.unit.tracker.build import BOX, at, command, event, register, tell, tracker
 
 BUYERS, CARRIERS = ("LACDHS", "LVLA"), ("MAEU", "ONEY")
 PLACES = ("H-HARBOR", "H-CEDARS", "LA-APMT", "LB-TTI")
-SENDERS = (*BUYERS, *CARRIERS, *PLACES, "HBRT")
+TRUCKERS = ("HBRT", "SPDR")
+SENDERS = (*BUYERS, *CARRIERS, *PLACES, *TRUCKERS)
 
 
 @st.composite
@@ -30,10 +33,11 @@ def changes(draw: st.DrawFn) -> MilestoneReached | HandedOver | ExceptionChanged
         "facility": draw(st.sampled_from([*PLACES, None])),
         "terminal": draw(st.sampled_from([*PLACES, None])),
         "carrier": draw(st.sampled_from([*CARRIERS, None])),
+        "truckers": draw(st.lists(st.sampled_from(TRUCKERS), unique=True)),
     }
     if draw(st.booleans()) and said["kind"].startswith("exception"):
         said |= {"consignment": f"feed:{draw(st.sampled_from(CARRIERS))}", "buyer": None, "facility": None, "terminal": None}
-        said["carrier"] = None
+        said |= {"carrier": None, "truckers": []}
     return alertable(**said)
 
 
@@ -49,7 +53,7 @@ def filters(draw: st.DrawFn) -> dict[str, Any]:
 
 def has_a_part(sender: str, said: MilestoneReached | HandedOver | ExceptionChanged) -> bool:
     """Read from the change itself, not by the code that is tested."""
-    parts = [said.buyer, said.carrier, said.facility, said.terminal, said.consignment.removeprefix("feed:")]
+    parts = [*said.truckers, said.buyer, said.carrier, said.facility, said.terminal, said.consignment.removeprefix("feed:")]
     return sender in parts
 
 
@@ -79,6 +83,23 @@ def test_what_is_out_of_sight_names_the_key_and_not_whose_goods_they_are() -> No
     one = subscription(owner="LVLA", sight=Sight(sender="LVLA"), facilities=["H-HARBOR"])
     reason = why_not(one, alertable(buyer="LACDHS"), NOW)
     assert reason == "it was made with a key of LVLA, which has no part in this"
+
+
+def test_a_trucker_is_told_of_what_it_was_declared_or_appointed_for_from_then_on() -> None:
+    subject = tracker()
+    reached = tell(subject, register(), event("discharged", at(17), BOX, place="USLAX")).changes
+    tell(subject, command("appoint", role="trucker", party="SPDR", received_at=at(18)))
+    later = tell(subject, event("gate_out", at(19), BOX, sender="SPDR")).changes
+    told = {
+        trucker: [
+            change.milestone
+            for one in (*reached, *later)
+            if isinstance(change := CHANGE.validate_json(encode(one)), MilestoneReached)
+            and why_not(subscription(sight=Sight(sender=trucker)), change, NOW) is None
+        ]
+        for trucker in ("HBRT", "SPDR", "LONE")
+    }
+    assert told == {"HBRT": ["discharged", "gate_out"], "SPDR": ["gate_out"], "LONE": []}
 
 
 def test_an_operators_subscription_and_one_without_a_key_are_not_narrowed() -> None:
