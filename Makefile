@@ -52,10 +52,10 @@ imports: setup
 	@$(BIN)/lint-imports
 
 generated: setup
-	@$(BIN)/python -m schemas.export --check && $(BIN)/python -m schemas.compatibility && $(BIN)/python -m services.openapi_export --check && $(BIN)/python -m services.console.openapi --check && $(BIN)/python -m services.ingest.readers.tables --check
+	@$(BIN)/python -m schemas.export --check && $(BIN)/python -m schemas.compatibility && $(BIN)/python -m services.openapi_export --check && $(BIN)/python -m services.ingest.readers.tables --check
 
 generate: setup ## Write JSON Schema and AsyncAPI from the contracts, OpenAPI from the doors, code tables from the readers
-	@$(BIN)/python -m schemas.export && $(BIN)/python -m services.openapi_export && $(BIN)/python -m services.console.openapi && $(BIN)/python -m services.ingest.readers.tables
+	@$(BIN)/python -m schemas.export && $(BIN)/python -m services.openapi_export && $(BIN)/python -m services.ingest.readers.tables
 
 fix: setup ## Let ruff mend what it can, and format
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

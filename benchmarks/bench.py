@@ -26,6 +26,7 @@ class Sizes:
     subscriptions: tuple[int, ...]
     alert_changes: int
     alert_rate: float
+    console_consignments: int
 
 
 FULL = Sizes(
@@ -43,6 +44,7 @@ FULL = Sizes(
     subscriptions=(10_000, 100_000),
     alert_changes=5_000,
     alert_rate=50,
+    console_consignments=1_000_000,
 )
 QUICK = Sizes(
     runs=1,
@@ -59,6 +61,7 @@ QUICK = Sizes(
     subscriptions=(10_000,),
     alert_changes=1_000,
     alert_rate=50,
+    console_consignments=20_000,
 )
 TINY = Sizes(
     runs=1,
@@ -75,6 +78,7 @@ TINY = Sizes(
     subscriptions=(1_000,),
     alert_changes=100,
     alert_rate=20,
+    console_consignments=2_000,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from benchmarks import alerts, freshness, ingest, journeys, pipeline, readers, sink, standards
+from benchmarks import alerts, console, freshness, ingest, journeys, pipeline, readers, sink, standards
 from benchmarks.bench import Bench
 from benchmarks.harness import Result
 from benchmarks.peers import compare
@@ -33,5 +33,6 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "journeys": Measurement("Many open journeys: memory, restart, deadlines", 4, journeys.measure),
     "matching": Measurement("Alerts: whom a change concerns, of many subscriptions", 1.5, alerts.measure_matching),
     "alerts": Measurement("Alerts: from due to accepted by a mail server, open loop", 1.5, alerts.measure_delivery),
+    "console": Measurement("Console: pages and API over a million consignments", 6, console.measure),
     "million": Measurement("A million open journeys: memory, restart, deadlines", 20, journeys.measure_million, usual=False),
 }

@@ -43,6 +43,7 @@ FLOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "alert.states.v1": (("alerts.worker",), ("alerts.worker",)),
     "alert.acknowledgements.v1": (("ingest.api",), ("alerts.worker", "sink")),
     "consent.v1": (("alerts.api",), ("sink",)),
+    "work.acts.v1": (("ingest.api",), ("sink",)),
 }
 """Of each topic who writes and who reads (docs/architecture.md, "The flow"). Nothing is written to the topic of leases."""
 

@@ -23,6 +23,7 @@ from schemas.journey_v1 import Clock, Closed, Feed, Journey
 from schemas.letter_settled_v1 import LetterSettled
 from schemas.raw_message_v1 import RawMessage, Tick
 from schemas.shipment_event_v1 import ControlRecord, ShipmentEvent
+from schemas.work_act_v1 import WorkAct
 
 DAY_MS = 86_400_000
 
@@ -124,6 +125,7 @@ ALERTS_CONTROL = Topic(
     "alerts.control.v1", "switch, or retry:notification", 1, "compacted", (alerts_v1.AlertsControl,), sunk=False
 )
 CONSENT = Topic("consent.v1", "subscription", 4, "ever", (alerts_v1.Consent,))
+WORK_ACTS = Topic("work.acts.v1", "consignment", 4, "ever", (WorkAct,))
 
 TOPICS: tuple[Topic, ...] = (
     RAW_MESSAGES,
@@ -149,4 +151,5 @@ TOPICS: tuple[Topic, ...] = (
     DELIVERIES,
     ALERTS_CONTROL,
     CONSENT,
+    WORK_ACTS,
 )

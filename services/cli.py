@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Mapping
+
 import typer
 
 HELP = """Where every consignment of medical supplies is, and what is wrong with it: asked, fed and run from here.
@@ -12,42 +16,47 @@ Start: `lovla up`; what is there: `lovla status`. A message in: `lovla push FILE
 Several stacks on one machine: --state-dir of the verb, or LOVLA_STATE_DIR. With --json each line is one JSON object.
 """
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=HELP)
+OWNERS: Mapping[str, str] = {
+    "deploy.local.cli": "up down status doctor topics backup restore",
+    "services.ingest.cli": "read push register amend cancel record link unlink appoint receive retry replay codemaps carriers"
+    " facilities load receipts",
+    "services.ingest.dead_letters_cli": "dead-letters",
+    "services.ingest.watch_cli": "watch",
+    "services.sink.cli": "audit rebuild migrate",
+    "services.console.cli": "delayed show find inbound dwell feeds score interchanges unmatched",
+    "services.console.users_cli": "users",
+    "services.console.tracking_cli": "track",
+    "services.alerts.subscriptions_cli": "subscriptions",
+    "services.alerts.delivery_cli": "alerts",
+    "services.alerts.rules_cli": "explain rules",
+    "deploy.local.mailbox_cli": "mailbox",
+    "demo.cli": "demo",
+    "services.tracker.cli": "refold",
+}
+"""Module -> the verbs that its `register` adds. Known here so that a verb loads its owner alone: all of them take a second."""
 
 
-def assemble() -> typer.Typer:
-    """Let every owner add its verbs. Imports stay inside, so that `lovla read` loads no server code it does not need."""
-    from demo import cli as demo
-    from deploy.local import cli as local
-    from deploy.local import mailbox_cli
-    from deploy.local.pause import pausing
-    from services.alerts import delivery_cli, rules_cli, subscriptions_cli
-    from services.console import cli as console
-    from services.console import tracking_cli
-    from services.ingest import cli as ingest
-    from services.ingest import dead_letters_cli, watch_cli
-    from services.sink import cli as sink
-    from services.tracker import cli as tracker
+def assemble(verb: str | None = None) -> typer.Typer:
+    """The command with all its verbs; with `verb`, if there is one of that name, with those of its owner."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=HELP)
+    app.callback()(_lovla)
+    chosen = [module for module, verbs in OWNERS.items() if verb in verbs.split()] or list(OWNERS)
+    for module in chosen:
+        register = importlib.import_module(module).register
+        if module == "services.tracker.cli":  # the stack knows all services, the tracker knows none but itself
+            from deploy.local.pause import pausing
 
-    for owner in (
-        local,
-        ingest,
-        dead_letters_cli,
-        watch_cli,
-        sink,
-        console,
-        tracking_cli,
-        subscriptions_cli,
-        delivery_cli,
-        rules_cli,
-        mailbox_cli,
-        demo,
-    ):
-        owner.register(app)
-    tracker.register(app, pausing)
+            register(app, pausing)
+        else:
+            register(app)
     return app
+
+
+def _lovla() -> None:
+    # a command with one verb alone would take the verb's name for an argument of it; this makes it a group
+    pass
 
 
 def main() -> None:
     """Entry point of the console script."""
-    assemble()()
+    assemble(sys.argv[1] if len(sys.argv) > 1 else None)()

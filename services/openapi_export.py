@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 from fastapi import FastAPI
 
 from services.alerts import api as alerts
 from services.alerts.door import AlertsDoor
+from services.console import openapi as console
 from services.ingest import api as ingest
 from services.ingest.door import Door
 
@@ -21,17 +22,27 @@ DOORS: Mapping[str, Callable[[], FastAPI]] = {
     "openapi.json": lambda: ingest.build(cast(Door, None)),  # a description asks nothing of the door behind it
     "alerts.openapi.json": lambda: alerts.build(cast(AlertsDoor, SimpleNamespace(page=True))),
 }
-"""File below docs/ -> the door that it describes."""
+"""File below docs/ -> the door that describes itself."""
+
+
+def _described(door: Callable[[], FastAPI]) -> Callable[[], dict[str, Any]]:
+    return lambda: door().openapi()
+
+
+DESCRIPTIONS: Mapping[str, Callable[[], dict[str, Any]]] = {
+    **{name: _described(door) for name, door in DOORS.items()},
+    "console-openapi.json": console.document,
+}
 
 
 def document(name: str) -> str:
     """The description of all addresses of a door."""
-    return json.dumps(DOORS[name]().openapi(), indent=2) + "\n"
+    return json.dumps(DESCRIPTIONS[name](), indent=2) + "\n"
 
 
 def main() -> int:
     """Returns the exit code."""
-    stale = [name for name in DOORS if not (DOCS / name).exists() or (DOCS / name).read_text("utf-8") != document(name)]
+    stale = [one for one in DESCRIPTIONS if not (DOCS / one).exists() or (DOCS / one).read_text("utf-8") != document(one)]
     for name in stale:
         if "--check" in sys.argv[1:]:
             sys.stderr.write(f"docs/{name} is not what the door says: run `make generate`\n")

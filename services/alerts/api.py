@@ -48,10 +48,10 @@ from services.alerts.replay import missed
 from services.alerts.subscriptions import KafkaRegister, Store, redone
 from services.alerts.wanted import Wanted
 from services.alerts.way_in import WayIn
-from services.runtime import kafka, logs, process, web
+from services.runtime import logs, process, web
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.openapi import complete
-from services.runtime.register import RegisterView
+from services.runtime.register import RegisterView, start_patiently
 from services.runtime.settings import SettingsError
 
 T = TypeVar("T")
@@ -60,7 +60,6 @@ LIST_MOST = 500
 _TIME: TypeAdapter[datetime] = TypeAdapter(UtcTime)
 _JSON = frozenset({"application/json"})
 _TIDY_S = 3_600.0
-_RETRY_S = 2.0
 
 log = logs.get("alerts_api")
 
@@ -340,14 +339,7 @@ def assemble(settings: DeliverySettings) -> FastAPI:
         stop = threading.Event()
 
         def read_all() -> None:
-            for one in registers:
-                while not stop.is_set():
-                    try:
-                        one.start()
-                        break
-                    except (KafkaException, kafka.TopicMissing, TimeoutError) as error:
-                        log.warning("alerts_api.not_reachable", error=str(error))
-                        stop.wait(_RETRY_S)
+            start_patiently(registers, stop)
             register.start_patiently(stop)
             log.info("alerts_api.ready", subscriptions=len(store.all()))
             while not stop.wait(_TIDY_S):

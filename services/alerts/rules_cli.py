@@ -35,19 +35,16 @@ def register(app: typer.Typer) -> None:
 
 
 def _answered(verb: Callable[P, None]) -> Callable[P, None]:
-    """ClickHouse's silence is one sentence too."""
+    """What is not known is one sentence too."""
 
     @wraps(verb)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         from services.alerts.explain import Unknown
-        from services.runtime.clickhouse import ClickHouseError
 
         try:
             verb(*args, **kwargs)
         except Unknown as error:
             raise Stop(str(error)) from None
-        except ClickHouseError as error:
-            raise Stop(f"ClickHouse: {error}; is the stack up? See `lovla status`") from None
 
     return run
 

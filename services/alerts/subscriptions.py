@@ -32,14 +32,13 @@ from services.alerts.wanted import Changed, Wanted, changed
 from services.runtime import kafka, logs
 from services.runtime.bounded import BoundedCalls, Hung
 from services.runtime.loop import HUNG_AFTER_S
-from services.runtime.register import ACK_TIMEOUT_S, RegisterView, write
+from services.runtime.register import ACK_TIMEOUT_S, RegisterView, start_patiently, write
 from services.runtime.settings import Settings
 
 log = logs.get("subscriptions")
 
 _ALPHABET = string.ascii_lowercase + string.digits
 _LENGTH = 16
-_RETRY_S = 1.0
 R = TypeVar("R", Subscription, Suppression)
 T = TypeVar("T")
 TRANSACTIONAL_ID = "alerts-api"
@@ -104,15 +103,7 @@ class KafkaRegister:
 
     def start_patiently(self, stop: threading.Event) -> None:
         """Return when both views have caught up; earlier only if `stop` is set."""
-        for one in (self._subscriptions, self._suppressions):
-            while not stop.is_set():
-                try:
-                    one.start()
-                    break
-                except (KafkaException, kafka.TopicMissing, TimeoutError) as error:
-                    log.warning("subscriptions.not_reachable", error=str(error))
-                    stop.wait(_RETRY_S)
-        self._ready = not stop.is_set()
+        self._ready = start_patiently((self._subscriptions, self._suppressions), stop)
 
     def close(self) -> None:
         self._subscriptions.close()

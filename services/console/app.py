@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import uvicorn
-from confluent_kafka import KafkaException
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -25,25 +21,26 @@ from starlette.requests import ClientDisconnect
 from schemas.registers_v1 import Account, Sender
 from schemas.topics import ACCOUNTS, SENDERS
 from services.console import assets, frame
+from services.console.acting import Acting
 from services.console.door import ConsoleDoor
 from services.console.entry import Entry, SignIn
 from services.console.gate import MEDIA_TYPE, Problem, bounded
+from services.console.lists_api import Lists
 from services.console.live import Live
 from services.console.pages import HEADERS, Pages, Route
 from services.console.people import People
 from services.console.query_api import Api
 from services.console.settings import ConsoleSettings
 from services.console.tracking_page import TrackingPage
-from services.runtime import kafka, logs, metrics
+from services.runtime import logs, metrics, process, web
 from services.runtime.clickhouse import connect
 from services.runtime.clock import SystemClock
-from services.runtime.register import RegisterView
+from services.runtime.register import RegisterView, start_patiently
 from services.runtime.settings import SettingsError
 
 log = logs.get("console")
 
 HEAD_S, ANSWER_S, CONNECTIONS = 10.0, 30.0, 1_024
-_RETRY_S = 2.0
 
 
 def build(
@@ -70,7 +67,7 @@ def build(
         ("GET", "/metrics", metrics_page),
         ("GET", "/static/{digest}/{name}", assets.respond),
     )
-    parts = (Api(door), TrackingPage(door), Live(door), pages)
+    parts = (Api(door), Lists(door), TrackingPage(door), Live(door), Acting(door, pages), pages)
     for method, path, endpoint in (*own, *(route for part in parts for route in part.routes())):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
 
@@ -130,18 +127,8 @@ def assemble(settings: ConsoleSettings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
 
-        def read_all() -> None:
-            for one in registers:
-                while not stop.is_set():
-                    try:
-                        one.start()
-                        break
-                    except (KafkaException, kafka.TopicMissing, TimeoutError) as error:
-                        log.warning("console.registers_not_read", error=str(error))
-                        stop.wait(_RETRY_S)
-
         # pages need no Kafka; until it is there, no key is known
-        threading.Thread(target=read_all, name="registers", daemon=True).start()
+        threading.Thread(target=start_patiently, args=(registers, stop), name="registers", daemon=True).start()
         log.info("console.ready", port=settings.console_port)
         try:
             yield
@@ -156,27 +143,13 @@ def assemble(settings: ConsoleSettings) -> FastAPI:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests under way get 5 s to finish."""
-    settings = ConsoleSettings.load()
-    logs.setup("console", settings.log_level)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once it has shut down
+    settings = process.begin("console", ConsoleSettings)
     try:
         app = assemble(settings)
     except (SettingsError, OSError) as error:
         log.error("console.stopped", error=str(error))
         sys.exit(1)
-    uvicorn.run(
-        app,
-        host=settings.console_host,
-        port=settings.console_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        http=bounded(CONNECTIONS, HEAD_S, ANSWER_S),
-        ws="none",
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=5,
-    )
+    web.serve(app, settings.console_host, settings.console_port, bounded(CONNECTIONS, HEAD_S, ANSWER_S))
 
 
 if __name__ == "__main__":

@@ -7,16 +7,16 @@ Tables show local times: of the hospital where there is one, else UTC, or of `--
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import wraps
 from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
 
 from schemas.words import EXCEPTION_KINDS
 from services.runtime.terminal import console
+from services.runtime.verbs import Stop, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,18 +46,9 @@ _DAILY_MOST = 14
 BEGIN_LEAST = 6
 """Characters of an id's beginning that `--raw` asks for."""
 
-_NO_TABLE, _NO_DATABASE, _NO_ACCESS = 60, 81, 497
-
-
-class Stop(Exception):
-    """The verb cannot go on; the text is one sentence that says what to do."""
-
 
 def register(app: typer.Typer) -> None:
-    """Add the questions and `users` to the `lovla` command."""
-    from services.console import users_cli
-
-    users_cli.register(app)
+    """Add the questions to the `lovla` command."""
     for name, verb in (
         ("delayed", delayed),
         ("show", show),
@@ -70,34 +61,6 @@ def register(app: typer.Typer) -> None:
         ("unmatched", unmatched),
     ):
         app.command(name)(verb)
-
-
-def _told(verb: Callable[P, None]) -> Callable[P, None]:
-    """Errors that a user can mend become one sentence on stderr and exit code 1."""
-
-    @wraps(verb)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        from services.runtime.clickhouse import ClickHouseError, OutcomeUnknown
-        from services.runtime.settings import SettingsError
-
-        try:
-            verb(*args, **kwargs)
-        except OutcomeUnknown:
-            typer.echo(
-                "lovla: ClickHouse does not answer; is the stack up? See `lovla status`, or start it: `lovla up`.", err=True
-            )
-        except ClickHouseError as error:
-            if error.code in (_NO_TABLE, _NO_DATABASE, _NO_ACCESS):
-                typer.echo("lovla: ClickHouse has not all of our tables; run `lovla migrate apply`.", err=True)
-            else:
-                typer.echo(f"lovla: {error}", err=True)
-        except (Stop, SettingsError, ValueError) as error:
-            typer.echo(f"lovla: {error}", err=True)
-        else:
-            return
-        raise typer.Exit(1)
-
-    return run
 
 
 @contextmanager
@@ -160,7 +123,7 @@ def _cut(questions: Questions, rows: list[R], limit: int) -> tuple[list[R], str]
     return rows[:limit], f"the first {limit:,} of {questions.total():,} lines (--limit)"
 
 
-@_told
+@told
 def delayed(
     hospital: Hospital = "",
     carrier: Annotated[str, typer.Option("--carrier", help="Code of the carrier or of any party.")] = "",
@@ -205,7 +168,7 @@ def delayed(
         _print(render.delayed(rows, local, now), *notes)
 
 
-@_told
+@told
 def show(
     consignment: Annotated[str, typer.Argument(help="The consignment's id, for example LACDHS-0001.")] = "",
     raw: Annotated[
@@ -264,7 +227,10 @@ def _print_raw(questions: Questions, wanted: str, as_json: bool) -> None:
     if found is None:
         place = f"{pointer.partition}/{pointer.offset}"
         raise Stop(f"there is no raw message at {place}; if it is new, it has not come yet: try again in some seconds")
-    payload = bytes_of(found)
+    try:
+        payload = bytes_of(found)
+    except ValueError as error:
+        raise Stop(str(error)) from None
     if as_json:
         names = ("standard", "code", "position", "partition", "offset")
         said = {"sender": found.sender} | {name: getattr(pointer, name) for name in names}
@@ -299,7 +265,7 @@ def _pointer(questions: Questions, wanted: str) -> RawPointer:
     return found
 
 
-@_told
+@told
 def find(
     reference: Annotated[str, typer.Argument(help="Container, bill of lading, AWB, booking, PO, consignment ...")],
     limit: Limit = 50,
@@ -329,7 +295,7 @@ def find(
         _print(render.found_events(f"{what} (times in {local.key})", events, local), events_note)
 
 
-@_told
+@told
 def inbound(hospital: Hospital = "", item: Item = "", days: Days = 14, limit: Limit = 200, as_json: AsJson = False) -> None:
     """Goods on their way: quantity by item category and local day of expected arrival, and how sure it is."""
     from services.console import render
@@ -348,7 +314,7 @@ def inbound(hospital: Hospital = "", item: Item = "", days: Days = 14, limit: Li
         )
 
 
-@_told
+@told
 def dwell(
     terminal: Annotated[str, typer.Option("--terminal", help="Facility code of the terminal or airport.")] = "",
     days: Days = 30,
@@ -369,7 +335,7 @@ def dwell(
         _print(render.dwell(rows), f"{note}; left within {days} days; {as_of}")
 
 
-@_told
+@told
 def feeds(
     carrier: Carrier = "",
     days: Days = 7,
@@ -414,7 +380,7 @@ def feeds(
             _print(render.unmapped(unmapped, local), f"{more}; {_UNMAPPED_HELP}")
 
 
-@_told
+@told
 def score(
     carrier: Annotated[str, typer.Argument(metavar="[CODE]", help="The sender's code; without one, a line a sender.")] = "",
     days: Days = 28,
@@ -451,7 +417,7 @@ def score(
             typer.echo(f"{row.sender} in {days} days: score {render.share(row.faultless, row.events + row.unread)} of {of}")
 
 
-@_told
+@told
 def interchanges(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone: Zone = None, as_json: AsJson = False) -> None:
     """X12 and EDIFACT interchanges whose control number was there before: harmless, but their sender may want to know."""
     from zoneinfo import ZoneInfo
@@ -470,7 +436,7 @@ def interchanges(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone
         _print(render.interchanges(rows, local), f"{note}; {as_of}; times in {local.key}")
 
 
-@_told
+@told
 def unmatched(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone: Zone = None, as_json: AsJson = False) -> None:
     """Events that belong to no consignment: by sender and reference."""
     from zoneinfo import ZoneInfo

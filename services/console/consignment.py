@@ -278,6 +278,12 @@ def known_at(journey: Journey, moment: datetime) -> Journey:
     )
 
 
+def moments(journey: Journey) -> list[datetime]:
+    """When something of it became known, the oldest first: where an as-of slider can stand."""
+    heard = {said.received_at for said in journey.statements} | {claim.received_at for claim in journey.claims}
+    return sorted(heard | {receipt.received_at for receipt in journey.receipts})
+
+
 def _milestone_at(state: MilestoneState, journey: Journey, moment: datetime) -> MilestoneState:
     own = [said for said in journey.statements if said.milestone == state.milestone and said.leg == state.leg]
     deciding = [said for said in own if said.decides and said.classifier == "actual"]

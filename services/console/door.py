@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from services.console.acts import Board
 from services.console.entry import Entry
 from services.console.gate import Problem
 from services.console.questions import Questions
 from services.console.settings import ConsoleSettings
+from services.console.way_in import WayIn
 from services.runtime import logs
 from services.runtime.clickhouse import ClickHouse, ClickHouseError, OutcomeUnknown
 from services.runtime.clock import Clock, SystemClock
@@ -32,6 +34,12 @@ class ConsoleDoor:
     entry: Entry
     clock: Clock = field(default_factory=SystemClock)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(6, "questions"))
+    way_in: WayIn = None  # type: ignore[assignment]  # made of the settings below, unless it is handed in
+    board: Board = field(default_factory=Board)
+
+    def __post_init__(self) -> None:
+        if self.way_in is None:
+            self.way_in = WayIn(self.settings)
 
     async def beside(self, act: Callable[[], T]) -> T:
         """Do it beside the event loop."""

@@ -1,15 +1,12 @@
-"""What the query API says of itself: `python -m services.console.openapi` writes docs/console-openapi.json.
+"""What the query API says of itself (services/openapi_export.py writes it to docs/console-openapi.json).
 
-With `--check` it compares. Answers are described by the very dataclasses that are told; parameters by the words that the work
+Answers are described by the very dataclasses that are told; parameters by the words that the work
 list takes.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, get_args
 
 from pydantic import TypeAdapter
@@ -17,11 +14,11 @@ from pydantic import TypeAdapter
 from schemas.words import EXCEPTION_KINDS, SEVERITIES, ItemCategory, Mode
 from services.console.consignment import Story
 from services.console.dcsa_events import REFERENCES
+from services.console.lists_api import LISTS
 from services.console.questions import GROUPS, SORTS, Delayed, Dwell, FeedHealth, Inbound, Unmatched
 from services.console.today import Today
-from services.console.worklist import OFFSET_MOST, PAGE_MOST, PAGE_ROWS, STAGES, STATES, TEXT_MOST
+from services.console.worklist import OFFSET_MOST, PAGE_MOST, PAGE_ROWS, STAGES, STATES, TEXT_MOST, WORK
 
-FILE: Final = Path(__file__).resolve().parents[2] / "docs" / "console-openapi.json"
 _REF: Final = "#/components/schemas/{model}"
 
 Json = dict[str, Any]
@@ -66,6 +63,8 @@ _WORKLIST: Final[Sequence[Json]] = (
     _word("stage", "The stage that it is at.", STAGES),
     _word("mode", "By sea, air, road or rail.", get_args(Mode)),
     _word("state", "Open, open and in trouble, or ended.", STATES),
+    _word("work", "Nobody takes care of it yet; somebody does; it is to wait.", WORK),
+    _word("assigned", "Who is to take care of it."),
     _word("delivered", "Delivered on the console's own day.", ("today",)),
     _word("sort", "The order; `worst`: severity, then hours.", SORTS),
     _word("reverse", "The other way round.", ("1",)),
@@ -120,6 +119,7 @@ def document() -> Json:
         "Terminal": Dwell,
         "Unmatched": Unmatched,
     }
+    models = {**models, **{listed.row.__name__: listed.row for listed in LISTS.values()}}
     schemas: Json = {}
     for name, model in models.items():
         schema = TypeAdapter(model).json_schema(ref_template=_REF, mode="serialization")
@@ -159,6 +159,19 @@ def document() -> Json:
             _rows("Unmatched"),
             [_CARRIER, _number("days", "The window.", 30, 1, 400), _FORMAT],
         ),
+        **{
+            f"/api/v1/{name}": _get(
+                listed.summary,
+                _rows(listed.row.__name__),
+                [
+                    *(_word(word, meaning) for word, meaning in listed.words.items()),
+                    *([_number("days", "The window.", listed.days, 1, 400)] if listed.days else []),
+                    _FORMAT,
+                ],
+                True,
+            )
+            for name, listed in LISTS.items()
+        },
         "/v2/events": _get(
             "A consignment's events as DCSA Track & Trace 2.2 has them",
             {"type": "array", "items": {"type": "object"}},
@@ -189,22 +202,3 @@ def document() -> Json:
             },
         },
     }
-
-
-def text() -> str:
-    """As it is committed."""
-    return json.dumps(document(), indent=2) + "\n"
-
-
-def main() -> int:
-    """Returns the exit code."""
-    if "--check" not in sys.argv[1:]:
-        FILE.write_text(text(), encoding="utf-8")
-    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != text():
-        sys.stderr.write("docs/console-openapi.json is not what the console's API says: run `make generate`\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,14 +11,14 @@ from fastapi import Request, Response
 
 from schemas.base import EARLIEST, LATEST
 from services.console import frame, live, reports, today, worklist
-from services.console.consignment import Message, Story, known_at, message_at, message_behind, names_event, tell
+from services.console.consignment import Message, Story, known_at, message_at, message_behind, moments, names_event, tell
 from services.console.door import ConsoleDoor
 from services.console.entry import TRIES, TRIES_S, back_to, host_of, one
 from services.console.frame import Freshness, Viewer
 from services.console.gate import KINDS, Problem
 from services.console.people import Locked, WrongPassword
 from services.console.present import environment
-from services.console.questions import DELAY_KINDS, Questions
+from services.console.questions import DELAY_KINDS, Questions, WorkDone
 from services.console.render import known_zone
 from services.console.reports import Report
 from services.console.worklist import Given, Wanted, Worklist
@@ -73,6 +73,15 @@ def moment_in(text: str, zone: ZoneInfo) -> datetime | None:
     if not EARLIEST <= moment < LATEST:
         raise Problem("bad-parameter", "at lies between 1970 and 2200.")
     return moment
+
+
+def local_minute(moment: datetime) -> str:
+    """As a form's field for a time has it."""
+    return f"{moment:%Y-%m-%dT%H:%M}"
+
+
+STOPS_MOST: Final = 200
+"""Of the as-of slider, the newest."""
 
 
 class Pages:
@@ -137,24 +146,29 @@ class Pages:
         """`?at=`: what was known then, a local time of the viewer's."""
         viewer = self.viewer(request)
         at = worklist.first(parameters(request), "at")
-        moment = moment_in(at, viewer.zone)
+        moment, done = moment_in(at, viewer.zone), list[WorkDone]()
 
-        def asking(questions: Questions) -> tuple[Story | None, list[str], datetime | None]:
+        def asking(questions: Questions) -> tuple[Story, reports.Table, list[datetime], datetime | None]:
             as_of = questions.as_of()
             now = as_of or self._door.clock.now()
             journey = questions.show(name)
             if journey is None:
-                return None, questions.similar(name), as_of
+                near = questions.similar(name)
+                hint = f" Did you mean {', '.join(near)}?" if near else ""
+                raise Problem("not-found", f"No consignment {name[:80]} is known.{hint}")
+            done.extend(questions.work_done(name))
+            told = reports.told_about(questions, name, min(moment or now, now))
             if moment is not None and moment < now:
-                return tell(known_at(journey, moment), questions.facilities(), moment, earlier=True), [], as_of
-            return tell(journey, questions.facilities(), now), [], as_of
+                story = tell(known_at(journey, moment), questions.facilities(), moment, earlier=True)
+                return story, told, moments(journey), as_of
+            return tell(journey, questions.facilities(), now), told, moments(journey), as_of
 
-        story, near, as_of = await self._door.ask(asking)
-        if story is None:
-            hint = f" Did you mean {', '.join(near)}?" if near else ""
-            raise Problem("not-found", f"No consignment {name[:80]} is known.{hint}")
+        story, told, heard, as_of = await self._door.ask(asking)
         local = (moment or as_of or self._door.clock.now()).astimezone(viewer.zone)
-        shown: dict[str, object] = {"story": story, "at_local": f"{local:%Y-%m-%dT%H:%M}"}
+        shown: dict[str, object] = {"story": story, "work": done, "told": told, "at_local": local_minute(local)}
+        # a minute later: a form's time has no seconds, and what was heard within the minute counts
+        stops = [local_minute((one + timedelta(minutes=1)).astimezone(viewer.zone)) for one in heard if one <= (as_of or one)]
+        shown["stops"] = list(dict.fromkeys(stops))[-STOPS_MOST:]
         shown["live"] = "" if story.earlier else live.address(self._door.clock.now(), name)
         if story.earlier and moment is not None:
             shown["now"] = moment
@@ -285,7 +299,14 @@ class Pages:
         """Render templates/TEMPLATE.html (NAME.html) in its frame; `name`: which page of the navigation it is."""
         fresh = frame.freshness(as_of, self._door.clock.now())
         now = as_of or self._door.clock.now()
-        values = {"now": now, "path": request.url.path, "live": live.address(self._door.clock.now())} | values
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        values = {
+            "now": now,
+            "path": request.url.path,
+            "here": here,
+            "did": self._door.board.get(request.query_params.get("did", ""), viewer.name),
+            "live": live.address(self._door.clock.now()),
+        } | values
         answer = self._render(name, template or name, title, viewer, fresh, **values)
         self._door.entry.greet(request, answer)
         return answer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final
@@ -10,8 +12,9 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from services.console import frame, journey_picture, map_picture, render
+from services.console import acts, frame, journey_picture, map_picture, render
 from services.console.assets import asset
+from services.console.consignment import Said
 
 _SPELLED: Final = {
     "n95_respirator": "N95 respirator",
@@ -42,6 +45,14 @@ def when(moment: datetime | None, zone: ZoneInfo) -> Markup | str:
     )
 
 
+def recorded(said: Iterable[Said], zone: ZoneInfo) -> list[tuple[str, str]]:
+    """What people recorded, to be chosen from: (event, in words)."""
+    return [
+        (one.event_id, f"{words(one.milestone)} {one.occurred_at.astimezone(zone):%d %b %H:%M}, by {one.recorded_by}")
+        for one in said
+    ]
+
+
 @cache
 def environment() -> Environment:
     """The templates of services/console/templates."""
@@ -66,5 +77,11 @@ def environment() -> Environment:
         "journey_picture": journey_picture.picture,
         "map_of": map_picture.of_story,
         "basis": render.BASIS,
+        "once": secrets.token_hex,
+        "waits": acts.WAITS,
+        "steps": [(one, words(one)) for one in acts.STEPS],
+        "links": [(one, words(one)) for one in acts.LINKS],
+        "roles": [(one, words(one)) for one in acts.ROLES],
+        "recorded": recorded,
     }
     return made

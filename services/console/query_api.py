@@ -69,7 +69,7 @@ class Api:
 
     async def _worklist(self, request: Request, kinds: tuple[str, ...]) -> Response:
         reader, given = self._door.entry.reader(request), parameters(request)
-        as_csv = self._wants_csv(request)
+        as_csv = wants_csv(request)
 
         def asking(questions: Questions) -> Response:
             now = self._now(questions)
@@ -78,7 +78,7 @@ class Api:
             order = replace(order, after=cursor_in(worklist.first(given, "cursor")))
             if as_csv:
                 told = questions.delayed(wanted, now, ROWS_MOST, order)
-                return _csv(request, [own_row(row, reader) for row in told], "consignments")
+                return answer_csv(request, [own_row(row, reader) for row in told], "consignments")
             rows, following = questions.delayed_page(wanted, now, view.rows, order)
             body: dict[str, Any] = {"as_of": now, "rows": [own_row(row, reader) for row in rows]}
             link = {}
@@ -86,7 +86,7 @@ class Api:
                 body["next"] = cursor_of(following)
                 address = request.url.include_query_params(cursor=body["next"]).remove_query_params("offset")
                 link = {"Link": f'<{address.path}?{address.query}>; rel="next"'}
-            return _json(request, body, link)
+            return answer_json(request, body, link)
 
         return await self._door.ask(asking)
 
@@ -99,7 +99,7 @@ class Api:
 
         def asking(questions: Questions) -> Response:
             story = self._story(questions, reader, name, moment)
-            return _json(request, {"as_of": self._now(questions), "consignment": story})
+            return answer_json(request, {"as_of": self._now(questions), "consignment": story})
 
         return await self._door.ask(asking)
 
@@ -138,7 +138,7 @@ class Api:
             if len(told) > start + limit:
                 address = request.url.include_query_params(cursor=start + limit)
                 link = {"Link": f'<{address.path}?{address.query}>; rel="next"'}
-            return _json(request, told[start : start + limit], {"API-Version": "2.2.0", **link})
+            return answer_json(request, told[start : start + limit], {"API-Version": "2.2.0", **link})
 
         return await self._door.ask(asking)
 
@@ -150,7 +150,7 @@ class Api:
 
         def asking(questions: Questions) -> Response:
             now = self._now(questions)
-            return _json(request, {"as_of": now, "today": today.gather(questions, now, zone)})
+            return answer_json(request, {"as_of": now, "today": today.gather(questions, now, zone)})
 
         return await self._door.ask(asking)
 
@@ -184,12 +184,12 @@ class Api:
         )
 
     async def _list(self, request: Request, name: str, asking: Callable[[Questions, datetime], Sequence[object]]) -> Response:
-        as_csv = self._wants_csv(request)
+        as_csv = wants_csv(request)
 
         def ask(questions: Questions) -> Response:
             now = self._now(questions)
             rows = asking(questions, now)
-            return _csv(request, rows, name) if as_csv else _json(request, {"as_of": now, "rows": rows})
+            return answer_csv(request, rows, name) if as_csv else answer_json(request, {"as_of": now, "rows": rows})
 
         return await self._door.ask(ask)
 
@@ -204,11 +204,13 @@ class Api:
     def _days(self, request: Request, usual: int) -> int:
         return worklist.number(parameters(request), "days", usual, 1, DAYS_MOST)
 
-    def _wants_csv(self, request: Request) -> bool:
-        form = worklist.first(parameters(request), "format") or "json"
-        if form not in ("json", "csv"):
-            raise _bad("format", "format is json or csv.")
-        return form == "csv"
+
+def wants_csv(request: Request) -> bool:
+    """Whether `format` asks for CSV. Raises Problem 400."""
+    form = worklist.first(parameters(request), "format") or "json"
+    if form not in ("json", "csv"):
+        raise _bad("format", "format is json or csv.")
+    return form == "csv"
 
 
 def chosen(view: Wanted, reader: Reader) -> tuple[DelayedFilter, Order]:
@@ -231,8 +233,11 @@ def own_row(row: Delayed, reader: Reader) -> Delayed:
 
 _UNSAID: Final[Mapping[str, object]] = {
     **dict.fromkeys(("sentence", "exception", "severity", "facility", "hospital", "place", "milestone", "expected_basis"), ""),
+    **dict.fromkeys(("acknowledged_by", "assigned_to", "note", "noted_by"), ""),
+    **dict.fromkeys(("acknowledged_at", "snoozed_until")),
     **dict.fromkeys(("since", "hours_late", "expected_delivery", "required_by", "last_event_at")),
     "also": [],
+    "keys": [],
     "goods": [],
     "tier": 0,
     "expected_passed": False,
@@ -335,12 +340,14 @@ def _answer(request: Request, body: bytes, media: str, headers: Mapping[str, str
     return Response(body, 200, told, media_type=media)
 
 
-def _json(request: Request, value: object, headers: Mapping[str, str] | None = None) -> Response:
+def answer_json(request: Request, value: object, headers: Mapping[str, str] | None = None) -> Response:
+    """With an ETag; 304 where the asker has it."""
     body = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode()
     return _answer(request, body, "application/json", headers or {})
 
 
-def _csv(request: Request, rows: Sequence[object], name: str) -> Response:
+def answer_csv(request: Request, rows: Sequence[object], name: str) -> Response:
+    """A line a row, under its fields' names."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     if rows:

@@ -5,9 +5,10 @@ Asked as the reader user. Times are aware, UTC. `now` and windows are arguments;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import TypeVar
@@ -62,6 +63,8 @@ class Delayed:
     """A consignment and the worst that is wrong with it; `also`: the kinds of the rest. `goods`: (category, quantity, unit).
     With nothing wrong, `exception` and `severity` are empty and `since` is None.
 
+    `keys`: of all that is wrong (of the kinds asked for). `acknowledged_by`: somebody takes care of all of it.
+
     `hours_late`: after the plan (late, overdue, will_be_late), over the limit (dwell, silent), since it was placed (on_hold),
     or None. `expected_passed`: the expected time is gone by, so it is no expectation any more.
     """
@@ -91,6 +94,38 @@ class Delayed:
     tier: int
     last_event_at: datetime | None
     goods: list[tuple[str, int, str]]
+    keys: list[str]
+    acknowledged_by: str
+    acknowledged_at: datetime | None
+    assigned_to: str
+    snoozed_until: datetime | None
+    note: str
+    noted_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkDone:
+    """What somebody did about a consignment. `undone_by` empty: it still counts."""
+
+    act_id: str
+    act: str
+    exceptions: list[str]
+    at: datetime
+    by: str
+    assignee: str
+    until: datetime | None
+    text: str
+    undone_by: str
+    undone_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A message of the alerts that asks to be acknowledged; `items`: (consignment, key of the exception) that it tells of."""
+
+    subscription: str
+    notification: str
+    items: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +227,8 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Dwell:
-    """How long units stand at a terminal: of those that left in the window, and those that still stand there."""
+    """How long units stand at a terminal: of those that left in the window, and those that still stand there. `lost_h`: hours
+    of the window past free time, of all units together."""
 
     terminal: str
     name: str
@@ -200,9 +236,36 @@ class Dwell:
     median_h: float | None
     p90_h: float | None
     standing: int
+    lost_h: float
     oldest_h: float | None
     oldest_consignment: str
     oldest_unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outs:
+    """Units that left a terminal in the time that begins at `begins`, and the median hours that they had stood there."""
+
+    begins: datetime
+    terminal: str
+    name: str
+    units: int
+    median_h: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Arrivals by a carrier on a lane (empty: of all): how many of those `planned` were on time, and by how many hours the last
+    estimate was wrong (the median, either way; of those that had one)."""
+
+    begins: datetime
+    carrier: str
+    lane: str
+    arrivals: int
+    planned: int
+    on_time: int
+    estimated: int
+    eta_error_h: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,17 +432,35 @@ class Vessel:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A message to a subscriber and what became of it; `state` empty: nobody has tried yet."""
+    """A message to a subscriber and what became of it; `state` empty: nobody has tried yet. `reason`: why it was not sent, or
+    did not get through, as a code; `text`: in the provider's words."""
 
     notification: str
     subscription: str
     subject: str
     due_at: datetime
+    purpose: str
+    severity: str
+    consignments: list[str]
+    facilities: list[str]
     state: str
     last_at: datetime | None
     attempts: int
+    channel: str
     provider: str
+    reason: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Which messages: about a facility or a consignment, to a subscription, that came to a state (`waits`: nobody has tried).
+    Empty means any."""
+
+    facility: str = ""
+    consignment: str = ""
+    subscription: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,7 +485,8 @@ class Newest:
 class DelayedFilter:
     """Empty means any. `hospital`: a code or a part of its name; `vessel`: a part of vessel or flight; `tier` 0: any; `text`: a
     part of the id, the vessel, the hospital's name or any reference; `state`: open, trouble (open, and something is wrong) or
-    ended; `delivered_since`: delivered then or later; `owner`: the buyer, or a party."""
+    ended; `delivered_since`: delivered then or later; `owner`: the buyer, or a party; `work`: to_do (nobody takes
+    care of it, and it need not wait), acknowledged, snoozed; `assigned`: to whom."""
 
     kinds: tuple[str, ...] = DELAY_KINDS
     hospital: str = ""
@@ -420,6 +502,8 @@ class DelayedFilter:
     text: str = ""
     delivered_since: datetime = EPOCH
     owner: str = ""
+    work: str = ""
+    assigned: str = ""
 
 
 SORTS = (
@@ -479,11 +563,17 @@ class Facets:
 
 R = TypeVar("R")
 
+ANY_MESSAGE = About()
+
 
 @cache
 def sql(name: str) -> str:
-    """The text of queries/NAME.sql."""
-    return (files("services.console") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    """The text of queries/NAME.sql. A line `-- OTHER.sql --` stands for the text of that file."""
+    text = (files("services.console") / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    return _INCLUDED.sub(lambda line: sql(line[1]).rstrip(), text)
+
+
+_INCLUDED = re.compile(r"^ *-- ([a-z_]+)[.]sql --$", re.MULTILINE)
 
 
 class Questions:
@@ -505,8 +595,8 @@ class Questions:
 
     def total(self) -> int:
         """How many rows the last question has without its limit."""
-        name, params = self._last
-        counting = f"SELECT count() AS lines FROM ({sql(name)})"  # noqa: S608  the text of our own file, nobody's words
+        asked, params = self._last
+        counting = f"SELECT count() AS lines FROM ({asked})"  # noqa: S608  the text of our own files, nobody's words
         lines: int = self._clickhouse.query(counting, params | {"limit": NO_LIMIT})[0]["lines"]
         return lines
 
@@ -530,9 +620,9 @@ class Questions:
         """Those with the most delayed consignments first."""
         return self._ask("vessels", Vessel, limit=limit)
 
-    def messages(self, since: datetime, limit: int = NO_LIMIT) -> list[Told]:
+    def messages(self, since: datetime, about: About = ANY_MESSAGE, limit: int = NO_LIMIT) -> list[Told]:
         """What was due since then, the newest first."""
-        return self._ask("messages", Told, since=since, limit=limit)
+        return self._ask("messages", Told, since=since, limit=limit, **asdict(about))
 
     def claims(self, sender: str = "", limit: int = NO_LIMIT) -> list[Claimed]:
         """The most first."""
@@ -552,11 +642,12 @@ class Questions:
 
     def delayed(self, wanted: DelayedFilter, now: datetime, limit: int = NO_LIMIT, order: Order | None = None) -> list[Delayed]:
         """The worst first, unless `order` says otherwise."""
-        return self._ask("delayed", Delayed, **_chosen(wanted, order or Order()), now=now, limit=limit)
+        self._last = _delayed(wanted), {**_chosen(wanted, order or Order()), "now": now, "limit": limit}
+        return [_row(Delayed, line) for line in self._clickhouse.query(*self._last)]
 
     def delayed_page(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Delayed], Keys | None]:
         """A page, and where the next one begins; None: there is none."""
-        rows = self._clickhouse.query(sql("delayed"), {**_chosen(wanted, order), "now": now, "limit": limit + 1})
+        rows = self._clickhouse.query(_delayed(wanted), {**_chosen(wanted, order), "now": now, "limit": limit + 1})
         last = rows[limit - 1] if len(rows) > limit else None
         names = ("group_key", "number_key", "text_key", "consignment")
         keys = None if last is None else Keys(*(last[name] for name in names))
@@ -564,7 +655,7 @@ class Questions:
 
     def facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
         """Of all rows that are wanted, whatever the page."""
-        asked = sql("facets").replace("-- ROWS --", sql("delayed"))
+        asked = sql("facets").replace("-- ROWS --", _delayed(wanted))
         whole = Order(order.sort, order.reverse, order.group)
         line = self._clickhouse.query(asked, {**_chosen(wanted, whole), "now": now, "limit": NO_LIMIT})[0]
         lists = ("hospitals", "carriers", "terminals", "vessels", "kinds", "stages", "groups")
@@ -575,6 +666,24 @@ class Questions:
         """All that is known of it."""
         rows = self._clickhouse.query(sql("show"), {"consignment": consignment})
         return Journey.model_validate_json(rows[0]["record"], extra="ignore") if rows else None
+
+    def work_done(self, consignment: str) -> list[WorkDone]:
+        """What people did about it, the newest first."""
+        return self._ask("work_done", WorkDone, consignment=consignment)
+
+    def acts_there(self, ids: Sequence[str]) -> int:
+        """How many of these acts are here."""
+        found: int = self._clickhouse.query(sql("acts_there"), {"ids": list(ids)})[0]["found"]
+        return found
+
+    def asking(self, consignments: Sequence[str], since: datetime) -> list[Asking]:
+        """Messages since then that ask to be acknowledged and tell of any of these."""
+        return self._ask("asking", Asking, consignments=list(consignments), since=since)
+
+    def version(self, consignment: str) -> int:
+        """Of the newest journey; 0: there is none."""
+        found: int = self._clickhouse.query(sql("version"), {"consignment": consignment})[0]["version"]
+        return found
 
     def similar(self, text: str) -> list[str]:
         """Ids of consignments that hold the text."""
@@ -614,6 +723,17 @@ class Questions:
         """The terminal with the oldest unit first."""
         return self._ask("dwell", Dwell, now=now, since=since, terminal=terminal, limit=limit)
 
+    def outs(self, now: datetime, since: datetime, step: timedelta, terminal: str = "") -> list[Outs]:
+        """What left each terminal, by `step`, the oldest first."""
+        return self._ask("outs", Outs, now=now, since=since, step=round(step.total_seconds()), terminal=terminal)
+
+    def arrivals(
+        self, since: datetime, step: timedelta, lanes: bool, carrier: str = "", limit: int = NO_LIMIT
+    ) -> list[Arrivals]:
+        """By carrier (and lane) and `step`, the oldest first; a step of 0: the whole time as one."""
+        seconds = round(step.total_seconds())
+        return self._ask("arrivals", Arrivals, since=since, step=seconds, lanes=int(lanes), carrier=carrier, limit=limit)
+
     def feeds(
         self, now: datetime, since: datetime, sender: str = "", everyone: bool = True, limit: int = NO_LIMIT
     ) -> list[FeedHealth]:
@@ -645,13 +765,25 @@ class Questions:
 
     def _ask(self, name: str, row: type[R], **params: object) -> list[R]:
         """The rows of queries/NAME.sql; its columns must be the row's fields."""
-        self._last = name, params
-        return [_row(row, line) for line in self._clickhouse.query(sql(name), params)]
+        self._last = sql(name), params
+        return [_row(row, line) for line in self._clickhouse.query(*self._last)]
 
 
 def _row(kind: type[R], line: Mapping[str, object]) -> R:
     """A dataclass of the columns of its fields' names."""
     return kind(**{field.name: line[field.name] for field in fields(kind)})  # type: ignore[arg-type]  # R: one of those above
+
+
+def _delayed(wanted: DelayedFilter) -> str:
+    """delayed.sql over the fewest consignments among which all that are wanted are."""
+    source = "from_all"
+    if wanted.text:
+        source = "from_found"
+    elif wanted.kinds or wanted.severity or wanted.state in ("open", "trouble"):
+        source = "from_open"
+    elif wanted.delivered_since > EPOCH:
+        source = "from_delivered"
+    return sql("delayed").replace("-- SOURCE --", sql(source))
 
 
 def _chosen(wanted: DelayedFilter, order: Order) -> dict[str, object]:

@@ -33,6 +33,7 @@ from services.console.questions import (
     Unmapped,
     Unmatched,
 )
+from services.runtime.verbs import Stop
 
 SEVERITY_STYLE: Mapping[str, str] = {"critical": "bold red", "major": "red", "minor": "yellow"}
 
@@ -644,13 +645,13 @@ def _warnings(journey: Journey) -> Sheet:
 
 
 def zone_of(name: str | None) -> ZoneInfo | None:
-    """Raises ValueError with a sentence for a name that is no IANA zone."""
+    """Raises Stop for a name that is no IANA zone."""
     if name is None:
         return None
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name} is no IANA time zone; one is, for example, America/Los_Angeles") from None
+        raise Stop(f"{name} is no IANA time zone; one is, for example, America/Los_Angeles") from None
 
 
 def known_zone(name: str) -> ZoneInfo:

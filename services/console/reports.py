@@ -5,13 +5,15 @@ A number is a link to the list behind it wherever there is one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from services.console.frame import query
-from services.console.questions import Questions
+from services.console.questions import About, Arrivals, Dwell, Hospital, Questions, Told
+from services.console.render import count, span
 from services.console.worklist import Given, number, text
 
 Kind = Literal["text", "number", "time", "span", "share", "code"]
@@ -50,16 +52,50 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What one comes to a page for, as a sentence: `question`, `name` (a link), `why`."""
+
+    question: str
+    name: str
+    href: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Lines over time, and the table with the same figures, which is what is read without scripts. `times`: of all lines;
+    `lines`: (label, a value a time or None)."""
+
+    table: Table
+    times: Sequence[datetime]
+    lines: Sequence[tuple[str, Sequence[float | None]]]
+    unit: str = ""
+
+    @property
+    def told(self) -> str:
+        """As static/console.js draws it."""
+        series = [{"label": label, "values": list(values)} for label, values in self.lines]
+        return json.dumps({"x": [round(at.timestamp()) for at in self.times], "series": series, "unit": self.unit})
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """A page: what it is about, by which words it can be narrowed (name -> value), its tables."""
+    """A page: what it is about, by which words it can be narrowed (name -> value), its tables. `answer`: said first."""
 
     intro: str
     tables: Sequence[Table]
     filters: Mapping[str, str]
     days: int = 0
+    answer: Answer | None = None
+    charts: Sequence[Chart] = ()
 
 
+LINES_MOST: Final = 5
+"""Of one chart: more cannot be told apart."""
+OUTS_FOR: Final = timedelta(hours=72)
 ROWS: Final = 500
+TOLD: Final = timedelta(days=60)
+"""How far back a hospital's page and a consignment's look for what was told."""
 
 
 def _delayed(**given: object) -> str:
@@ -100,7 +136,19 @@ def hospitals(questions: Questions, given: Given, now: datetime) -> Report:
         Column("delivered", "Delivered in 24 h", "number"),
         Column("next", "Next expected", "time"),
     )
-    return Report("The worst off first.", [Table("hospitals", "Hospitals", columns, rows, "No hospital expects anything.")], {})
+    table = Table("hospitals", "Hospitals", columns, rows, "No hospital expects anything.")
+    return Report("The worst off first.", [table], {}, answer=_worst_off(found[0]) if found else None)
+
+
+def _worst_off(one: Hospital) -> Answer:
+    """The first of the list is the worst off, unless nothing is wrong there."""
+    if not one.in_trouble:
+        return Answer("Worst off", "no hospital", "/hospitals", "nothing is wrong with what is on its way")
+    why = (
+        f"{count(one.critical)} critical, {count(one.delayed)} late or will be, {count(one.in_trouble)} in trouble"
+        f" of {count(one.open)} inbound"
+    )
+    return Answer("Worst off", one.name, f"/hospitals/{one.facility}", why)
 
 
 def hospital(questions: Questions, facility: str, now: datetime) -> Report:
@@ -130,8 +178,12 @@ def hospital(questions: Questions, facility: str, now: datetime) -> Report:
         Column("trouble", "of it in trouble", "number"),
         Column("consignments", "Consignments", "number"),
     )
-    table = Table("inbound", "Inbound", columns, rows, "Nothing is on its way there.")
-    return Report("Each quantity stands once, by how sure its day is.", [table], {})
+    told = questions.messages(now - TOLD, About(facility=facility), ROWS)
+    tables = (
+        Table("inbound", "Inbound", columns, rows, "Nothing is on its way there."),
+        told_table("What we told about it", told, "Nobody was told anything about it."),
+    )
+    return Report("Each quantity stands once, by how sure its day is.", tables, {})
 
 
 def vessels(questions: Questions, given: Given, now: datetime) -> Report:
@@ -170,24 +222,28 @@ def vessels(questions: Questions, given: Given, now: datetime) -> Report:
 def terminals(questions: Questions, given: Given, now: datetime) -> Report:
     """Which terminal is the bottleneck."""
     days, terminal = number(given, "days", 7, 1, 400), text(given, "terminal")
+    found = questions.dwell(now, now - timedelta(days=days), terminal, ROWS)
+    found.sort(key=lambda one: (-one.lost_h, -(one.p90_h or 0), one.terminal))
     rows = [
         (
             Cell(one.name, _all(terminal=one.terminal, state="open"), note=one.terminal),
             Cell(one.left_count),
             Cell(one.median_h),
             Cell(one.p90_h),
+            Cell(one.lost_h or None, bad=one is found[0] and one.lost_h > 0),
             Cell(one.standing, _all(terminal=one.terminal, stage="at_port")),
             Cell(one.oldest_h, bad=(one.oldest_h or 0) > 96),
             Cell(one.oldest_consignment, f"/consignments/{one.oldest_consignment}", note=one.oldest_unit.partition(":")[2]),
             Cell("dwelling", query("/delayed", {"exception": "dwell", "terminal": one.terminal})),
         )
-        for one in questions.dwell(now, now - timedelta(days=days), terminal, ROWS)
+        for one in found
     ]
     columns = (
         Column("terminal", "Terminal"),
         Column("left", "Units that left", "number"),
         Column("median", "Median dwell", "span"),
         Column("p90", "p90 dwell", "span"),
+        Column("lost", "Lost past free time", "span", "of all units together, in these days"),
         Column("standing", "Still there", "number"),
         Column("oldest", "Oldest", "span"),
         Column("which", "Which"),
@@ -195,7 +251,46 @@ def terminals(questions: Questions, given: Given, now: datetime) -> Report:
     )
     intro = f"Hours from discharged or available to leaving the terminal, in {days} days."
     table = Table("terminals", "Terminals", columns, rows, "No unit has been discharged at any terminal.")
-    return Report(intro, [table], {"terminal": terminal}, days)
+    day, hour = timedelta(days=1), timedelta(hours=1)
+    daily = questions.outs(now, now - timedelta(days=max(days, 14)), day, terminal)
+    hourly = questions.outs(now, now - OUTS_FOR, hour, terminal)
+    charts = (
+        chart("dwell-trend", "Median dwell of what left, by day", "h", [(one.begins, one.name, one.median_h) for one in daily]),
+        chart("outs", "Units that left an hour", "", [(one.begins, one.name, float(one.units)) for one in hourly], zero=hour),
+    )
+    answer = _bottleneck(found[0], days) if found else None
+    return Report(intro, [table], {"terminal": terminal}, days, answer, [one for one in charts if len(one.times) > 1])
+
+
+def chart(
+    key: str, caption: str, unit: str, points: Sequence[tuple[datetime, str, float | None]], zero: timedelta | None = None
+) -> Chart:
+    """Of (time, line, value): the lines with the most points, at most LINES_MOST. `zero`: where a line has no point in a step
+    of that length, it is 0."""
+    counts: dict[str, int] = {}
+    for _, label, _ in points:
+        counts[label] = counts.get(label, 0) + 1
+    labels = sorted(counts, key=lambda label: (-counts[label], label))[:LINES_MOST]
+    times = sorted({at for at, _, _ in points})
+    if zero and times:
+        times = [times[0] + zero * step for step in range((times[-1] - times[0]) // zero + 1)]
+    known = {(at, label): value for at, label, value in points}
+    lines = [(label, [known.get((at, label), 0.0 if zero else None) for at in times]) for label in labels]
+    columns = (Column("at", "From", "time"), *(Column(f"line-{place}", label, "number") for place, label in enumerate(labels)))
+    rows = [(Cell(at), *(Cell(values[place]) for _, values in lines)) for place, at in enumerate(times)]
+    label = f"{caption} ({unit})" if unit else caption
+    return Chart(Table(key, label, columns, rows, "Too little is known yet."), times, lines, unit)
+
+
+def _bottleneck(one: Dwell, days: int) -> Answer:
+    """Where most time was lost; where none was, the slowest."""
+    within = "this week" if days == 7 else f"in {days} days"
+    if not one.lost_h:
+        slowest = f"but nothing stood past free time; p90 of its dwell is {span(one.p90_h)}" if one.p90_h else "nothing left it"
+        return Answer(f"Slowest {within}", one.name, _all(terminal=one.terminal, state="open"), slowest)
+    dwelling = query("/delayed", {"exception": "dwell", "terminal": one.terminal})
+    why = f"its units stood {span(one.lost_h)} past free time together; {count(one.standing)} still stand there"
+    return Answer(f"The bottleneck {within}", one.name, dwelling, why)
 
 
 def carriers(questions: Questions, given: Given, now: datetime) -> Report:
@@ -226,9 +321,35 @@ def carriers(questions: Questions, given: Given, now: datetime) -> Report:
         Column("score", "Score", "share", "statements with nothing to wish for"),
         Column("list", "On the way"),
     )
-    intro = f"What each sender's messages are worth, in {days} days."
-    return Report(
-        intro, [Table("carriers", "Carriers", columns, rows, "Nobody has sent anything.")], {"carrier": carrier}, days
+    since = now - timedelta(days=days)
+    lanes = questions.arrivals(since, timedelta(), True, carrier, ROWS)
+    daily = questions.arrivals(since, timedelta(days=1), False, carrier)
+    points = [(one.begins, one.carrier, one.eta_error_h) for one in daily if one.eta_error_h is not None]
+    errors = chart("eta-trend", "How wrong the last estimate of arrival was: the median, by day", "h", points)
+    tables = (
+        Table("carriers", "Carriers", columns, rows, "Nobody has sent anything."),
+        Table("lanes", "Arrivals by lane", _LANES, [_lane(one) for one in lanes], "Nothing arrived in these days."),
+    )
+    intro = f"What each sender's messages are worth, and how well their arrivals keep to plan and estimate, in {days} days."
+    return Report(intro, tables, {"carrier": carrier}, days, charts=[errors] if len(errors.times) > 1 else [])
+
+
+_LANES: Final = (
+    Column("carrier", "Carrier"),
+    Column("lane", "Lane"),
+    Column("arrivals", "Arrivals", "number"),
+    Column("on_time", "On time", "share", "of those with a plan, within the tolerance of its mode"),
+    Column("eta_error", "Estimate wrong by", "span", "the last estimate of arrival: the median, early or late"),
+)
+
+
+def _lane(one: Arrivals) -> Sequence[Cell]:
+    return (
+        Cell(one.carrier, query("/carriers", {"carrier": one.carrier})),
+        Cell(one.lane),
+        Cell(one.arrivals),
+        Cell(_share(one.on_time, one.planned)),
+        Cell(one.eta_error_h),
     )
 
 
@@ -372,31 +493,60 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
 def messages(questions: Questions, given: Given, now: datetime) -> Report:
     """What subscribers were told, and what became of it."""
     days = number(given, "days", 7, 1, 400)
+    about = About(text(given, "hospital"), text(given, "consignment"), text(given, "subscription"), text(given, "state"))
+    told = questions.messages(now - timedelta(days=days), about, ROWS)
+    intro = f"What alerts told subscribers in {days} days. Why one was told or not: `lovla alerts explain`."
+    filters = {
+        "hospital": about.facility,
+        "consignment": about.consignment,
+        "subscription": about.subscription,
+        "state": about.state,
+    }
+    return Report(intro, [told_table("Messages", told, "Nobody was told anything.")], filters, days)
+
+
+def told_about(questions: Questions, consignment: str, now: datetime) -> Table:
+    """What was due to anybody about one consignment by `now`."""
+    told = [one for one in questions.messages(now - TOLD, About(consignment=consignment), ROWS) if one.due_at <= now]
+    return told_table("What we told about it", told, "Nobody was told anything about it.")
+
+
+def told_table(caption: str, told: Sequence[Told], empty: str) -> Table:
+    """Messages with what they are about, to whom they went and what became of them."""
     rows = [
         (
             Cell(one.due_at),
-            Cell(one.subject),
-            Cell(one.subscription),
-            Cell(one.state or "waits", bad=one.state in ("failed", "dead", "bounced", "undelivered", "unknown"), note=one.text),
-            Cell(one.provider),
-            Cell(one.attempts),
+            Cell(one.subject, note=_short(one.facilities)),
+            Cell(_short(one.consignments), f"/consignments/{one.consignments[0]}" if len(one.consignments) == 1 else ""),
+            Cell(one.subscription, query("/messages", {"subscription": one.subscription}), note=one.channel),
+            Cell(one.state or "waits", bad=one.state in FAILED, note=" ".join(filter(None, (words_of(one.reason), one.text)))),
             Cell(_known(one.last_at)),
+            Cell(one.attempts, note=one.provider),
         )
-        for one in questions.messages(now - timedelta(days=days), ROWS)
+        for one in told
     ]
     columns = (
         Column("due", "Due", "time"),
         Column("subject", "What it says"),
+        Column("consignments", "About"),
         Column("subscription", "To", hint="a subscription; addresses are not kept here"),
         Column("state", "What became of it", "code"),
-        Column("provider", "By"),
+        Column("last", "When", "time"),
         Column("attempts", "Tries", "number"),
-        Column("last", "Last try", "time"),
     )
-    intro = f"What alerts told subscribers in {days} days. Why one was told or not: `lovla alerts explain`."
-    return Report(
-        intro, [Table("messages", "Messages", columns, rows, "Nobody was told anything.", len(rows) >= ROWS)], {}, days
-    )
+    return Table("messages", caption, columns, rows, empty, len(rows) >= ROWS)
+
+
+FAILED: Final = ("failed", "dead", "bounced", "undelivered", "unknown")
+
+
+def _short(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 3 else ", ".join(names)
+
+
+def words_of(code: str) -> str:
+    """A code as people say it: `quiet_hours` -> `quiet hours`."""
+    return code.replace("_", " ")
 
 
 def health(questions: Questions, given: Given, now: datetime) -> Report:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from services.runtime.settings import Settings
 
@@ -22,6 +22,10 @@ class ConsoleSettings(Settings):
     console_url: str | None = Field(
         None, pattern=r"^https?://[^/?#\s]+$", description="how people reach the console; unset: its own host and port"
     )
+    console_key: SecretStr | None = Field(
+        None, description="the operator's key with which people act; unset: the one that is kept on this machine for OPS"
+    )
+    console_wait_s: float = Field(4.0, ge=0, le=30, description="how long a form waits until what it did can be seen")
     alerts_host: str = "127.0.0.1"
     alerts_port: int = Field(8090, ge=0, le=65535, description="of the alerts' public page, as the alerts are told")
     public_url: str | None = Field(

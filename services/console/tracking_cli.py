@@ -9,12 +9,15 @@ from typing import Annotated
 
 import typer
 
+from services.runtime.verbs import Stop, told
+
 
 def register(app: typer.Typer) -> None:
     """Add `lovla track`."""
     app.command("track")(track)
 
 
+@told
 def track(
     consignment: Annotated[str, typer.Argument(help="Its id.")],
     days: Annotated[int, typer.Option(min=1, max=365, help="How long the link works.")] = 30,
@@ -28,28 +31,19 @@ def track(
     from services.console.questions import Questions
     from services.console.settings import ConsoleSettings
     from services.console.tracking import token
-    from services.runtime.clickhouse import ClickHouseError, connect
+    from services.runtime.clickhouse import connect
     from services.runtime.clock import SystemClock
-    from services.runtime.settings import SettingsError
 
+    settings = ConsoleSettings.load(state_dir)
+    secret = settings.secret_key.get_secret_value().encode()
+    if not secret:
+        raise Stop("LOVLA_SECRET_KEY is not set; `lovla up` makes one")
+    reader = connect(settings, "reader")
     try:
-        settings = ConsoleSettings.load(state_dir)
-        secret = settings.secret_key.get_secret_value().encode()
-        if not secret:
-            raise _Refused("LOVLA_SECRET_KEY is not set; `lovla up` makes one")
-        reader = connect(settings, "reader")
-        try:
-            if Questions(reader).show(consignment) is None:
-                raise _Refused(f"no consignment {consignment} is known; `lovla find` looks through all references")
-        finally:
-            reader.close()
-    except (SettingsError, ClickHouseError, _Refused) as error:
-        typer.echo(f"lovla track: {error}", err=True)
-        raise typer.Exit(1) from None
+        if Questions(reader).show(consignment) is None:
+            raise Stop(f"no consignment {consignment} is known; `lovla find` looks through all references")
+    finally:
+        reader.close()
     until = SystemClock().now() + timedelta(days=days)
     link = f"{settings.links_url}/t/{token(secret, consignment, until)}"
     typer.echo(json.dumps({"consignment": consignment, "link": link, "until": until.isoformat()}) if as_json else link)
-
-
-class _Refused(Exception):
-    """One sentence: what is wrong, and what to do."""

@@ -31,6 +31,7 @@ PAGE_MOST: Final = 500
 OFFSET_MOST: Final = 1_000_000
 TEXT_MOST: Final = 100
 STATES: Final = ("open", "trouble", "ended")
+WORK: Final = ("to_do", "acknowledged", "snoozed")
 STAGES: Final = ("registered", "at_origin", "in_transit", "at_port", "on_the_road", "delivered", "cancelled")
 
 COLUMNS: Final[Mapping[str, str]] = {
@@ -49,8 +50,21 @@ COLUMNS: Final[Mapping[str, str]] = {
     "tier": "Tier",
     "heard": "Last heard",
     "place": "Last seen",
+    "work": "Taken care of",
 }
-USUAL: Final = ("severity", "consignment", "hospital", "exception", "hours", "expected", "stage", "carrier", "goods", "tier")
+USUAL: Final = (
+    "severity",
+    "consignment",
+    "hospital",
+    "exception",
+    "hours",
+    "expected",
+    "stage",
+    "carrier",
+    "goods",
+    "tier",
+    "work",
+)
 SORT_OF: Final[Mapping[str, str]] = {"severity": "worst", "hours": "hours"} | {
     name: name for name in SORTS if name in COLUMNS and name not in ("worst", "hours")
 }
@@ -121,6 +135,8 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
         mode=_one_of("mode", first(given, "mode"), ("", *get_args(Mode))),
         state=_one_of("state", first(given, "state"), ("", *STATES)),
         text=text(given, "q"),
+        work=_one_of("work", first(given, "work"), ("", *WORK)),
+        assigned=text(given, "assigned"),
         delivered_since=midnight if delivered else EPOCH,
     )
     order = Order(
@@ -147,6 +163,8 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
         "state": wanted.state,
         "delivered": delivered,
         "q": wanted.text,
+        "work": wanted.work,
+        "assigned": wanted.assigned,
         "sort": "" if order.sort == "worst" else order.sort,
         "reverse": "1" if order.reverse else "",
         "group": order.group,
@@ -205,5 +223,6 @@ WORDS: Final[Mapping[str, object]] = {
     "states_known": STATES,
     "items_known": get_args(ItemCategory),
     "modes_known": get_args(Mode),
+    "work_known": WORK,
 }
 """What can be chosen, for forms."""

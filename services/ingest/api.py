@@ -10,7 +10,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from confluent_kafka import KafkaException
 from fastapi import FastAPI, Request, Response
@@ -26,7 +26,7 @@ from schemas.alerts_v1 import Acknowledgement
 from schemas.raw_message_v1 import RawKind
 from schemas.topics import RAW_MESSAGES
 from schemas.words import Scope
-from services.ingest import conformance_page, openapi
+from services.ingest import conformance_page, openapi, work_acts
 from services.ingest.acknowledgements import Form
 from services.ingest.alert_acknowledgements import ALERTS, SUBSCRIBER, KafkaAcknowledgements
 from services.ingest.alert_acknowledgements import Said as Acknowledged
@@ -48,6 +48,7 @@ from services.ingest.registers import Registers
 from services.ingest.retrying import RETRIES_MAX
 from services.ingest.settings import IngestSettings
 from services.ingest.ticker import Ticker
+from services.ingest.work_acts import KafkaWorkActs
 from services.runtime import inside, logs, metrics, process, web
 from services.runtime.clock import SystemClock
 from services.runtime.kafka import TopicMissing
@@ -57,6 +58,8 @@ from services.runtime.settings import SettingsError
 
 RECEIPT_HEADER = "Lovla-Receipt"
 SENDER_HEADER = "Lovla-Sender"
+T = TypeVar("T")
+
 TRIED = ("/v1/messages", "/v1/events")
 _X12, _EDIFACT = "application/edi-x12", "application/edifact"
 JSON_TYPES = frozenset({"application/json"})
@@ -75,10 +78,29 @@ MESSAGE_TYPES = EVENT_TYPES | {
 }
 _IF_MATCH = re.compile(r'(?:W/)?"?(\d{1,9})"?')
 _TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_ACKNOWLEDGED: TypeAdapter[Acknowledged] = TypeAdapter(Acknowledged)
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 log = logs.get("api")
+
+
+def _places(error: ValidationError) -> list[Place]:
+    return [
+        Place(where="".join(f"/{part}" for part in one["loc"]), code=one["type"], text=one["msg"])
+        for one in error.errors(include_input=False)[:100]
+    ]
+
+
+def _asked_in(said: Said, contract: TypeAdapter[T], expected: str) -> T:
+    """The body as JSON of that contract; raises Problem 422."""
+    try:
+        return contract.validate_python(parse_json(decode_body(said.content, said.content_encoding)))
+    except Unreadable as error:
+        errors = [Place(where=error.where, code=error.code, text=error.text)]
+        raise Problem("invalid", "This is no JSON that can be taken.", errors=errors) from error
+    except ValidationError as error:
+        raise Problem("invalid", expected, errors=_places(error)) from error
 
 
 def _header_text(request: Request, name: str) -> str | None:
@@ -387,23 +409,43 @@ class Addresses:
             meter, by = caller.meter, " ".join([caller.sender.code, _header_text(request, "lovla-recorded-by") or ""]).strip()
         with Held(door.budget, meter) as held:
             said = await self._said(request, held, "action", JSON_TYPES)
-        try:
-            asked = Acknowledged.model_validate(parse_json(decode_body(said.content, said.content_encoding)))
-        except Unreadable as error:
-            errors = [Place(where=error.where, code=error.code, text=error.text)]
-            raise Problem("invalid", "This is no JSON that can be taken.", errors=errors) from error
-        except ValidationError as error:
-            errors = [
-                Place(where="".join(f"/{part}" for part in one["loc"]), code=one["type"], text=one["msg"])
-                for one in error.errors(include_input=False)
-            ]
-            raise Problem("invalid", "An acknowledgement is expected.", errors=errors) from error
+        asked = _asked_in(said, _ACKNOWLEDGED, "An acknowledgement is expected.")
         record = Acknowledgement(**asked.model_dump(), at=door.clock.now(), by=by[:128])
         try:
             await door.acknowledgements.write(record)
         except (KafkaException, BufferError, TopicMissing, TimeoutError) as error:
             raise Problem("not-ready", "It could not be written; say it again in a moment.", retry_after_s=2.0) from error
         return JSONResponse(record.model_dump(mode="json", exclude_none=True), 202)
+
+    async def work(self, request: Request) -> Response:
+        """A person takes care of consignments, hands them over, lets them wait, notes something, or undoes that."""
+        door, caller = self._door, self.caller(request, "operator")
+        caller.need_for_good()
+        with Held(door.budget, caller.meter) as held:
+            said = await self._said(request, held, "action", JSON_TYPES)
+        if not said.recorded_by:
+            raise Problem("bad-header", "Lovla-Recorded-By says who acts; it is missing.")
+        by, now = said.recorded_by[:128], door.clock.now()
+        asked = _asked_in(said, work_acts.ASKED, "A list of acts is expected.")
+        if not 0 < len(asked) <= work_acts.ACTS_MOST:
+            raise Problem("invalid", f"{len(asked)} acts; 1 to {work_acts.ACTS_MOST} a request.")
+        if (row := work_acts.beyond(asked, now)) is not None:
+            text = f"a time from now on, and at most {work_acts.SNOOZE_MOST.days} days ahead"
+            raise Problem("invalid", "Nothing was done.", errors=[Place(where=f"/{row}/until", code="outside_time", text=text)])
+        try:
+            acts = work_acts.acts_of(asked, by, caller.sender.code, key_in(request.headers.get(IDEMPOTENCY_KEY)), now)
+        except ValidationError as error:
+            raise Problem("invalid", "Nothing was done.", errors=_places(error)) from error
+
+        async def take() -> Response:
+            try:
+                await door.work_acts.write(acts)
+            except (KafkaException, BufferError, TopicMissing, TimeoutError) as error:
+                raise Problem("not-ready", "It could not be written; say it again in a moment.", retry_after_s=2.0) from error
+            body = [act.model_dump(mode="json", exclude_none=True) for act in acts]
+            return JSONResponse({"acts": body}, 202)
+
+        return await self._once(request, caller, said, take)
 
     async def docs(self, request: Request) -> Response:
         return Response(openapi.page(request.app.openapi()), media_type="text/html")
@@ -550,6 +592,7 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
         ("POST", "/v1/load/end", at.end_load, "load_end"),
         ("POST", "/v1/senders/{sender}/retry", at.retry, "retry"),
         ("POST", "/v1/acknowledgements", at.acknowledge, "acknowledge"),
+        ("POST", "/v1/work-acts", at.work, "work"),
         ("GET", "/docs", at.docs, "docs"),
         ("GET", "/conformance", at.conformance, "conformance"),
         ("POST", "/conformance", at.conformance_try, "conformance_try"),
@@ -605,6 +648,7 @@ def assemble(settings: IngestSettings) -> FastAPI:
         ticker=ticker,
         clock=clock,
         acknowledgements=KafkaAcknowledgements(settings),
+        work_acts=KafkaWorkActs(settings),
         secret_key=secret_key,
         limits=settings.limits(),
     )

@@ -40,6 +40,7 @@ from services.ingest.records import RawRecord
 from services.ingest.retrying import UNPARK, again, unparking
 from services.ingest.sandbox import Sandbox
 from services.ingest.ticker import Log, Ticker
+from services.ingest.work_acts import WorkActs
 from services.runtime.clock import Clock
 from services.runtime.receipts import NotAReceipt, Position, Sealer
 from services.runtime.wire import raw_headers
@@ -146,6 +147,7 @@ class Door:
     ticker: Ticker
     clock: Clock
     acknowledgements: Acknowledgements
+    work_acts: WorkActs
     secret_key: bytes = field(repr=False)
     limits: Limits = field(default_factory=Limits)
 

@@ -13,8 +13,10 @@ from pydantic.json_schema import models_json_schema
 
 from schemas.alerts_v1 import Acknowledgement
 from schemas.consignment_command_v1 import ConsignmentDeclaration
+from schemas.work_act_v1 import WorkAct
 from services.ingest.alert_acknowledgements import Said as Acknowledged
 from services.ingest.readers.lovla import EXAMPLES, StatedEvent
+from services.ingest.work_acts import Asked as Act
 from services.runtime.openapi import refused
 
 
@@ -43,6 +45,12 @@ class TriedBody(BaseModel):
     statements: list[dict[str, Any]]
     findings: list[dict[str, Any]]
     acknowledgement: dict[str, str]
+
+
+class WorkDone(BaseModel):
+    """202: what was written, in the order of the request."""
+
+    acts: list[WorkAct]
 
 
 class ReceiptBody(BaseModel):
@@ -91,6 +99,11 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
         "Take care of an alert",
         '`{"subscription", "notification"?, "code"?, "source"?}`: nobody else is woken for it; scope operator.',
     ),
+    "work": (
+        "What people do about consignments",
+        "A list of `acknowledge`, `assign`, `snooze`, `note`, and `undo` of one of these; the console's own, scope operator. "
+        "`Lovla-Recorded-By` says who. Nothing moves by it: it is shown, kept, and audited.",
+    ),
     "conformance": (
         "Try a message",
         "A page: paste or upload a message, see what it becomes and why. No key needed, no script.",
@@ -123,6 +136,7 @@ _BODIES: Mapping[str, Mapping[str, Any]] = {
     "act": {"application/json": {"schema": {"type": "object"}}},
     "retry": {"application/json": {"schema": {"type": "object"}}},
     "acknowledge": {"application/json": {"schema": Acknowledged.model_json_schema()}},
+    "work": {"application/json": {"schema": {"type": "array", "items": Act.model_json_schema()}}},
 }
 _IDEMPOTENCY = ("Idempotency-Key", "a string of yours: the same request again under it gets the same answer, for a day")
 _SENDER = ("Lovla-Sender", "whom you mean to send as: refused with 403 if the key is another sender's")
@@ -141,6 +155,7 @@ _HEADERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "register": (_IDEMPOTENCY, ("Lovla-Received-At", "RFC 3339; scope backfill")),
     "dock_receipt": (_IDEMPOTENCY,),
     "act": (_IDEMPOTENCY,),
+    "work": (_IDEMPOTENCY, ("Lovla-Recorded-By", "who acts; must be there")),
     "amend": (("If-Match", "declared_version, or *"),),
     "cancel": (("If-Match", "declared_version, or *"),),
 }
@@ -172,6 +187,8 @@ def describe(name: str) -> dict[str, Any]:
         return said | {"status_code": 204, "responses": {404: {"description": "No callback of ours"}}}
     if name == "acknowledge":
         return said | {"status_code": 202, "responses": refusals | {202: {"model": Acknowledgement}}}
+    if name == "work":
+        return said | {"status_code": 202, "responses": refusals | {202: {"model": WorkDone}}}
     if name in _DIRECT:
         return said | {"responses": refusals | ({200: {"model": ReceiptBody}} if name == "receipt" else {})}
     tried = {200: {"description": "With dry_run=1: what it would become", "model": TriedBody}} if name in _QUERIES else {}

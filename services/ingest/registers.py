@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message, Producer
 
 from schemas.base import Contract
 from schemas.registers_v1 import Account, Facility, Secret, Sender
@@ -17,13 +17,10 @@ from services.ingest.codemaps.model import CodeMaps
 from services.ingest.mappings_model import Mappings
 from services.ingest.partner_files import FOLLOW_S, Followed
 from services.ingest.problems import Problem
-from services.runtime import kafka, logs
+from services.runtime import kafka, register
 from services.runtime.register import RegisterView
 from services.runtime.settings import Settings
 from services.runtime.wire import dump, headers
-
-_RETRY_S = 1.0
-log = logs.get("registers")
 
 
 class Registers:
@@ -51,15 +48,7 @@ class Registers:
 
     def start_patiently(self, stop: threading.Event) -> None:
         """Start as soon as Kafka and its topics are there; returns earlier only if `stop` is set."""
-        for view in self._views:
-            while not stop.is_set():
-                try:
-                    view.start()
-                    break
-                except (KafkaException, kafka.TopicMissing, TimeoutError) as error:
-                    log.warning("registers.not_reachable", error=str(error))
-                    stop.wait(_RETRY_S)
-        self._ready = not stop.is_set()
+        self._ready = register.start_patiently(self._views, stop)
 
     def stop(self) -> None:
         """End the views; what they hold stays readable."""

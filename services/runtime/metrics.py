@@ -47,6 +47,7 @@ CounterName = Literal[
     "lovla_alerts_notifications_total",
     "lovla_console_sign_ins_total",
     "lovla_console_refused_total",
+    "lovla_console_acts_total",
 ]
 GaugeName = Literal[
     "lovla_loop_lag_seconds",
@@ -144,6 +145,7 @@ CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
     "lovla_alerts_accept_seconds": Metric("From due to accepted by the provider.", ("channel",)),
     "lovla_console_sign_ins_total": Metric("Sign-ins to the console, by outcome: in, wrong, locked.", ("outcome",)),
     "lovla_console_refused_total": Metric("Requests that the console refused, by problem.", ("reason",)),
+    "lovla_console_acts_total": Metric("What people did in the console, by act.", ("act",)),
     "lovla_console_viewers": Metric("Pages that listen to what is new now."),
     "lovla_console_request_seconds": Metric("Time in which the console answered, by address.", ("route",)),
 }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from pydantic import BaseModel, ValidationError
@@ -18,6 +18,7 @@ from services.runtime.settings import Settings
 M = TypeVar("M", bound=BaseModel)
 
 ACK_TIMEOUT_S = 30.0
+_RETRY_S = 1.0
 
 log = logs.get("register")
 
@@ -72,6 +73,11 @@ class RegisterView(Generic[M]):
     def get(self, key: str) -> M | None:
         """The record of a key."""
         return self._records.get(key)
+
+    @property
+    def topic(self) -> str:
+        """The register's name."""
+        return self._topic
 
     @property
     def position(self) -> int:
@@ -145,6 +151,19 @@ class RegisterView(Generic[M]):
             wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)][:5]
             log.error("register.unreadable", topic=self._topic, key=key, offset=message.offset(), wrong=wrong)
             return None
+
+
+def start_patiently(views: Iterable[RegisterView[Any]], stop: threading.Event) -> bool:
+    """Start each as soon as Kafka and its topic are there. True once all have caught up; False, earlier, if `stop` is set."""
+    for view in views:
+        while not stop.is_set():
+            try:
+                view.start()
+                break
+            except (KafkaException, kafka.TopicMissing, TimeoutError) as error:
+                log.warning("register.not_reachable", topic=view.topic, error=str(error))
+                stop.wait(_RETRY_S)
+    return not stop.is_set()
 
 
 def write(producer: Producer, topic: str, key: str, record: BaseModel | None, timeout_s: float = ACK_TIMEOUT_S) -> int:

@@ -14,6 +14,7 @@ from services.runtime.terminal import console
 
 P = ParamSpec("P")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
+_NO_TABLE, _NO_DATABASE, _NO_ACCESS = 60, 81, 497  # ClickHouse's own codes
 OPERATOR = "OPS"  # the sender whose key people act with on this machine, unless --as names another
 
 
@@ -43,6 +44,7 @@ def in_words(error: Exception) -> str | None:
     from confluent_kafka import KafkaException
     from pydantic import ValidationError
 
+    from services.runtime.clickhouse import ClickHouseError, OutcomeUnknown
     from services.runtime.kafka import TopicMissing
     from services.runtime.settings import SettingsError
 
@@ -51,6 +53,11 @@ def in_words(error: Exception) -> str | None:
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     if isinstance(error, KafkaException):
         return f"Kafka does not answer ({error.args[0].str()}); is the stack up? See `lovla status`."
+    if isinstance(error, OutcomeUnknown):
+        return "ClickHouse does not answer; is the stack up? See `lovla status`, or start it: `lovla up`."
+    if isinstance(error, ClickHouseError):
+        missing = error.code in (_NO_TABLE, _NO_DATABASE, _NO_ACCESS)
+        return "ClickHouse has not all of our tables; run `lovla migrate apply`." if missing else str(error)
     if isinstance(error, Stop | SettingsError | TopicMissing | OSError | UnicodeDecodeError):
         return str(error)
     return None

@@ -182,6 +182,20 @@ class Consent(msgspec.Struct, frozen=True):
     source: str | None = None
 
 
+class WorkAct(msgspec.Struct, frozen=True):
+    act_id: str
+    consignment: str
+    act: str
+    at: Moment
+    by: str
+    sender: str
+    exceptions: list[str] = []
+    assignee: str | None = None
+    until: Moment | None = None
+    text: str | None = None
+    undoes: str | None = None
+
+
 class Item(msgspec.Struct, frozen=True):
     line: Small
     category: str
@@ -338,5 +352,6 @@ READERS: Mapping[str, type[Any]] = {
     "Delivery": Delivery,
     "Acknowledgement": Acknowledgement,
     "Consent": Consent,
+    "WorkAct": WorkAct,
 }
 """Contract -> the struct that reads it: for the test that holds their names equal."""

@@ -28,6 +28,7 @@ from schemas.topics import (
     RAW_MESSAGES,
     SENDERS,
     SHIPMENT_EVENTS,
+    WORK_ACTS,
 )
 from services.sink import contracts
 
@@ -64,6 +65,7 @@ _NOTIFICATION = msgspec.json.Decoder(contracts.Notification)
 _DELIVERY = msgspec.json.Decoder(contracts.Delivery)
 _ACKNOWLEDGEMENT = msgspec.json.Decoder(contracts.Acknowledgement)
 _CONSENT = msgspec.json.Decoder(contracts.Consent)
+_WORK_ACT = msgspec.json.Decoder(contracts.WorkAct)
 _JOURNEY = msgspec.json.Decoder(contracts.Journey)
 _JOURNEY_RECORD = msgspec.json.Decoder(contracts.Journey | contracts.Feed | contracts.Clock | contracts.Closed)
 _SENDER = msgspec.json.Decoder(contracts.Sender)
@@ -268,6 +270,23 @@ def _consent(record: Record) -> Row:
     return (said.subscription, said.act, ms(said.at), said.source or "")
 
 
+def _work_act(record: Record) -> Row:
+    said = _WORK_ACT.decode(record.value or b"")
+    return (
+        said.consignment,
+        said.act,
+        said.act_id,
+        ms(said.at),
+        said.by,
+        said.sender,
+        said.exceptions,
+        said.assignee or "",
+        ms_or_none(said.until),
+        said.text or "",
+        said.undoes or "",
+    )
+
+
 _RAW_DEFAULTS: Mapping[str, object] = {
     "kind": "undecodable",
     "sender": "",
@@ -371,7 +390,8 @@ _CHANGE_DEFAULTS: dict[str, object] = {
     "reason": "",
 }
 
-# Journeys' changes are what people wait for; the other logs are for looking back, and fewer parts are cheaper to merge.
+# Journeys' changes and what people did are what they wait for; the other logs are for looking back, and fewer parts are cheaper
+# to merge.
 SOON_S = 0.25
 LATER_S = 2.0
 
@@ -414,6 +434,25 @@ LOG_TABLES: Mapping[str, LogTable] = {
             LATER_S,
         ),
         LogTable(CONSENT.name, "consent", {"subscription": "", "act": "", "at": 0, "source": ""}, _consent, LATER_S),
+        LogTable(
+            WORK_ACTS.name,
+            "work_acts",
+            {
+                "consignment": "",
+                "act": "",
+                "act_id": "",
+                "at": 0,
+                "by": "",
+                "sender": "",
+                "exceptions": [],
+                "assignee": "",
+                "until": None,
+                "text": "",
+                "undoes": "",
+            },
+            _work_act,
+            SOON_S,
+        ),
     )
 }
 

@@ -29,6 +29,7 @@ from services.runtime.clock import SystemClock
 from services.sink import migrate
 from tests import stack as stacks
 from tests.browser import world
+from tests.integration.console.acting import Behind
 from tests.integration.console.conftest import Books
 from tests.stack import PORTS, ClickHouse, missing
 
@@ -37,12 +38,13 @@ READY_S = 90.0
 
 @dataclass
 class Console:
-    """A console that runs, and the books that it reads."""
+    """A console that runs, the books that it reads, and the way in behind it."""
 
     address: str
     books: Books
     now: datetime
     settings: ConsoleSettings
+    behind: Behind
 
 
 @contextlib.contextmanager
@@ -67,8 +69,11 @@ def own_console(clickhouse: ClickHouse, folder: Path, hostile: bool = True) -> I
     books = Books(client)
     books.write(*world.records(now, hostile=hostile), at=now)
     asking = connect(settings, "admin")  # the reader may read `lovla` only
-    with served(build(ConsoleDoor(settings, asking, Entry(settings, People(folder), SystemClock())))) as address:
-        yield Console(address, books, now, settings)
+    behind = Behind(folder, books, settings, SystemClock())
+    settings = behind.settings
+    door = ConsoleDoor(settings, asking, Entry(settings, People(folder), SystemClock()), way_in=behind.way_in)
+    with served(build(door)) as address:
+        yield Console(address, books, now, settings, behind)
     asking.close()
     client.execute(f"DROP DATABASE {database}")
     client.close()

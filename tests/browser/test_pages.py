@@ -21,6 +21,7 @@ PAGES = (
     "/consignments",
     f"/consignments/{world.STORY}",
     f"/consignments/{world.NASTY}",
+    f"/consignments/{world.NASTY}/receive",
     "/hospitals",
     "/vessels",
     "/terminals",
@@ -73,7 +74,7 @@ def text_of(page: Page) -> str:
 
 @pytest.mark.parametrize("path", ["/", "/delayed", f"/consignments/{world.NASTY}"])
 def test_what_others_write_is_shown(open_page: Opening, path: str) -> None:
-    assert "{{7*7}}" in open_page(path).locator("main").inner_text()
+    assert "{{7191*7}}" in open_page(path).locator("main").inner_text()
 
 
 def test_the_story_is_found_by_any_reference(open_page: Opening) -> None:

@@ -14,16 +14,19 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from demo import world
+from schemas.alerts_v1 import Delivery, Notification
 from schemas.journey_change_v1 import CHANGE
 from schemas.journey_v1 import Clock, Feed, Journey
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import ShipmentEvent
 from tests.unit.sink.examples import exception
 
-HOSTILE: Final = "<script>window.stolen=1</script>\"'><img src=x onerror=window.stolen=1>{{7*7}}"
+HOSTILE: Final = "<script>window.stolen=1</script>\"'><img src=x onerror=window.stolen=1>{{7191*7}}"
 STORY: Final = "LACDHS-2001"
 """The consignment that a new planner asks about: late, on hold, with a contradiction and a claim."""
 NASTY: Final = "LVLA-6666"
+STANDS: Final = 6
+"""The number of the consignment that has stood at its terminal past free time for days."""
 QUIET_FEED: Final = "CV"
 SIZE: Final = 60
 
@@ -78,6 +81,10 @@ def records(now: datetime, size: int = SIZE, hostile: bool = True) -> Iterator[B
     hospitals = world.hospitals()
     for number in range(size):
         yield from consignment(number, now, hospitals)
+    yield from message(STORY, hospitals[1], now - 3 * _HOUR, "Discharged late: what LACDHS-2001 means for you", "delivered")
+    yield from message(
+        f"{world.BUYERS[2 % len(world.BUYERS)]}-2002", hospitals[2], now - 2 * _HOUR, "On hold", "suppressed", "opted_out"
+    )
     if hostile:
         yield from _hostile(now)
     for code in ("MAEU", "COSU", "LH", QUIET_FEED):
@@ -104,9 +111,9 @@ def consignment(number: int, now: datetime, hospitals: Sequence[str]) -> Iterato
     terminal = "LAX-CARGO" if air else draw.choice(world.TERMINALS)
     unit = f"uld:PMC{10000 + number}{carrier}" if air else f"container:MRSU{4371000 + number}"
     slip = timedelta(hours=draw.choice((0, 0, 2, 9, 30, 70)) if number != 1 else 41)
-    done = 5 if number == 1 else 9 if number % 11 == 10 else draw.randint(1, 8)
+    done = 5 if number in (1, STANDS) else 9 if number % 11 == 10 else draw.randint(1, 8)
     total_h = sum(_GAPS_H[mode][:done])
-    begin = now - timedelta(hours=total_h + draw.uniform(1, 12)) - slip
+    begin = now - timedelta(hours=total_h + draw.uniform(1, 12)) - slip - timedelta(days=7 if number == STANDS else 0)
     milestones, statements, events = [], [], []
     planned = begin
     for index, step in enumerate(_STEPS):
@@ -163,7 +170,11 @@ def consignment(number: int, now: datetime, hospitals: Sequence[str]) -> Iterato
             )
         )
     reached = milestones[done - 1]
-    open_ = _wrong(number, draw, reached, slip, carrier, now) if done < 9 and number % 5 != 4 else []
+    open_ = (
+        _wrong(number, draw, reached, slip, carrier, now, digest(f"{id_} {reached['milestone']}"))
+        if done < 9 and number % 5 != 4
+        else []
+    )
     category, per, quantity = _GOODS[number % len(_GOODS)]
     hospital = hospitals[number % len(hospitals)]
     more = _story(now, carrier) if number == 1 else {}
@@ -248,8 +259,50 @@ def opened(consignment: str, what: dict[str, Any], at: datetime, facility: str) 
     )
 
 
+def message(
+    consignment: str, facility: str, at: datetime, subject: str, state: str, reason: str | None = None
+) -> Iterator[BaseModel]:
+    """A message to a subscriber about one consignment, and what became of it."""
+    name, subscription = digest(f"{consignment} {subject}"), digest(facility)[:16]
+    item = {
+        "consignment": consignment,
+        "key": "late:discharged",
+        "step": "opened",
+        "kind": "late",
+        "evidence": digest(consignment),
+        "sentence": subject,
+        "facility": facility,
+    }
+    yield Notification.model_validate(
+        {
+            "notification": name,
+            "subscription": subscription,
+            "changes": [digest(consignment)],
+            "due_at": at,
+            "subject": subject,
+            "text": subject,
+            "severity": "critical",
+            "items": [item],
+            "count": 1,
+        }
+    )
+    yield Delivery.model_validate(
+        {
+            "notification": name,
+            "subscription": subscription,
+            "attempt": 1,
+            "state": state,
+            "address_hash": digest(facility) * 2,
+            "provider": "smtp",
+            "at": at + timedelta(minutes=1),
+            "channel": "email",
+            "reason": reason,
+        }
+    )
+
+
 def _wrong(
-    number: int, draw: random.Random, reached: dict[str, Any], slip: timedelta, carrier: str, now: datetime
+    number: int, draw: random.Random, reached: dict[str, Any], slip: timedelta, carrier: str, now: datetime, evidence: str
 ) -> list[dict[str, Any]]:
     kind = "late" if number == 1 else _KINDS[number % len(_KINDS)]
     hours = slip / _HOUR or draw.uniform(3, 60)
@@ -272,7 +325,7 @@ def _wrong(
             late_h=hours if kind in ("late", "will_be_late") else None,
             party=carrier,
             sentence=sentence,
-            evidence=[],
+            evidence=[evidence],
         )
     ]
 
@@ -309,6 +362,7 @@ def _hostile(now: datetime) -> Iterator[BaseModel]:
     plain["warnings"] = [HOSTILE]
     yield Journey.model_validate(plain)
     yield opened(NASTY, wrong, now - timedelta(minutes=1), HOSPITAL)
+    yield from message(NASTY, HOSPITAL, now - _HOUR, HOSTILE, "accepted")
     yield Sender(code="XSS", kind="trucker", name=HOSTILE)
     yield Facility(code=HOSPITAL, kind="hospital", name=f"St. {HOSTILE}", zone="America/Los_Angeles")
 

@@ -19,6 +19,7 @@ from schemas import (
     raw_message_v1,
     registers_v1,
     shipment_event_v1,
+    work_act_v1,
 )
 from schemas.export import FOLDER, documents, schema_name
 from schemas.topics import TOPICS
@@ -34,6 +35,7 @@ EXAMPLES: list[BaseModel] = [
     *raw_message_v1.EXAMPLES,
     *registers_v1.EXAMPLES,
     *shipment_event_v1.EXAMPLES,
+    *work_act_v1.EXAMPLES,
 ]
 
 

@@ -28,7 +28,7 @@ from demo.messages import speak
 from demo.news import News, releases
 from demo.push import Pusher
 from deploy.local import environment
-from services.cli import app, assemble
+from services.cli import assemble
 from services.runtime.clickhouse import ClickHouse, connect
 from services.runtime.settings import Settings
 from tests.stack import ROOT
@@ -50,7 +50,8 @@ class Ran:
     started: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, *words: str, code: int = 0) -> str:
-        done = CliRunner().invoke(app, [*words], env={"LOVLA_STATE_DIR": str(self.folder), "NO_COLOR": "1", "COLUMNS": "300"})
+        environment = {"LOVLA_STATE_DIR": str(self.folder), "NO_COLOR": "1", "COLUMNS": "300"}
+        done = CliRunner().invoke(assemble(words[0]), [*words], env=environment)
         assert done.exit_code == code, f"lovla {' '.join(words)}: {done.exit_code} {done.output} {done.exception}"
         return done.output
 
@@ -74,7 +75,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     folder = tmp_path_factory.mktemp("demo") / "demo"
     environment_ = os.environ | {"NO_COLOR": "1"}
     lovla = [sys.executable, "-c", "from services.cli import main; main()", "demo"]
-    assemble()
     try:
         words = ["--size", str(SIZE), "--no-live", "--json", "--state-dir", str(folder)]
         since = datetime.now(UTC)

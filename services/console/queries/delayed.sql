@@ -1,9 +1,11 @@
 -- Consignments, the worst first unless told otherwise: by severity, then hours. With {kinds} those that have an open exception of
 -- one of them; without, all. Empty texts, 0 and the year 1970 mean any.
+-- An acknowledgement or a snooze holds for what it named, if that was so already when it was said: what opened anew is open again.
 -- Hours (render.hours_late has the same rule): late, overdue, will_be_late after the plan; dwell and silent over the limit; on_hold
 -- since it was placed; of the other kinds none. Of what is still going on they run on to {now}.
 -- The order is (group_key, number_key, text_key, consignment): a page begins after the keys of the last row of the one before, or
--- at {offset}. `number_key` grows in either direction; what has none of it comes last.
+-- at {offset}. The marked line is one of from_*.sql: the fewest consignments among which all that are wanted are (0046); `found`:
+-- it may have a reference that holds {bare}. `number_key` grows in either direction; what has none of it comes last.
 WITH
     {now:DateTime64(3, 'UTC')} AS now,
     arrayMap(
@@ -29,13 +31,17 @@ WITH
             e.kind,
             e.severity,
             e.start,
-            e.sentence
+            e.sentence,
+            e.key
         ),
         arrayFilter(
             e -> e.status = 'open' AND (empty({kinds:Array(String)}) OR has({kinds:Array(String)}, e.kind)), exceptions
         )
     ) AS wrong,
     arrayReverseSort(w -> (w.1, ifNull(w.2, 0), w.3, w.5), wrong)[1] AS worst,
+    notEmpty(wrong) AND arrayAll(w -> arrayExists(a -> has(a.1, w.7) AND a.2 >= w.5, acknowledgements), wrong) AS acknowledged,
+    arrayReverseSort(a -> a.2, arrayFilter(a -> has(a.1, worst.7), acknowledgements))[1] AS acknowledgement,
+    arrayReverseSort(s -> s.2, arrayFilter(s -> has(s.1, worst.7) AND s.2 >= worst.5, snoozes))[1].3 AS snoozed,
     if({reverse:Bool}, -1, 1) AS direction,
     1e15 AS at_the_end
 SELECT
@@ -64,6 +70,13 @@ SELECT
     tier,
     last_event_at,
     arrayMap(item -> (item.category, item.quantity, item.unit), items) AS goods,
+    wrong.7 AS keys,
+    if(acknowledged, acknowledgement.3, '') AS acknowledged_by,
+    if(acknowledged, acknowledgement.2, NULL) AS acknowledged_at,
+    work.assigned_to AS assigned_to,
+    if(snoozed > now, snoozed, NULL) AS snoozed_until,
+    work.note AS note,
+    work.noted_by AS noted_by,
     multiIf(
         {group:String} = 'hospital', hospital,
         {group:String} = 'carrier', toString(carrier),
@@ -93,8 +106,23 @@ SELECT
         {sort:String} = 'stage', toString(stage),
         ''
     ) AS text_key
-FROM (SELECT * FROM journeys FINAL) AS journeys
+FROM
+(
+-- SOURCE --
+) AS journeys
 LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = journeys.facility
+LEFT JOIN (
+    SELECT
+        consignment AS of,
+        argMaxIf(assignee, (at, act_id), act = 'assign') AS assigned_to,
+        argMaxIf(text, (at, act_id), act = 'note') AS note,
+        argMaxIf(by, (at, act_id), act = 'note') AS noted_by,
+        groupArrayIf((exceptions, at, by), act = 'acknowledge') AS acknowledgements,
+        groupArrayIf((exceptions, at, until), act = 'snooze') AS snoozes
+    FROM work_acts
+    WHERE act IN ('acknowledge', 'assign', 'snooze', 'note') AND act_id NOT IN (SELECT undoes FROM work_acts WHERE act = 'undo')
+    GROUP BY consignment
+) AS work ON work.of = journeys.consignment
 WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)}))
     AND ({severity:String} = '' OR arrayExists(w -> w.4 = {severity:String}, wrong))
     AND ({stage:String} = '' OR stage = {stage:String})
@@ -118,15 +146,22 @@ WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)})
     AND ({vessel:String} = '' OR positionCaseInsensitiveUTF8(vessel, {vessel:String}) > 0)
     AND ({item:String} = '' OR has(items.category, {item:String}))
     AND ({tier:UInt8} = 0 OR tier = {tier:UInt8})
+    AND (
+        {work:String} = ''
+        OR ({work:String} = 'to_do' AND NOT acknowledged AND ifNull(snoozed, toDateTime64(0, 3, 'UTC')) <= now)
+        OR ({work:String} = 'acknowledged' AND acknowledged)
+        OR ({work:String} = 'snoozed' AND ifNull(snoozed, toDateTime64(0, 3, 'UTC')) > now)
+    )
+    AND ({assigned:String} = '' OR assigned_to = {assigned:String})
     AND ({owner:String} = '' OR buyer = {owner:String} OR carrier = {owner:String} OR has(parties.code, {owner:String}))
     AND (
         {text:String} = ''
         OR positionCaseInsensitive(consignment, {text:String}) > 0
         OR positionCaseInsensitiveUTF8(vessel, {text:String}) > 0
         OR positionCaseInsensitiveUTF8(places.name, {text:String}) > 0
-        OR ({bare:String} != '' AND arrayExists(
+        OR if(found AND {bare:String} != '', arrayExists(
             r -> position(replaceRegexpAll(upper(r.value), '[^A-Z0-9]', ''), {bare:String}) > 0, references
-        ))
+        ), false)
     )
     AND (
         {after_id:String} = ''

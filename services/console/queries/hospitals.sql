@@ -23,7 +23,10 @@ FROM
         ifNull(
             arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual, toDateTime64(0, 3, 'UTC')
         ) AS delivered_at
-    FROM journeys FINAL
+    FROM
+    (
+-- from_since.sql --
+    )
     WHERE facility != ''
 ) AS journeys
 LEFT JOIN (SELECT code, name FROM facilities FINAL) AS places ON places.code = journeys.facility

@@ -23,7 +23,7 @@ FROM
         item.quantity - least(
             item.quantity, arraySum(arrayMap(d -> if(d.line = item.line, d.good, 0), delivered))
         ) AS left
-    FROM (SELECT * FROM journeys FINAL WHERE stage NOT IN ('delivered', 'cancelled') AND expected_delivery IS NOT NULL)
+    FROM (SELECT * FROM open_journeys FINAL WHERE stage NOT IN ('delivered', 'cancelled') AND expected_delivery IS NOT NULL)
     ARRAY JOIN items AS item
 ) AS journeys
 LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = journeys.facility

@@ -1,17 +1,57 @@
 -- What was due to subscribers since {since}, the newest first: what it says, and how far it came. No addresses stand here.
+-- Empty texts mean any: {facility} and {consignment} that it is about, {subscription} that it went to, {state} that it came to
+-- (`waits`: nobody has tried).
 SELECT
     notification,
-    any(due.subscription) AS subscription,
-    any(due.subject) AS subject,
-    min(due.due_at) AS due_at,
-    argMax(tries.state, (tries.at, tries.k_offset)) AS state,
-    max(tries.at) AS last_at,
-    uniqExactIf(tries.attempt, tries.attempt > 0) AS attempts,
-    argMax(tries.provider, (tries.at, tries.k_offset)) AS provider,
-    argMax(tries.text, (tries.at, tries.k_offset)) AS text
-FROM (SELECT * FROM notifications WHERE due_at >= {since:DateTime64(3, 'UTC')}) AS due
-LEFT JOIN (SELECT * FROM deliveries) AS tries USING (notification)
-WHERE notification != ''
-GROUP BY notification
+    due.subscription AS subscription,
+    due.subject AS subject,
+    due.due_at AS due_at,
+    due.purpose AS purpose,
+    due.severity AS severity,
+    due.consignments AS consignments,
+    due.facilities AS facilities,
+    tries.state AS state,
+    tries.last_at AS last_at,
+    tries.attempts AS attempts,
+    tries.channel AS channel,
+    tries.provider AS provider,
+    tries.reason AS reason,
+    tries.text AS text
+FROM
+(
+    SELECT
+        notification,
+        any(notifications.subscription) AS subscription,
+        any(notifications.subject) AS subject,
+        min(notifications.due_at) AS due_at,
+        any(notifications.purpose) AS purpose,
+        any(notifications.severity) AS severity,
+        any(notifications.consignments) AS consignments,
+        any(notifications.facilities) AS facilities
+    FROM notifications
+    WHERE notifications.due_at >= {since:DateTime64(3, 'UTC')}
+        AND notification != ''
+        AND ({facility:String} = '' OR has(notifications.facilities, {facility:String}))
+        AND ({consignment:String} = '' OR has(notifications.consignments, {consignment:String}))
+        AND ({subscription:String} = '' OR notifications.subscription = {subscription:String})
+    GROUP BY notification
+) AS due
+LEFT JOIN
+(
+    SELECT
+        notification,
+        argMax(deliveries.state, (at, k_offset)) AS state,
+        max(at) AS last_at,
+        uniqExactIf(attempt, attempt > 0) AS attempts,
+        argMax(deliveries.channel, (at, k_offset)) AS channel,
+        argMax(deliveries.provider, (at, k_offset)) AS provider,
+        argMax(deliveries.reason, (at, k_offset)) AS reason,
+        argMax(deliveries.text, (at, k_offset)) AS text
+    FROM deliveries
+    WHERE ({subscription:String} = '' OR deliveries.subscription = {subscription:String})
+        AND at >= {since:DateTime64(3, 'UTC')}
+    GROUP BY notification
+) AS tries USING (notification)
+WHERE {state:String} = '' OR state = {state:String} OR ({state:String} = 'waits' AND state = '')
 ORDER BY due_at DESC, notification
 LIMIT {limit:UInt32}

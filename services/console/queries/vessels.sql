@@ -16,7 +16,7 @@ SELECT
 FROM
 (
     SELECT *, arrayFirst(m -> m.milestone = 'arrived' AND m.leg = '', milestones) AS arrival
-    FROM journeys FINAL
+    FROM open_journeys FINAL
     WHERE vessel != '' AND stage NOT IN ('delivered', 'cancelled')
 )
 GROUP BY vessel, voyage

@@ -69,6 +69,25 @@
     if (form && form.matches("form.filters") && event.target.matches("select, input[type=checkbox], input[type=date]")) form.requestSubmit();
   });
 
+  // The as-of slider: it stands at the words as they came in, at its right end at now. Without scripts the field beside it serves.
+  for (const slider of document.querySelectorAll("input[data-stops]")) {
+    const stops = slider.dataset.stops.split(" ");
+    const { form, nextElementSibling: label } = slider;
+    const stop = () => stops[slider.value - 1];
+    const tell = () => {
+      label.textContent = `${slider.value} of ${stops.length} words known` + (slider.value > 0 && slider.value < stops.length ? `: ${stop().replace("T", " ")}` : "");
+      slider.setAttribute("aria-valuetext", label.textContent);
+    };
+    slider.hidden = false;
+    slider.addEventListener("input", tell);
+    slider.addEventListener("change", () => {
+      if (slider.value == stops.length) return window.location.assign(window.location.pathname + "#journey");
+      const first = new Date(`${stops[0]}Z`);
+      form.elements.at.value = slider.value == 0 ? new Date(first - 12e4).toISOString().slice(0, 16) : stop();
+      form.requestSubmit();
+    });
+  }
+
   // Say so when nothing new can come: what stands on the page may be old.
   function told(state, sentence) {
     const line = document.getElementById("freshness");

@@ -13,6 +13,7 @@ from rich.console import Console
 from schemas.words import EXCEPTION_KINDS
 from services.console import render
 from services.console.questions import Unmatched, letters_and_digits, spellings, sql
+from services.runtime.verbs import Stop
 from tests.unit.sink.examples import exception, journey, statement
 
 LA = ZoneInfo("America/Los_Angeles")
@@ -54,7 +55,7 @@ def test_parts_without_anything_are_left_out() -> None:
 
 
 def test_an_unknown_zone_is_said_to_be_none() -> None:
-    with pytest.raises(ValueError, match="no IANA time zone"):
+    with pytest.raises(Stop, match="no IANA time zone"):
         render.zone_of("../etc/passwd")
     assert render.known_zone("nowhere").key == "UTC"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from schemas.journey_change_v1 import CommandJudged
 from schemas.registers_v1 import Account, Facility, Secret, Sender
 from schemas.topics import RAW_MESSAGES
 from schemas.words import Scope
+from schemas.work_act_v1 import WorkAct
 from services.ingest.api import build
 from services.ingest.auth import Callbacks
 from services.ingest.door import Door
@@ -25,7 +26,7 @@ from services.ingest.raw_log import Appended, Away
 from services.ingest.readers import Registers as KnownRegisters
 from services.ingest.records import RawRecord
 from services.ingest.ticker import Ticker
-from services.runtime.clock import ManualClock
+from services.runtime.clock import Clock, ManualClock
 from services.runtime.receipts import Position, Sealer
 from services.runtime.wire import raw_meta
 
@@ -37,7 +38,7 @@ SECRET_KEY = Fernet.generate_key()
 class FakeLog:
     """Keeps what is appended; `down` makes it refuse."""
 
-    clock: ManualClock
+    clock: Clock
     down: bool = False
     records: list[tuple[int, bytes, bytes, list[tuple[str, bytes]]]] = field(default_factory=list)
 
@@ -114,17 +115,32 @@ class FakeAcknowledgements:
         self.said.append(said)
 
 
+@dataclass
+class FakeWorkActs:
+    """Keeps what was done; `away`: Kafka is."""
+
+    done: list[WorkAct] = field(default_factory=list)
+    away: bool = False
+
+    async def write(self, acts: Sequence[WorkAct]) -> None:
+        if self.away:
+            raise TimeoutError("Kafka does not answer")
+        self.done += acts
+
+
 class House:
     """A door over fakes, and an HTTP client in front of it."""
 
-    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+    def __init__(self, folder: Path, limits: Limits | None = None, clock: Clock | None = None) -> None:
         self.clock = ManualClock(NOW)
-        self.log = FakeLog(self.clock)
+        used = clock or self.clock
+        self.log = FakeLog(used)
         self.records = FakeRecords(self.log)
         self.outcomes = FakeOutcomes()
         self.registers = FakeRegisters()
         self.acknowledgements = FakeAcknowledgements()
-        self.ticker = Ticker(self.log, RAW_MESSAGES.partitions, 5.0, folder / "load.json", self.clock)
+        self.work_acts = FakeWorkActs()
+        self.ticker = Ticker(self.log, RAW_MESSAGES.partitions, 5.0, folder / "load.json", used)
         self.door = Door(
             registers=self.registers,
             log=self.log,
@@ -133,8 +149,9 @@ class House:
             sealer=Sealer(SECRET_KEY),
             callbacks=Callbacks(SECRET_KEY),
             ticker=self.ticker,
-            clock=self.clock,
+            clock=used,
             acknowledgements=self.acknowledgements,
+            work_acts=self.work_acts,
             secret_key=SECRET_KEY,
             limits=limits or Limits(),
         )
@@ -144,7 +161,7 @@ class House:
     def add(self, code: str, kind: str, *scopes: Scope) -> dict[str, str]:
         """Register a sender with a key; returns the headers that carry the key."""
         self.registers.senders[code] = Sender.model_validate({"code": code, "kind": kind, "name": code, "scac": None})
-        key, account = make_key(code, scopes, self.clock.now())
+        key, account = make_key(code, scopes, self.door.clock.now())
         self.registers.accounts[account.key_id] = account
         return {"Authorization": f"Bearer {key}"}
 

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from schemas import alerts_v1, consignment_command_v1, dead_letter_v1, raw_message_v1, registers_v1, shipment_event_v1
+from schemas import (
+    alerts_v1,
+    consignment_command_v1,
+    dead_letter_v1,
+    raw_message_v1,
+    registers_v1,
+    shipment_event_v1,
+    work_act_v1,
+)
 from schemas.journey_change_v1 import JourneyClosed
 from schemas.journey_v1 import Clock, Feed, Journey
 from schemas.topics import JOURNEY_CHANGES, JOURNEYS, RAW_MESSAGES, SENDERS, TOPICS, Topic
@@ -24,7 +32,7 @@ from services.sink.rows import LOG_TABLES, STATE_COLUMNS, STATE_TOPICS, closed_j
 from tests.unit.sink.examples import UNIT, journey, milestone_reached
 
 AT = datetime(2020, 4, 12, tzinfo=UTC)
-MODULES = (alerts_v1, consignment_command_v1, dead_letter_v1, registers_v1, shipment_event_v1)
+MODULES = (alerts_v1, consignment_command_v1, dead_letter_v1, registers_v1, shipment_event_v1, work_act_v1)
 
 
 def examples() -> Iterator[tuple[Topic, BaseModel]]:

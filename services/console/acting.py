@@ -1,0 +1,214 @@
+"""The addresses by which people act: acknowledge, assign, let wait, note, undo; record, link, appoint, receive.
+
+A form is a POST and then a redirect to where it came from, with what became of it shown there once; scripts only spare the page
+its reload. *Guarantees*: only planners and admins act, from our own pages, with the token of their session; a form that is sent
+twice is done once; everything goes through the way in under the name of who is signed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from fastapi import Request, Response
+
+from schemas.journey_v1 import Journey
+from services.console import acts
+from services.console.acts import Outcome, Wrong
+from services.console.consignment import tell
+from services.console.door import ConsoleDoor
+from services.console.entry import Form, back_to, one
+from services.console.frame import Viewer
+from services.console.gate import Problem
+from services.console.pages import HEADERS, Pages
+from services.console.questions import Questions
+from services.console.way_in import Refused, place_of
+from services.runtime import logs, metrics
+
+log = logs.get("console")
+
+_LOOK_EVERY_S: Final = 0.2
+ASKED_FOR: Final = timedelta(days=2)
+"""Messages of so long ago may still wait for an acknowledgement (quiet hours, digests)."""
+Route = tuple[str, str, Callable[..., Awaitable[Response]]]
+
+
+class Acting:
+    """What people do."""
+
+    def __init__(self, door: ConsoleDoor, pages: Pages) -> None:
+        self._door, self._pages = door, pages
+
+    def routes(self) -> Sequence[Route]:
+        """Method, path, endpoint. They stand before the pages', whose ids may hold slashes."""
+        return (
+            ("POST", "/act", self.act),
+            ("GET", "/act", self.nothing),
+            ("GET", "/consignments/{name:path}/receive", self.receive),
+            ("GET", "/consignments/{name:path}/do", self.consignment_again),
+            ("POST", "/consignments/{name:path}/do", self.do),
+        )
+
+    # --- acts of people
+
+    async def act(self, request: Request) -> Response:
+        """One act on one or many; `next`: where to go on."""
+        viewer, given = await self._door.entry.acting(request, "planner")
+        now, kind = self._door.clock.now(), "acknowledge" if one(given, "acknowledge") else one(given, "act")
+        try:
+            asked = acts.work_asked(given, viewer.name, now, viewer.zone)
+            done = await self._door.way_in.work(asked, viewer.name, acts.key_of(one(given, "once"), kind, _sorted(given)))
+        except Wrong as wrong:
+            return self._back(given, Outcome(viewer.name, "work", "", wrong.fields, given))
+        except Refused as refused:
+            fields = acts.beside(refused.text, refused.places)
+            return self._back(given, Outcome(viewer.name, "work", "", fields, given))
+        metrics.counter("lovla_console_acts_total", act=kind).inc(len(done))
+        sentence = acts.work_sentence(kind, asked, _local(asked[0].get("until"), viewer))
+        if kind == "acknowledge":
+            sentence += await self._quiet(asked, viewer, now)
+        await self._there([one["act_id"] for one in done])
+        return self._back(given, Outcome(viewer.name, "work", sentence, undo=acts.undo_of(done)))
+
+    async def nothing(self, request: Request) -> Response:
+        """Where somebody comes who had to sign in first: the form is gone."""
+        self._pages.viewer(request)
+        return _to("/delayed")
+
+    async def consignment_again(self, request: Request, name: str) -> Response:
+        """The same for a consignment's forms."""
+        self._pages.viewer(request)
+        return _to(f"/consignments/{quote(name)}")
+
+    async def _quiet(self, asked: Sequence[Mapping[str, Any]], viewer: Viewer, now: datetime) -> str:
+        """Tell the alerts that somebody takes care, so that nobody else is woken; what to say of it, if it went wrong."""
+        ids = list(dict.fromkeys(str(one["consignment"]) for one in asked))
+
+        def asking(questions: Questions) -> list[tuple[str, str]]:
+            found = questions.asking(ids, now - ASKED_FOR)
+            others = {item[0] for one in found for item in one.items}
+            before = {name: questions.work_done(name) for name in sorted(others)}
+            return [(one.subscription, one.notification) for one in found if acts.covered(one, asked, before)]
+
+        try:
+            for subscription, notification in await self._door.ask(asking):
+                await self._door.way_in.acknowledge(subscription, notification, viewer.name)
+        except (Problem, Refused) as error:
+            log.warning("console.alerts_not_told", text=str(error)[:300])
+            return " The alerts could not be told: a second contact may still be woken."
+        return ""
+
+    async def _there(self, ids: Sequence[str]) -> None:
+        """Until ClickHouse has them, so that who acts sees it; not for long."""
+        await self._until(lambda questions: questions.acts_there(ids) >= len(ids))
+
+    async def _until(self, condition: Callable[[Questions], bool]) -> bool:
+        end = asyncio.get_running_loop().time() + self._door.settings.console_wait_s
+        while True:
+            try:
+                if await self._door.ask(condition):
+                    return True
+            except Problem:  # ClickHouse is away: what was done is done, the page will say the rest
+                return False
+            if asyncio.get_running_loop().time() >= end:
+                return False
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    # --- one consignment
+
+    async def do(self, request: Request, name: str) -> Response:
+        """A statement or a command, and what the tracker made of it."""
+        viewer, given = await self._door.entry.acting(request, "planner")
+        doing, now = one(given, "do"), self._door.clock.now()
+        version = await self._door.ask(lambda questions: questions.version(name))
+        if not version:
+            raise Problem("not-found", f"No consignment {name[:80]} is known.")
+        facilities = await self._door.ask(lambda questions: questions.facilities())
+        try:
+            asked = acts.request(given, name, viewer.name, now, viewer.zone, facilities)
+            once = acts.key_of(one(given, "once"), _sorted(given))
+            if asked.what == "events":
+                taken = await self._door.way_in.event(asked.body, asked.by, once)
+            else:
+                taken = await self._door.way_in.command(name, asked.what, asked.body, asked.by, once)
+        except Wrong as wrong:
+            return self._back(given, Outcome(viewer.name, doing, "", wrong.fields, given))
+        except Refused as refused:
+            lines = [line["line"] for line in asked.body.get("lines", ())] if isinstance(asked.body, dict) else []
+            fields = acts.beside(refused.text, refused.places, lines)
+            return self._back(given, Outcome(viewer.name, doing, "", fields, given))
+        metrics.counter("lovla_console_acts_total", act=doing).inc()
+        return self._back(given, await self._judged(viewer, doing, given, name, version, asked, taken))
+
+    async def _judged(
+        self,
+        viewer: Viewer,
+        doing: str,
+        given: Form,
+        name: str,
+        version: int,
+        asked: acts.Request,
+        taken: Mapping[str, Any],
+    ) -> Outcome:
+        """What the tracker said, waited for; not for long."""
+        verdicts, receipt = list(taken["verdicts"]), str(taken["receipt"])
+        end = asyncio.get_running_loop().time() + self._door.settings.console_wait_s
+        while any(one["outcome"] == "queued" for one in verdicts) and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                verdicts = await self._door.way_in.receipt(receipt)
+            except (Problem, Refused):
+                break
+        bad = [one for one in verdicts if one["outcome"] in ("rejected", "refused")]
+        if bad:
+            problems = [place_of(one) for one in bad[0].get("problems", ())]
+            text = str(bad[0].get("text") or bad[0].get("reason") or "It was refused.")
+            return Outcome(viewer.name, doing, "", acts.beside(text, problems), given)
+        undo = asked.undo
+        if doing == "record" and verdicts and verdicts[0].get("event_id"):
+            undo = acts.Undo(f"/consignments/{name}/do", (("do", "withdraw"), ("event", str(verdicts[0]["event_id"]))))
+        if any(one["outcome"] == "queued" for one in verdicts):
+            sentence = f"{asked.sentence} The tracker has not judged it yet."
+        elif await self._until(lambda questions: questions.version(name) > version):
+            sentence = asked.sentence
+        else:
+            sentence = f"{asked.sentence} Nothing changed by it so far."
+        return Outcome(viewer.name, doing, sentence, undo=undo, receipt=receipt)
+
+    async def receive(self, request: Request, name: str) -> Response:
+        """The dock's count by itself: what somebody with a phone at the dock needs."""
+        viewer = self._pages.viewer(request)
+
+        def asking(questions: Questions) -> tuple[Journey | None, dict[str, Any], datetime | None]:
+            return questions.show(name), dict(questions.facilities()), questions.as_of()
+
+        journey, places, as_of = await self._door.ask(asking)
+        if journey is None:
+            raise Problem("not-found", f"No consignment {name[:80]} is known.")
+        story = tell(journey, places, as_of or self._door.clock.now())
+        return self._pages.page(request, "hospitals", f"Receive {name}", viewer, as_of, "receive", story=story)
+
+    # ---
+
+    def _back(self, given: Form, outcome: Outcome) -> Response:
+        """To where the form came from, with what became of it."""
+        token = self._door.board.put(outcome)
+        parts = urlsplit(back_to(one(given, "next"), "/delayed"))
+        pairs = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "did"]
+        return _to(f"{parts.path}?{urlencode([*pairs, ('did', token)])}")
+
+
+def _to(path: str) -> Response:
+    return Response(status_code=303, headers={**HEADERS, "Location": path})
+
+
+def _sorted(given: Form) -> list[tuple[str, tuple[str, ...]]]:
+    """What a form says, without what every form has."""
+    return sorted((name, tuple(values)) for name, values in given.items() if name not in ("csrf", "once", "next"))
+
+
+def _local(until: object, viewer: Viewer) -> str:
+    return f"{datetime.fromisoformat(until).astimezone(viewer.zone):%a %d %b %H:%M}" if isinstance(until, str) else ""

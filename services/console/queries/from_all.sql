@@ -1,0 +1,6 @@
+-- Every consignment that ever was.
+SELECT
+    consignment, buyer, stage, mode, tier, required_by, milestone, place, facility, terminal, carrier, vessel, voyage,
+    expected_delivery, expected_basis, parties, items, milestones, references, exceptions, open_kinds, last_event_at,
+    false AS found
+FROM journeys FINAL

@@ -1,0 +1,338 @@
+"""Acting in the console: from the form through the way in's own addresses to the page that shows it, over a real ClickHouse."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+from pydantic import SecretStr
+
+from schemas.alerts_v1 import Notification
+from schemas.journey_v1 import Journey
+from services.console.app import build
+from services.console.door import ConsoleDoor
+from services.console.entry import Entry
+from services.console.people import People
+from services.console.settings import ConsoleSettings
+from services.runtime.clickhouse import connect
+from services.runtime.clock import ManualClock
+from services.runtime.settings import Settings
+from services.sink import migrate
+from tests.browser import world
+from tests.integration.console.acting import Behind
+from tests.integration.console.conftest import Books
+
+NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
+PASSWORD = "a password that is long"
+HOSTILE = "<script>window.stolen=1</script><b>called</b>"
+
+
+@pytest.fixture(scope="module")
+def port(console_settings: Settings) -> Iterator[Books]:
+    settings = console_settings.model_copy(update={"clickhouse_database": f"acting_{uuid.uuid4().hex[:8]}"})
+    migrate.apply(settings)
+    client = connect(settings, "admin")
+    books = Books(client)
+    books.write(*world.records(NOW), at=NOW)
+    yield books
+    client.execute(f"DROP DATABASE {settings.clickhouse_database}")
+    client.close()
+
+
+class Acting:
+    """A console with a planner and a viewer, and the way in behind it."""
+
+    def __init__(self, books: Books, folder: Path) -> None:
+        settings = ConsoleSettings(kafka="127.0.0.1:1", state_dir=folder, secret_key=SecretStr("k" * 44))
+        self.clock = ManualClock(NOW)
+        self.books = books
+        self.behind = Behind(folder, books, settings, self.clock)
+        people = People(folder, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        people.add("ana", "planner", PASSWORD, NOW)
+        people.add("viv", "viewer", PASSWORD, NOW)
+        entry = Entry(self.behind.settings, people, self.clock)
+        self.door = ConsoleDoor(self.behind.settings, books.client, entry, self.clock, way_in=self.behind.way_in)
+        self.app = build(self.door)
+
+    async def signed_in(self, name: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(self.app)
+        browser = httpx.AsyncClient(transport=transport, base_url="http://console.test", follow_redirects=True)
+        await browser.post("/sign-in", data={"name": name, "password": PASSWORD, "next": "/health"})
+        return browser
+
+    @property
+    def sent(self) -> list[tuple[dict[str, Any], Any]]:
+        """What stands in the raw log: (meta, body)."""
+        records = self.behind.house.log.records
+        return [(dict(self.behind.house.kept(n)[0]), json.loads(self.behind.house.kept(n)[1])) for n in range(len(records))]
+
+
+@pytest.fixture
+def acting(port: Books, tmp_path: Path) -> Acting:
+    return Acting(port, tmp_path)
+
+
+@pytest.fixture
+async def ana(acting: Acting) -> AsyncIterator[httpx.AsyncClient]:
+    browser = await acting.signed_in("ana")
+    yield browser
+    await browser.aclose()
+
+
+async def sent(browser: httpx.AsyncClient, page: str, to: str, **fields: Any) -> httpx.Response:
+    """Send a form as the page has it: with its token and its once."""
+    shown = (await browser.get(page)).text
+    hidden = {name: re.search(rf'name="{name}" value="([^"]+)"', shown) for name in ("csrf", "once")}
+    own = {name: found[1] for name, found in hidden.items() if found}
+    return await browser.post(to, data=own | {"next": page} | fields)
+
+
+def notice(answer: httpx.Response) -> str:
+    found = re.search(r'id="did"><span>(.*?)</span>', answer.text)
+    return unescape(found[1]) if found else ""
+
+
+async def rows(browser: httpx.AsyncClient, **given: str) -> dict[str, dict[str, Any]]:
+    answer = await browser.get("/api/v1/delayed", params={"exception": "any", "rows": "500"} | given)
+    return {row["consignment"]: row for row in answer.json()["rows"]}
+
+
+async def test_one_or_many_are_taken_care_of_with_a_note_and_it_is_undone(acting: Acting, ana: httpx.AsyncClient) -> None:
+    before = await rows(ana, work="to_do")
+    two = list(before)[:2]
+    chosen = [" ".join([name, *before[name]["keys"]]) for name in two]
+    answer = await sent(ana, "/delayed?exception=any", "/act", act="acknowledge", row=chosen, text=HOSTILE)
+    assert answer.url.path == "/delayed"
+    assert notice(answer) == "You take care of 2 consignments."
+    assert HOSTILE not in answer.text
+    after = await rows(ana)
+    assert [(after[name]["acknowledged_by"], after[name]["note"]) for name in two] == [("ana", HOSTILE)] * 2
+    assert two[0] not in await rows(ana, work="to_do")
+    assert {(act.by, act.sender) for act in acting.behind.acts.done} == {("ana", "OPS")}
+    undo = [unescape(one) for one in re.findall(r'name="undo" value="([^"]+)"', answer.text)]
+    assert len(undo) == 4
+    acting.clock.advance(1)
+    undone = await sent(ana, "/delayed?exception=any", "/act", act="undo", undo=undo)
+    assert notice(undone) == "Undone on 2 consignments."
+    after = await rows(ana)
+    assert [(after[name]["acknowledged_by"], after[name]["note"]) for name in two] == [("", "")] * 2
+    trail = (await ana.get(f"/consignments/{two[0]}")).text
+    assert trail.count("undone by ana") == 2
+
+
+async def test_a_form_that_is_sent_twice_is_done_once(acting: Acting, ana: httpx.AsyncClient) -> None:
+    shown = (await ana.get("/delayed")).text
+    own = {name: re.search(rf'name="{name}" value="([^"]+)"', shown)[1] for name in ("csrf", "once")}  # type: ignore[index]  # they are there
+    form = own | {"act": "note", "row": world.STORY, "text": "once", "next": "/delayed"}
+    assert notice(await ana.post("/act", data=form)) == notice(await ana.post("/act", data=form))
+    assert len(acting.behind.acts.done) == 1
+
+
+async def test_somebody_is_to_do_it_and_it_may_wait(acting: Acting, ana: httpx.AsyncClient) -> None:
+    row = next(iter((await rows(ana, hospital="H-CEDARS")).values()))
+    chosen, page = " ".join([row["consignment"], *row["keys"]]), "/delayed?exception=any"
+    await sent(ana, page, "/act", act="assign", row=chosen, assignee="Ben Ōkubo")
+    await sent(ana, page, "/act", act="snooze", row=chosen, wait="morning")
+    found = (await rows(ana, assigned="Ben Ōkubo"))[row["consignment"]]
+    assert found["snoozed_until"] == "2026-11-21T16:00:00Z"  # 08:00 in Los Angeles
+    assert row["consignment"] in await rows(ana, work="snoozed")
+    await sent(ana, page, "/act", act="take", row=chosen)
+    acting.clock.advance(1)
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"act": "acknowledge"}, "Choose at least one line first."),
+        ({"act": "assign", "row": "LVLA-1"}, "Who is to take care of it?"),
+        ({"act": "snooze", "row": "LVLA-1", "wait": "forever"}, "Until when may it wait?"),
+        ({"act": "snooze", "row": "LVLA-1", "until": "2020-01-01T00:00"}, "This time is past."),
+        ({"act": "note", "row": "LVLA-1"}, "What is to be noted?"),
+        ({"act": "note", "row": "LVLA-1", "text": "x" * 501}, "At most 500 characters."),
+        ({"act": "archive", "row": "LVLA-1"}, "Choose what to do."),
+        ({"act": "note", "row": "<b>nobody</b>", "text": "x"}, "String should match pattern"),
+    ],
+)
+async def test_what_is_wrong_is_said_and_nothing_is_done(
+    acting: Acting, ana: httpx.AsyncClient, form: dict[str, str], words: str
+) -> None:
+    answer = await sent(ana, "/delayed", "/act", **form)
+    assert words in notice(answer)
+    assert "<b>nobody</b>" not in answer.text
+    assert acting.behind.acts.done == []
+
+
+async def test_a_viewer_sees_no_forms_and_is_refused(acting: Acting) -> None:
+    viewer = await acting.signed_in("viv")
+    for page in ("/delayed?exception=any", f"/consignments/{world.STORY}", f"/consignments/{world.STORY}/receive"):
+        text = (await viewer.get(page)).text
+        assert 'action="/act"' not in text
+        assert "/do" not in text
+    for to in ("/act", f"/consignments/{world.STORY}/do"):
+        assert (await sent(viewer, "/health", to, act="note", do="record", row=world.STORY, text="x")).status_code == 403
+    assert acting.behind.acts.done == []
+    assert acting.sent == []
+
+
+async def test_a_form_of_another_session_or_site_is_refused(acting: Acting, ana: httpx.AsyncClient) -> None:
+    form = {"act": "note", "row": world.STORY, "text": "x", "next": "/delayed"}
+    assert (await ana.post("/act", data=form | {"csrf": "0" * 64})).status_code == 403
+    shown = (await ana.get("/delayed")).text
+    csrf = re.search(r'name="csrf" value="([^"]+)"', shown)[1]  # type: ignore[index]  # it is there
+    elsewhere = {"Origin": "https://evil.example"}
+    assert (await ana.post("/act", data=form | {"csrf": csrf}, headers=elsewhere)).status_code == 403
+    assert acting.behind.acts.done == []
+    answer = await ana.post("/act", data=form | {"csrf": csrf, "next": "//evil.example/"})
+    assert answer.url.host == "console.test"
+
+
+async def test_the_alerts_hear_that_somebody_takes_care_once_all_of_a_message_is_taken_care_of(
+    acting: Acting, ana: httpx.AsyncClient
+) -> None:
+    all_rows = await rows(ana)
+    one, other = (row for row in list(all_rows.values())[-2:])
+    items = [
+        {
+            "step": "opened",
+            "kind": "late",
+            "evidence": "cd" * 16,
+            "sentence": "Late.",
+            "key": key,
+            "consignment": row["consignment"],
+        }
+        for row in (one, other)
+        for key in row["keys"]
+    ]
+    told = {"subscription": "s" * 16, "notification": "ab" * 16, "code": "4711", "items": items, "changes": ["cd" * 16]}
+    acting.books.write(Notification.model_validate(told | {"due_at": NOW, "subject": "Late", "text": "Late."}))
+    heard = acting.behind.house.acknowledgements.said
+    for row, so_far in ((one, 0), (other, 1)):
+        acting.clock.advance(1)
+        await sent(ana, "/delayed", "/act", acknowledge=" ".join([row["consignment"], *row["keys"]]))
+        assert len(heard) == so_far
+    assert (heard[0].notification, heard[0].source, heard[0].by) == ("ab" * 16, "console", "OPS ana")
+    acting.behind.house.acknowledgements.away = True
+    answer = await sent(ana, "/delayed", "/act", acknowledge=" ".join([one["consignment"], *one["keys"], "another"]))
+    assert "The alerts could not be told" in notice(answer)
+
+
+async def test_without_kafka_or_a_key_a_person_is_told_and_nothing_is_lost_in_silence(
+    acting: Acting, ana: httpx.AsyncClient
+) -> None:
+    acting.behind.acts.away = True
+    answer = await sent(ana, "/delayed", "/act", act="note", row=world.STORY, text="x")
+    assert answer.status_code == 503
+    acting.behind.way_in._settings = acting.behind.settings.model_copy(update={"console_key": None})
+    answer = await sent(ana, "/delayed", "/act", act="note", row=world.STORY, text="y")
+    assert answer.status_code == 503
+    assert "lovla carriers add OPS" in unescape(answer.text)
+
+
+PAGE = f"/consignments/{world.STORY}"
+COMMANDS: list[tuple[dict[str, str], str, dict[str, Any]]] = [
+    (
+        {"do": "link", "kind": "booking", "value": "BK 77"},
+        "action",
+        {"command": "link", "reference": {"kind": "booking", "value": "BK 77"}},
+    ),
+    ({"do": "unlink", "kind": "booking", "value": "BK77"}, "action", {"command": "unlink"}),
+    (
+        {"do": "appoint", "role": "trucker", "party": "spdr"},
+        "action",
+        {"command": "appoint", "role": "trucker", "party": "SPDR"},
+    ),
+    (
+        {"do": "receive", "at": "2026-11-20T09:00", "good_1": "1,200", "short_1": "0", "damaged_1": "3"},
+        "dock_receipt",
+        {
+            "occurred_at": "2026-11-20T09:00:00-08:00",
+            "lines": [{"line": 1, "good": 1200, "short": 0, "damaged": 3}],
+            "final": True,
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("form", "kind", "body"), COMMANDS, ids=lambda one: one.get("do", "") if isinstance(one, dict) else "")
+async def test_a_command_goes_through_the_way_in_under_the_name_of_who_is_signed_in(
+    acting: Acting, ana: httpx.AsyncClient, form: dict[str, str], kind: str, body: dict[str, Any]
+) -> None:
+    answer = await sent(ana, PAGE, f"{PAGE}/do", **form)
+    assert answer.url.path == PAGE
+    ((meta, said),) = acting.sent
+    assert (meta["kind"], meta["sender"], meta["recorded_by"], meta["consignment"]) == (kind, "OPS", "ana", world.STORY)
+    assert said.items() >= body.items()
+    assert "has not judged it yet" in notice(answer)
+
+
+async def test_a_phoned_in_status_is_recorded_corrected_and_withdrawn(acting: Acting, ana: httpx.AsyncClient) -> None:
+    said = {"do": "record", "milestone": "gate_out", "at": "2026-11-20T08:30", "place": "uslax", "told_by": "José at the gate"}
+    answer = await sent(ana, PAGE, f"{PAGE}/do", **said)
+    meta, (event,) = acting.sent[0]
+    assert meta["recorded_by"] == "ana, told by José at the gate"
+    assert event["milestone"] == "gate_out"
+    assert event["occurred_at"] == "2026-11-20T08:30:00-08:00"
+    assert event["place"] == {"unlocode": "USLAX"}
+    assert notice(answer).startswith("Recorded: gate out.")
+    recorded = re.search(r'name="event" value="([0-9a-f]{32})"', answer.text)[1]  # type: ignore[index]  # the way back
+    await sent(ana, PAGE, f"{PAGE}/do", **said | {"at": "2026-11-20T08:45", "instead": recorded})
+    assert acting.sent[1][1][1]["retracts"] == {"event_id": recorded}
+    await sent(ana, PAGE, f"{PAGE}/do", do="withdraw", event=recorded)
+    assert acting.sent[2][1][0]["retracts"] == {"event_id": recorded}
+
+
+@pytest.mark.parametrize(
+    ("form", "field", "words"),
+    [
+        ({"do": "record"}, "record-milestone", "Choose what happened."),
+        ({"do": "record", "milestone": "arrived", "place": "Los Angeles"}, "record-place", "A UN/LOCODE"),
+        ({"do": "record", "milestone": "arrived", "at": "soon"}, "record-at", "Write it as"),
+        ({"do": "record", "milestone": "arrived", "at": "2026-12-20T08:00"}, "record-at", ""),
+        ({"do": "link", "kind": "container", "value": ""}, "link-value", "Which number?"),
+        ({"do": "link", "kind": "container", "value": "<script>é"}, "link-value", ""),
+        ({"do": "appoint", "role": "trucker", "party": "no such code!"}, "appoint-party", ""),
+        ({"do": "receive", "good_1": "many"}, "receive-good_1", "A whole number"),
+        ({"do": "receive", "short_1": "3"}, "receive-good_1", "How many arrived in good order?"),
+        ({"do": "receive"}, "receive-all", "Count at least one line."),
+        ({"do": "receive", "good_1": "1", "at": "2024-01-01T00:00"}, "receive-at", "more than 400 days"),
+    ],
+)
+async def test_what_is_wrong_with_a_form_stands_beside_the_field(
+    acting: Acting, ana: httpx.AsyncClient, form: dict[str, str], field: str, words: str
+) -> None:
+    answer = await sent(ana, PAGE, f"{PAGE}/do", **form)
+    assert re.search(rf'id="{field}-wrong">{re.escape(words)}' if field[-4:] != "-all" else re.escape(words), answer.text)
+    assert acting.sent == []
+    assert "<script>" not in answer.text.replace("<script src", "")
+
+
+async def test_what_the_tracker_took_is_shown(acting: Acting, ana: httpx.AsyncClient) -> None:
+    """The answer waits until the journey that holds it is here."""
+    story = next(one for one in world.consignment(1, NOW, ["H-CEDARS"]) if isinstance(one, Journey))
+    house = acting.behind.house
+
+    class Tracker:
+        """Takes what is asked at once."""
+
+        def append_seen(self, version: int) -> None:
+            acting.books.write(story.model_copy(update={"consignment": world.STORY, "version": version}))
+
+    taken = house.log.append
+
+    async def append(key: bytes, value: bytes, headers: list[tuple[str, bytes]], partition: int | None = None) -> Any:
+        appended = await taken(key, value, headers, partition)
+        Tracker().append_seen(int((NOW + timedelta(hours=1)).timestamp() * 1000))
+        return appended
+
+    house.log.append = append  # type: ignore[method-assign]  # a stand-in of the log's, which tells the tracker
+    answer = await sent(ana, PAGE, f"{PAGE}/do", do="record", milestone="gate_out")
+    assert notice(answer) == "Recorded: gate out."

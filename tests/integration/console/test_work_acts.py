@@ -1,0 +1,106 @@
+"""What people did about consignments, as the work list and the history tell it, on a real ClickHouse."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from schemas.alerts_v1 import Notification
+from schemas.work_act_v1 import WorkAct
+from services.console.questions import DelayedFilter, Order, Questions
+from tests.integration.console.conftest import Books
+from tests.unit.sink.examples import exception, journey
+
+NOW = datetime(2020, 4, 12, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+LATE, OVERDUE = "late:discharged", "overdue:gate_out"
+START = "2020-04-11T00:00:00Z"
+
+
+def act(number: int, kind: str, consignment: str = "LACDHS-1", at: datetime = NOW, **said: Any) -> WorkAct:
+    return WorkAct.model_validate(
+        {"act_id": f"{number:032x}", "act": kind, "consignment": consignment, "at": at, "by": "ana", "sender": "OPS"} | said
+    )
+
+
+def late(**said: Any) -> dict[str, Any]:
+    return exception(key=LATE, start=START, **said)
+
+
+def test_what_somebody_takes_care_of_is_so_until_something_else_opens_or_it_is_undone(books: Books) -> None:
+    ask = Questions(books.client)
+    books.write(journey("LACDHS-1", exceptions=[late()]), journey("LACDHS-2", exceptions=[late()]))
+    books.write(act(1, "acknowledge", exceptions=[LATE]), act(1, "acknowledge", exceptions=[LATE]))  # a repeat is one
+
+    def taken() -> dict[str, str]:
+        return {row.consignment: row.acknowledged_by for row in ask.delayed(DelayedFilter(), NOW)}
+
+    def chosen(work: str) -> list[str]:
+        return [row.consignment for row in ask.delayed(DelayedFilter(work=work), NOW)]
+
+    assert taken() == {"LACDHS-1": "ana", "LACDHS-2": ""}
+    assert (chosen("acknowledged"), chosen("to_do")) == (["LACDHS-1"], ["LACDHS-2"])
+    again = [late(), exception("overdue", key=OVERDUE, start=START)]
+    books.write(journey("LACDHS-1", version=1_586_700_000_001, exceptions=again))
+    assert taken()["LACDHS-1"] == ""
+    assert ask.delayed(DelayedFilter(), NOW)[0].keys == [LATE, OVERDUE]
+    books.write(act(2, "acknowledge", at=NOW + HOUR, exceptions=[OVERDUE]))
+    assert taken()["LACDHS-1"] == "ana"
+    books.write(act(3, "undo", at=NOW + 2 * HOUR, undoes=f"{2:032x}"))
+    assert taken()["LACDHS-1"] == ""
+    newer = [exception(key=LATE, start="2020-04-12T20:00:00Z")]  # it was over, and is so again
+    books.write(journey("LACDHS-1", version=1_586_700_000_002, exceptions=newer))
+    assert taken()["LACDHS-1"] == ""
+
+
+def test_the_newest_of_each_kind_counts_and_undoing_it_brings_back_what_was_before(books: Books) -> None:
+    ask = Questions(books.client)
+    until = NOW + 6 * HOUR
+    books.write(journey("LACDHS-1", exceptions=[late()]))
+    books.write(
+        act(1, "assign", assignee="ben"),
+        act(2, "assign", at=NOW + HOUR, assignee="cleo", by="ben"),
+        act(3, "note", text="<b>called</b>"),
+        act(4, "snooze", exceptions=[LATE], until=until),
+    )
+    (row,) = ask.delayed(DelayedFilter(), NOW)
+    assert (row.assigned_to, row.note, row.noted_by, row.snoozed_until) == ("cleo", "<b>called</b>", "ana", until)
+    assert [one.consignment for one in ask.delayed(DelayedFilter(work="snoozed", assigned="cleo"), NOW)] == ["LACDHS-1"]
+    assert ask.delayed(DelayedFilter(work="to_do"), NOW) == []
+    assert ask.delayed(DelayedFilter(work="to_do"), until)[0].snoozed_until is None
+    books.write(act(5, "undo", at=NOW + 2 * HOUR, undoes=f"{2:032x}", by="ben"))
+    (row,) = ask.delayed(DelayedFilter(), NOW)
+    assert row.assigned_to == "ben"
+    told = ask.work_done("LACDHS-1")
+    assert [(one.act, one.by, one.undone_by) for one in told] == [
+        ("assign", "ben", "ben"),
+        ("assign", "ana", ""),
+        ("note", "ana", ""),
+        ("snooze", "ana", ""),
+    ]
+    assert (told[0].undone_at, told[1].undone_at) == (NOW + 2 * HOUR, None)
+    assert ask.facets(DelayedFilter(work="snoozed"), NOW, Order()).total == 1
+
+
+def test_messages_that_ask_to_be_acknowledged_are_found_by_what_they_tell_of(books: Books) -> None:
+    item = {"step": "opened", "kind": "late", "evidence": "cd" * 16, "sentence": "Late.", "key": LATE}
+    base = {
+        "subscription": "s" * 16,
+        "changes": ["cd" * 16],
+        "due_at": NOW,
+        "subject": "Late",
+        "text": "Late.",
+    }
+    books.write(
+        Notification.model_validate(
+            base | {"notification": f"{1:032x}", "code": "4711", "items": [item | {"consignment": "LACDHS-1"}]}
+        ),
+        Notification.model_validate(base | {"notification": f"{2:032x}", "items": [item | {"consignment": "LACDHS-1"}]}),
+        Notification.model_validate(
+            base | {"notification": f"{3:032x}", "code": "4712", "items": [item | {"consignment": "LACDHS-2"}]}
+        ),
+    )
+    (found,) = Questions(books.client).asking(["LACDHS-1", "LACDHS-9"], NOW - HOUR)
+    assert (found.subscription, found.notification, found.items) == ("s" * 16, f"{1:032x}", [("LACDHS-1", LATE)])
+    assert Questions(books.client).asking(["LACDHS-1"], NOW + HOUR) == []
+    assert Questions(books.client).version("LACDHS-1") == 0
