@@ -285,7 +285,7 @@ class _Records:
     def _event_template(self, step: int, unit: int) -> bytes:
         told = Telling(0, unit, step, self._base + timedelta(hours=STEPS[step][1]))
         context = Context("MAEU", told.at + timedelta(minutes=30), Registers.of(load.SENDERS, load.FACILITIES), "ab" * 32, 0, 0)
-        event = read(json_items(load.body("lovla", told)[0], "application/json", LIMITS), context).verdicts[0].event
+        event = next(read(json_items(load.body("lovla", told)[0], "application/json", LIMITS), context)).event
         assert event is not None
         found = {event.event_id.encode(): b"%(id)b", load.container_of(0, unit).encode(): b"%(box)b"}
         found |= {load.bill_of(0).encode(): b"%(bill)b", b"000E": b"%(voyage)bE"}

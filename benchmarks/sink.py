@@ -126,7 +126,7 @@ def _events(rows: int) -> Iterator[tuple[str, Raw]]:
     templates: list[tuple[bytes, bytes, bytes]] = []
     for told in islice(load.tellings(range(TEMPLATES // EVENTS_A_JOURNEY), base), TEMPLATES):
         items = json_items(load.body("lovla", told)[0], "application/json", LIMITS)
-        event = read(items, context).verdicts[0].event
+        event = next(read(items, context)).event
         assert event is not None
         value = dump(event)
         templates.append((told.sender.encode(), value, event.event_id.encode()))

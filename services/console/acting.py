@@ -8,6 +8,7 @@ twice is done once; everything goes through the way in under the name of who is 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -33,6 +34,8 @@ log = logs.get("console")
 _LOOK_EVERY_S: Final = 0.2
 ASKED_FOR: Final = timedelta(days=2)
 """Messages of so long ago may still wait for an acknowledgement (quiet hours, digests)."""
+RUNNING_MOST: Final = 1_000
+"""Forms whose answer is remembered."""
 Route = tuple[str, str, Callable[..., Awaitable[Response]]]
 
 
@@ -41,6 +44,7 @@ class Acting:
 
     def __init__(self, door: ConsoleDoor, pages: Pages) -> None:
         self._door, self._pages = door, pages
+        self._running: OrderedDict[str, asyncio.Future[Outcome]] = OrderedDict()
 
     def routes(self) -> Sequence[Route]:
         """Method, path, endpoint. They stand before the pages', whose ids may hold slashes."""
@@ -57,21 +61,23 @@ class Acting:
     async def act(self, request: Request) -> Response:
         """One act on one or many; `next`: where to go on."""
         viewer, given = await self._door.entry.acting(request, "planner")
+        return await self._once("act", viewer, given, self._work)
+
+    async def _work(self, viewer: Viewer, given: Form, once: str) -> Outcome:
         now, kind = self._door.clock.now(), "acknowledge" if one(given, "acknowledge") else one(given, "act")
         try:
             asked = acts.work_asked(given, viewer.name, now, viewer.zone)
-            done = await self._door.way_in.work(asked, viewer.name, acts.key_of(one(given, "once"), kind, _sorted(given)))
+            done = await self._door.way_in.work(asked, viewer.name, once)
         except Wrong as wrong:
-            return self._back(given, Outcome(viewer.name, "work", "", wrong.fields, given))
+            return Outcome(viewer.name, "work", "", wrong.fields, given)
         except Refused as refused:
-            fields = acts.beside(refused.text, refused.places)
-            return self._back(given, Outcome(viewer.name, "work", "", fields, given))
+            return Outcome(viewer.name, "work", "", acts.beside(refused.text, refused.places), given)
         metrics.counter("lovla_console_acts_total", act=kind).inc(len(done))
         sentence = acts.work_sentence(kind, asked, _local(asked[0].get("until"), viewer))
         if kind == "acknowledge":
             sentence += await self._quiet(asked, viewer, now)
-        await self._there([one["act_id"] for one in done])
-        return self._back(given, Outcome(viewer.name, "work", sentence, undo=acts.undo_of(done)))
+        await self._there([(str(one["consignment"]), str(one["act_id"])) for one in done])
+        return Outcome(viewer.name, "work", sentence, undo=acts.undo_of(done))
 
     async def nothing(self, request: Request) -> Response:
         """Where somebody comes who had to sign in first: the form is gone."""
@@ -101,9 +107,9 @@ class Acting:
             return " The alerts could not be told: a second contact may still be woken."
         return ""
 
-    async def _there(self, ids: Sequence[str]) -> None:
+    async def _there(self, done: Sequence[tuple[str, str]]) -> None:
         """Until ClickHouse has them, so that who acts sees it; not for long."""
-        await self._until(lambda questions: questions.acts_there(ids) >= len(ids))
+        await self._until(lambda questions: questions.acts_there(done) >= len(done))
 
     async def _until(self, condition: Callable[[Questions], bool]) -> bool:
         end = asyncio.get_running_loop().time() + self._door.settings.console_wait_s
@@ -122,6 +128,9 @@ class Acting:
     async def do(self, request: Request, name: str) -> Response:
         """A statement or a command, and what the tracker made of it."""
         viewer, given = await self._door.entry.acting(request, "planner")
+        return await self._once(name, viewer, given, lambda *said: self._asked(name, *said))
+
+    async def _asked(self, name: str, viewer: Viewer, given: Form, once: str) -> Outcome:
         doing, now = one(given, "do"), self._door.clock.now()
         version = await self._door.ask(lambda questions: questions.version(name))
         if not version:
@@ -129,19 +138,18 @@ class Acting:
         facilities = await self._door.ask(lambda questions: questions.facilities())
         try:
             asked = acts.request(given, name, viewer.name, now, viewer.zone, facilities)
-            once = acts.key_of(one(given, "once"), _sorted(given))
             if asked.what == "events":
                 taken = await self._door.way_in.event(asked.body, asked.by, once)
             else:
                 taken = await self._door.way_in.command(name, asked.what, asked.body, asked.by, once)
         except Wrong as wrong:
-            return self._back(given, Outcome(viewer.name, doing, "", wrong.fields, given))
+            return Outcome(viewer.name, doing, "", wrong.fields, given)
         except Refused as refused:
             lines = [line["line"] for line in asked.body.get("lines", ())] if isinstance(asked.body, dict) else []
             fields = acts.beside(refused.text, refused.places, lines)
-            return self._back(given, Outcome(viewer.name, doing, "", fields, given))
+            return Outcome(viewer.name, doing, "", fields, given)
         metrics.counter("lovla_console_acts_total", act=doing).inc()
-        return self._back(given, await self._judged(viewer, doing, given, name, version, asked, taken))
+        return await self._judged(viewer, doing, given, name, version, asked, taken)
 
     async def _judged(
         self,
@@ -193,9 +201,30 @@ class Acting:
 
     # ---
 
-    def _back(self, given: Form, outcome: Outcome) -> Response:
+    async def _once(
+        self, about: str, viewer: Viewer, given: Form, act: Callable[[Viewer, Form, str], Awaitable[Outcome]]
+    ) -> Response:
+        """Do what a form says; a form that is sent again, also while the first is under way, gets the first one's answer.
+
+        What was wrong or failed is forgotten: it may be sent again as it is. The way in is told the key, and knows it longer.
+        """
+        key = acts.key_of(one(given, "once"), about, viewer.name, viewer.csrf, _sorted(given))
+        task = self._running.get(key)
+        if task is None:
+            task = self._running[key] = asyncio.ensure_future(act(viewer, given, key))
+            while len(self._running) > RUNNING_MOST:
+                self._running.popitem(last=False)
+        try:
+            outcome = await asyncio.shield(task)  # who hangs up does not undo half of it
+        except Exception:
+            self._running.pop(key, None)
+            raise
+        if outcome.wrong:
+            self._running.pop(key, None)
+        return self._back(given, self._door.board.put(outcome))
+
+    def _back(self, given: Form, token: str) -> Response:
         """To where the form came from, with what became of it."""
-        token = self._door.board.put(outcome)
         parts = urlsplit(back_to(one(given, "next"), "/delayed"))
         pairs = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "did"]
         return _to(f"{parts.path}?{urlencode([*pairs, ('did', token)])}")

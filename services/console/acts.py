@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, Protocol, get_args
 from zoneinfo import ZoneInfo
 
 from schemas.base import rfc3339
@@ -44,6 +44,15 @@ _HEX: Final = re.compile(r"[0-9a-f]{32}")
 _COUNT: Final = re.compile(r"(?:good|short|damaged)_([0-9]{1,5})")
 
 Doing = Literal["record", "withdraw", "link", "unlink", "appoint", "receive"]
+
+
+class Exceptional(Protocol):
+    """An exception, as far as it matters here."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def start(self) -> datetime: ...
 
 
 class Wrong(Exception):
@@ -217,6 +226,12 @@ def undo_of(done: Iterable[Mapping[str, Any]]) -> Undo | None:
     return Undo("/act", [("act", "undo"), *fields]) if fields else None
 
 
+def taken_by(done: Iterable[WorkDone], wrong: Exceptional) -> str:
+    """Who takes care of it: the newest who said so since it began, and did not undo it; empty: nobody."""
+    said = (one for one in done if one.act == "acknowledge" and not one.undone_by)
+    return next((one.by for one in said if wrong.key in one.exceptions and one.at >= wrong.start), "")
+
+
 def covered(asking: Asking, said: Iterable[Mapping[str, Any]], before: Mapping[str, Sequence[WorkDone]]) -> bool:
     """Whether somebody takes care of all that a message tells of: by what was `said` just now, or `before` by consignment."""
     taken = {(str(one["consignment"]), str(key)) for one in said if one["act"] == "acknowledge" for key in one["exceptions"]}
@@ -307,7 +322,7 @@ def _record(
         raise Wrong(wrong)
     at = local_time(given, "at", now, zone)
     event: dict[str, Any] = {
-        "id": f"console-{key_of(one(given, 'once'), milestone, classifier, rfc3339(at), place)}",
+        "id": f"console-{key_of(one(given, 'once'), milestone, classifier, one(given, 'at'), place)}",
         "code": milestone,
         "milestone": milestone,
         "classifier": classifier,

@@ -38,11 +38,12 @@ COUNTED_MOST: Final = 99
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`appended_ms`: in Kafka; `seen`: the number of the poll that found it."""
+    """`appended_ms`: in Kafka; `seen`: the number of the poll that found it; `act`: somebody did it in the console."""
 
     consignment: str
     appended_ms: int
     seen: int
+    act: bool = False
 
 
 @dataclass
@@ -59,7 +60,9 @@ class Board:
         self.as_of = as_of
         for row in rows:
             appended = int(str(row["appended_ms"]))
-            self.changes.setdefault(str(row["change_id"]), Change(str(row["consignment"]), appended, self.polls))
+            self.changes.setdefault(
+                str(row["change_id"]), Change(str(row["consignment"]), appended, self.polls, bool(row.get("act")))
+            )
         oldest = _ms(now - KEPT)
         self.changes = {name: one for name, one in self.changes.items() if one.appended_ms >= oldest}
 
@@ -72,12 +75,13 @@ class Board:
 
     def news(self, since_ms: int, polls: int, consignment: str = "") -> int:
         """How many consignments changed since a page was made at `since_ms`, when there had been `polls` polls: what was
-        appended after it, and what we came to see only after it."""
+        appended after it, and what we came to see only after it. What was done here before is on it."""
         return len(
             {
                 one.consignment
                 for one in self.changes.values()
-                if (one.appended_ms > since_ms or one.seen > polls > 0) and consignment in ("", one.consignment)
+                if (one.appended_ms > since_ms or (one.seen > polls > 0 and not one.act))
+                and consignment in ("", one.consignment)
             }
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Request, Response
 
 from schemas.base import EARLIEST, LATEST
-from services.console import frame, live, reports, today, worklist
+from services.console import frame, live, receiving, reports, today, worklist
 from services.console.consignment import Message, Story, known_at, message_at, message_behind, moments, names_event, tell
 from services.console.door import ConsoleDoor
 from services.console.entry import TRIES, TRIES_S, back_to, host_of, one
@@ -214,7 +215,10 @@ class Pages:
             place = questions.facilities().get(facility)
             if place is None:
                 raise Problem("not-found", "There is no such hospital.")
-            return reports.hospital(questions, facility, now), place.name
+            told = reports.hospital(questions, facility, now)
+            if viewer.may("planner"):
+                told = replace(told, tables=[receiving.table(questions, facility, now), *told.tables])
+            return told, place.name
 
         (report, name), as_of = await self._asked(asking)
         return self.page(request, "hospitals", name, viewer, as_of, "report", report=report)

@@ -83,5 +83,6 @@ def environment() -> Environment:
         "links": [(one, words(one)) for one in acts.LINKS],
         "roles": [(one, words(one)) for one in acts.ROLES],
         "recorded": recorded,
+        "taken_by": acts.taken_by,
     }
     return made

@@ -6,7 +6,7 @@ Asked as the reader user. Times are aware, UTC. `now` and windows are arguments;
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -671,9 +671,10 @@ class Questions:
         """What people did about it, the newest first."""
         return self._ask("work_done", WorkDone, consignment=consignment)
 
-    def acts_there(self, ids: Sequence[str]) -> int:
-        """How many of these acts are here."""
-        found: int = self._clickhouse.query(sql("acts_there"), {"ids": list(ids)})[0]["found"]
+    def acts_there(self, acts: Iterable[tuple[str, str]]) -> int:
+        """How many of these (consignment, act) are here."""
+        consignments, ids = zip(*acts, strict=True)
+        found: int = self._clickhouse.query(sql("acts_there"), {"consignments": [*consignments], "ids": [*ids]})[0]["found"]
         return found
 
     def asking(self, consignments: Sequence[str], since: datetime) -> list[Asking]:

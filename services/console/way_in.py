@@ -106,6 +106,8 @@ def _refusal(status: int, told: Mapping[str, Any]) -> Exception:
         return Problem("not-ready", f"The console's key may not do this: {detail}")
     if status in (429, 503):
         return Problem("not-ready", f"{detail} Nothing was done.", retry_after_s=_RETRY_S)
+    if str(told.get("type", "")).endswith(":idempotency-key-reused"):
+        return Refused("This form was sent before, and what it said was done then. Load the page again to go on.")
     places = [place_of(one) for one in told.get("errors", ())]
     return Refused(detail, places)
 

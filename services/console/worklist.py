@@ -50,20 +50,20 @@ COLUMNS: Final[Mapping[str, str]] = {
     "tier": "Tier",
     "heard": "Last heard",
     "place": "Last seen",
-    "work": "Taken care of",
+    "work": "Who",
 }
 USUAL: Final = (
     "severity",
     "consignment",
     "hospital",
     "exception",
+    "work",
     "hours",
     "expected",
     "stage",
     "carrier",
     "goods",
     "tier",
-    "work",
 )
 SORT_OF: Final[Mapping[str, str]] = {"severity": "worst", "hours": "hours"} | {
     name: name for name in SORTS if name in COLUMNS and name not in ("worst", "hours")

@@ -177,11 +177,11 @@ class Door:
         known = self.registers.known()
         read = await self._aside(said.content, lambda: read_message(meta, said.content, received_at, known))
         _check_limits(read.places())
-        if len(read.verdicts) > self.limits.events:
-            raise Problem("too-many-events", f"{len(read.verdicts)} events; at most {self.limits.events} a request.")
-        if not keep_unreadable and not read.events and not read.commands:
+        if len(read.kept) > self.limits.events:
+            raise Problem("too-many-events", f"{len(read.kept)} events; at most {self.limits.events} a request.")
+        if not keep_unreadable and not any(read.values) and not read.commands:
             raise Problem("invalid", "Nothing in this body can be taken.", errors=read.places())
-        self._count_events(caller, len(read.verdicts))
+        self._count_events(caller, len(read.kept))
         appended = await self._append(caller, meta, said, order_key(read.commands, meta.sender))
         at = meta.received_at or appended.at
         verdicts, warnings = read.said(appended.position), said_warnings(read.warnings)
@@ -207,7 +207,7 @@ class Door:
         async with self._trying:  # one at a time, beside the loop: what is sent for good goes first
             read, told = await asyncio.to_thread(judged)
         _check_limits(read.places())
-        self._count_events(caller, len(read.verdicts))
+        self._count_events(caller, len(read.kept))
         return told
 
     async def take_commands(self, caller: Caller, said: Said) -> Accepted:

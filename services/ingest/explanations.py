@@ -37,7 +37,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             (
                 "unknown_format",
                 "The message is of no form that we know.",
-                "Send one of the standards that are listed in the text.",
+                "Send one of the standards that are listed in the text. For a table or JSON of your own send us a sample: "
+                "a mapping file, which we write, makes it readable.",
             ),
             ("unsupported_standard", "The message is of a form that we know of and do not read.", "Send one of those listed."),
             (
@@ -70,12 +71,12 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             (
                 "not_json",
                 "The body begins like JSON and is none.",
-                "Write it with a JSON library; the text names line and column.",
+                "Write it with a JSON library. The place names line and column: at the very end, it was cut off on its way.",
             ),
             (
                 "not_xml",
                 "The body begins like XML and is none.",
-                "Write it with an XML library; the text names line and column.",
+                "Write it with an XML library. The place names line and column: at the very end, it was cut off on its way.",
             ),
             ("not_csv", "The table cannot be cut into rows and cells.", "Write it with a CSV library, in UTF-8."),
             ("not_utf8", "The bytes are not UTF-8 text.", "Send UTF-8. Where we read on, letters beyond ASCII may be wrong."),

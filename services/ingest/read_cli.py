@@ -16,8 +16,9 @@ from schemas.raw_message_v1 import RawMessage
 from services.ingest.acknowledgements import FORMS, Form, Judged, NotAcknowledged, acknowledge, unread
 from services.ingest.commands import read_asked
 from services.ingest.mappings_model import Mappings
-from services.ingest.readers import Context, Reading, Registers, Unreadable, Verdict, decode_body, detect, mapped, read
-from services.ingest.readers.model import LIMITS
+from services.ingest.readers import Context, Reading, Registers, Statements, Unreadable, Verdict, decode_body, detect, mapped
+from services.ingest.readers import statements as read
+from services.ingest.readers.model import LIMITS, Envelope
 from services.ingest.readers.times import parse_rfc3339
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -151,7 +152,8 @@ def _by_mapping(registers: Registers, file: Path, sender: str | None) -> tuple[R
 
 
 class _Said:
-    """A file, read. `reading` None: nothing could be read, for the reason in `error`."""
+    """A file that was read through once: whether it counts, since when, and what its envelope says. `envelope` None: nothing
+    could be read, for the reason in `error`. Its statements are read again by whoever asks for them, one at a time."""
 
     def __init__(
         self,
@@ -165,7 +167,7 @@ class _Said:
         self.file = file
         self.content = b""
         self.standard: str | None = None
-        self.reading: Reading | None = None
+        self.envelope: Envelope | None = None
         self.error: Complaint | Unreadable | None = None
         try:
             body = sys.stdin.buffer.read() if file == _STDIN else Path(file).read_bytes()
@@ -182,12 +184,22 @@ class _Said:
         try:
             self.content = decode_body(body, "gzip" if body.startswith(_GZIP_MAGIC) else "identity")
             self.standard = hint or detect(self.content, content_type, None)
-            self.reading = read(self.content, content_type, hint, self.context, _LOCAL)
-            if received is None and (newest := _newest(self.reading)) is not None:
+            self._asked = content_type, hint
+            told = self.statements
+            newest = _newest(told)
+            if received is None and newest is not None:
                 self.context = replace(self.context, received_at=newest)
-                self.reading = read(self.content, content_type, hint, self.context, _LOCAL)
+                told = self.statements
+                for _ in told:  # what an envelope is warned of may hang on the time as well
+                    pass
+            self.envelope = told.envelope
         except Unreadable as error:
             self.error = error
+
+    @property
+    def statements(self) -> Statements:
+        """What it says, from the beginning."""
+        return read(self.content, *self._asked, self.context, _LOCAL)
 
     @property
     def complaint(self) -> Complaint:
@@ -200,8 +212,10 @@ class _Said:
 
 def _answer(said: _Said, form: Form | None) -> Iterator[str | Complaint]:
     """What we would answer to a file, and why there is no answer."""
-    judged: Judged | None = said.reading
-    if judged is None:
+    judged: Judged
+    if said.envelope is not None:
+        judged = Reading.of(said.statements)
+    else:
         yield said.complaint
         if not isinstance(said.error, Unreadable):
             return
@@ -215,14 +229,14 @@ def _answer(said: _Said, form: Form | None) -> Iterator[str | Complaint]:
 
 def _lines(said: _Said) -> Iterator[str | Complaint]:
     """The events and registrations of a file as JSON, and what is to complain about, each complaint once."""
-    if said.reading is None:
+    if said.envelope is None:
         yield said.complaint
         return
     file = said.file
-    told: set[Complaint] = set()
-    for warning in said.reading.warnings:
+    told: set[int] = set()
+    for warning in said.envelope.warnings:
         yield from _once(Complaint(file, warning.where, warning.code, warning.text, True), told)
-    for verdict in said.reading.verdicts:
+    for verdict in said.statements:
         if verdict.problem is not None:
             problem = verdict.problem
             yield from _once(Complaint(file, problem.where, problem.code, problem.text), told)
@@ -235,7 +249,7 @@ def _lines(said: _Said) -> Iterator[str | Complaint]:
             yield from _registration(said, verdict, told)
 
 
-def _registration(said: _Said, verdict: Verdict, told: set[Complaint]) -> Iterator[str | Complaint]:
+def _registration(said: _Said, verdict: Verdict, told: set[int]) -> Iterator[str | Complaint]:
     """The command that a ship notice becomes, were its sender's key allowed to register."""
     assert verdict.asked is not None
     meta = RawMessage(kind="message", sender=said.context.sender, scopes=("register",), sha256=said.context.raw_sha256)
@@ -246,18 +260,20 @@ def _registration(said: _Said, verdict: Verdict, told: set[Complaint]) -> Iterat
         yield row.command.model_dump_json(exclude_none=True)
 
 
-def _once(complaint: Complaint, told: set[Complaint]) -> Iterator[Complaint]:
-    if complaint not in told:
-        told.add(complaint)
+def _once(complaint: Complaint, told: set[int]) -> Iterator[Complaint]:
+    """The complaint, if it is new. `told`: hashes, because a large file may have a complaint a line."""
+    if (known := hash(complaint)) not in told:
+        told.add(known)
         yield complaint
 
 
-def _newest(reading: Reading) -> datetime | None:
+def _newest(told: Statements) -> datetime | None:
     """The newest time that the file names, for actual and past things: nothing is received before it was sent."""
     now = datetime.now(UTC)
     times = (
         moment
-        for event in reading.events
+        for verdict in told
+        if (event := verdict.event) is not None
         if not event.zone_assumed or event.standard != "cargo_imp.fsu"  # its years were guessed from the time of receipt
         for moment in (event.updated_at, event.created_at, event.occurred_at if event.classifier == "actual" else None)
         if moment is not None and moment <= now

@@ -174,16 +174,18 @@ def read(record: Record, meta: RawMessage, registers: RegistersPort) -> Iterator
     if meta.kind == "message":
         found = read_message(meta, content, received_at, registers.known(), record.partition, record.offset)
         problems = list(found.problems)
-        for event in found.events:
-            output = event_output(event, trace)
+        count = 0
+        for kept, value in found.values:
+            count += 1
+            output = _event_output(kept.gist.event_id, meta.sender, received_at, value, trace)
             if _fits(output, SHIPMENT_EVENTS):
                 yield output
             else:
-                problems.append(_too_large(output, SHIPMENT_EVENTS, event.raw.position, content))
+                problems.append(_too_large(output, SHIPMENT_EVENTS, kept.position, content))
         for row in found.commands:
             yield from _command(row, content, trace, problems)
         yield from _letters(record, meta, problems, received_at, found.standard)
-        metrics.counter("lovla_readers_events_total", standard=found.standard or "unknown").inc(len(found.events))
+        metrics.counter("lovla_readers_events_total", standard=found.standard or "unknown").inc(count)
         return
     for row in read_commands(meta, content, received_at, record.partition, record.offset):
         problems = [Problem(p["code"], p["where"], p["text"], content) for p in row.problems[:1]]
@@ -221,14 +223,14 @@ def _too_large(output: Output, topic: Topic, where: str, content: bytes) -> Prob
 
 
 def event_output(event: ShipmentEvent, trace: str | None) -> Output:
-    headers = wire.headers(
-        ShipmentEvent,
-        id=event.event_id,
-        source="readers",
-        time=event.received_at,
-        traceparent=wire.child_traceparent(trace, event.event_id),
-    )
-    return Output(SHIPMENT_EVENTS.name, event.sender.encode(), wire.dump(event), headers=headers)
+    return _event_output(event.event_id, event.sender, event.received_at, wire.dump(event), trace)
+
+
+def _event_output(event_id: str, sender: str, received_at: datetime, value: bytes, trace: str | None) -> Output:
+    """The record of an event of this value."""
+    child = wire.child_traceparent(trace, event_id)
+    headers = wire.headers(ShipmentEvent, id=event_id, source="readers", time=received_at, traceparent=child)
+    return Output(SHIPMENT_EVENTS.name, sender.encode(), value, headers=headers)
 
 
 def pass_on(record: Record) -> Iterator[Output]:

@@ -2,40 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from schemas.journey_change_v1 import CommandJudged
 from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import ShipmentEvent, Warning_
 from services.ingest.commands import Row, command_id, read_asked
 from services.ingest.problems import Place
-from services.ingest.readers import WARNINGS_MAX, Context, Problem, Registers, Unreadable, Verdict, decode_body, read
+from services.ingest.readers import (
+    WARNINGS_MAX,
+    Asked,
+    Context,
+    Problem,
+    Registers,
+    Unreadable,
+    Verdict,
+    decode_body,
+    statements,
+)
+from services.runtime import wire
 from services.runtime.receipts import Position
+
+
+class _Noted(msgspec.Struct, frozen=True):
+    """Of a warning in a record's value."""
+
+    code: str
+    where: str
+    text: str
+
+
+class Gist(msgspec.Struct, frozen=True):
+    """Of an event in its record's value, what its sender is told."""
+
+    event_id: str
+    code: str
+    mapped: bool
+    classifier: str
+    milestone: str | None = None
+    warnings: tuple[_Noted, ...] = ()
+
+
+_GIST = msgspec.json.Decoder(Gist)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A verdict while the rest of its message is read. `event`: its event as the value of a record, a tenth of what the event
+    itself takes; a message may turn out to be refused as a whole, so all are kept until the last is read."""
+
+    position: str
+    event: bytes | None = None
+    problem: Problem | None = None
+    asked: Asked | None = None
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Kept:
+        event = None if verdict.event is None else wire.dump(verdict.event)
+        return cls(verdict.position, event, verdict.problem, verdict.asked)
+
+    @property
+    def verdict(self) -> Verdict:
+        event = None if self.event is None else ShipmentEvent.model_validate_json(self.event)
+        return Verdict(self.position, event, self.problem, self.asked)
+
+    @property
+    def gist(self) -> Gist:
+        """Of the event, if it is one."""
+        assert self.event is not None
+        return _GIST.decode(self.event)
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a raw message says. `verdicts` in its order; if nothing could be read, one problem about the whole of it.
+    """What a raw message says. `kept` in its order; if nothing could be read, one problem about the whole of it.
     `warnings` are about the envelope; the first event carries them too, so that they are stored and counted.
     `rows`: by the index of its verdict, what became of each thing that the message asks of a consignment."""
 
     standard: str | None
-    verdicts: Sequence[Verdict]
+    kept: Sequence[Kept]
     warnings: Sequence[Warning_] = ()
     rows: Mapping[int, Row] = field(default_factory=dict)
 
     @property
+    def verdicts(self) -> Iterator[Verdict]:
+        """Each verdict with its event: one at a time."""
+        return (kept.verdict for kept in self.kept)
+
+    @property
+    def values(self) -> Iterator[tuple[Kept, bytes]]:
+        """The verdicts that are events, with the record's value of each."""
+        return ((kept, kept.event) for kept in self.kept if kept.event is not None)
+
+    @property
     def events(self) -> Sequence[ShipmentEvent]:
+        """All events at once."""
         return [verdict.event for verdict in self.verdicts if verdict.event is not None]
 
     @property
     def problems(self) -> Sequence[Problem]:
         """What cannot be read, and what is asked and may not be or makes no sense."""
         found = []
-        for index, verdict in enumerate(self.verdicts):
+        for index, verdict in enumerate(self.kept):
             if verdict.problem is not None:
                 found.append(verdict.problem)
             elif verdict.asked is not None:
@@ -57,7 +130,7 @@ class Read:
     ) -> list[dict[str, Any]]:
         """A verdict for every event and command, as the answer to the sender holds it; see `row_verdict`."""
         found = []
-        for index, verdict in enumerate(self.verdicts):
+        for index, verdict in enumerate(self.kept):
             if verdict.asked is None:
                 found.append(_said(verdict))
                 continue
@@ -88,36 +161,43 @@ def read_message(
         recorded_by=meta.recorded_by,
         operator="operator" in meta.scopes,
     )
+    kept: list[Kept] = []
+    first: tuple[int, Verdict] | None = None  # the first event, which carries what is said of the envelope at the end
     try:
-        reading = read(decode_body(content, meta.content_encoding), meta.content_type, meta.standard, context)
+        told = statements(decode_body(content, meta.content_encoding), meta.content_type, meta.standard, context)
+        for verdict in told:
+            if first is None and verdict.event is not None:
+                first = len(kept), verdict
+            kept.append(Kept.of(verdict))
     except Unreadable as error:
         whole = Problem(error.code, error.where, error.text, content)
-        return Read(meta.standard, [Verdict(error.where, problem=whole)])
+        return Read(meta.standard, [Kept(error.where, problem=whole)])
+    envelope = told.envelope
+    if first is not None and envelope.warnings:
+        kept[first[0]] = _carrying(first[1], envelope.warnings)
     rows = {
-        index: read_asked(meta, verdict.asked, verdict.position, received_at, partition or 0, offset or 0)
-        for index, verdict in enumerate(reading.verdicts)
-        if verdict.asked is not None
+        index: read_asked(meta, one.asked, one.position, received_at, partition or 0, offset or 0)
+        for index, one in enumerate(kept)
+        if one.asked is not None
     }
-    return Read(reading.standard, _carrying(reading.verdicts, reading.warnings), reading.warnings, rows)
+    return Read(envelope.standard, kept, envelope.warnings, rows)
 
 
-def _carrying(verdicts: Sequence[Verdict], warnings: Sequence[Warning_]) -> Sequence[Verdict]:
-    """The verdicts, the first event with these warnings besides its own. Its revision stays: it is not what the event says."""
-    first = next((index for index, verdict in enumerate(verdicts) if verdict.event is not None), None)
-    if first is None or not warnings:
-        return verdicts
-    event = verdicts[first].event
+def _carrying(verdict: Verdict, warnings: Sequence[Warning_]) -> Kept:
+    """The event with these warnings besides its own. Its revision stays: it is not what the event says."""
+    event = verdict.event
     assert event is not None
     carried = event.model_copy(update={"warnings": (*event.warnings, *warnings)[:WARNINGS_MAX]})
-    return [*verdicts[:first], replace(verdicts[first], event=carried), *verdicts[first + 1 :]]
+    return Kept(verdict.position, wire.dump(carried))
 
 
-def _said(verdict: Verdict) -> dict[str, Any]:
-    event, problem = verdict.event, verdict.problem
-    if event is None:
+def _said(verdict: Kept) -> dict[str, Any]:
+    problem = verdict.problem
+    if verdict.event is None:
         assert problem is not None
         wrong = {"where": problem.where, "code": problem.code, "text": problem.text}
         return {"where": verdict.position, "outcome": "rejected", "problems": [wrong]}
+    event = verdict.gist
     said: dict[str, Any] = {
         "where": verdict.position,
         "outcome": "accepted" if event.mapped else "unmapped",
@@ -151,6 +231,6 @@ def row_verdict(row: Row, command: str, outcome: CommandJudged | None = None, in
     )
 
 
-def said_warnings(warnings: Sequence[Warning_]) -> list[dict[str, str]]:
+def said_warnings(warnings: Sequence[Warning_ | _Noted]) -> list[dict[str, str]]:
     """Warnings as the answer holds them."""
     return [{"where": warning.where, "code": warning.code, "text": warning.text} for warning in warnings]

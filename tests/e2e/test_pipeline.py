@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 
 from deploy.local.process import Running
 from deploy.local.stack import Stack as Deployed
+from services.console.settings import ConsoleSettings
 from services.runtime.clickhouse import connect
 from services.runtime.settings import Settings
 from tests.stack import ROOT
@@ -48,9 +50,10 @@ class Lovla:
         self.folder = folder
         self.environment = os.environ | {"LOVLA_STATE_DIR": str(folder), "LOVLA_TICK_S": "1", "NO_COLOR": "1"}
 
-    def __call__(self, *words: str, check: bool = True) -> str:
+    def __call__(self, *words: str, check: bool = True, said: str | None = None) -> str:
+        """What the verb printed; `said`: what it is told on its standard input."""
         command = [sys.executable, "-c", "from services.cli import main; main()", *words]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=170)
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=170, input=said)
         assert not check or done.returncode == 0, f"lovla {' '.join(words)}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -195,6 +198,46 @@ def test_people_are_told_what_the_tracker_made_of_what_they_asked(lovla: Lovla, 
     assert asked("receive", "LACDHS-0009", "9=5", "--as", "LACDHS")[1]["reason"] == "no_such_line"
     assert asked("link", "LACDHS-9999", "booking", "BK1", "--as", "LACDHS")[0] == 1
     assert asked("cancel", "LACDHS-0009", "--as", "LACDHS")[1]["outcome"] == "accepted"
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(300)
+def test_what_a_planner_does_in_the_console_is_seen_there_and_audited(lovla: Lovla, tmp_path: Path) -> None:
+    """Console -> way in -> Kafka -> tracker and sink -> ClickHouse -> console."""
+    file, name = tmp_path / "consignment.json", "LACDHS-0010"
+    file.write_text(json.dumps(consignment("0010", [{"kind": "bill_of_lading", "value": "MAEU203990010"}])))
+    lovla("register", str(file), "--as", "LACDHS", "--wait", "60")
+    lovla("carriers", "add", "OPS", "--scope", "operator,push,register")
+    lovla("users", "add", "ana", "--role", "planner", said="a password that is long\n")
+    until(lambda: name in lovla("delayed", "--json"), "an open exception")
+    settings = ConsoleSettings.load(lovla.folder)
+    address = f"http://{settings.console_host}:{settings.console_port}"
+    with httpx.Client(base_url=address, follow_redirects=True, timeout=30, trust_env=False) as ana:
+        ana.post("/sign-in", data={"name": "ana", "password": "a password that is long"})
+
+        def does(page: str, to: str, **fields: str) -> str:
+            shown = ana.get(page).text
+            own = {key: re.search(f'name="{key}" value="([^"]+)"', shown)[1] for key in ("csrf", "once")}  # type: ignore[index]  # there
+            answer = ana.post(to, data=own | {"next": page} | fields)
+            assert answer.status_code == 200, answer.text
+            return re.search('id="did"><span>(.*?)</span>', answer.text)[1]  # type: ignore[index]  # what became of it
+
+        def row() -> dict[str, Any]:
+            found = ana.get("/api/v1/delayed", params={"exception": "any", "q": name}).json()["rows"]
+            return next(one for one in found if one["consignment"] == name)
+
+        until(lambda: does("/delayed", "/act", acknowledge=" ".join([name, *row()["keys"]])) and row()["acknowledged_by"], "it")
+        assert row()["acknowledged_by"] == "ana"
+        assert does("/delayed", "/act", act="note", row=name, text="called") == f"Noted on {name}."
+        assert row()["note"] == "called"
+        page = f"/consignments/{name}"
+        assert "is linked." in does(page, f"{page}/do", do="link", kind="booking", value="BK77")
+        until(lambda: "BK77" in ana.get(page).text, "the link")
+        assert "line 9 is not declared" in does(page, f"{page}/do", do="receive", good_9="5")
+        does(page, f"{page}/do", do="record", milestone="departed", told_by="Jo")
+        until(lambda: "(ana, told by Jo)" in ana.get(page).text, "what was phoned in")
+    found = {line["topic"]: line for line in lovla.rows("audit")}
+    assert "work.acts.v1" in json.dumps(found)
 
 
 class Carrier(threading.Thread):

@@ -10,7 +10,19 @@ from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, edifact
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.draft import WARNINGS_MAX
 from services.ingest.readers.json_items import Item, json_items
-from services.ingest.readers.model import LIMITS, Asked, Context, Limits, Problem, Reading, Registers, Unreadable, Verdict
+from services.ingest.readers.model import (
+    LIMITS,
+    Asked,
+    Context,
+    Limits,
+    Problem,
+    Reading,
+    Registers,
+    Statements,
+    Told,
+    Unreadable,
+    Verdict,
+)
 
 __all__ = [
     "LIMITS",
@@ -21,15 +33,17 @@ __all__ = [
     "Problem",
     "Reading",
     "Registers",
+    "Statements",
     "Unreadable",
     "Verdict",
     "decode_body",
     "detect",
     "family_of",
     "read",
+    "statements",
 ]
 
-_JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Item], Context], Reading]]]] = MappingProxyType(
+_JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Item], Context], Told]]]] = MappingProxyType(
     {
         dcsa.STANDARD: (dcsa.looks_like, dcsa.read),
         dcsa_30.STANDARD: (dcsa_30.looks_like, dcsa.read),
@@ -41,7 +55,7 @@ _JSON: Final[Mapping[str, tuple[Callable[[object], bool], Callable[[Sequence[Ite
 )
 """Readers of JSON: whether an object is theirs, and the reader. One line a standard."""
 
-_TEXT: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes, Context, Limits], Reading]]]] = MappingProxyType(
+_TEXT: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes, Context, Limits], Told]]]] = MappingProxyType(
     {
         x12.STANDARD: (x12.looks_like, x12.read),
         cargo_imp.STANDARD: (cargo_imp.looks_like, cargo_imp.read),  # before EDIFACT, whose envelope it may come in
@@ -85,38 +99,54 @@ def family_of(content: bytes, content_type: str | None = None, hint: str | None 
 
 
 def read(content: bytes, content_type: str | None, hint: str | None, context: Context, limits: Limits = LIMITS) -> Reading:
-    """Read a message; see README.md. Raises Unreadable, and nothing else, whatever the bytes."""
+    """A message, read and held whole: `statements`. Raises Unreadable, and nothing else, whatever the bytes."""
+    return Reading.of(statements(content, content_type, hint, context, limits))
+
+
+def statements(
+    content: bytes, content_type: str | None, hint: str | None, context: Context, limits: Limits = LIMITS
+) -> Statements:
+    """What a message says, one statement at a time; see README.md. Walking through it raises Unreadable, and nothing else."""
+    return Statements(_counted(content, content_type, hint, context, limits))
+
+
+def _counted(content: bytes, content_type: str | None, hint: str | None, context: Context, limits: Limits) -> Told:
+    """As many as a message may hold."""
     if len(content) > limits.decoded_bytes:
         raise Unreadable("too_large", "", f"more than {limits.decoded_bytes} bytes; send smaller parts")
     if hint == mapped.STANDARD:
-        reading = mapped.read(content, context, limits)
+        told = Statements(mapped.read(content, context, limits))
     else:
-        reading = _mapped_or_known(content, content_type, hint, context, limits)
-    if not reading.verdicts:
+        told = Statements(_mapped_or_known(content, content_type, hint, context, limits))
+    count = 0
+    for count, verdict in enumerate(told, start=1):
+        if count <= limits.events:  # how many they are is told, so the rest is counted
+            yield verdict
+    if not count:
         raise Unreadable("empty", "", "the message holds no event")
-    if len(reading.verdicts) > limits.events:
-        raise _too_many(len(reading.verdicts), limits)
-    return reading
+    if count > limits.events:
+        raise _too_many(count, limits)
+    return told.envelope
 
 
-def _mapped_or_known(content: bytes, content_type: str | None, hint: str | None, context: Context, limits: Limits) -> Reading:
+def _mapped_or_known(content: bytes, content_type: str | None, hint: str | None, context: Context, limits: Limits) -> Told:
     """By a mapping of the sender that fits for certain, else by its standard's reader, else by a mapping that may be meant."""
     family = _hinted(hint)
     has_mappings = family is None and bool(context.registers.mappings.valid(context.sender, context.received_at))
-    if has_mappings and (reading := mapped.read_fitting(content, content_type, context, limits)) is not None:
-        return reading
+    if has_mappings and (told := mapped.read_fitting(content, content_type, context, limits)) is not None:
+        return (yield from told)
     try:
-        return _known(content, content_type, family, context, limits)
+        return (yield from _known(content, content_type, family, context, limits))
     except Unreadable as error:
         if not has_mappings or error.code not in _NOT_KNOWN:
             raise
-        reading = mapped.read_otherwise(content, content_type, context, limits)
-        if reading is None:
+        otherwise = mapped.read_otherwise(content, content_type, context, limits)
+        if otherwise is None:
             raise
-        return reading
+    return (yield from otherwise)
 
 
-def _known(content: bytes, content_type: str | None, family: str | None, context: Context, limits: Limits) -> Reading:
+def _known(content: bytes, content_type: str | None, family: str | None, context: Context, limits: Limits) -> Told:
     family = family or _text_family(content)
     if family is not None and family in _TEXT:
         return _TEXT[family][1](content, context, limits)
@@ -126,12 +156,12 @@ def _known(content: bytes, content_type: str | None, family: str | None, context
     return _JSON[family or _json_family(items)][1](items, context)
 
 
-def _unwrapped(content: bytes, context: Context) -> Reading:
+def _unwrapped(content: bytes, context: Context) -> Statements:
     """What stands in a wrapper: anything but another wrapper. Raises Unreadable."""
     family = _text_family(content)
     if family is None and _json_family(json_items(content, None, LIMITS)) == wrapped.STANDARD:
         raise Unreadable("bad_nesting", "", "a wrapper inside a wrapper is not read")
-    return read(content, None, family, context)
+    return statements(content, None, family, context)
 
 
 def _hinted(hint: str | None) -> str | None:

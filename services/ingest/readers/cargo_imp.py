@@ -33,7 +33,7 @@ from services.ingest.readers.air_status import (
 )
 from services.ingest.readers.draft import WARNINGS_MAX, Bad, Draft, Identities
 from services.ingest.readers.envelopes import sendership
-from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreadable, Verdict
+from services.ingest.readers.model import MIB, Context, Envelope, Limits, Told, Unreadable, Verdict
 from services.ingest.readers.times import nearest_month, nearest_year
 
 STANDARD: Final = "cargo_imp.fsu"
@@ -186,7 +186,7 @@ def looks_like(content: bytes) -> bool:
     return start is not None or _OTHER_MESSAGE.search(text) is not None
 
 
-def read(content: bytes, context: Context, limits: Limits) -> Reading:
+def read(content: bytes, context: Context, limits: Limits) -> Told:
     """One verdict a status (and a leg's time), in order; a bad line costs only itself. Raises Unreadable."""
     if len(content) > _TEXT_MAX:
         raise Unreadable("too_large", "", f"more than {_TEXT_MAX} bytes of status lines; send several messages")
@@ -201,22 +201,20 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
     if len(starts) > limits.events:
         raise Unreadable("too_many_events", "", f"more than {limits.events} messages: send several times")
     warnings: list[Warning_] = []
-    verdicts: list[Verdict] = []
+    told = 0
     identities = Identities(context.sender, STANDARD)
     senders = _Senders(text, context, warnings)
     for start, (lines, created_at) in zip(starts, _messages(text, starts, context, warnings), strict=True):
         if (foreign := senders.refusal_at(start.start())) is not None:
-            verdicts.append(foreign.verdict(f"line {senders.line_at(start.start())}", start[0].encode()))
+            told += 1
+            yield foreign.verdict(f"line {senders.line_at(start.start())}", start[0].encode())
             continue
         for one in _shipments(lines, created_at, limits):
-            if isinstance(one, _Shipment):
-                verdicts.extend(_verdicts(one, context, identities))
-            else:
-                line, bad = one
-                verdicts.append(bad.verdict(line.where, line.text.encode("utf-8", "replace")))
-            if len(verdicts) > limits.events:
-                raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
-    return Reading(STANDARD, tuple(verdicts), tuple(warnings[:64]))
+            for verdict in _verdicts_of(one, context, identities):
+                if (told := told + 1) > limits.events:
+                    raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
+                yield verdict
+    return Envelope(STANDARD, tuple(warnings[:64]))
 
 
 class _Senders:
@@ -418,6 +416,13 @@ def _add(shipment: _Shipment, line: _Line) -> None:
         shipment.statuses.append(_Status(line))
     else:
         raise Bad("unknown_line", line.where, f"{line.text[:60]} is no status line")
+
+
+def _verdicts_of(one: _Shipment | tuple[_Line, Bad], context: Context, identities: Identities) -> Iterator[Verdict]:
+    if isinstance(one, _Shipment):
+        return _verdicts(one, context, identities)
+    line, bad = one
+    return iter((bad.verdict(line.where, line.text.encode("utf-8", "replace")),))
 
 
 def _verdicts(shipment: _Shipment, context: Context, identities: Identities) -> Iterator[Verdict]:

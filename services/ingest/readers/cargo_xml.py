@@ -37,7 +37,7 @@ from services.ingest.readers.air_status import (
     refer_uld,
 )
 from services.ingest.readers.draft import Bad, Draft, Identities, digest
-from services.ingest.readers.model import MIB, Context, Limits, Reading, Unreadable, Verdict
+from services.ingest.readers.model import MIB, Context, Envelope, Limits, Told, Unreadable, Verdict
 from services.ingest.readers.times import parse_rfc3339
 
 STANDARD: Final = "cargo_xml.xfsu"
@@ -133,7 +133,7 @@ def looks_like(content: bytes) -> bool:
     return head.startswith(b"<") and (_STATUS_ROOT.search(head) is not None or _CARGO_XML.search(head) is not None)
 
 
-def read(content: bytes, context: Context, limits: Limits) -> Reading:
+def read(content: bytes, context: Context, limits: Limits) -> Told:
     """One verdict a status of a consignment (and a time of its flight), in order. Raises Unreadable."""
     if len(content) > _BYTES_MAX:
         raise Unreadable("too_large", "", f"more than {_BYTES_MAX} bytes of XML; send several messages")
@@ -143,13 +143,13 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
         said = f"the element {shown(root, 40)} is no StatusMessage (xFSU); only statuses are read"
         raise Unreadable("not_a_status_message", "line 1", said)
     identities = Identities(context.sender, STANDARD)
-    verdicts: list[Verdict] = []
+    told = 0
     for message in messages:
         for verdict in _verdicts(message, text, context, identities):
-            verdicts.append(verdict)
-            if len(verdicts) > limits.events:
+            if (told := told + 1) > limits.events:
                 raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
-    return Reading(STANDARD, tuple(verdicts))
+            yield verdict
+    return Envelope(STANDARD)
 
 
 class _Builder:

@@ -15,7 +15,7 @@ from services.ingest.readers import dcsa_codes as codes
 from services.ingest.readers.dcsa_parts import country, facility, in_utc, locode
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.json_items import Item, Node, unfolded
-from services.ingest.readers.model import Context, Reading, Verdict
+from services.ingest.readers.model import Context, Envelope, Told, Verdict
 
 STANDARD: Final = "dcsa.2.2"
 READER_VERSION: Final = 2
@@ -23,17 +23,15 @@ READER_VERSION: Final = 2
 _EMPTY_MATTERS: Final = codes.equipment_matters(codes.EQUIPMENT_MILESTONES)
 
 
-def read(items: Sequence[Item], context: Context) -> Reading:
+def read(items: Sequence[Item], context: Context) -> Told:
     """One verdict an event, in order; a bad event does not refuse the others. An event of 3.0 among them is read as that: a
     carrier that changes over pushes to the same callback."""
     old, new = Identities(context.sender, STANDARD), Identities(context.sender, dcsa_30.STANDARD)
     events = unfolded(items, "events")
     is_new = [dcsa_30.is_event(item.value) for item in events]
-    verdicts = tuple(
-        dcsa_30.verdict(item, context, new) if new_one else _verdict(item, context, old)
-        for item, new_one in zip(events, is_new, strict=True)
-    )
-    return Reading(dcsa_30.STANDARD if any(is_new) else STANDARD, verdicts)
+    for item, new_one in zip(events, is_new, strict=True):
+        yield dcsa_30.verdict(item, context, new) if new_one else _verdict(item, context, old)
+    return Envelope(dcsa_30.STANDARD if any(is_new) else STANDARD)
 
 
 def looks_like(value: object) -> bool:

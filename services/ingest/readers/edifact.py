@@ -14,7 +14,7 @@ from services.ingest.readers.draft import Bad, Identities
 from services.ingest.readers.edifact_codes import OTHERS
 from services.ingest.readers.edifact_segments import BYTES_MAX, Message, begins, interchanges
 from services.ingest.readers.envelopes import Sendership, sendership
-from services.ingest.readers.model import Context, Limits, Reading, Unreadable, Verdict
+from services.ingest.readers.model import Context, Envelope, Limits, Told, Unreadable, Verdict
 
 STANDARD: Final = "edifact"
 
@@ -35,26 +35,26 @@ def looks_like(content: bytes) -> bool:
     return content[:64].lstrip()[:1] not in (b"{", b"[", b"<") and begins(content) is not None
 
 
-def read(content: bytes, context: Context, limits: Limits) -> Reading:
+def read(content: bytes, context: Context, limits: Limits) -> Told:
     """One verdict a status and container, in order. Raises Unreadable where no message can be made out."""
     if len(content) > BYTES_MAX:
         raise Unreadable("too_large", "", f"more than {BYTES_MAX} bytes of EDIFACT; send several messages")
     warnings: list[Warning_] = []
-    verdicts: list[Verdict] = []
+    told = 0
     senders: dict[tuple[int, int], Sendership] = {}
     for interchange in interchanges(content):
         # What each says is counted alone: the same one twice in a file is a repeat.
         identities = {standard: Identities(context.sender, standard) for standard, _ in _MESSAGES.values()}
         for message in interchange.messages(limits.events):
             for verdict in _verdicts(message, context, identities, _sender(message, context, senders)):
-                verdicts.append(verdict)
-                if len(verdicts) > limits.events:
+                if (told := told + 1) > limits.events:
                     raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
+                yield verdict
         warnings.extend(interchange.warnings[: 64 - len(warnings)])
-    if not verdicts:
+    if not told:
         raise Unreadable("no_messages", "", "an EDIFACT interchange without any message (UNH ... UNT)")
     said = [sender.warning for sender in senders.values() if sender.warning is not None]
-    return Reading(STANDARD, tuple(verdicts), tuple([*dict.fromkeys(said), *warnings][:64]))
+    return Envelope(STANDARD, tuple([*dict.fromkeys(said), *warnings][:64]))
 
 
 def _sender(message: Message, context: Context, senders: dict[tuple[int, int], Sendership]) -> Sendership:

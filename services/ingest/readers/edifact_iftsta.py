@@ -58,6 +58,9 @@ _LEGS_MAX: Final = 99  # of one status, as the directory has it
 _PAYLOAD_MAX: Final = 64 * 1024  # shared by all problems of a status
 
 
+_UNREAD: Final = Said()  # a status that waits has none of its own: it takes as much as the status
+
+
 @dataclass(slots=True)
 class _Leg:
     """TDT and what follows it: places, each with its times; `times` before any place are of the leg's ends."""
@@ -94,8 +97,8 @@ class _Status:
     others: list[Segment] = field(default_factory=list)
     legs: list[_Leg] = field(default_factory=list)
     equipment: list[list[Segment]] = field(default_factory=list)  # each begins with its EQD
-    said: Said = field(default_factory=Said)  # what `others` say
-    ends: Said = field(default_factory=Said)  # the places of its legs
+    said: Said = field(default_factory=lambda: _UNREAD)  # what `others` say
+    ends: Said = field(default_factory=lambda: _UNREAD)  # the places of its legs
     told: _Told | None = None  # what its own events say, once one is made
     timed: dict[tuple[Milestone, str], Mapping[str, Segment]] = field(default_factory=dict)  # for `_times_at`, once for all
 
@@ -170,8 +173,9 @@ def read_message(message: Message, context: Context, identities: Identities) -> 
             identity=digest([about, list(one.cni.elements[2:]) if one.cni else [], parts.tokens(one.others)]),
             stamp=stamp,
         )
-        for status in one.statuses:
-            yield from _verdicts(status, around, identities)
+        one.statuses.reverse()
+        while one.statuses:  # let go once it is told: what it says of places and times takes more than its segments
+            yield from _verdicts(one.statuses.pop(), around, identities)
 
 
 def _consignments(message: Message) -> tuple[list[Segment], Sequence[_Consignment]]:
@@ -369,7 +373,7 @@ def _when(draft: Draft, status: _Status, milestone: Milestone | None, where: Seg
     if chosen is None:
         others = [name for name in (*DEPARTURES, *ARRIVALS, *_NOT_OF_A_LEG) if name in own]
         but = f"; {' and '.join(f'DTM {name}' for name in sorted(others))} tells of something else" if others else ""
-        raise Bad("no_time", status.sts.where, f"no DTM tells when{but}")
+        raise Bad("no_time", status.sts.where, f"no DTM tells when ({', '.join(order[:3])} would){but}")
     if draft.classifier == "actual":
         draft.classifier = classifier_of(chosen.get(1))
     draft.occurred_at = read_time(draft, chosen, zone_of(draft.place, draft.context.registers))

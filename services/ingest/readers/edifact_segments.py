@@ -375,6 +375,13 @@ class _Tokenizer(Tokenizer):
         self.isEscaped = char == self.characters.escape_character
         self._char = next(self._message, None) if self.isEscaped else char
 
+    def store_current_char_and_read_next(self) -> None:
+        assert self.characters is not None and self._char is not None
+        self._current_chars.append(self._char)
+        char = next(self._message, None)  # `read_next_char`, which is most of what is done: a call a character
+        self.isEscaped = char == self.characters.escape_character
+        self._char = next(self._message, None) if self.isEscaped else char
+
 
 def _segments(text: str, characters: Characters, number: int) -> Iterator[Segment]:
     """The segments, numbered from `number` + 1. Raises Unreadable."""

@@ -26,7 +26,7 @@ from services.ingest.readers.epcis_hash import event_hash
 from services.ingest.readers.epcis_ids import gs1_id
 from services.ingest.readers.epcis_words import BIZ_STEPS, DISPOSITIONS, Vocabulary, words
 from services.ingest.readers.json_items import Item, Node
-from services.ingest.readers.model import LIMITS, Context, Problem, Reading, Verdict
+from services.ingest.readers.model import LIMITS, Context, Envelope, Problem, Told, Verdict
 
 STANDARD: Final = "epcis.2.0"
 READER_VERSION: Final = 3
@@ -85,7 +85,7 @@ def looks_like(value: object) -> bool:
     return kind in _DOCUMENTS or kind in _EVENTS or ("eventTime" in value and "eventTimeZoneOffset" in value)
 
 
-def read(items: Sequence[Item], context: Context) -> Reading:
+def read(items: Sequence[Item], context: Context) -> Told:
     """The verdicts of all events, in order; a bad event does not refuse the others. An event that names more objects than one
     of ours can hold gives several."""
     found: list[_Found] = []
@@ -94,7 +94,9 @@ def read(items: Sequence[Item], context: Context) -> Reading:
         if len(found) > LIMITS.events:
             break  # refused as a whole
     reader = _Reader(context, spare=max(0, LIMITS.events - len(found)))
-    return Reading(STANDARD, tuple(verdict for one in found for verdict in reader.verdicts(one)))
+    for one in found:
+        yield from reader.verdicts(one)
+    return Envelope(STANDARD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from schemas.words import Classifier, Milestone, Mode, ReferenceKind, Standard
 from services.ingest.places import zone_of
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.json_items import Item, Node
-from services.ingest.readers.model import Context, Reading, Verdict
+from services.ingest.readers.model import Context, Envelope, Told, Verdict
 from services.ingest.readers.strict_json import pointer
 from services.ingest.readers.times import parse_rfc3339
 
@@ -133,10 +133,12 @@ class StatedEvent(_Input):
     reason: Text | None = Field(None, description="in words for people")
 
 
-def read(items: Sequence[Item], context: Context) -> Reading:
+def read(items: Sequence[Item], context: Context) -> Told:
     """One verdict an event, in order; a bad event does not refuse the others."""
     identities = Identities(context.sender, STANDARD)
-    return Reading(STANDARD, tuple(_verdict(item, context, identities) for item in items))
+    for item in items:
+        yield _verdict(item, context, identities)
+    return Envelope(STANDARD)
 
 
 def looks_like(value: object) -> bool:

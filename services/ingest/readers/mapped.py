@@ -10,7 +10,7 @@ other cells of its row: tomorrow's sheet with one cell more says the same event 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, Literal
@@ -23,7 +23,7 @@ from services.ingest.readers.json_items import json_items
 from services.ingest.readers.mapped_events import READER_VERSION, STANDARDS, Making, Scope
 from services.ingest.readers.mapped_sheet import Sheet, rows_of
 from services.ingest.readers.mapped_views import Cells, Members, View
-from services.ingest.readers.model import Context, Limits, Reading, Unreadable, Verdict
+from services.ingest.readers.model import Context, Envelope, Limits, Told, Unreadable, Verdict
 from services.ingest.readers.strict_json import decode_utf8, parse_json
 
 __all__ = ["READER_VERSION", "STANDARD", "read", "read_fitting", "read_otherwise"]
@@ -31,7 +31,7 @@ __all__ = ["READER_VERSION", "STANDARD", "read", "read_fitting", "read_otherwise
 STANDARD: Final = "mapped"
 
 
-def read_fitting(content: bytes, content_type: str | None, context: Context, limits: Limits) -> Reading | None:
+def read_fitting(content: bytes, content_type: str | None, context: Context, limits: Limits) -> Told | None:
     """What the sender's mappings make of a message that is theirs for certain; None if it is not. Raises Unreadable."""
     for mapping in context.registers.mappings.valid(context.sender, context.received_at):
         if mapping.stated.format == "csv":
@@ -45,7 +45,7 @@ def read_fitting(content: bytes, content_type: str | None, context: Context, lim
     return None
 
 
-def read_otherwise(content: bytes, content_type: str | None, context: Context, limits: Limits) -> Reading | None:
+def read_otherwise(content: bytes, content_type: str | None, context: Context, limits: Limits) -> Told | None:
     """What the sender's mappings make of a message that no standard's reader knows; None if there is none for it.
 
     Raises Unreadable: a CSV whose columns are not those of the mapping, say.
@@ -62,7 +62,7 @@ def read_otherwise(content: bytes, content_type: str | None, context: Context, l
     return None
 
 
-def read(content: bytes, context: Context, limits: Limits) -> Reading:
+def read(content: bytes, context: Context, limits: Limits) -> Told:
     """Read by the sender's newest mapping, whether it fits or not: for whoever says which one to take. Raises Unreadable."""
     mapping = next(iter(context.registers.mappings.valid(context.sender, context.received_at)), None)
     if mapping is None:
@@ -105,7 +105,7 @@ def _truth(mapping: MappingFile, expression: str, document: Any) -> bool:
         return False
 
 
-def _read_rows(sheet: Sheet, mapping: MappingFile, context: Context, limits: Limits) -> Reading:
+def _read_rows(sheet: Sheet, mapping: MappingFile, context: Context, limits: Limits) -> Told:
     if sheet.twice:
         raise sheet.refusal()
     run = _Run(mapping, context, "rows")
@@ -117,19 +117,19 @@ def _read_rows(sheet: Sheet, mapping: MappingFile, context: Context, limits: Lim
         where = f"row {row.number}"
         payload = sheet.text[row.start : row.end].encode("utf-8", "replace")
         if isinstance(row.cells, str):
-            run.refuse(Bad("bad_row", where, f"no CSV: {row.cells}"), where, payload)
+            yield run.refused(Bad("bad_row", where, f"no CSV: {row.cells}"), where, payload)
         elif len(row.cells) > sheet.width:
             text = (
                 f"{len(row.cells)} cells, but the header has {sheet.width}: is a {form.delimiter!r} inside a cell not quoted?"
             )
-            run.refuse(Bad("bad_row", where, text), where, payload)
+            yield run.refused(Bad("bad_row", where, text), where, payload)
         else:
-            run.item(Cells(where, sheet.at, row.cells), payload)
-    return run.reading()
+            yield from run.item(Cells(where, sheet.at, row.cells), payload)
+    return run.envelope()
 
 
 def _bound(run: _Run, limits: Limits) -> None:
-    if run.items == limits.events or len(run.verdicts) > limits.events:
+    if run.items == limits.events or run.told > limits.events:
         raise Unreadable(
             "too_many_events", "", f"more than {limits.events} {run.what} or events; at most that a message: send several"
         )
@@ -138,7 +138,7 @@ def _bound(run: _Run, limits: Limits) -> None:
 # --- items
 
 
-def _read_items(document: Any, mapping: MappingFile, context: Context, limits: Limits) -> Reading:
+def _read_items(document: Any, mapping: MappingFile, context: Context, limits: Limits) -> Told:
     form = mapping.stated.json_
     try:
         found = mapping.expressions[form.items].of(document)
@@ -151,19 +151,20 @@ def _read_items(document: Any, mapping: MappingFile, context: Context, limits: L
     for number, item in enumerate(items, start=1):
         _bound(run, limits)
         where = f"item {number}"
-        run.item(Members(where, mapping, item), None, limits.events)
-    return run.reading()
+        yield from run.item(Members(where, mapping, item), None, limits.events)
+    return run.envelope()
 
 
 @dataclass
 class _Run:
-    """One message under way. `items`: those that hold anything; `quiet`: those that said no event."""
+    """One message under way. `told`: its verdicts so far; `items`: those that hold anything; `quiet`: those that said no
+    event."""
 
     mapping: MappingFile
     context: Context
     what: Literal["rows", "items"]
     message: View | None = None
-    verdicts: list[Verdict] = field(default_factory=list)
+    told: int = 0
     items: int = 0
     quiet: int = 0
     first_quiet: str = ""
@@ -172,30 +173,34 @@ class _Run:
     def __post_init__(self) -> None:
         self._identities = Identities(self.context.sender, STANDARDS[self.mapping.stated.format])
 
-    def refuse(self, bad: Bad, where: str, payload: bytes) -> None:
+    def refused(self, bad: Bad, where: str, payload: bytes) -> Verdict:
+        """A row that is none."""
         self.items += 1
-        self.verdicts.append(bad.verdict(where, payload))
+        self.told += 1
+        return bad.verdict(where, payload)
 
-    def item(self, view: View, payload: bytes | None, most: int = 0) -> None:
+    def item(self, view: View, payload: bytes | None, most: int = 0) -> Iterator[Verdict]:
         """All events of a row or item."""
         self.items += 1
-        before, left_out = len(self.verdicts), sum(count for _, count in self.left_out.values())
+        before, left_out = self.told, sum(count for _, count in self.left_out.values())
         for rule in self.mapping.stated.events:
             if rule.each is None:
-                self._event(rule, view, view, payload)
+                yield from self._event(rule, view, view, payload)
                 continue
             try:
                 for part in view.parts(rule.each, self.mapping, most):
-                    self._event(rule, part, view, payload)
+                    yield from self._event(rule, part, view, payload)
             except Bad as bad:
-                self.verdicts.append(bad.verdict(view.where, payload or view.payload()))
-            if len(self.verdicts) > most:
+                self.told += 1
+                yield bad.verdict(view.where, payload or view.payload())
+            if self.told > most:
                 raise Unreadable("too_many_events", view.where, f"more than {most} events a message: send several")
-        if len(self.verdicts) == before and left_out == sum(count for _, count in self.left_out.values()):
+        if self.told == before and left_out == sum(count for _, count in self.left_out.values()):
             self.quiet += 1
             self.first_quiet = self.first_quiet or view.where
 
-    def reading(self) -> Reading:
+    def envelope(self) -> Envelope:
+        """What is told of the message itself. Raises Unreadable where it says no event."""
         warnings = [
             Warning_(code="left_out", where=shown(where), text=f"{count} left out by `when` of the event {shown(name)}")
             for name, (where, count) in self.left_out.items()
@@ -203,21 +208,24 @@ class _Run:
         if self.quiet:
             text = f"{self.quiet} of {self.items} {self.what} hold none of the times that the mapping reads"
             warnings.append(Warning_(code="nothing_yet", where=shown(self.first_quiet), text=text))
-        if not self.verdicts and warnings:
+        if not self.told and warnings:
             raise Unreadable("empty", warnings[0].where, f"the message says no event: {warnings[0].text}")
-        return Reading(STANDARDS[self.mapping.stated.format], tuple(self.verdicts), tuple(warnings))
+        return Envelope(STANDARDS[self.mapping.stated.format], tuple(warnings))
 
-    def _event(self, rule: EventRule, view: View, item: View, payload: bytes | None) -> None:
+    def _event(self, rule: EventRule, view: View, item: View, payload: bytes | None) -> Iterator[Verdict]:
         try:
             if not self._meant(rule, view):
                 first, count = self.left_out.get(rule.name, (view.where, 0))
                 self.left_out[rule.name] = (first, count + 1)
                 return
             made = Making(rule, self._scopes(rule, view, item), self.mapping, self.context)
-            if made.happened():
-                self.verdicts.append(Verdict(view.where, event=made.draft.finish(made.identity(self._identities))))
+            if not made.happened():
+                return
+            verdict = Verdict(view.where, event=made.draft.finish(made.identity(self._identities)))
         except Bad as bad:
-            self.verdicts.append(bad.verdict(view.where, payload or view.payload()))
+            verdict = bad.verdict(view.where, payload or view.payload())
+        self.told += 1
+        yield verdict
 
     def _scopes(self, rule: EventRule, view: View, item: View) -> Sequence[Scope]:
         stated = self.mapping.stated

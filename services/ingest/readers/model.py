@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -95,12 +95,51 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is told of a message itself once its last statement is read. `warnings`: about its envelope, not about one event."""
+
+    standard: str
+    warnings: tuple[Warning_, ...] = ()
+
+
+Told = Generator[Verdict, None, Envelope]
+"""What a reader makes of a message: one verdict after the other, each when it is asked for, and the envelope at last.
+
+Raises Unreadable at any of them; then nothing of the message counts, whatever was told before.
+"""
+
+
+class Statements:
+    """The verdicts of a message in its order, each made when it is asked for: an event takes 5 kB and more, and who needs one
+    at a time holds one. To be walked through once; as of `Told`, Unreadable may come last. `envelope` is there after it."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self._envelope: Envelope | None = None
+
+    def __iter__(self) -> Iterator[Verdict]:
+        self._envelope = yield from self._told
+
+    @property
+    def envelope(self) -> Envelope:
+        """What is told of the message itself."""
+        assert self._envelope is not None, "known when the last verdict is"
+        return self._envelope
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
-    """A message read. `verdicts` in the order of the message; `warnings`: about its envelope, not about one event."""
+    """A message read, all of it held. `verdicts` in the order of the message; `warnings`: about its envelope."""
 
     standard: str
     verdicts: tuple[Verdict, ...]
     warnings: tuple[Warning_, ...] = ()
+
+    @classmethod
+    def of(cls, statements: Statements) -> Reading:
+        """All that is told. Raises Unreadable."""
+        verdicts = tuple(statements)
+        return cls(statements.envelope.standard, verdicts, statements.envelope.warnings)
 
     @property
     def events(self) -> tuple[ShipmentEvent, ...]:

@@ -32,7 +32,7 @@ from services.ingest.readers.air_status import (
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.json_items import Item
 from services.ingest.readers.json_ld import Graph, LinkedNode, Names, expanded, last_part, named, names_of, plain
-from services.ingest.readers.model import LIMITS, Context, Reading, Unreadable, Verdict
+from services.ingest.readers.model import LIMITS, Context, Envelope, Told, Unreadable, Verdict
 from services.ingest.readers.strict_json import pointer
 from services.ingest.readers.times import parse_rfc3339
 
@@ -85,7 +85,7 @@ def _names_iata(context: object, depth: int = 0) -> bool:
     return False
 
 
-def read(items: Sequence[Item], context: Context) -> Reading:
+def read(items: Sequence[Item], context: Context) -> Told:
     """One verdict an event, in the order of the message. Raises Unreadable for more than a message may hold."""
     identities = Identities(context.sender, STANDARD)
     message = _Message()
@@ -98,12 +98,12 @@ def read(items: Sequence[Item], context: Context) -> Reading:
         told += message.taken()
     if not told:
         told = [item.refused(Bad("not_a_status_message", item.position, "holds no LogisticsEvent")) for item in items]
-    verdicts = [
-        one if isinstance(one, Verdict) else one.verdict(context, identities)
-        for one in told
-        if isinstance(one, Verdict) or not one.is_told_elsewhere
-    ]
-    return Reading(STANDARD, tuple(verdicts))
+    for one in told:
+        if isinstance(one, Verdict):
+            yield one
+        elif not one.is_told_elsewhere:
+            yield one.verdict(context, identities)
+    return Envelope(STANDARD)
 
 
 @dataclass(slots=True)

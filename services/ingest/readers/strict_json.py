@@ -20,6 +20,7 @@ from services.ingest.readers.model import LIMITS, Limits, Unreadable
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_AT = re.compile(" (?:starting )?at$")  # of a sentence of the json module, whose place is told apart
 _MESSAGE = "messageRaw"  # wrapped.py
 _INTEGER_DIGITS = 19  # 2**63 has 19: longer ones need not be parsed to be refused
 _INTEGERS = range(-(2**63), 2**63)
@@ -55,7 +56,9 @@ def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:
     try:
         value = hooks.decoder.decode(text)
     except json.JSONDecodeError as error:
-        raise Unreadable("not_json", f"line {error.lineno} column {error.colno}", f"not JSON: {error.msg}") from error
+        raise Unreadable(
+            "not_json", f"line {error.lineno} column {error.colno}", f"not JSON: {_AT.sub('', error.msg)}"
+        ) from error
     # plain ASCII without escapes and DEL cannot hold a forbidden character: raw ones the decoder itself refuses
     if hooks.refused or not text.isascii() or "\\" in text or "\x7f" in text:
         _check_values(value)

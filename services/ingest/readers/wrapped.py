@@ -5,7 +5,7 @@ The fields beside it are somebody's retelling of it and are not read: where the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,12 +13,13 @@ from schemas.shipment_event_v1 import Warning_
 from services.ingest.legible import shown
 from services.ingest.readers.draft import Bad
 from services.ingest.readers.json_items import Item, json_items
-from services.ingest.readers.model import LIMITS, Context, Reading, Unreadable, Verdict
+from services.ingest.readers.model import LIMITS, Context, Envelope, Statements, Told, Unreadable, Verdict
 from services.ingest.readers.strict_json import pointer
 
 STANDARD: Final = "wrapped"
 FIELD: Final = "messageRaw"
 
+_HELD_BYTES: Final = 16 * 1024  # of a wrapped message: its events are some 1 MB at most
 _LEVELS: Final[dict[str, str]] = {"UNOC": "latin-1"}
 
 
@@ -38,40 +39,60 @@ def messages(content: bytes) -> Sequence[tuple[str, bytes]]:
     return [(pointer(item.position, FIELD), _bytes(item.value[FIELD])) for item in items if looks_like(item.value)]
 
 
-def read(items: Sequence[Item], context: Context, inner: Callable[[bytes, Context], Reading]) -> Reading:
+def read(items: Sequence[Item], context: Context, inner: Callable[[bytes, Context], Statements]) -> Told:
     """The verdicts of all messages that the items wrap; `inner` reads one that is not wrapped itself.
 
     One that cannot be read costs itself. The standard is that of the first that can. Raises Unreadable (`too_many_events`).
     """
-    verdicts: list[Verdict] = []
+    told = 0
     warnings: list[Warning_] = []
     standard = ""
     for item in items:
-        if len(verdicts) > LIMITS.events:
+        if told > LIMITS.events:
             raise Unreadable("too_many_events", "", f"more than {LIMITS.events} events; send several messages")
         try:
-            reading = _inside(item, context, inner)
+            verdicts, envelope = _readable(_inside(item), context, inner)
         except Bad as bad:
-            verdicts.append(item.refused(bad))
+            told += 1
+            yield item.refused(bad)
             continue
         except Unreadable as error:
             where = pointer(item.position, FIELD)
             payload = str(item.value[FIELD]).encode("utf-8", "replace")
-            verdicts.append(Bad(error.code, f"{where} {error.where}".strip(), error.text).verdict(where, payload))
+            told += 1
+            yield Bad(error.code, f"{where} {error.where}".strip(), error.text).verdict(where, payload)
             continue
         prefix = f"{pointer(item.position, FIELD)} "
-        standard = standard or reading.standard
-        warnings += [_moved(warning, prefix) for warning in reading.warnings]
-        verdicts += [_placed(verdict, prefix) for verdict in reading.verdicts]
-    return Reading(standard or STANDARD, tuple(verdicts), tuple(warnings[:64]))
+        standard = standard or envelope.standard
+        warnings += [_moved(warning, prefix) for warning in envelope.warnings]
+        for verdict in verdicts:
+            told += 1
+            yield _placed(verdict, prefix)
+    return Envelope(standard or STANDARD, tuple(warnings[:64]))
 
 
-def _inside(item: Item, context: Context, inner: Callable[[bytes, Context], Reading]) -> Reading:
+def _inside(item: Item) -> bytes:
+    """The message that is wrapped. Raises Bad."""
     if item.problem is not None:
         raise Bad(item.problem.code, item.problem.where, item.problem.text)
     if not looks_like(item.value):
         raise Bad("missing_field", item.position, f"{FIELD} with the message as text is required beside others that have it")
-    return inner(_bytes(item.value[FIELD]), context)
+    return _bytes(item.value[FIELD])
+
+
+def _readable(
+    content: bytes, context: Context, inner: Callable[[bytes, Context], Statements]
+) -> tuple[Iterable[Verdict], Envelope]:
+    """What a message says of which nothing counts unless all of it can be read. Raises Unreadable.
+
+    A long one is read twice: so its events need not be held until that is known.
+    """
+    told = inner(content, context)
+    if len(content) <= _HELD_BYTES:
+        return list(told), told.envelope
+    for _ in told:
+        pass
+    return inner(content, context), told.envelope
 
 
 def _bytes(text: str) -> bytes:

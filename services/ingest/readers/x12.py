@@ -11,7 +11,7 @@ from schemas.words import Standard
 from services.ingest.readers import x12_214, x12_315, x12_322, x12_856
 from services.ingest.readers.draft import Bad, Identities
 from services.ingest.readers.envelopes import Sendership, sendership
-from services.ingest.readers.model import Context, Limits, Reading, Unreadable, Verdict
+from services.ingest.readers.model import Context, Envelope, Limits, Told, Unreadable, Verdict
 from services.ingest.readers.x12_segments import Segment, Set, decode, walk
 
 STANDARD: Final = "x12"
@@ -60,7 +60,7 @@ def looks_like(content: bytes) -> bool:
     return start[:3] == b"ISA" and not start[3:4].isalnum()
 
 
-def read(content: bytes, context: Context, limits: Limits) -> Reading:
+def read(content: bytes, context: Context, limits: Limits) -> Told:
     """One verdict a status or ship notice, in order. Raises Unreadable where no set can be made out."""
     text, warnings = decode(content)
     if "ISA" not in text:
@@ -69,18 +69,19 @@ def read(content: bytes, context: Context, limits: Limits) -> Reading:
     identities: dict[str, Identities] = {}
     interchange: Segment | None = None
     senders: dict[tuple[int, int], Sendership] = {}
-    verdicts: list[Verdict] = []
+    told = 0
     for one in walk(text, more):
         if not isinstance(one, Set):
             continue
         if one.interchange is not interchange:  # what each says is counted alone: the same one twice in a file is a repeat
             identities, interchange = {}, one.interchange
         sender = _sender(one, context, senders)
-        verdicts.extend(_verdicts(one, context, identities, sender))
-        if len(verdicts) > limits.events:
-            raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
+        for verdict in _verdicts(one, context, identities, sender):
+            if (told := told + 1) > limits.events:
+                raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
+            yield verdict
     said = [sender.warning for sender in senders.values() if sender.warning is not None]
-    return Reading(STANDARD, tuple(verdicts), tuple([*warnings, *dict.fromkeys(said), *more][:64]))
+    return Envelope(STANDARD, tuple([*warnings, *dict.fromkeys(said), *more][:64]))
 
 
 def _sender(one: Set, context: Context, senders: dict[tuple[int, int], Sendership]) -> Sendership:
@@ -93,8 +94,8 @@ def _sender(one: Set, context: Context, senders: dict[tuple[int, int], Sendershi
     return senders[key]
 
 
-def _verdicts(one: Set, context: Context, identities: dict[str, Identities], sender: Sendership) -> list[Verdict]:
-    """What becomes of one set. `identities`: of each kind that its interchange has had."""
+def _verdicts(one: Set, context: Context, identities: dict[str, Identities], sender: Sendership) -> Iterator[Verdict]:
+    """What becomes of one set, one statement at a time. `identities`: of each kind that its interchange has had."""
     status = _STATUSES.get(one.kind)
     try:
         if status is None and one.kind != "856":
@@ -110,11 +111,12 @@ def _verdicts(one: Set, context: Context, identities: dict[str, Identities], sen
         if status is None:
             if one.overflows:
                 raise Bad("set_too_large", one.start.where, "the ship notice is larger than 256 KiB; send several")
-            return list(x12_856.read_set(one, context))
+            yield from x12_856.read_set(one, context)
+            return
         if one.is_too_large:
             raise Bad("set_too_large", one.start.where, "the set is larger than 64 KiB; send several")
         if one.kind not in identities:
             identities[one.kind] = Identities(context.sender, status[0])
-        return list(status[1](one, context, identities[one.kind]))
+        yield from status[1](one, context, identities[one.kind])
     except Bad as bad:
-        return [bad.verdict(one.start.where, one.payload)]
+        yield bad.verdict(one.start.where, one.payload)

@@ -114,14 +114,10 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     if not any(loop.statuses for loop in loops):
         raise Bad("no_status", one.start.where, "a 214 without AT7 says nothing")
     stops = _Stops([loop for loop in loops if loop.statuses and loop is not header])
-    read: list[tuple[_Loop, _Status, Draft | Bad]] = []
-    for loop, around in _arounds(one, header, loops, context):
-        for status in loop.statuses:
-            try:
-                read.append((loop, status, _draft(one, around, status, context, stops.are_several)))
-            except Bad as bad:
-                read.append((loop, status, bad))
-    stops.settle([(loop, found) for loop, _, found in read])
+    read = _drafts(one, header, loops, context, stops.are_several)
+    if stops.are_several:
+        read = list(read)
+        stops.settle([(loop, found) for loop, _, found in read])
     # Hashed once a loop: what names the shipment may be long, and each of its statuses has it in its identity.
     digests = {
         id(loop): digest([shipment, [segment.elements for segment in loop.others] if loop is not header else []])
@@ -137,6 +133,18 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
             yield Verdict(found.position, event=found.finish(event_id))
         except Bad as bad:
             yield bad.verdict(status.at7.where, _payload(named_by, status))
+
+
+def _drafts(
+    one: Set, header: _Loop, loops: Sequence[_Loop], context: Context, are_several: bool
+) -> Iterable[tuple[_Loop, _Status, Draft | Bad]]:
+    """What each status says, before its stop is weighed against the others; one at a time, where there is one stop."""
+    for loop, around in _arounds(one, header, loops, context):
+        for status in loop.statuses:
+            try:
+                yield loop, status, _draft(one, around, status, context, are_several)
+            except Bad as bad:
+                yield loop, status, bad
 
 
 class _Stops:

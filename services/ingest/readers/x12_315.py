@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -143,7 +144,9 @@ def _expected(ports: Sequence[Port], spot: _Spot, chosen: Segment | None) -> Seq
 
 def _again(said: Draft) -> Draft:
     """A draft of its own that says what `said` does."""
-    return replace(said, references=dict(said.references), warnings=list(said.warnings), transport=dict(said.transport))
+    draft = copy.copy(said)
+    draft.references, draft.warnings, draft.transport = dict(said.references), list(said.warnings), dict(said.transport)
+    return draft
 
 
 def _estimate(

@@ -42,5 +42,5 @@ class Behind:
         self.acts = SunkWorkActs(books)
         self.house.door.work_acts = self.acts
         key = self.house.add("OPS", "operator", "operator", "push", "register")["Authorization"].removeprefix("Bearer ")
-        self.settings = settings.model_copy(update={"console_key": SecretStr(key), "console_wait_s": 0.3})
+        self.settings = settings.model_copy(update={"console_key": SecretStr(key), "console_wait_s": 0.1})
         self.way_in = WayIn(self.settings, httpx.ASGITransport(build(self.house.door), raise_app_exceptions=False))

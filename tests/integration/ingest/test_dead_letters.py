@@ -75,6 +75,16 @@ def test_a_letter_is_read_once_its_senders_mapping_is_there(
     assert {(row["state"], row["settled_by"]) for row in listed(lovla, "DLSA", "--all")} == {("retried", "maria")}
     nothing_left = lovla("dead-letters", "--carrier", "DLSA")
     assert ("No dead letters" in nothing_left.stdout, nothing_left.stderr) == (True, "")
+
+    def is_followed() -> bool:
+        """Whether the stage that runs since before there was a mapping reads the next sheet by it."""
+        lovla("push", later, "--carrier", "DLSA")
+        return any("TGHU1234567" in json.dumps(event) for event in values(settings, SHIPMENT_EVENTS.name, "DLSA"))
+
+    later = tmp_path / "next-week.csv"
+    later.write_text(f"Box,Out\nTGHU1234567,{datetime.now(UTC):%Y-%m-%d}T00:10\n")
+    eventually(is_followed)
+    assert readers.running
     readers.stop()
     lovla("push", sheet, "--carrier", "DLSA")
     monkeypatch.setattr(dead_letters_cli, "_READ_WITHIN", timedelta(0))

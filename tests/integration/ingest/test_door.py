@@ -13,6 +13,7 @@ import httpx
 import psutil
 
 from schemas.topics import RAW_MESSAGES
+from services.ingest.commands import read_commands
 from services.ingest.keys import make_callback
 from services.ingest.registers import account_entry, secret_entry, write
 from services.runtime.settings import Settings
@@ -129,9 +130,14 @@ def _answers(door: Api) -> bool:
         return False
 
 
-def test_what_was_answered_with_202_survives_a_kill_of_the_door(settings: Settings, tmp_path: Any) -> None:
-    door = Api(settings, tmp_path)
+def test_what_was_answered_with_202_survives_a_kill_of_the_door_and_counts_once_behind_it(
+    settings: Settings, tmp_path: Any
+) -> None:
+    door = after = Api(settings, tmp_path)
     key, _ = add_sender(settings, "DOORF", "ocean_carrier", "push", "backfill")
+    buyer, _ = add_sender(settings, "DOORG", "buyer", "register")
+    dock = "/v1/consignments/DOORG-1/dock-receipt"
+    count = {"occurred_at": YESTERDAY, "lines": [{"line": 1, "good": 5}]}
     answered: list[str] = []
 
     def push(worker: int) -> None:
@@ -151,12 +157,26 @@ def test_what_was_answered_with_202_survives_a_kill_of_the_door(settings: Settin
         for thread in workers:
             thread.start()
         eventually(lambda: len(answered) > 40)
+        first = [post(door, dock, buyer | {"Idempotency-Key": "dock-1"}, json=count) for _ in range(2)]
         door.kill()
         for thread in workers:
             thread.join(30)
+        after = Api(settings, tmp_path)  # which remembers no answer
+        eventually(after.ready)
+        again = post(after, dock, buyer | {"Idempotency-Key": "dock-1"}, json=count)
     finally:
-        if door.running:
-            door.kill()
+        for one in {door, after}:
+            if one.running:
+                one.kill()
     ours = [record.value or b"" for record in read_all(settings, RAW_MESSAGES.name) if record.key == b"DOORF"]
     kept = Counter(str(json.loads(value).get("id")) for value in ours)
     assert all(kept[name] == 1 for name in answered)
+    assert first[1].json() == first[0].json() != again.json(), "answered again; then taken anew, under another receipt"
+    ids = {answer.json()["verdicts"][0]["command_id"] for answer in (*first, again)}
+    counts = [record for record in read_all(settings, RAW_MESSAGES.name) if record.key == b"DOORG"]
+    rows = [read_commands(raw_meta(r.headers), r.value or b"", datetime.now(UTC), r.partition, r.offset) for r in counts]
+    assert len(counts) == 2
+    assert {row.command.command_id for (row,) in rows if row.command is not None} == ids, (
+        "one command, of which the first counts"
+    )
+    assert len(ids) == 1

@@ -44,3 +44,12 @@ def test_what_is_older_than_is_kept_is_let_go() -> None:
     board.take([row("a", "ONE", 0)], NOW, NOW)
     board.take([], NOW, NOW + KEPT + timedelta(seconds=1))
     assert board.changes == {}
+
+
+def test_what_one_did_oneself_is_no_news_and_what_a_colleague_does_later_is() -> None:
+    board = Board()
+    board.take([], NOW, NOW)
+    page_made_at_poll = board.polls
+    board.take([row("a", "MINE", -1) | {"act": True}, row("b", "HERS", 1) | {"act": True}], NOW, NOW + timedelta(seconds=2))
+    assert board.news(NOW_MS, page_made_at_poll) == 1
+    assert board.news(NOW_MS, page_made_at_poll, "HERS") == 1

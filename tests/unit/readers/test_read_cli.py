@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import os
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 from typer.testing import CliRunner, Result
 
-from services.ingest.read_cli import register
+from services.ingest.read_cli import read_files, register
 from tests.stack import ROOT
 from tests.unit.readers.helpers import FIXTURES
+from tests.unit.readers.test_linear_work import MEMORY_AT_MOST, MEMORY_BESIDE, MESSAGES
 
 
 def lovla(*arguments: str | Path, stdin: bytes | None = None) -> Result:
@@ -132,3 +136,19 @@ def test_what_has_no_answer_is_a_complaint(tmp_path: Path) -> None:
     assert "no_form: " in result.stderr
     assert "none of 997, 999" in lovla(FIXTURES / "x12_315.edi", "--ack-form", "morse").stderr
     assert "no_file: " in lovla(tmp_path / "none", "--ack").stderr
+
+
+def test_a_file_of_many_events_is_printed_without_holding_them(tmp_path: Path) -> None:
+    file = tmp_path / "sets.edi"
+    file.write_bytes(content := MESSAGES["x12: 214, sets"](100_000))
+    (tmp_path / "one.edi").write_bytes(MESSAGES["x12: 214, sets"](1))
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        for path in (tmp_path / "one.edi", file):  # the first loads tables
+            tracemalloc.start()
+            try:
+                with contextlib.suppress(typer.Exit):
+                    read_files([str(path)])
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+    assert peak < MEMORY_AT_MOST * len(content) + MEMORY_BESIDE, f"{peak / len(content):.1f} times the file"

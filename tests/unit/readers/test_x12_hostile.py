@@ -35,9 +35,7 @@ HEAD, TAIL = ISA.encode() + b"~\nGS*QO*A*B*20200329*1205*77*X*004010~\n", b"\nGE
 def check(content: bytes) -> None:
     """Whatever comes out is fit for the wire; what is answered can be read by our own tokeniser and has nothing wrong."""
     found = read_message(META, content, NOW, REGISTERS)
-    assert len(found.verdicts) == len(
-        [v for v in found.verdicts if sum(x is not None for x in (v.event, v.problem, v.asked)) == 1]
-    )
+    assert len(found.kept) == len([v for v in found.verdicts if sum(x is not None for x in (v.event, v.problem, v.asked)) == 1])
     for event in found.events:
         assert event.model_validate_json(event.model_dump_json()) == event
     for row in found.commands:
