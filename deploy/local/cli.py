@@ -69,6 +69,10 @@ def up(
         api = next((part for part in stack.parts() if part.name == "api" and "api" in names), None)
         if api is not None:
             typer.echo(f"API: http://127.0.0.1:{api.ports['api']}  (its pages: /docs)")
+        console_part = next((part for part in stack.parts() if part.name == "console" and "console" in names), None)
+        if console_part is not None:
+            address = f"http://127.0.0.1:{console_part.ports['console']}"
+            typer.echo(f"Console: {address}  (who may sign in: `lovla users add NAME --role planner`)")
 
 
 def down(state_dir: StateDir = DEFAULT_STATE_DIR, only: Only = ALL) -> None:

@@ -194,7 +194,7 @@ class Pages:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def report(request: Request) -> Response:
             viewer, given = self.viewer(request), parameters(request)
-            found, as_of = await self._asked(lambda questions, now: asking(questions, given, now))
+            found, as_of = await self._asked(lambda questions, now: asking(questions, given, now.astimezone(viewer.zone)))
             return self.page(request, name, title, viewer, as_of, "report", report=found)
 
         return report

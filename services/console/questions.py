@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from schemas.journey_v1 import Journey
 from schemas.words import LINKING_KINDS
@@ -766,8 +767,10 @@ class Questions:
         return self._ask("dwell", Dwell, now=now, since=since, terminal=terminal, limit=limit)
 
     def outs(self, now: datetime, since: datetime, step: timedelta, terminal: str = "") -> list[Outs]:
-        """What left each terminal, by `step`, the oldest first."""
-        return self._ask("outs", Outs, now=now, since=since, step=round(step.total_seconds()), terminal=terminal)
+        """What left each terminal, by `step`, the oldest first; days are those of the zone that `now` is told in."""
+        zone = now.tzinfo.key if isinstance(now.tzinfo, ZoneInfo) else "UTC"
+        seconds = round(step.total_seconds())
+        return self._ask("outs", Outs, now=now, since=since, step=seconds, terminal=terminal, zone=zone)
 
     def arrivals(
         self, since: datetime, step: timedelta, lanes: bool, carrier: str = "", limit: int = NO_LIMIT

@@ -254,8 +254,9 @@ def terminals(questions: Questions, given: Given, now: datetime) -> Report:
     day, hour = timedelta(days=1), timedelta(hours=1)
     daily = questions.outs(now, now - timedelta(days=max(days, 14)), day, terminal)
     hourly = questions.outs(now, now - OUTS_FOR, hour, terminal)
+    trend = f"Median dwell of what left in {max(days, 14)} days, by day: the terminals with most days"
     charts = (
-        chart("dwell-trend", "Median dwell of what left, by day", "h", [(one.begins, one.name, one.median_h) for one in daily]),
+        chart("dwell-trend", trend, "h", [(one.begins, one.name, one.median_h) for one in daily]),
         chart("outs", "Units that left an hour", "", [(one.begins, one.name, float(one.units)) for one in hourly], zero=hour),
     )
     answer = _bottleneck(found[0], days) if found else None
@@ -495,7 +496,7 @@ def messages(questions: Questions, given: Given, now: datetime) -> Report:
     days = number(given, "days", 7, 1, 400)
     about = About(text(given, "hospital"), text(given, "consignment"), text(given, "subscription"), text(given, "state"))
     told = questions.messages(now - timedelta(days=days), about, ROWS)
-    intro = f"What alerts told subscribers in {days} days. Why one was told or not: `lovla alerts explain`."
+    intro = f"What alerts told subscribers in {days} days. Why one was told: `lovla explain ID`, with the id below its time."
     filters = {
         "hospital": about.facility,
         "consignment": about.consignment,
@@ -515,7 +516,7 @@ def told_table(caption: str, told: Sequence[Told], empty: str) -> Table:
     """Messages with what they are about, to whom they went and what became of them."""
     rows = [
         (
-            Cell(one.due_at),
+            Cell(one.due_at, note=one.notification[:ID_SHOWN]),
             Cell(one.subject, note=_short(one.facilities)),
             Cell(_short(one.consignments), f"/consignments/{one.consignments[0]}" if len(one.consignments) == 1 else ""),
             Cell(one.subscription, query("/messages", {"subscription": one.subscription}), note=one.channel),
@@ -537,6 +538,8 @@ def told_table(caption: str, told: Sequence[Told], empty: str) -> Table:
     return Table("messages", caption, columns, rows, empty, len(rows) >= ROWS)
 
 
+ID_SHOWN: Final = 12
+"""Characters of an id: `lovla explain` takes its beginning."""
 FAILED: Final = ("failed", "dead", "bounced", "undelivered", "unknown")
 
 

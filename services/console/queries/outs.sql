@@ -1,6 +1,6 @@
--- Units that left each terminal since {since}, by {step} seconds, and how long they had stood there: the median, in hours.
+-- Units that left each terminal since {since}, by {step} seconds of {zone}, and how long they had stood there: the median, in hours.
 SELECT
-    toDateTime64(toStartOfInterval(left_at, toIntervalSecond({step:UInt32})), 3, 'UTC') AS begins,
+    toDateTime64(if({step:UInt32} = 86400, toStartOfDay(left_at, {zone:String}), toStartOfInterval(left_at, toIntervalSecond({step:UInt32}))), 3, 'UTC') AS begins,
     terminal,
     if(any(places.name) = '', terminal, any(places.name)) AS name,
     count() AS units,
