@@ -41,7 +41,10 @@ WITH
     arrayReverseSort(w -> (w.1, ifNull(w.2, 0), w.3, w.5), wrong)[1] AS worst,
     notEmpty(wrong) AND arrayAll(w -> arrayExists(a -> has(a.1, w.7) AND a.2 >= w.5, acknowledgements), wrong) AS acknowledged,
     arrayReverseSort(a -> a.2, arrayFilter(a -> has(a.1, worst.7), acknowledgements))[1] AS acknowledgement,
-    arrayReverseSort(s -> s.2, arrayFilter(s -> has(s.1, worst.7) AND s.2 >= worst.5, snoozes))[1].3 AS snoozed,
+    arrayMin(
+        w -> ifNull(arrayReverseSort(s -> s.2, arrayFilter(s -> has(s.1, w.7) AND s.2 >= w.5, snoozes))[1].3, toDateTime64(0, 3, 'UTC')),
+        wrong
+    ) AS snoozed,
     if({reverse:Bool}, -1, 1) AS direction,
     1e15 AS at_the_end
 SELECT
@@ -120,7 +123,7 @@ LEFT JOIN (
         groupArrayIf((exceptions, at, by), act = 'acknowledge') AS acknowledgements,
         groupArrayIf((exceptions, at, until), act = 'snooze') AS snoozes
     FROM work_acts
-    WHERE act IN ('acknowledge', 'assign', 'snooze', 'note') AND act_id NOT IN (SELECT undoes FROM work_acts WHERE act = 'undo')
+    WHERE act IN ('acknowledge', 'assign', 'snooze', 'note') AND (consignment, act_id) NOT IN (SELECT consignment, undoes FROM work_acts WHERE act = 'undo')
     GROUP BY consignment
 ) AS work ON work.of = journeys.consignment
 WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)}))
