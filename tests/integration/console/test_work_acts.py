@@ -105,7 +105,7 @@ def test_an_undo_takes_back_an_act_of_its_own_consignment_alone(books: Books) ->
 
 def test_a_consignment_waits_only_while_all_that_is_wrong_with_it_may(books: Books) -> None:
     ask = Questions(books.client)
-    overdue = exception("overdue", key=OVERDUE, start=START)
+    overdue = exception("overdue", key=OVERDUE, start=START, severity="minor")  # not the worst
 
     def until() -> datetime | None:
         (row,) = ask.delayed(DelayedFilter(), NOW)
