@@ -27,6 +27,8 @@ class Sizes:
     alert_changes: int
     alert_rate: float
     console_consignments: int
+    console_requests: int
+    console_viewers: int
 
 
 FULL = Sizes(
@@ -45,6 +47,8 @@ FULL = Sizes(
     alert_changes=5_000,
     alert_rate=50,
     console_consignments=1_000_000,
+    console_requests=40,
+    console_viewers=200,
 )
 QUICK = Sizes(
     runs=1,
@@ -62,6 +66,8 @@ QUICK = Sizes(
     alert_changes=1_000,
     alert_rate=50,
     console_consignments=20_000,
+    console_requests=10,
+    console_viewers=50,
 )
 TINY = Sizes(
     runs=1,
@@ -79,6 +85,8 @@ TINY = Sizes(
     alert_changes=100,
     alert_rate=20,
     console_consignments=2_000,
+    console_requests=2,
+    console_viewers=5,
 )
 
 

@@ -1,13 +1,17 @@
--- The consignments that somebody works on: not ended, or ended with something still wrong. journeys keeps every consignment for
--- ever, and FINAL over a million rows with arrays takes a second; of these there are tens of thousands (docs/decisions/0046).
--- `gone`: ended; such a row is empty, hides the one before it (FINAL leaves it out), and goes 30 days after it was written. By then
--- parts older than a day have long been merged with each other, so no older row is left that it hides.
+-- The consignments that somebody works on: not ended, or ended within 3 days, or ended with something still wrong. journeys keeps
+-- every consignment for ever, and FINAL over a million rows with arrays takes a second; of these there are tens of thousands
+-- (docs/decisions/0046). `gone`: ended before that; such a row is empty and hides the one before it (FINAL leaves it out).
+-- What has ended goes at `leaves_at`, a day or more after it was written: by then its part, like all that are older than an hour,
+-- was merged with the others, so that no older row is left that it hid.
+-- `wrong` stands beside `exceptions`, place by place: rank (minor 1 to critical 3), kind, the hours where they are known, else since
+-- when they grow (render.hours_late has the same rule). It is what lists are chosen and sorted by.
 CREATE TABLE IF NOT EXISTS open_journeys
 (
     consignment String,
     version UInt64,
     gone UInt8,
-    inserted_at DateTime DEFAULT now(),
+    leaves_at DateTime,
+    delivered_at Nullable(DateTime64(3, 'UTC')),
     buyer LowCardinality(String),
     stage LowCardinality(String),
     mode LowCardinality(String),
@@ -37,19 +41,22 @@ CREATE TABLE IF NOT EXISTS open_journeys
     exceptions Array(Tuple(
         key String, kind String, milestone String, status String, severity String, start DateTime64(3, 'UTC'),
         end Nullable(DateTime64(3, 'UTC')), late_h Nullable(Float64), party String, sentence String)),
+    wrong Array(Tuple(rank UInt8, kind String, hours Nullable(Float64), base Nullable(DateTime64(3, 'UTC')))),
     open_kinds Array(LowCardinality(String)),
     last_event_at Nullable(DateTime64(3, 'UTC'))
 )
 ENGINE = ReplacingMergeTree(version, gone)
 ORDER BY consignment
-TTL inserted_at + INTERVAL 30 DAY DELETE WHERE gone = 1
-SETTINGS min_age_to_force_merge_seconds = 86400;
+TTL leaves_at DELETE
+SETTINGS index_granularity = 1024, min_age_to_force_merge_seconds = 3600;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS open_journeys__from__journeys TO open_journeys AS
 SELECT
     consignment,
     version,
-    stage IN ('delivered', 'cancelled') AND empty(open_kinds) AS gone,
+    gone,
+    leaves_at,
+    if(gone, NULL, delivered_at) AS delivered_at,
     buyer,
     stage,
     mode,
@@ -75,9 +82,39 @@ SELECT
     arrayFilter(one -> NOT gone, moves) AS moves,
     arrayFilter(one -> NOT gone, references) AS references,
     arrayFilter(one -> NOT gone AND one.status = 'open', exceptions) AS exceptions,
+    arrayFilter(one -> NOT gone, wrong) AS wrong,
     open_kinds,
     if(gone, NULL, last_event_at) AS last_event_at
-FROM journeys;
+FROM
+(
+    SELECT
+        *,
+        stage IN ('delivered', 'cancelled') AND empty(open_kinds) AS is_over,
+        arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual AS delivered_at,
+        coalesce(delivered_at, milestone_at, at) AS ended_at,
+        is_over AND ifNull(ended_at < now() - INTERVAL 3 DAY, false) AS gone,
+        multiIf(gone, now() + INTERVAL 1 DAY, is_over, now() + INTERVAL 4 DAY, toDateTime('2100-01-01')) AS leaves_at,
+        arrayMap(
+            e -> (
+                indexOf(['minor', 'major', 'critical'], e.severity),
+                e.kind,
+                if(e.kind IN ('late', 'will_be_late'), e.late_h, NULL),
+                multiIf(
+                    e.kind = 'overdue',
+                    coalesce(
+                        arrayFirst(m -> m.milestone = e.milestone AND m.leg = '', milestones).planned,
+                        if(e.milestone = 'delivered', required_by, NULL),
+                        e.start
+                    ),
+                    e.kind IN ('dwell', 'silent', 'on_hold'),
+                    e.start,
+                    NULL
+                )
+            ),
+            arrayFilter(e -> e.status = 'open', exceptions)
+        ) AS wrong
+    FROM journeys
+);
 
 -- What a consignment is found by: its id and its references (`name`, letters and digits alone, in capitals), and the day on which
 -- it was delivered (`delivered`, UTC; where no word says when, that of its last milestone). What a later version no longer says stays here: whoever asks compares with journeys.
@@ -108,16 +145,39 @@ ARRAY JOIN arrayDistinct(arrayConcat(
 -- What there was before. Written again by a migration that is run again: the tables keep one of each.
 INSERT INTO open_journeys
 (
-    consignment, version, gone, buyer, stage, mode, tier, required_by, milestone, milestone_at, place, origin, port, facility,
-    terminal, carrier, vessel, voyage, expected_delivery, expected_basis, parties, items, delivered, milestones, units, moves,
-    references, exceptions, open_kinds, last_event_at
+    consignment, version, gone, leaves_at, delivered_at, buyer, stage, mode, tier, required_by, milestone, milestone_at, place,
+    origin, port, facility, terminal, carrier, vessel, voyage, expected_delivery, expected_basis, parties, items,
+    delivered, milestones, units, moves, references, exceptions, wrong, open_kinds, last_event_at
 )
+WITH
+    stage IN ('delivered', 'cancelled') AND empty(open_kinds) AS is_over,
+    arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual AS delivered_at,
+    coalesce(delivered_at, milestone_at, at) AS ended_at,
+    arrayMap(
+        e -> (
+            indexOf(['minor', 'major', 'critical'], e.severity),
+            e.kind,
+            if(e.kind IN ('late', 'will_be_late'), e.late_h, NULL),
+            multiIf(
+                e.kind = 'overdue',
+                coalesce(
+                    arrayFirst(m -> m.milestone = e.milestone AND m.leg = '', milestones).planned,
+                    if(e.milestone = 'delivered', required_by, NULL),
+                    e.start
+                ),
+                e.kind IN ('dwell', 'silent', 'on_hold'),
+                e.start,
+                NULL
+            )
+        ),
+        arrayFilter(e -> e.status = 'open', exceptions)
+    ) AS wrong
 SELECT
-    consignment, version, 0, buyer, stage, mode, tier, required_by, milestone, milestone_at, place, origin, port, facility,
-    terminal, carrier, vessel, voyage, expected_delivery, expected_basis, parties, items, delivered, milestones, units, moves,
-    references, arrayFilter(one -> one.status = 'open', exceptions), open_kinds, last_event_at
+    consignment, version, 0, if(is_over, now() + INTERVAL 4 DAY, toDateTime('2100-01-01')),
+    delivered_at, buyer, stage, mode, tier, required_by, milestone, milestone_at, place, origin, port, facility, terminal, carrier, vessel, voyage,
+    expected_delivery, expected_basis, parties, items, delivered, milestones, units, moves, references, arrayFilter(e -> e.status = 'open', exceptions), wrong, open_kinds, last_event_at
 FROM journeys FINAL
-WHERE NOT (stage IN ('delivered', 'cancelled') AND empty(open_kinds));
+WHERE NOT is_over OR ifNull(ended_at >= now() - INTERVAL 3 DAY, true);
 
 INSERT INTO journey_finds (kind, word, consignment)
 SELECT found.1, found.2, consignment

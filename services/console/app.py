@@ -25,6 +25,7 @@ from services.console.acting import Acting
 from services.console.door import ConsoleDoor
 from services.console.entry import Entry, SignIn
 from services.console.gate import MEDIA_TYPE, Problem, bounded
+from services.console.letters import Letters, Retry, by_verb
 from services.console.lists_api import Lists
 from services.console.live import Live
 from services.console.pages import HEADERS, Pages, Route
@@ -44,7 +45,9 @@ HEAD_S, ANSWER_S, CONNECTIONS = 10.0, 30.0, 1_024
 
 
 def build(
-    door: ConsoleDoor, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]] | None = None
+    door: ConsoleDoor,
+    lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]] | None = None,
+    retry: Retry = by_verb,
 ) -> FastAPI:
     """The application over a door."""
     app = FastAPI(title="LoVLA console", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
@@ -67,7 +70,15 @@ def build(
         ("GET", "/metrics", metrics_page),
         ("GET", "/static/{digest}/{name}", assets.respond),
     )
-    parts = (Api(door), Lists(door), TrackingPage(door), Live(door), Acting(door, pages), pages)
+    parts = (
+        Api(door),
+        Lists(door),
+        Letters(door, pages, retry),
+        TrackingPage(door),
+        Live(door),
+        Acting(door, pages),
+        pages,
+    )
     for method, path, endpoint in (*own, *(route for part in parts for route in part.routes())):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
 

@@ -6,10 +6,10 @@ Asked as the reader user. Times are aware, UTC. `now` and windows are arguments;
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TypeVar
 
@@ -582,7 +582,7 @@ def sql(name: str) -> str:
     return _INCLUDED.sub(lambda line: sql(line[1]).rstrip(), text)
 
 
-_INCLUDED = re.compile(r"^ *-- ([a-z_]+)[.]sql --$", re.MULTILINE)
+_INCLUDED = re.compile(r"^ *-- ([a-z_]+)[.]sql --(?=,?$)", re.MULTILINE)
 
 
 class Questions:
@@ -591,6 +591,7 @@ class Questions:
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
         self._last: tuple[str, dict[str, object]] = ("", {})
+        self._found: dict[str, list[str]] = {}
 
     def as_of(self) -> datetime | None:
         """The pipeline's time T; None until it has one."""
@@ -651,25 +652,65 @@ class Questions:
 
     def delayed(self, wanted: DelayedFilter, now: datetime, limit: int = NO_LIMIT, order: Order | None = None) -> list[Delayed]:
         """The worst first, unless `order` says otherwise."""
-        self._last = _delayed(wanted), {**_chosen(wanted, order or Order()), "now": now, "limit": limit}
+        self._last = self._worklist(wanted, now, limit, order or Order())
         return [_row(Delayed, line) for line in self._clickhouse.query(*self._last)]
 
     def delayed_page(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Delayed], Keys | None]:
         """A page, and where the next one begins; None: there is none."""
-        rows = self._clickhouse.query(_delayed(wanted), {**_chosen(wanted, order), "now": now, "limit": limit + 1})
-        last = rows[limit - 1] if len(rows) > limit else None
+        asked, params = self._worklist(wanted, now, limit + 1, order, {"ordered"})
         names = ("group_key", "number_key", "text_key", "consignment")
-        keys = None if last is None else Keys(*(last[name] for name in names))
+        if self._source(wanted) == "from_open":
+            # all rows are looked at for their order, and a page of them is told: what only a page tells is read of it alone
+            found = self._clickhouse.query(f"SELECT {', '.join(names)} FROM ({asked})", params)  # noqa: S608  our own words
+            ids = [line["consignment"] for line in found]
+            those = params | {"ids": ids, "offset": 0, "after_id": ""}
+            told = self._clickhouse.query(_delayed("from_those", frozenset({"worked"})), those) if ids else []
+            by_id = {line["consignment"]: line for line in told}
+            rows = [by_id[id_] for id_ in ids if id_ in by_id]
+        else:
+            found = rows = self._clickhouse.query(*self._worklist(wanted, now, limit + 1, order))
+        keys = Keys(*(found[limit - 1][name] for name in names)) if len(found) > limit else None
         return [_row(Delayed, line) for line in rows[:limit]], keys
 
     def facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
         """Of all rows that are wanted, whatever the page."""
-        asked = sql("facets").replace("-- ROWS --", _delayed(wanted))
-        whole = Order(order.sort, order.reverse, order.group)
-        line = self._clickhouse.query(asked, {**_chosen(wanted, whole), "now": now, "limit": NO_LIMIT})[0]
+        asked, params = self._worklist(wanted, now, NO_LIMIT, Order(group=order.group), set())
+        line = self._clickhouse.query(sql("facets").replace("-- ROWS --", asked), params)[0]
         lists = ("hospitals", "carriers", "terminals", "vessels", "kinds", "stages", "groups")
         sorted_ = {name: sorted(line[name], key=lambda one: (-one[2], one[1]))[:FACET_MOST] for name in lists}
         return _row(Facets, {**line, **sorted_})
+
+    def _worklist(
+        self,
+        wanted: DelayedFilter,
+        now: datetime,
+        limit: int,
+        order: Order,
+        parts: Set[str] = frozenset({"ordered", "worked"}),
+    ) -> tuple[str, dict[str, object]]:
+        """delayed.sql over the fewest consignments among which all that are wanted are, and its parameters. `parts`: of its
+        optional parts, beside those that say what is wanted."""
+        params = {**_chosen(wanted, order), "now": now, "limit": limit}
+        source = self._source(wanted)
+        if source == "from_found":
+            params["ids"] = self._hits(letters_and_digits(wanted.text))
+        return _delayed(source, _present(wanted, order) | parts), params
+
+    @staticmethod
+    def _source(wanted: DelayedFilter) -> str:
+        """Which of from_*.sql has all that is wanted."""
+        if wanted.text:
+            return "from_found"
+        if wanted.kinds or wanted.severity or wanted.state in ("open", "trouble") or wanted.delivered_since > EPOCH:
+            return "from_open"
+        return "from_all"
+
+    def _hits(self, bare: str) -> list[str]:
+        """Asked once, whoever asks for a page and its facets."""
+        if bare not in self._found:
+            rows = self._clickhouse.query(sql("hits"), {"bare": bare}) if bare else []
+            self._found[bare] = [row["consignment"] for row in rows]
+        return self._found[bare]
 
     def show(self, consignment: str) -> Journey | None:
         """All that is known of it."""
@@ -773,9 +814,9 @@ class Questions:
         """The newest first."""
         return self._ask("unmatched", Unmatched, linking=sorted(LINKING_KINDS), since=since, sender=sender, limit=limit)
 
-    def dead_letters(self, sender: str = "", reason: str = "", limit: int = NO_LIMIT) -> list[Letter]:
-        """The newest first."""
-        return self._ask("dead_letters", Letter, sender=sender, reason=reason, limit=limit)
+    def dead_letters(self, sender: str = "", reason: str = "", limit: int = NO_LIMIT, letter: str = "") -> list[Letter]:
+        """The newest first; `letter`: that one alone."""
+        return self._ask("dead_letters", Letter, sender=sender, reason=reason, letter=letter, limit=limit)
 
     def _ask(self, name: str, row: type[R], **params: object) -> list[R]:
         """The rows of queries/NAME.sql; its columns must be the row's fields."""
@@ -788,16 +829,26 @@ def _row(kind: type[R], line: Mapping[str, object]) -> R:
     return kind(**{field.name: line[field.name] for field in fields(kind)})  # type: ignore[arg-type]  # R: one of those above
 
 
-def _delayed(wanted: DelayedFilter) -> str:
-    """delayed.sql over the fewest consignments among which all that are wanted are."""
-    source = "from_all"
-    if wanted.text:
-        source = "from_found"
-    elif wanted.kinds or wanted.severity or wanted.state in ("open", "trouble"):
-        source = "from_open"
-    elif wanted.delivered_since > EPOCH:
-        source = "from_delivered"
-    return sql("delayed").replace("-- SOURCE --", sql(source))
+def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
+    """Which optional parts of delayed.sql a question has: to plan all of it takes ClickHouse longer than to answer it."""
+    nothing = DelayedFilter(kinds=())
+    said = {field.name for field in fields(wanted) if getattr(wanted, field.name) != getattr(nothing, field.name)}
+    said |= {"worked"} if wanted.work or wanted.assigned else set()
+    said |= {"group"} if order.group else set()
+    said |= {"sort"} if order.sort != "worst" else set()
+    return frozenset(said | ({"after_id"} if order.after else set()))
+
+
+@lru_cache(maxsize=1_000)
+def _delayed(source: str, parts: frozenset[str]) -> str:
+    """delayed.sql over one of from_*.sql, with these of its optional parts."""
+    text = _OPTIONAL.sub(lambda part: (part["then"] if part["name"] in parts else part["else"]) or "", sql("delayed"))
+    return text.replace("-- SOURCE --", sql(source))
+
+
+_OPTIONAL = re.compile(
+    r"^ *-- IF (?P<name>[a-z_]+) --\n(?P<then>.*?)(?:^ *-- ELSE --\n(?P<else>.*?))?^ *-- END --\n", re.MULTILINE | re.DOTALL
+)
 
 
 def _chosen(wanted: DelayedFilter, order: Order) -> dict[str, object]:

@@ -414,9 +414,9 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(one.received_at),
             Cell(one.sender),
             Cell(one.stage),
-            Cell(one.reason, note=one.place),
+            Cell(one.reason, f"/letters/{one.letter_id}", note=one.place),
             Cell(one.text),
-            Cell("yes" if one.retryable else "no"),
+            Cell("read again" if one.stage == "readers" else "", f"/letters/{one.letter_id}"),
             Cell(
                 f"{one.raw_partition}/{one.raw_offset}" if one.raw_offset >= 0 else "",
                 f"/messages/{one.raw_partition}/{one.raw_offset}" if one.raw_offset >= 0 else "",
@@ -431,7 +431,7 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
         Column("stage", "Stage"),
         Column("reason", "Reason"),
         Column("text", "What is wrong"),
-        Column("retryable", "Can be retried", hint="`lovla dead-letters retry`"),
+        Column("retryable", "What can be done", hint="also `lovla dead-letters retry`"),
         Column("raw", "Message"),
     )
     return Report(

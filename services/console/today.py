@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from schemas.words import EXCEPTION_KINDS
-from services.console.questions import Changed, Delayed, DelayedFilter, Inbound, Questions, SilentFeed, Standing
+from services.console.questions import Changed, Delayed, DelayedFilter, Inbound, Order, Questions, SilentFeed, Standing
 
 WORST, CHANGED_MOST = 10, 12
 INBOUND_DAYS = 7
@@ -38,7 +38,7 @@ def gather(questions: Questions, now: datetime, zone: ZoneInfo) -> Today:
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     return Today(
         standing=questions.standing(midnight),
-        worst=questions.delayed(DelayedFilter(kinds=EXCEPTION_KINDS), now, WORST),
+        worst=questions.delayed_page(DelayedFilter(kinds=EXCEPTION_KINDS), now, WORST, Order())[0],
         changed=questions.changed(now - _HOUR, CHANGED_MOST),
         quiet=questions.silent_feeds(),
         inbound=by_day(questions.inbound(now, now + timedelta(days=INBOUND_DAYS))),

@@ -56,14 +56,20 @@ BOOKS = (
 )
 FED_BY: Mapping[str, str] = {"event_references": "shipment_events"}
 """Tables that a view fills -> the log table that it reads. Their rows name the record that they come from."""
+FED_BY_STATES = ("open_journeys", "journey_finds")
+"""Tables that views fill from tables of newest states."""
 KEYS: Mapping[str, str] = {
+    "open_journeys": "consignment",
     "journeys": "consignment",
     "feeds": "sender",
     "clocks": "clock",
     "senders": "code",
     "facilities": "code",
 }
-"""Tables of newest states and their keys. (undecodable_states holds rubbish by its offset: it is not compared.)"""
+"""Tables of newest states and their keys. Those of NOT_COMPARED are not compared."""
+
+NOT_COMPARED = ("undecodable_states", "journey_finds")
+"""Rubbish by its offset; and what old versions left behind."""
 
 log = logs.get("sink.rebuild")
 
@@ -184,7 +190,7 @@ class Rebuild:
         exchanged = {row["name"]: row["uuid"] for row in self._new.query("SELECT name, uuid FROM rebuild_new")}
         now = self._tables(self._settings.clickhouse_database)
         # what a view fills goes first: exchanged alone, it is fed by the old log table and misses nothing
-        tables = [*FED_BY, *(table.table for table in LOG_TABLES.values()), *STATE_COLUMNS]
+        tables = [*FED_BY, *FED_BY_STATES, *(table.table for table in LOG_TABLES.values()), *STATE_COLUMNS]
         return [name for name in tables if exchanged.get(name, "") != now.get(name, "-")]
 
     # -- filling ------------------------------------------------------------------------------------------------------
@@ -281,7 +287,7 @@ class Rebuild:
         self._fail.reach("level")
         carried = {} if self._options.drop_expired else self._carry(pending)
         self._fail.reach("carried")
-        compared = [self._compare(name, until, carried.get(name, 0)) for name in pending if name != "undecodable_states"]
+        compared = [self._compare(name, until, carried.get(name, 0)) for name in pending if name not in NOT_COMPARED]
         self._refuse_loss(compared)
         self._fail.reach("verified")
         for hold in holds:

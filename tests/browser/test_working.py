@@ -100,3 +100,24 @@ def test_a_time_says_its_utc_too(open_page: Opening) -> None:
     times = open_page(f"/consignments/{world.STORY}").locator("main time")
     assert times.count() > 5
     assert all("UTC" in (times.nth(at).get_attribute("title") or "") for at in range(3))
+
+
+def test_the_slider_goes_back_to_what_was_known_word_by_word(open_page: Opening) -> None:
+    page = open_page(f"/consignments/{world.STORY}")
+    said = page.locator("table.events tbody tr").count()
+    slider = page.get_by_role("slider", name="What was known, word by word")
+    stops = int(slider.get_attribute("max") or 0)
+    slider.focus()
+    with page.expect_navigation(url="**at=**"):
+        page.keyboard.press("ArrowLeft")
+    assert page.locator(".earlier").count() == 1
+    assert page.get_by_role("slider").get_attribute("value") == str(stops - 1)
+    assert 0 < page.locator("table.events tbody tr").count() < said
+
+
+def test_a_trend_is_drawn_beside_its_figures(open_page: Opening) -> None:
+    page = open_page("/terminals?days=60")
+    drawn = page.locator(".chart canvas")
+    assert drawn.count() == page.locator("[data-chart]").count() > 0
+    page.locator(".chart-of summary").first.click()
+    assert page.locator(".chart-of tbody tr").first.is_visible()

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from demo import world
 from schemas.alerts_v1 import Delivery, Notification
+from schemas.dead_letter_v1 import DeadLetter
 from schemas.journey_change_v1 import CHANGE
 from schemas.journey_v1 import Clock, Feed, Journey
 from schemas.registers_v1 import Facility, Sender
@@ -85,6 +86,7 @@ def records(now: datetime, size: int = SIZE, hostile: bool = True) -> Iterator[B
     yield from message(
         f"{world.BUYERS[2 % len(world.BUYERS)]}-2002", hospitals[2], now - 2 * _HOUR, "On hold", "suppressed", "opted_out"
     )
+    yield letter("MAEU", "expected a comma", now - 5 * _HOUR)
     if hostile:
         yield from _hostile(now)
     for code in ("MAEU", "COSU", "LH", QUIET_FEED):
@@ -301,6 +303,24 @@ def message(
     )
 
 
+def letter(sender: str, text: str, at: datetime) -> DeadLetter:
+    """What a reader could not read."""
+    return DeadLetter.model_validate(
+        {
+            "letter_id": digest(f"letter {sender}"),
+            "stage": "readers",
+            "sender": sender,
+            "reason": "not_json",
+            "where": "line 1 column 8",
+            "text": text,
+            "topic": "raw.messages.v1",
+            "partition": 0,
+            "offset": 12,
+            "received_at": at,
+        }
+    )
+
+
 def _wrong(
     number: int, draw: random.Random, reached: dict[str, Any], slip: timedelta, carrier: str, now: datetime, evidence: str
 ) -> list[dict[str, Any]]:
@@ -362,6 +382,7 @@ def _hostile(now: datetime) -> Iterator[BaseModel]:
     plain["warnings"] = [HOSTILE]
     yield Journey.model_validate(plain)
     yield opened(NASTY, wrong, now - timedelta(minutes=1), HOSPITAL)
+    yield letter("XSS", HOSTILE, now - 6 * _HOUR)
     yield from message(NASTY, HOSPITAL, now - _HOUR, HOSTILE, "accepted")
     yield Sender(code="XSS", kind="trucker", name=HOSTILE)
     yield Facility(code=HOSPITAL, kind="hospital", name=f"St. {HOSTILE}", zone="America/Los_Angeles")

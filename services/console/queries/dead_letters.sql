@@ -14,6 +14,7 @@ SELECT
 FROM dead_letters AS letters
 WHERE kind = 'letter'
     AND ({sender:String} = '' OR letters.sender = {sender:String})
+    AND ({letter:String} = '' OR letters.letter_id = {letter:String})
     AND ({reason:String} = '' OR letters.reason = {reason:String})
 GROUP BY letter_id
 ORDER BY received_at DESC, letter_id

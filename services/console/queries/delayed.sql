@@ -1,50 +1,48 @@
 -- Consignments, the worst first unless told otherwise: by severity, then hours. With {kinds} those that have an open exception of
 -- one of them; without, all. Empty texts, 0 and the year 1970 mean any.
--- An acknowledgement or a snooze holds for what it named, if that was so already when it was said: what opened anew is open again.
 -- Hours (render.hours_late has the same rule): late, overdue, will_be_late after the plan; dwell and silent over the limit; on_hold
 -- since it was placed; of the other kinds none. Of what is still going on they run on to {now}.
+-- An acknowledgement or a snooze holds for what it named, if that was so already when it was said: what opened anew is open again.
 -- The order is (group_key, number_key, text_key, consignment): a page begins after the keys of the last row of the one before, or
--- at {offset}. The marked line is one of from_*.sql: the fewest consignments among which all that are wanted are (0046); `found`:
+-- at {offset}. A part between IF and END is there only where its parameter says anything (questions.py). The marked line is one of from_*.sql: the fewest consignments among which all that are wanted are (0046); `found`:
 -- it may have a reference that holds {bare}. `number_key` grows in either direction; what has none of it comes last.
 WITH
     {now:DateTime64(3, 'UTC')} AS now,
     arrayMap(
-        e -> (
-            indexOf(['minor', 'major', 'critical'], e.severity),
+        (w, place) -> (
+            w.1,
             multiIf(
-                e.kind IN ('late', 'will_be_late'),
-                e.late_h,
-                e.kind = 'overdue',
-                dateDiff(
-                    'second',
-                    coalesce(
-                        arrayFirst(m -> m.milestone = e.milestone AND m.leg = '', milestones).planned,
-                        if(e.milestone = 'delivered', required_by, NULL),
-                        e.start
-                    ),
-                    now
-                ) / 3600,
-                e.kind IN ('dwell', 'silent', 'on_hold'),
-                greatest(dateDiff('second', e.start, now) / 3600, 0),
-                NULL
-            ) AS hours,
-            e.kind,
-            e.severity,
-            e.start,
-            e.sentence,
-            e.key
+                w.2 IN ('late', 'will_be_late'), w.3,
+                w.4 IS NULL, NULL,
+                w.2 = 'overdue', dateDiff('second', assumeNotNull(w.4), now) / 3600,
+                greatest(dateDiff('second', assumeNotNull(w.4), now) / 3600, 0)
+            ),
+            w.2,
+            place
         ),
-        arrayFilter(
-            e -> e.status = 'open' AND (empty({kinds:Array(String)}) OR has({kinds:Array(String)}, e.kind)), exceptions
-        )
-    ) AS wrong,
-    arrayReverseSort(w -> (w.1, ifNull(w.2, 0), w.3, w.5), wrong)[1] AS worst,
-    notEmpty(wrong) AND arrayAll(w -> arrayExists(a -> has(a.1, w.7) AND a.2 >= w.5, acknowledgements), wrong) AS acknowledged,
-    arrayReverseSort(a -> a.2, arrayFilter(a -> has(a.1, worst.7), acknowledgements))[1] AS acknowledgement,
+        rows.wrong,
+        arrayEnumerate(rows.wrong)
+    ) AS all_wrong,
+    if(empty({kinds:Array(String)}), all_wrong, arrayFilter(w -> has({kinds:Array(String)}, w.3), all_wrong)) AS wrong,
+    arrayReverseSort(w -> (w.1, ifNull(w.2, 0), w.3, w.4), wrong)[1] AS worst,
+    ['minor', 'major', 'critical'][worst.1] AS worst_severity,
+    -- IF worked --
+    notEmpty(wrong) AND arrayAll(
+        w -> arrayExists(a -> has(a.1, exceptions.key[w.4]) AND a.2 >= exceptions.start[w.4], acknowledgements), wrong
+    ) AS acknowledged,
+    arrayReverseSort(
+        a -> a.2, arrayFilter(a -> has(a.1, exceptions.key[worst.4]), acknowledgements)
+    )[1] AS acknowledgement,
     arrayMin(
-        w -> ifNull(arrayReverseSort(s -> s.2, arrayFilter(s -> has(s.1, w.7) AND s.2 >= w.5, snoozes))[1].3, toDateTime64(0, 3, 'UTC')),
+        w -> ifNull(
+            arrayReverseSort(
+                s -> s.2, arrayFilter(s -> has(s.1, exceptions.key[w.4]) AND s.2 >= exceptions.start[w.4], snoozes)
+            )[1].3,
+            toDateTime64(0, 3, 'UTC')
+        ),
         wrong
     ) AS snoozed,
+    -- END --
     if({reverse:Bool}, -1, 1) AS direction,
     1e15 AS at_the_end
 SELECT
@@ -52,10 +50,10 @@ SELECT
     facility,
     if(places.name = '', facility, places.name) AS hospital,
     if(places.zone = '', 'UTC', places.zone) AS zone,
-    worst.6 AS sentence,
+    exceptions[worst.4].sentence AS sentence,
     worst.3 AS exception,
-    worst.4 AS severity,
-    if(empty(wrong), NULL, worst.5) AS since,
+    worst_severity AS severity,
+    if(empty(wrong), NULL, exceptions[worst.4].start) AS since,
     round(worst.2, 1) AS hours_late,
     arrayDistinct(arrayFilter(kind -> kind != worst.3, wrong.3)) AS also,
     stage,
@@ -73,24 +71,31 @@ SELECT
     tier,
     last_event_at,
     arrayMap(item -> (item.category, item.quantity, item.unit), items) AS goods,
-    wrong.7 AS keys,
+    -- IF worked --
+    arrayMap(w -> exceptions.key[w.4], wrong) AS keys,
     if(acknowledged, acknowledgement.3, '') AS acknowledged_by,
     if(acknowledged, acknowledgement.2, NULL) AS acknowledged_at,
     work.assigned_to AS assigned_to,
     if(snoozed > now, snoozed, NULL) AS snoozed_until,
     work.note AS note,
     work.noted_by AS noted_by,
+    -- END --
+    -- IF group --
     multiIf(
         {group:String} = 'hospital', hospital,
         {group:String} = 'carrier', toString(carrier),
         {group:String} = 'terminal', toString(terminal),
         {group:String} = 'vessel', vessel,
         {group:String} = 'exception', worst.3,
-        {group:String} = 'severity', worst.4,
+        {group:String} = 'severity', worst_severity,
         {group:String} = 'stage', toString(stage),
         {group:String} = 'tier', toString(tier),
         ''
     ) AS group_key,
+    -- ELSE --
+    '' AS group_key,
+    -- END --
+    -- IF sort --
     multiIf(
         {sort:String} = 'worst', -direction * (worst.1 * 1e9 + ifNull(worst.2, 0)),
         {sort:String} = 'hours', if(worst.2 IS NULL, at_the_end, -direction * assumeNotNull(worst.2)),
@@ -109,11 +114,16 @@ SELECT
         {sort:String} = 'stage', toString(stage),
         ''
     ) AS text_key
+    -- ELSE --
+    -direction * (worst.1 * 1e9 + ifNull(worst.2, 0)) AS number_key,
+    '' AS text_key
+    -- END --
 FROM
 (
 -- SOURCE --
-) AS journeys
-LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = journeys.facility
+) AS rows
+LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = rows.facility
+-- IF worked --
 LEFT JOIN (
     SELECT
         consignment AS of,
@@ -123,40 +133,74 @@ LEFT JOIN (
         groupArrayIf((exceptions, at, by), act = 'acknowledge') AS acknowledgements,
         groupArrayIf((exceptions, at, until), act = 'snooze') AS snoozes
     FROM work_acts
-    WHERE act IN ('acknowledge', 'assign', 'snooze', 'note') AND (consignment, act_id) NOT IN (SELECT consignment, undoes FROM work_acts WHERE act = 'undo')
+    WHERE act IN ('acknowledge', 'assign', 'snooze', 'note')
+        AND (consignment, act_id) NOT IN (SELECT consignment, undoes FROM work_acts WHERE act = 'undo')
     GROUP BY consignment
-) AS work ON work.of = journeys.consignment
-WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)}))
-    AND ({severity:String} = '' OR arrayExists(w -> w.4 = {severity:String}, wrong))
+) AS work ON work.of = rows.consignment
+-- END --
+WHERE true
+    -- IF kinds --
+    AND (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)}))
+    -- END --
+    -- IF severity --
+    AND ({severity:String} = '' OR arrayExists(w -> ['minor', 'major', 'critical'][w.1] = {severity:String}, wrong))
+    -- END --
+    -- IF stage --
     AND ({stage:String} = '' OR stage = {stage:String})
+    -- END --
+    -- IF mode --
     AND ({mode:String} = '' OR mode = {mode:String})
+    -- END --
+    -- IF state --
     AND (
         {state:String} = ''
         OR ({state:String} = 'open' AND stage NOT IN ('delivered', 'cancelled'))
         OR ({state:String} = 'trouble' AND stage NOT IN ('delivered', 'cancelled') AND notEmpty(open_kinds))
         OR ({state:String} = 'ended' AND stage IN ('delivered', 'cancelled'))
     )
+    -- END --
+    -- IF delivered_since --
     AND (
         toYear({delivered_since:DateTime64(3, 'UTC')}) = 1970
         OR arrayExists(
             m -> m.milestone = 'delivered' AND m.leg = '' AND m.actual >= {delivered_since:DateTime64(3, 'UTC')}, milestones
         )
     )
+    -- END --
+    -- IF hospital --
     AND ({hospital:String} = '' OR facility = {hospital:String}
         OR positionCaseInsensitiveUTF8(places.name, {hospital:String}) > 0)
+    -- END --
+    -- IF carrier --
     AND ({carrier:String} = '' OR carrier = {carrier:String} OR has(parties.code, {carrier:String}))
+    -- END --
+    -- IF terminal --
     AND ({terminal:String} = '' OR terminal = {terminal:String})
+    -- END --
+    -- IF vessel --
     AND ({vessel:String} = '' OR positionCaseInsensitiveUTF8(vessel, {vessel:String}) > 0)
+    -- END --
+    -- IF item --
     AND ({item:String} = '' OR has(items.category, {item:String}))
+    -- END --
+    -- IF tier --
     AND ({tier:UInt8} = 0 OR tier = {tier:UInt8})
+    -- END --
+    -- IF work --
     AND (
         {work:String} = ''
         OR ({work:String} = 'to_do' AND NOT acknowledged AND ifNull(snoozed, toDateTime64(0, 3, 'UTC')) <= now)
         OR ({work:String} = 'acknowledged' AND acknowledged)
         OR ({work:String} = 'snoozed' AND ifNull(snoozed, toDateTime64(0, 3, 'UTC')) > now)
     )
+    -- END --
+    -- IF assigned --
     AND ({assigned:String} = '' OR assigned_to = {assigned:String})
+    -- END --
+    -- IF owner --
     AND ({owner:String} = '' OR buyer = {owner:String} OR carrier = {owner:String} OR has(parties.code, {owner:String}))
+    -- END --
+    -- IF text --
     AND (
         {text:String} = ''
         OR positionCaseInsensitive(consignment, {text:String}) > 0
@@ -166,6 +210,8 @@ WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)})
             r -> position(replaceRegexpAll(upper(r.value), '[^A-Z0-9]', ''), {bare:String}) > 0, references
         ), false)
     )
+    -- END --
+    -- IF after_id --
     AND (
         {after_id:String} = ''
         OR group_key > {after_group:String}
@@ -175,5 +221,8 @@ WHERE (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)})
         OR (group_key = {after_group:String} AND number_key = {after_number:Float64}
             AND text_key = {after_text:String} AND consignment > {after_id:String})
     )
+    -- END --
+-- IF ordered --
 ORDER BY group_key, number_key, if({reverse:Bool}, '', text_key), if({reverse:Bool}, text_key, '') DESC, consignment
 LIMIT {limit:UInt32} OFFSET {offset:UInt32}
+-- END --

@@ -1,4 +1,5 @@
--- What somebody works on, and what was delivered since {since}, by the day.
+-- What somebody works on, and what was delivered since {since}, by the day. What ended lately stands in both tables, and is
+-- taken from the first.
 SELECT
     consignment, buyer, stage, mode, tier, required_by, milestone, place, origin, port, facility, terminal, carrier, vessel, voyage,
     expected_delivery, expected_basis, parties, items, delivered, milestones, units, moves, references, exceptions, open_kinds,
@@ -10,7 +11,8 @@ SELECT
     expected_delivery, expected_basis, parties, items, delivered, milestones, units, moves, references, exceptions, open_kinds,
     last_event_at
 FROM journeys FINAL
-WHERE stage = 'delivered' AND empty(open_kinds) AND consignment IN
+WHERE stage = 'delivered' AND empty(open_kinds) AND consignment NOT IN (SELECT consignment FROM open_journeys FINAL)
+    AND consignment IN
 (
     SELECT consignment FROM journey_finds
     WHERE kind = 'delivered' AND word >= toString(toDate({since:DateTime64(3, 'UTC')}))

@@ -20,13 +20,8 @@ FROM
         arrayMax(arrayMap(
             e -> if(e.status = 'open', indexOf(['minor', 'major', 'critical'], e.severity), 0), exceptions
         )) AS worst,
-        ifNull(
-            arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual, toDateTime64(0, 3, 'UTC')
-        ) AS delivered_at
-    FROM
-    (
--- from_since.sql --
-    )
+        ifNull(rows.delivered_at, toDateTime64(0, 3, 'UTC')) AS delivered_at
+    FROM open_journeys AS rows FINAL
     WHERE facility != ''
 ) AS journeys
 LEFT JOIN (SELECT code, name FROM facilities FINAL) AS places ON places.code = journeys.facility

@@ -23,7 +23,12 @@ FROM
         item.quantity - least(
             item.quantity, arraySum(arrayMap(d -> if(d.line = item.line, d.good, 0), delivered))
         ) AS left
-    FROM (SELECT * FROM open_journeys FINAL WHERE stage NOT IN ('delivered', 'cancelled') AND expected_delivery IS NOT NULL)
+    FROM
+    (
+        SELECT *
+        FROM open_journeys FINAL
+        WHERE stage NOT IN ('delivered', 'cancelled') AND expected_delivery < {until:DateTime64(3, 'UTC')}
+    )
     ARRAY JOIN items AS item
 ) AS journeys
 LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = journeys.facility
@@ -31,7 +36,6 @@ WHERE left > 0
     AND ({hospital:String} = '' OR facility = {hospital:String}
         OR positionCaseInsensitiveUTF8(places.name, {hospital:String}) > 0)
     AND ({item:String} = '' OR category = {item:String})
-    AND expected_delivery < {until:DateTime64(3, 'UTC')}
 GROUP BY day, category, unit
 ORDER BY day, category, unit
 LIMIT {limit:UInt32}

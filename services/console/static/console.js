@@ -121,7 +121,8 @@
     const tones = ["--link", "--critical", "--major", "--good", "--quiet"].map(colour);
     const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--rule"), width: 1 }, ticks: { stroke: colour("--rule") }, font: `12px ${ink("font-family") || "system-ui"}` };
     probe.remove();
-    const size = () => ({ width: Math.max(holder.clientWidth, 200), height: Math.max(holder.clientHeight, 160) });
+    // a height of its own: the holder grows with the legend below the lines, and must not make them grow in turn
+    const size = () => ({ width: Math.max(holder.clientWidth, 200), height: 192 });
     const chart = new uPlot(
       {
         ...size(),

@@ -12,7 +12,7 @@ from benchmarks.measurements import MEASUREMENTS
 
 @pytest.mark.stack
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", ["readers", "pipeline", "sink", "freshness", "journeys", "alerts"])
+@pytest.mark.parametrize("name", ["readers", "pipeline", "sink", "freshness", "journeys", "alerts", "console"])
 def test_a_measurement_checks_its_outcome_and_gives_figures(name: str, tmp_path: Path) -> None:
     said: list[str] = []
     result = MEASUREMENTS[name].run(Bench(TINY, tmp_path / "work", tmp_path / "cache", said.append))

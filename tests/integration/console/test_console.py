@@ -6,6 +6,7 @@ import itertools
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,9 +18,11 @@ from pydantic import SecretStr
 
 from schemas.journey_v1 import Journey
 from schemas.registers_v1 import Account, Sender
+from services.console import lists_api
 from services.console.app import build
 from services.console.door import ConsoleDoor
 from services.console.entry import Entry
+from services.console.letters import Outcome, Retry, by_verb
 from services.console.pages import HEADERS, REPORTS
 from services.console.people import People
 from services.console.questions import GROUPS, SORTS
@@ -34,7 +37,14 @@ from tests.integration.console.conftest import Books
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 PASSWORD = "a password that is long"
-PAGES = ("/", "/delayed", "/consignments", *(f"/{name}" for name in REPORTS), "/hospitals/H-HARBOR")
+PAGES = (
+    "/",
+    "/delayed",
+    f"/letters/{world.digest('letter XSS')}",
+    "/consignments",
+    *(f"/{name}" for name in REPORTS),
+    "/hospitals/H-HARBOR",
+)
 LISTS = ("/api/v1/delayed", "/api/v1/consignments")
 BUYER, CARRIER = "LVLA", "COSU"
 
@@ -54,7 +64,7 @@ def port(console_settings: Settings) -> Iterator[ClickHouse]:
 class Console:
     """A console with somebody in it, and two senders that hold keys."""
 
-    def __init__(self, clickhouse: ClickHouse, state_dir: Path, demo: bool) -> None:
+    def __init__(self, clickhouse: ClickHouse, state_dir: Path, demo: bool, retry: Retry = by_verb) -> None:
         settings = ConsoleSettings(kafka="127.0.0.1:1", state_dir=state_dir, secret_key=SecretStr("k" * 44), console_demo=demo)
         self.clock = ManualClock(NOW)
         self.people = People(state_dir, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
@@ -65,7 +75,7 @@ class Console:
         }
         accounts = {key_id(code): _account(code) for code in senders}
         entry = Entry(settings, self.people, self.clock, lambda: accounts, lambda: senders)
-        self.app = build(ConsoleDoor(settings, clickhouse, entry, self.clock))
+        self.app = build(ConsoleDoor(settings, clickhouse, entry, self.clock), retry=retry)
 
     def browser(self, **options: str) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(self.app)
@@ -333,3 +343,57 @@ async def test_too_many_requests_of_one_are_refused_and_others_go_on(console: Co
         assert answers[0] == 400
         assert answers[-1] == 429
         assert (await buyer.get("/api/v1/consignments?rows=1")).status_code == 200
+
+
+async def test_what_the_pages_of_tables_hold_is_there_for_programs_too(demo: httpx.AsyncClient) -> None:
+    for name, listed in lists_api.LISTS.items():
+        answer = await demo.get(f"/api/v1/{name}")
+        assert answer.status_code == 200, answer.text
+        rows = answer.json()["rows"]
+        if rows:
+            assert set(rows[0]) == {field.name for field in fields(listed.row)}  # type: ignore[arg-type]  # each is a dataclass
+        assert (await demo.get(f"/api/v1/{name}?format=csv")).headers["content-type"].startswith("text/csv")
+    told = (await demo.get(f"/api/v1/messages?consignment={world.STORY}")).json()["rows"]
+    assert [(one["state"], one["consignments"]) for one in told] == [("delivered", [world.STORY])]
+    (held,) = (await demo.get("/api/v1/messages?state=suppressed")).json()["rows"]
+    assert held["reason"] == "opted_out"
+    assert (await demo.get("/api/v1/messages?state=waits")).json()["rows"] == []
+
+
+async def test_search_finds_what_has_ended_by_its_names_and_open_work_by_vessel_and_hospital(demo: httpx.AsyncClient) -> None:
+    async def found(text: str) -> list[str]:
+        answer = await demo.get("/api/v1/consignments", params={"q": text, "rows": 500})
+        return [row["consignment"] for row in answer.json()["rows"]]
+
+    ended = (await demo.get("/api/v1/consignments?state=ended")).json()["rows"][0]["consignment"]
+    assert ended in await found(ended.lower())
+    assert await found("mrsu 437-1001") == [world.STORY]
+    assert world.STORY in await found("cedars")
+    assert await found("%%%") == []
+
+
+async def test_a_planner_has_a_dead_letter_read_again_and_is_told_what_came_of_it(port: ClickHouse, tmp_path: Path) -> None:
+    asked: list[tuple[str, str]] = []
+
+    async def retry(letter: str, who: str) -> Outcome:
+        asked.append((letter, who))
+        return Outcome(True, "read now")
+
+    console = Console(port, tmp_path, demo=False, retry=retry)
+    console.people.add("ana", "planner", PASSWORD, NOW)
+    console.people.add("eve", "viewer", PASSWORD, NOW)
+    letter = world.digest("letter MAEU")
+    async with console.browser() as browser:
+        assert (await browser.get(f"/letters/{letter}")).status_code == 303
+        await signed_in(browser)
+        assert f"/letters/{letter}" in (await browser.get("/feeds")).text
+        assert "expected a comma" in (await browser.get(f"/letters/{letter}")).text
+        assert (await browser.get("/letters/0000")).status_code == 404
+        again = f"/letters/{letter}/retry"
+        assert (await browser.post(again, data={"csrf": "0" * 64})).status_code == 403
+        assert asked == []
+        assert "read now" in (await browser.post(again, data={"csrf": await csrf_of(browser)})).text
+    async with console.browser() as browser:
+        await browser.post("/sign-in", data={"name": "eve", "password": PASSWORD, "next": "/"})
+        assert (await browser.post(again, data={"csrf": await csrf_of(browser)})).status_code == 403
+    assert asked == [(letter, "ana")]

@@ -1,0 +1,100 @@
+"""`/letters/{id}`: a dead letter, the way to its bytes, and a planner's way to have it read again.
+
+Retrying is the way in's own verb, `lovla dead-letters retry`, run as a process: it knows which letters are read again and which
+are brought back through the door, and writes who did it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import Request, Response
+
+from services.console.door import ConsoleDoor
+from services.console.gate import Problem
+from services.console.pages import Pages
+from services.console.questions import Letter, Questions
+from services.runtime import logs
+
+log = logs.get("console")
+
+RETRY_S: Final = 60.0
+"""The verb reads the letters' topic and the message, and waits until Kafka has what it wrote."""
+
+Route = tuple[str, str, Callable[..., Awaitable[Response]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a retry: `text` as the verb says it."""
+
+    well: bool
+    text: str
+
+
+Retry = Callable[[str, str], Awaitable[Outcome]]
+"""(letter, who) -> what came of it."""
+
+
+async def by_verb(letter: str, by: str) -> Outcome:
+    """Run the verb. Its settings are those that this process was started with."""
+    verb = "from services.cli import main; main()"
+    argv = [sys.executable, "-P", "-c", verb, "dead-letters", "retry", letter, "--by", f"{by} (console)", "--json"]
+    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), RETRY_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return Outcome(False, f"No answer within {RETRY_S:.0f} s: whether it was done, its state says in a moment.")
+    log.info("console.letter_retried", letter=letter, by=by, code=process.returncode)
+    rows = [line for line in out.decode("utf-8", "replace").splitlines() if line.strip()]
+    try:
+        told = "; ".join(str(json.loads(row)["outcome"]) for row in rows)
+    except (ValueError, KeyError, TypeError):
+        told = ""
+    said = told or err.decode("utf-8", "replace").strip().removeprefix("lovla: ")[:500]
+    return Outcome(process.returncode == 0, said or "The verb said nothing.")
+
+
+class Letters:
+    """The addresses of dead letters."""
+
+    def __init__(self, door: ConsoleDoor, pages: Pages, retry: Retry = by_verb) -> None:
+        self._door, self._pages, self._retry = door, pages, retry
+
+    def routes(self) -> Sequence[Route]:
+        """Method, path, endpoint."""
+        return (("GET", "/letters/{letter}", self.shown), ("POST", "/letters/{letter}/retry", self.retried))
+
+    async def shown(self, request: Request, letter: str) -> Response:
+        return await self._page(request, letter, None)
+
+    async def retried(self, request: Request, letter: str) -> Response:
+        """Have it read again, and say what came of it."""
+        viewer, _ = await self._door.entry.acting(request, "planner")
+        found = await self._door.ask(lambda questions: _known(questions, letter))
+        if found.stage != "readers":
+            raise Problem("invalid", f"It is no reader's: what the {found.stage} could not take is not read again.")
+        return await self._page(request, letter, await self._retry(found.letter_id, viewer.name))
+
+    async def _page(self, request: Request, letter: str, outcome: Outcome | None) -> Response:
+        viewer = self._pages.viewer(request)
+        found, as_of = await self._door.ask(lambda questions: (_known(questions, letter), questions.as_of()))
+        title = f"Dead letter of {found.sender}"
+        return self._pages.page(
+            request, "feeds", title, viewer, as_of, "letter", letter=found, outcome=outcome, may=viewer.may("planner")
+        )
+
+
+def _known(questions: Questions, letter: str) -> Letter:
+    """Raises Problem 404."""
+    found = questions.dead_letters(letter=letter, limit=1) if letter else []
+    if not found:
+        raise Problem("not-found", "There is no such dead letter.")
+    return found[0]
