@@ -20,7 +20,7 @@ EXCEPTIONS_MOST = 64
 
 
 class WorkAct(Contract):
-    """One act about one consignment. `exceptions`: keys of what is wrong with it that was meant; none: the whole consignment.
+    """One act about one consignment. `exceptions`: keys of what is wrong with it: what is taken care of, or waits.
 
     `by`: the person, as the door that they signed in at says; `sender`: whose key that door used. `assignee` empty: nobody any
     more. `undoes`: the act of the same consignment that no longer counts; an undo is not undone, the act is done anew.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -25,7 +25,7 @@ from services.console.entry import Form, back_to, one
 from services.console.frame import Viewer
 from services.console.gate import Problem
 from services.console.pages import HEADERS, Pages
-from services.console.questions import Questions
+from services.console.questions import Asking, Questions, Taken
 from services.console.way_in import Refused, place_of
 from services.runtime import logs, metrics
 
@@ -35,7 +35,8 @@ _LOOK_EVERY_S: Final = 0.2
 ASKED_FOR: Final = timedelta(days=2)
 """Messages of so long ago may still wait for an acknowledgement (quiet hours, digests)."""
 RUNNING_MOST: Final = 1_000
-"""Forms whose answer is remembered."""
+"""Forms whose answer is remembered, messages that were acknowledged, events that were recorded."""
+_STAYS: Final = "stays so: the second contact is not woken again. Tell somebody who takes care of it."
 Route = tuple[str, str, Callable[..., Awaitable[Response]]]
 
 
@@ -45,6 +46,8 @@ class Acting:
     def __init__(self, door: ConsoleDoor, pages: Pages) -> None:
         self._door, self._pages = door, pages
         self._running: OrderedDict[str, asyncio.Future[Outcome]] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()  # messages that were acknowledged
+        self._said: OrderedDict[tuple[str, str], None] = OrderedDict()  # (consignment, event) that were recorded
 
     def routes(self) -> Sequence[Route]:
         """Method, path, endpoint. They stand before the pages', whose ids may hold slashes."""
@@ -66,7 +69,7 @@ class Acting:
     async def _work(self, viewer: Viewer, given: Form, once: str) -> Outcome:
         now, kind = self._door.clock.now(), "acknowledge" if one(given, "acknowledge") else one(given, "act")
         try:
-            asked = acts.work_asked(given, viewer.name, now, viewer.zone)
+            asked = acts.work_asked(given, viewer.name, viewer.zone)
             done = await self._door.way_in.work(asked, viewer.name, once)
         except Wrong as wrong:
             return Outcome(viewer.name, "work", "", wrong.fields, given)
@@ -76,6 +79,8 @@ class Acting:
         sentence = acts.work_sentence(kind, asked, _local(asked[0].get("until"), viewer))
         if kind == "acknowledge":
             sentence += await self._quiet(asked, viewer, now)
+        if kind == "undo":
+            sentence += await self._still_quiet(asked, now)
         await self._there([(str(one["consignment"]), str(one["act_id"])) for one in done])
         return Outcome(viewer.name, "work", sentence, undo=acts.undo_of(done))
 
@@ -94,18 +99,42 @@ class Acting:
         ids = list(dict.fromkeys(str(one["consignment"]) for one in asked))
 
         def asking(questions: Questions) -> list[tuple[str, str]]:
-            found = questions.asking(ids, now - ASKED_FOR)
-            others = {item[0] for one in found for item in one.items}
-            before = {name: questions.work_done(name) for name in sorted(others)}
-            return [(one.subscription, one.notification) for one in found if acts.covered(one, asked, before)]
+            found, taken = self._asking(questions, ids, now)
+            return [(one.subscription, one.notification) for one in found if acts.covered(one, asked, taken)]
 
         try:
-            for subscription, notification in await self._door.ask(asking):
-                await self._door.way_in.acknowledge(subscription, notification, viewer.name)
+            for told in await self._door.ask(asking):
+                if told not in self._told:
+                    await self._door.way_in.acknowledge(*told, viewer.name)
+                    _remember(self._told, told)
         except (Problem, Refused) as error:
             log.warning("console.alerts_not_told", text=str(error)[:300])
             return " The alerts could not be told: a second contact may still be woken."
         return ""
+
+    async def _still_quiet(self, asked: Sequence[Mapping[str, Any]], now: datetime) -> str:
+        """What undoing does not bring back: a message that was acknowledged stays so."""
+        ids = list(dict.fromkeys(str(one["consignment"]) for one in asked))
+        undone = {str(one["undoes"]) for one in asked}
+
+        def asking(questions: Questions) -> bool:
+            found, taken = self._asking(questions, ids, now, sorted(undone))
+            return any(acts.quiet_by(one, undone, taken) for one in found)
+
+        try:
+            quiet = await self._door.ask(asking)
+        except Problem:
+            return f" If its alert was acknowledged with it, {_STAYS}"
+        return f" Its alert was acknowledged with it, and {_STAYS}" if quiet else ""
+
+    @staticmethod
+    def _asking(
+        questions: Questions, ids: Sequence[str], now: datetime, despite: Sequence[str] = ()
+    ) -> tuple[list[Asking], list[Taken]]:
+        """The messages that ask to be acknowledged for these consignments, and what of all that they tell is taken care of."""
+        found = questions.asking(ids, now - ASKED_FOR)
+        told = sorted({item[0] for one in found for item in one.items})
+        return found, questions.taken(told, despite) if told else []
 
     async def _there(self, done: Sequence[tuple[str, str]]) -> None:
         """Until ClickHouse has them, so that who acts sees it; not for long."""
@@ -131,13 +160,16 @@ class Acting:
         return await self._once(name, viewer, given, lambda *said: self._asked(name, *said))
 
     async def _asked(self, name: str, viewer: Viewer, given: Form, once: str) -> Outcome:
-        doing, now = one(given, "do"), self._door.clock.now()
+        doing = one(given, "do")
         version = await self._door.ask(lambda questions: questions.version(name))
         if not version:
             raise Problem("not-found", f"No consignment {name[:80]} is known.")
         facilities = await self._door.ask(lambda questions: questions.facilities())
         try:
-            asked = acts.request(given, name, viewer.name, now, viewer.zone, facilities)
+            asked = acts.request(given, name, viewer.name, viewer.zone, facilities)
+            if asked.withdraws and not await self._recorded(name, asked.withdraws):
+                text = "Only what somebody recorded for this consignment can be withdrawn."
+                raise Wrong({"instead" if asked.then else "": text})
             if asked.what == "events":
                 taken = await self._door.way_in.event(asked.body, asked.by, once)
             else:
@@ -149,7 +181,14 @@ class Acting:
             fields = acts.beside(refused.text, refused.places, lines)
             return Outcome(viewer.name, doing, "", fields, given)
         metrics.counter("lovla_console_acts_total", act=doing).inc()
-        return await self._judged(viewer, doing, given, name, version, asked, taken)
+        return await self._judged(viewer, doing, given, name, version, asked, taken, once)
+
+    async def _recorded(self, name: str, event: str) -> bool:
+        """Whether it is somebody's word about this consignment; what was recorded a moment ago may not have arrived yet."""
+        if (name, event) in self._said:
+            return True
+        journey = await self._door.ask(lambda questions: questions.show(name))
+        return journey is not None and any(one.event_id == event and one.recorded_by for one in journey.statements)
 
     async def _judged(
         self,
@@ -160,6 +199,7 @@ class Acting:
         version: int,
         asked: acts.Request,
         taken: Mapping[str, Any],
+        once: str,
     ) -> Outcome:
         """What the tracker said, waited for; not for long."""
         verdicts, receipt = list(taken["verdicts"]), str(taken["receipt"])
@@ -170,21 +210,31 @@ class Acting:
                 verdicts = await self._door.way_in.receipt(receipt)
             except (Problem, Refused):
                 break
-        bad = [one for one in verdicts if one["outcome"] in ("rejected", "refused")]
-        if bad:
-            problems = [place_of(one) for one in bad[0].get("problems", ())]
-            text = str(bad[0].get("text") or bad[0].get("reason") or "It was refused.")
+        if (bad := _bad(verdicts)) is not None:
+            problems = [place_of(one) for one in bad.get("problems", ())]
+            text = str(bad.get("text") or bad.get("reason") or "It was refused.")
             return Outcome(viewer.name, doing, "", acts.beside(text, problems), given)
-        undo = asked.undo
-        if doing == "record" and verdicts and verdicts[0].get("event_id"):
-            undo = acts.Undo(f"/consignments/{name}/do", (("do", "withdraw"), ("event", str(verdicts[0]["event_id"]))))
+        sentence, undo = asked.sentence, asked.undo
+        if doing == "record" and verdicts and (event := str(verdicts[0].get("event_id") or "")):
+            undo = acts.Undo(f"/consignments/{name}/do", (("do", "withdraw"), ("event", event)))
+            _remember(self._said, (name, event))
+        if asked.then:
+            sentence += await self._corrected(asked, once)
         if any(one["outcome"] == "queued" for one in verdicts):
-            sentence = f"{asked.sentence} The tracker has not judged it yet."
-        elif await self._until(lambda questions: questions.version(name) > version):
-            sentence = asked.sentence
-        else:
-            sentence = f"{asked.sentence} Nothing changed by it so far."
+            sentence += " The tracker has not judged it yet."
+        elif not await self._until(lambda questions: questions.version(name) > version):
+            sentence += " Nothing changed by it so far."
         return Outcome(viewer.name, doing, sentence, undo=undo, receipt=receipt)
+
+    async def _corrected(self, asked: acts.Request, once: str) -> str:
+        """Withdraw what was corrected, now that its correction was taken; what to say of it, if that went wrong."""
+        try:
+            taken = await self._door.way_in.event(asked.then, asked.by, acts.key_of(once, "withdraw"))
+            if _bad(taken["verdicts"]) is None:
+                return ""
+        except (Problem, Refused) as error:
+            log.warning("console.not_withdrawn", text=str(error)[:300])
+        return " What it corrects could not be withdrawn and still counts: withdraw it by itself."
 
     async def receive(self, request: Request, name: str) -> Response:
         """The dock's count by itself: what somebody with a phone at the dock needs."""
@@ -232,6 +282,17 @@ class Acting:
 
 def _to(path: str) -> Response:
     return Response(status_code=303, headers={**HEADERS, "Location": path})
+
+
+def _remember(kept: OrderedDict[tuple[str, str], None], one: tuple[str, str]) -> None:
+    kept[one] = None
+    while len(kept) > RUNNING_MOST:
+        kept.popitem(last=False)
+
+
+def _bad(verdicts: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The first that was not taken."""
+    return next((one for one in verdicts if one["outcome"] in ("rejected", "refused")), None)
 
 
 def _sorted(given: Form) -> list[tuple[str, tuple[str, ...]]]:

@@ -9,9 +9,9 @@ import hashlib
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, Literal, Protocol, get_args
 from zoneinfo import ZoneInfo
 
@@ -19,9 +19,11 @@ from schemas.base import rfc3339
 from schemas.words import LINKING_KINDS, MILESTONES, Classifier, PartyRole, ReferenceKind
 from services.console.entry import Form, one
 from services.console.gate import Place
-from services.console.questions import Asking, WorkDone
+from services.console.questions import Asking, Taken, WorkDone
 
 ROWS_MOST: Final = 500
+ACTS_MOST: Final = 2 * ROWS_MOST
+"""Of one form: each line with its note."""
 NOTE_MOST: Final = 500
 NAME_MOST: Final = 64
 WAITS: Final[Mapping[str, str]] = {
@@ -117,10 +119,11 @@ class Board:
             self._kept.popitem(last=False)
         return token
 
-    def get(self, token: str, viewer: str) -> Outcome:
-        """NOTHING where there is none of this viewer's."""
-        found = self._kept.get(token, NOTHING)
-        return found if found.viewer == viewer else NOTHING
+    def take(self, token: str, viewer: str) -> Outcome:
+        """Shown once: who loads the page again has read it. NOTHING where there is none of this viewer's."""
+        if self._kept.get(token, NOTHING).viewer != viewer:
+            return NOTHING
+        return self._kept.pop(token)
 
 
 def key_of(once: str, *said: object) -> str:
@@ -131,12 +134,12 @@ def key_of(once: str, *said: object) -> str:
 # --- acts of people
 
 
-def work_asked(given: Form, name: str, now: datetime, zone: ZoneInfo) -> list[dict[str, Any]]:
+def work_asked(given: Form, name: str, zone: ZoneInfo) -> list[dict[str, Any]]:
     """What the way in is asked to write. Raises Wrong."""
     act = "acknowledge" if one(given, "acknowledge") else one(given, "act")
     rows = given["acknowledge"][:1] if one(given, "acknowledge") else given.get("row", ())
     if act == "undo":
-        return [_undoing(text) for text in given.get("undo", ())[:ROWS_MOST]]
+        return [_undoing(text) for text in given.get("undo", ())[:ACTS_MOST]]
     if not rows:
         raise Wrong({"row": "Choose at least one line first."})
     if len(rows) > ROWS_MOST:
@@ -145,15 +148,20 @@ def work_asked(given: Form, name: str, now: datetime, zone: ZoneInfo) -> list[di
     note = " ".join(one(given, "text").split())
     if len(note) > NOTE_MOST or not note.isprintable():
         raise Wrong({"text": f"At most {NOTE_MOST} characters."})
-    asked = _asked(act, chosen, given, name, now, zone, note)
+    asked = _asked(act, chosen, given, name, zone, note)
     if act != "note" and note and not one(given, "acknowledge"):
         asked += [{"act": "note", "consignment": id_, "text": note} for id_, *_ in chosen]
     return asked
 
 
 def _asked(
-    act: str, chosen: Sequence[Sequence[str]], given: Form, name: str, now: datetime, zone: ZoneInfo, note: str
+    act: str, chosen: Sequence[Sequence[str]], given: Form, name: str, zone: ZoneInfo, note: str
 ) -> list[dict[str, Any]]:
+    well = next((id_ for id_, *keys in chosen if not keys), None)
+    if act in ("acknowledge", "snooze") and well is not None:
+        raise Wrong(
+            {"row": f"Nothing is wrong with {well[:80]} that could be taken care of or wait; assign it, or note something."}
+        )
     if act == "acknowledge":
         return [{"act": act, "consignment": id_, "exceptions": keys} for id_, *keys in chosen]
     if act == "take":
@@ -164,7 +172,7 @@ def _asked(
             raise Wrong({"assignee": f"Who is to take care of it? A name of at most {NAME_MOST} characters."})
         return [{"act": act, "consignment": id_, "assignee": assignee} for id_, *_ in chosen]
     if act == "snooze":
-        until = rfc3339(_until(given, now, zone))
+        until = rfc3339(_until(given, zone))
         return [{"act": act, "consignment": id_, "exceptions": keys, "until": until} for id_, *keys in chosen]
     if act == "note":
         if not note:
@@ -180,9 +188,18 @@ def _undoing(text: str) -> dict[str, Any]:
     return {"act": "undo", "consignment": consignment, "undoes": act_id}
 
 
-def _until(given: Form, now: datetime, zone: ZoneInfo) -> datetime:
+def shown_at(given: Form) -> datetime:
+    """When the form was made. "Now" in a form means then, so that the same form sent again says the same. Raises Wrong."""
+    try:
+        return datetime.fromisoformat(one(given, "shown_at")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Wrong({"": "This form does not say when it was made: load the page again."}) from None
+
+
+def _until(given: Form, zone: ZoneInfo) -> datetime:
+    now = shown_at(given)
     if one(given, "until"):
-        until = local_time(given, "until", now, zone)
+        until = local_time(given, "until", zone)
     elif one(given, "wait") == "morning":
         local = now.astimezone(zone)
         until = datetime.combine(local.date() + timedelta(days=1), MORNING, zone)
@@ -195,11 +212,11 @@ def _until(given: Form, now: datetime, zone: ZoneInfo) -> datetime:
     return until
 
 
-def local_time(given: Form, name: str, now: datetime, zone: ZoneInfo) -> datetime:
-    """A field's time, in the viewer's zone where it names none; now where it is empty. Raises Wrong."""
+def local_time(given: Form, name: str, zone: ZoneInfo) -> datetime:
+    """A field's time, in the viewer's zone where it names none; where it is empty, when the form was made. Raises Wrong."""
     text = one(given, name)
     if not text:
-        return now
+        return shown_at(given)
     try:
         moment = datetime.fromisoformat(text)
         return (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(zone)
@@ -232,14 +249,17 @@ def taken_by(done: Iterable[WorkDone], wrong: Exceptional) -> str:
     return next((one.by for one in said if wrong.key in one.exceptions and one.at >= wrong.start), "")
 
 
-def covered(asking: Asking, said: Iterable[Mapping[str, Any]], before: Mapping[str, Sequence[WorkDone]]) -> bool:
-    """Whether somebody takes care of all that a message tells of: by what was `said` just now, or `before` by consignment."""
-    taken = {(str(one["consignment"]), str(key)) for one in said if one["act"] == "acknowledge" for key in one["exceptions"]}
-    for consignment, acts in before.items():
-        for act in acts:
-            if act.act == "acknowledge" and not act.undone_by:
-                taken |= {(consignment, key) for key in act.exceptions}
-    return bool(asking.items) and all(item in taken for item in asking.items)
+def covered(asking: Asking, said: Iterable[Mapping[str, Any]], taken: Iterable[Taken]) -> bool:
+    """Whether somebody takes care of all that a message tells of: by what was `said` just now, or is `taken` already."""
+    known = {(str(one["consignment"]), str(key)) for one in said if one["act"] == "acknowledge" for key in one["exceptions"]}
+    known |= {(one.consignment, one.key) for one in taken}
+    return bool(asking.items) and all(item in known for item in asking.items)
+
+
+def quiet_by(asking: Asking, acts: Set[str], taken: Collection[Taken]) -> bool:
+    """Whether a message was acknowledged, and these acts had their part in it. `taken`: as if they were not undone."""
+    theirs = {(one.consignment, one.key) for one in taken if acts & set(one.acts)}
+    return covered(asking, (), taken) and any(item in theirs for item in asking.items)
 
 
 # --- statements and commands
@@ -247,25 +267,29 @@ def covered(asking: Asking, said: Iterable[Mapping[str, Any]], before: Mapping[s
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the way in is asked: `what` events, actions or dock-receipt. `by`: who says so, `sentence` once it is taken."""
+    """What the way in is asked: `what` events, actions or dock-receipt. `by`: who says so, `sentence` once it is taken.
+
+    `withdraws`: the event that no longer counts by it; `then`: the withdrawal to be sent once the body was taken, never before:
+    what is to be corrected must not be lost by a correction that is refused."""
 
     what: Literal["events", "actions", "dock-receipt"]
     body: Any
     by: str
     sentence: str
     undo: Undo | None = None
+    withdraws: str = ""
+    then: Sequence[Mapping[str, Any]] = ()
 
 
-def request(
-    given: Form, consignment: str, viewer: str, now: datetime, zone: ZoneInfo, facilities: Mapping[str, object]
-) -> Request:
+def request(given: Form, consignment: str, viewer: str, zone: ZoneInfo, facilities: Mapping[str, object]) -> Request:
     """What a form of the consignment's page asks for. Raises Wrong."""
     doing, action = one(given, "do"), f"/consignments/{consignment}/do"
     if doing == "record":
-        return _record(given, consignment, viewer, now, zone, facilities)
+        return _record(given, consignment, viewer, zone, facilities)
     if doing == "withdraw":
-        withdrawal = [_withdrawal(consignment, _event(given, "event"), one(given, "once"))]
-        return Request("events", withdrawal, viewer, "Withdrawn: it no longer counts.")
+        event = _event(given, "event")
+        withdrawal = [_withdrawal(consignment, event, one(given, "once"))]
+        return Request("events", withdrawal, viewer, "Withdrawn: it no longer counts.", withdraws=event)
     if doing in ("link", "unlink"):
         kind, value = one(given, "kind"), one(given, "value")
         if kind not in LINKS:
@@ -283,9 +307,10 @@ def request(
             raise Wrong({"role": "Choose what it is to do."})
         if not party:
             raise Wrong({"party": "Whom? The code of a registered sender."})
-        return Request("actions", {"command": "appoint", "role": role, "party": party}, viewer, f"{party} is the {role} now.")
+        body = {"command": "appoint", "role": role, "party": party}
+        return Request("actions", body, viewer, f"{party} is also appointed as {role}; whoever was before, still is.")
     if doing == "receive":
-        return _receive(given, viewer, now, zone)
+        return _receive(given, viewer, zone)
     raise Wrong({"": "This form is none of ours."})
 
 
@@ -304,9 +329,7 @@ def _withdrawal(consignment: str, event: str, once: str) -> dict[str, Any]:
     }
 
 
-def _record(
-    given: Form, consignment: str, viewer: str, now: datetime, zone: ZoneInfo, facilities: Mapping[str, object]
-) -> Request:
+def _record(given: Form, consignment: str, viewer: str, zone: ZoneInfo, facilities: Mapping[str, object]) -> Request:
     milestone, classifier = one(given, "milestone"), one(given, "classifier") or "actual"
     place, told_by, instead = one(given, "place").upper(), one(given, "told_by"), one(given, "instead")
     wrong: dict[str, str] = {}
@@ -320,26 +343,25 @@ def _record(
         wrong["told_by"] = f"A name of at most {NAME_MOST} characters."
     if wrong:
         raise Wrong(wrong)
-    at = local_time(given, "at", now, zone)
+    at = local_time(given, "at", zone)
     event: dict[str, Any] = {
         "id": f"console-{key_of(one(given, 'once'), milestone, classifier, one(given, 'at'), place)}",
         "code": milestone,
         "milestone": milestone,
         "classifier": classifier,
         "occurred_at": rfc3339(at),
-        "created_at": rfc3339(now),
+        "created_at": rfc3339(shown_at(given)),
         "references": [{"kind": "consignment", "value": consignment}],
     }
     if place:
         event["place"] = {"facility" if place in facilities else "unlocode": place}
-    body: list[dict[str, Any]] = [event]
-    if instead:
-        body.append(_withdrawal(consignment, _event(given, "instead"), one(given, "once")))
+    then = [_withdrawal(consignment, _event(given, "instead"), one(given, "once"))] if instead else []
     by = f"{viewer}, told by {told_by}" if told_by else viewer
-    return Request("events", body, by, f"Recorded: {milestone.replace('_', ' ')}.")
+    sentence = f"Recorded: {milestone.replace('_', ' ')}."
+    return Request("events", [event], by, sentence, withdraws=instead, then=then)
 
 
-def _receive(given: Form, viewer: str, now: datetime, zone: ZoneInfo) -> Request:
+def _receive(given: Form, viewer: str, zone: ZoneInfo) -> Request:
     lines: list[dict[str, int]] = []
     wrong: dict[str, str] = {}
     numbers = sorted({int(found[1]) for name in given if (found := _COUNT.fullmatch(name))})
@@ -359,7 +381,7 @@ def _receive(given: Form, viewer: str, now: datetime, zone: ZoneInfo) -> Request
         raise Wrong(wrong)
     if not lines:
         raise Wrong({"": "Count at least one line."})
-    at = local_time(given, "at", now, zone)
+    at = local_time(given, "at", zone)
     body: dict[str, Any] = {
         "occurred_at": rfc3339(at),
         "lines": lines,

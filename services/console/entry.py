@@ -25,8 +25,8 @@ from services.console.people import People, Person
 from services.console.settings import ConsoleSettings
 from services.runtime.clock import Clock
 
-BODY_BYTES, BODY_S, FIELDS_MOST = 256 * 1024, 10.0, 600
-"""A form holds at most a page of the work list."""
+BODY_BYTES, BODY_S, FIELDS_MOST = 256 * 1024, 10.0, 1_100
+"""A form holds at most a page of the work list, or what undoes all that was done with one and noted of it."""
 REQUESTS_S, BURST = 20.0, 80.0
 """Of one viewer or key; a page asks for itself and a stream, its assets do not count."""
 TRIES_S, TRIES = 0.2, 10.0

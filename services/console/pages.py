@@ -308,7 +308,8 @@ class Pages:
             "now": now,
             "path": request.url.path,
             "here": here,
-            "did": self._door.board.get(request.query_params.get("did", ""), viewer.name),
+            "did": self._door.board.take(request.query_params.get("did", ""), viewer.name),
+            "shown_at": self._door.clock.now(),
             "live": live.address(self._door.clock.now()),
         } | values
         answer = self._render(name, template or name, title, viewer, fresh, **values)

@@ -214,7 +214,12 @@ def wants_csv(request: Request) -> bool:
 
 
 def chosen(view: Wanted, reader: Reader) -> tuple[DelayedFilter, Order]:
-    """What a reader may choose by: a party by what its rows tell and by nothing else, since a filter answers too."""
+    """What a reader may choose by: a party by what its rows tell and by nothing else, since a filter answers too.
+
+    Raises Problem 403 where others than an operator ask what its people do."""
+    for name, value in (("work", view.wanted.work), ("assigned", view.wanted.assigned)):
+        if reader.owner and value:
+            raise Problem("no-scope", f"The key of {reader.owner} does not see who takes care of what: {name} is not for it.")
     if not reader.party:
         return replace(view.wanted, owner=reader.owner), view.order
     wanted = DelayedFilter(
@@ -224,17 +229,23 @@ def chosen(view: Wanted, reader: Reader) -> tuple[DelayedFilter, Order]:
 
 
 def own_row(row: Delayed, reader: Reader) -> Delayed:
-    """A row as this reader may see it: to a party neither goods nor what is wrong by others' words."""
-    if not reader.party:
+    """A row as this reader may see it: only an operator's tells what its people do, and a party's neither goods nor
+    what is wrong by others' words."""
+    if not reader.owner:
         return row
-    unsaid: dict[str, Any] = {field.name: _UNSAID[field.name] for field in fields(row) if field.name in _UNSAID}
+    told = _UNSAID if reader.party else _INSIDE
+    unsaid: dict[str, Any] = {field.name: told[field.name] for field in fields(row) if field.name in told}
     return replace(row, **unsaid)
 
 
-_UNSAID: Final[Mapping[str, object]] = {
-    **dict.fromkeys(("sentence", "exception", "severity", "facility", "hospital", "place", "milestone", "expected_basis"), ""),
+_INSIDE: Final[Mapping[str, object]] = {
     **dict.fromkeys(("acknowledged_by", "assigned_to", "note", "noted_by"), ""),
     **dict.fromkeys(("acknowledged_at", "snoozed_until")),
+}
+"""What only an operator's row tells."""
+_UNSAID: Final[Mapping[str, object]] = {
+    **_INSIDE,
+    **dict.fromkeys(("sentence", "exception", "severity", "facility", "hospital", "place", "milestone", "expected_basis"), ""),
     **dict.fromkeys(("since", "hours_late", "expected_delivery", "required_by", "last_event_at")),
     "also": [],
     "keys": [],

@@ -121,6 +121,15 @@ class WorkDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """What is wrong with a consignment, by its key, and the acts by which somebody takes care of it."""
+
+    consignment: str
+    key: str
+    acts: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Asking:
     """A message of the alerts that asks to be acknowledged; `items`: (consignment, key of the exception) that it tells of."""
 
@@ -722,6 +731,10 @@ class Questions:
     def asking(self, consignments: Sequence[str], since: datetime) -> list[Asking]:
         """Messages since then that ask to be acknowledged and tell of any of these."""
         return self._ask("asking", Asking, consignments=list(consignments), since=since)
+
+    def taken(self, consignments: Sequence[str], despite: Sequence[str] = ()) -> list[Taken]:
+        """What is wrong with these and somebody takes care of; `despite`: acts that count although they were undone."""
+        return self._ask("taken", Taken, consignments=list(consignments), despite=list(despite))
 
     def version(self, consignment: str) -> int:
         """Of the newest journey; 0: there is none."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from ipaddress import ip_address
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from services.runtime.settings import Settings
 
@@ -33,6 +35,15 @@ class ConsoleSettings(Settings):
     )
     public_page: bool = Field(True, description="whether people without a key may subscribe, as the alerts are told")
 
+    @field_validator("console_demo")
+    @classmethod
+    def _demo_stays_here(cls, demo: bool, said: ValidationInfo) -> bool:
+        """A demo's planner may act, and nobody signed in."""
+        host = str(said.data.get("console_host", ""))
+        if demo and not _is_loopback(host):
+            raise ValueError(f"the demo signs in whoever comes, as a planner; it does not go with LOVLA_CONSOLE_HOST={host}")
+        return demo
+
     @property
     def links_url(self) -> str:
         """What every link to the console begins with."""
@@ -42,3 +53,10 @@ class ConsoleSettings(Settings):
     def subscribe_url(self) -> str:
         """The alerts' page for people without an account."""
         return f"{self.public_url or f'http://{self.alerts_host}:{self.alerts_port}'}/subscribe"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

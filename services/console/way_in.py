@@ -83,9 +83,9 @@ class WayIn:
         body = {"subscription": subscription, "notification": notification, "source": "console"}
         await self._ask("POST", "/v1/acknowledgements", body, by, "")
 
-    async def event(self, event: Mapping[str, Any], by: str, once: str) -> dict[str, Any]:
+    async def event(self, events: Sequence[Mapping[str, Any]], by: str, once: str) -> dict[str, Any]:
         """A statement, or the withdrawal of one; the answer with its receipt. Raises Refused, Problem."""
-        taken: dict[str, Any] = await self._ask("POST", "/v1/events", event, by, once)
+        taken: dict[str, Any] = await self._ask("POST", "/v1/events", list(events), by, once)
         return taken
 
     async def command(self, consignment: str, what: str, body: Mapping[str, Any], by: str, once: str) -> dict[str, Any]:

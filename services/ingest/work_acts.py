@@ -12,20 +12,20 @@ import secrets
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from confluent_kafka import Producer
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from schemas.base import ConsignmentId, ShortText, Text, UtcTime
 from schemas.topics import WORK_ACTS
 from schemas.work_act_v1 import EXCEPTIONS_MOST, Act, WorkAct
 from services.runtime import kafka
-from services.runtime.register import write
+from services.runtime.register import write_all
 from services.runtime.settings import Settings
 
-ACTS_MOST: Final = 500
-"""Of one request: what a page of the work list can hold."""
+ACTS_MOST: Final = 1_000
+"""Of one request: a page of the work list (500 lines), each with a note."""
 SNOOZE_MOST: Final = timedelta(days=90)
 
 
@@ -41,6 +41,12 @@ class Asked(BaseModel):
     until: UtcTime | None = None
     text: Text | None = Field(None, min_length=1)
     undoes: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
+
+    @model_validator(mode="after")
+    def _about_something(self) -> Self:
+        if self.act in ("acknowledge", "snooze") and not self.exceptions:
+            raise ValueError("exceptions says what is taken care of or may wait; it is empty")
+        return self
 
 
 ASKED: Final[TypeAdapter[tuple[Asked, ...]]] = TypeAdapter(tuple[Asked, ...])
@@ -91,5 +97,4 @@ class KafkaWorkActs:
         with self._turn:
             if self._producer is None:
                 self._producer = kafka.producer(self._settings, "lovla-work-acts")
-            for act in acts:
-                write(self._producer, WORK_ACTS.name, act.consignment, act)
+            write_all(self._producer, WORK_ACTS.name, [(act.consignment, act) for act in acts])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -167,30 +167,42 @@ def start_patiently(views: Iterable[RegisterView[Any]], stop: threading.Event) -
 
 
 def write(producer: Producer, topic: str, key: str, record: BaseModel | None, timeout_s: float = ACK_TIMEOUT_S) -> int:
-    """Set a key (None: remove it) and wait until Kafka has it; returns the record's offset.
+    """Set a key (None: remove it) and wait until Kafka has it; returns the record's offset. Raises as write_all."""
+    return write_all(producer, topic, [(key, record)], timeout_s)[0]
+
+
+def write_all(
+    producer: Producer, topic: str, records: Sequence[tuple[str, BaseModel | None]], timeout_s: float = ACK_TIMEOUT_S
+) -> list[int]:
+    """Set keys and wait once, until Kafka has all of them; returns their offsets.
 
     Raises TopicMissing, KafkaException if Kafka refuses it, BufferError if too much is waiting already, TimeoutError if it does
-    not answer (then it may or may not have it; writing the same again does no harm).
+    not answer (then it may or may not have them; writing the same again does no harm).
     """
     kafka.partitions(producer, topic)  # the producer itself would wait half a minute for a topic that does not exist
-    outcome: list[tuple[KafkaError | None, Message]] = []
-    value = None if record is None else wire.dump(record)
-    headers = (
-        []
-        if record is None
-        else wire.headers(type(record), id=hashlib.sha256(value or b"").hexdigest()[:32], source="registers")
-    )
-    producer.produce(
-        topic, value, key.encode(), on_delivery=lambda error, message: outcome.append((error, message)), headers=[*headers]
-    )
+    outcomes: dict[int, tuple[KafkaError | None, int | None]] = {}
+
+    def noting(at: int) -> Callable[[KafkaError | None, Message], None]:
+        return lambda error, message: outcomes.update({at: (error, message.offset())})
+
+    for at, (key, record) in enumerate(records):
+        value = None if record is None else wire.dump(record)
+        headers = (
+            []
+            if record is None
+            else wire.headers(type(record), id=hashlib.sha256(value or b"").hexdigest()[:32], source="registers")
+        )
+        producer.produce(topic, value, key.encode(), on_delivery=noting(at), headers=[*headers])
     until = time.monotonic() + timeout_s
-    while not outcome:
+    while len(outcomes) < len(records):
         if time.monotonic() > until:
-            raise TimeoutError(f"Kafka did not acknowledge the record for {topic} within {timeout_s:.0f} s")
+            raise TimeoutError(f"Kafka did not acknowledge what was written to {topic} within {timeout_s:.0f} s")
         producer.poll(0.1)
-    error, message = outcome[0]
-    if error is not None:
-        raise KafkaException(error)
-    offset = message.offset()
-    assert offset is not None
-    return offset
+    offsets = []
+    for at in range(len(records)):
+        error, offset = outcomes[at]
+        if error is not None:
+            raise KafkaException(error)
+        assert offset is not None
+        offsets.append(offset)
+    return offsets

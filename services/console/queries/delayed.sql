@@ -33,9 +33,15 @@ WITH
     arrayReverseSort(
         a -> a.2, arrayFilter(a -> has(a.1, exceptions.key[worst.4]), acknowledgements)
     )[1] AS acknowledgement,
-    arrayReverseSort(
-        s -> s.2, arrayFilter(s -> has(s.1, exceptions.key[worst.4]) AND s.2 >= exceptions.start[worst.4], snoozes)
-    )[1].3 AS snoozed,
+    arrayMin(
+        w -> ifNull(
+            arrayReverseSort(
+                s -> s.2, arrayFilter(s -> has(s.1, exceptions.key[w.4]) AND s.2 >= exceptions.start[w.4], snoozes)
+            )[1].3,
+            toDateTime64(0, 3, 'UTC')
+        ),
+        wrong
+    ) AS snoozed,
     -- END --
     if({reverse:Bool}, -1, 1) AS direction,
     1e15 AS at_the_end
@@ -127,7 +133,8 @@ LEFT JOIN (
         groupArrayIf((exceptions, at, by), act = 'acknowledge') AS acknowledgements,
         groupArrayIf((exceptions, at, until), act = 'snooze') AS snoozes
     FROM work_acts
-    WHERE act IN ('acknowledge', 'assign', 'snooze', 'note') AND act_id NOT IN (SELECT undoes FROM work_acts WHERE act = 'undo')
+    WHERE act IN ('acknowledge', 'assign', 'snooze', 'note')
+        AND (consignment, act_id) NOT IN (SELECT consignment, undoes FROM work_acts WHERE act = 'undo')
     GROUP BY consignment
 ) AS work ON work.of = rows.consignment
 -- END --

@@ -24,6 +24,7 @@ from services.console.door import ConsoleDoor
 from services.console.entry import Entry
 from services.console.people import People
 from services.console.settings import ConsoleSettings
+from services.console.way_in import Refused
 from services.runtime.clickhouse import connect
 from services.runtime.clock import ManualClock
 from services.runtime.settings import Settings
@@ -93,7 +94,7 @@ async def sent(browser: httpx.AsyncClient, page: str, to: str, **fields: Any) ->
     """Send a form of a page that was just loaded: with the session's token and a `once` of its own."""
     if "csrf" not in browser.headers:  # kept there for the next form
         browser.headers["csrf"] = re.search(r'name="csrf" value="([^"]+)"', (await browser.get("/health")).text)[1]  # type: ignore[index]  # it has one
-    own = {"csrf": browser.headers["csrf"], "once": uuid.uuid4().hex}
+    own = {"csrf": browser.headers["csrf"], "once": uuid.uuid4().hex, "shown_at": NOW.isoformat()}
     return await browser.post(to, data=own | {"next": page} | fields)
 
 
@@ -134,10 +135,11 @@ async def test_one_or_many_are_taken_care_of_with_a_note_and_it_is_undone(acting
 
 async def test_a_form_that_is_sent_twice_is_done_once(acting: Acting, ana: httpx.AsyncClient) -> None:
     shown = (await ana.get("/delayed")).text
-    own = {name: re.search(rf'name="{name}" value="([^"]+)"', shown)[1] for name in ("csrf", "once")}  # type: ignore[index]  # they are there
-    form = own | {"act": "snooze", "row": world.STORY, "wait": "4", "next": "/delayed"}
+    names = ("csrf", "once", "shown_at")
+    own = {name: unescape(re.search(rf'name="{name}" value="([^"]+)"', shown)[1]) for name in names}  # type: ignore[index]  # they are there
+    form = own | {"act": "snooze", "row": f"{world.STORY} late:arrived", "wait": "4", "next": "/delayed"}
     answers = await asyncio.gather(*(ana.post("/act", data=form) for _ in range(3)))
-    acting.clock.advance(1)  # four hours from then would be another time
+    acting.clock.advance(90)  # four hours from then would be another time
     answers.append(await ana.post("/act", data=form))
     assert len({notice(answer) for answer in answers}) == 1
     assert "may wait until" in notice(answers[0])
@@ -145,12 +147,18 @@ async def test_a_form_that_is_sent_twice_is_done_once(acting: Acting, ana: httpx
     restarted = httpx.ASGITransport(build(acting.door))
     again = httpx.AsyncClient(transport=restarted, base_url="http://console.test", cookies=ana.cookies, follow_redirects=True)
     async with again:
-        assert "This form was sent before" in notice(await again.post("/act", data=form))
-    assert len(acting.behind.acts.done) == 1
-    page = f"/consignments/{world.STORY}"
-    count = own | {"do": "receive", "good_1": "5", "next": page}
-    await asyncio.gather(*(ana.post(f"{page}/do", data=count) for _ in range(3)))
-    assert len(acting.sent) == 1
+        assert notice(await again.post("/act", data=form)) == notice(answers[0])
+        assert len(acting.behind.acts.done) == 1
+        count = own | {"do": "receive", "good_1": "5", "next": PAGE}
+        await asyncio.gather(*(ana.post(f"{PAGE}/do", data=count) for _ in range(3)))
+        assert len(acting.sent) == 1
+        acting.clock.advance(90)
+        house = acting.behind.house
+        house.door.idempotency = type(house.door.idempotency)()  # what a restart of the way in forgets
+        await again.post(f"{PAGE}/do", data=count)
+    (first, body), (second, same) = acting.sent
+    assert body == same
+    assert first["once"] == second["once"]  # by which the tracker counts it once
 
 
 async def test_somebody_is_to_do_it_and_it_may_wait(acting: Acting, ana: httpx.AsyncClient) -> None:
@@ -168,8 +176,9 @@ async def test_somebody_is_to_do_it_and_it_may_wait(acting: Acting, ana: httpx.A
 WRONG_ACTS: list[tuple[dict[str, str], str]] = [
     ({"act": "acknowledge"}, "Choose at least one line first."),
     ({"act": "assign", "row": "LVLA-1"}, "Who is to take care of it?"),
-    ({"act": "snooze", "row": "LVLA-1", "wait": "forever"}, "Until when may it wait?"),
-    ({"act": "snooze", "row": "LVLA-1", "until": "2020-01-01T00:00"}, "This time is past."),
+    ({"act": "acknowledge", "row": "LVLA-1"}, "Nothing is wrong with LVLA-1"),
+    ({"act": "snooze", "row": "LVLA-1 silent", "wait": "forever"}, "Until when may it wait?"),
+    ({"act": "snooze", "row": "LVLA-1 silent", "until": "2020-01-01T00:00"}, "This time is past."),
     ({"act": "note", "row": "LVLA-1"}, "What is to be noted?"),
     ({"act": "note", "row": "LVLA-1", "text": "x" * 501}, "At most 500 characters."),
     ({"act": "archive", "row": "LVLA-1"}, "Choose what to do."),
@@ -229,11 +238,19 @@ async def test_the_alerts_hear_that_somebody_takes_care_once_all_of_a_message_is
     told = {"subscription": "s" * 16, "notification": "ab" * 16, "code": "4711", "items": items, "changes": ["cd" * 16]}
     acting.books.write(Notification.model_validate(told | {"due_at": NOW, "subject": "Late", "text": "Late."}))
     heard = acting.behind.house.acknowledgements.said
-    for row, so_far in ((one, 0), (other, 1)):
+    for row, so_far in ((one, 0), (other, 1), (other, 1)):  # once is enough
         acting.clock.advance(1)
-        await sent(ana, "/delayed", "/act", acknowledge=" ".join([row["consignment"], *row["keys"]]))
+        answer = await sent(ana, "/delayed", "/act", acknowledge=" ".join([row["consignment"], *row["keys"]]))
         assert len(heard) == so_far
+    undo = re.search(r'name="undo" value="([^"]+)"', answer.text)[1]  # type: ignore[index]  # the way back
+    undone = notice(await sent(ana, "/delayed", "/act", act="undo", undo=undo))
+    assert "the second contact is not woken again" in undone
+    note = await sent(ana, "/delayed", "/act", act="note", row=other["consignment"], text="x")
+    undo = re.search(r'name="undo" value="([^"]+)"', note.text)[1]  # type: ignore[index]  # the way back
+    assert notice(await sent(ana, "/delayed", "/act", act="undo", undo=undo)) == f"Undone on {other['consignment']}."
     assert (heard[0].notification, heard[0].source, heard[0].by) == ("ab" * 16, "console", "OPS ana")
+    again = {"notification": "cd" * 16, "due_at": NOW, "subject": "Late", "text": "Late."}
+    acting.books.write(Notification.model_validate(told | again))
     acting.behind.house.acknowledgements.away = True
     answer = await sent(ana, "/delayed", "/act", acknowledge=" ".join([one["consignment"], *one["keys"], "another"]))
     assert "The alerts could not be told" in notice(answer)
@@ -299,9 +316,42 @@ async def test_a_phoned_in_status_is_recorded_corrected_and_withdrawn(acting: Ac
     assert notice(answer).startswith("Recorded: gate out.")
     recorded = re.search(r'name="event" value="([0-9a-f]{32})"', answer.text)[1]  # type: ignore[index]  # the way back
     await sent(ana, PAGE, f"{PAGE}/do", **said | {"at": "2026-11-20T08:45", "instead": recorded})
-    assert acting.sent[1][1][1]["retracts"] == {"event_id": recorded}
-    await sent(ana, PAGE, f"{PAGE}/do", do="withdraw", event=recorded)
+    assert acting.sent[1][1][0]["occurred_at"] == "2026-11-20T08:45:00-08:00"
     assert acting.sent[2][1][0]["retracts"] == {"event_id": recorded}
+    await sent(ana, PAGE, f"{PAGE}/do", do="withdraw", event=recorded)
+    assert acting.sent[3][1][0]["retracts"] == {"event_id": recorded}
+
+
+async def test_what_was_recorded_stays_when_its_correction_is_refused(acting: Acting, ana: httpx.AsyncClient) -> None:
+    answer = await sent(ana, PAGE, f"{PAGE}/do", do="record", milestone="gate_out", at="2026-11-20T08:30")
+    recorded = re.search(r'name="event" value="([0-9a-f]{32})"', answer.text)[1]  # type: ignore[index]  # the way back
+    correction = {"do": "record", "milestone": "gate_out", "instead": recorded}
+    answer = await sent(ana, PAGE, f"{PAGE}/do", **correction, at="2026-12-20T08:30")
+    assert notice(answer).startswith("Nothing was done: ")
+    assert not [body for _, body in acting.sent if any("retracts" in one for one in body)]
+    way_in: Any = acting.door.way_in
+    event = way_in.event
+
+    async def once(*said: Any) -> Any:
+        """Takes the correction, and is gone when the withdrawal comes."""
+        way_in.event = gone
+        return await event(*said)
+
+    async def gone(*_: Any) -> None:
+        raise Refused("not now")
+
+    way_in.event = once
+    answer = await sent(ana, PAGE, f"{PAGE}/do", **correction, at="2026-11-20T08:45")
+    assert notice(answer).startswith("Recorded: gate out. What it corrects could not be withdrawn and still counts")
+
+
+async def test_only_what_people_recorded_for_this_consignment_can_be_withdrawn(acting: Acting, ana: httpx.AsyncClient) -> None:
+    shown = (await ana.get(f"/api/v1/consignments/{world.STORY}")).json()["consignment"]
+    carriers = next(one["event_id"] for one in shown["said"] if not one["recorded_by"])
+    for form in ({"do": "withdraw", "event": carriers}, {"do": "record", "milestone": "gate_out", "instead": carriers}):
+        answer = await sent(ana, PAGE, f"{PAGE}/do", **form)
+        assert "Only what somebody recorded for this consignment can be withdrawn." in notice(answer)
+    assert acting.sent == []
 
 
 WRONG_FORMS: list[tuple[dict[str, str], str, str]] = [

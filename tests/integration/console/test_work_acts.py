@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.alerts_v1 import Notification
 from schemas.work_act_v1 import WorkAct
-from services.console.questions import DelayedFilter, Order, Questions
+from services.console.questions import DelayedFilter, Order, Questions, Taken
 from tests.integration.console.conftest import Books
 from tests.unit.sink.examples import exception, journey
 
@@ -80,6 +80,49 @@ def test_the_newest_of_each_kind_counts_and_undoing_it_brings_back_what_was_befo
     ]
     assert (told[0].undone_at, told[1].undone_at) == (NOW + 2 * HOUR, None)
     assert ask.facets(DelayedFilter(work="snoozed"), NOW, Order()).total == 1
+
+
+def test_what_is_taken_care_of_is_what_had_begun_when_it_was_said_as_in_the_work_list(books: Books) -> None:
+    ask = Questions(books.client)
+    newer = exception("overdue", key=OVERDUE, start="2020-04-12T20:00:00Z")  # was so before, and is so again
+    books.write(journey("LACDHS-1", exceptions=[late(), newer]), journey("LACDHS-2", exceptions=[late()]))
+    books.write(act(1, "acknowledge", exceptions=[LATE, OVERDUE]), act(2, "acknowledge", "LACDHS-2", exceptions=[LATE]))
+    both = [Taken("LACDHS-1", LATE, [f"{1:032x}"]), Taken("LACDHS-2", LATE, [f"{2:032x}"])]
+    assert ask.taken(["LACDHS-1", "LACDHS-2", "LACDHS-9"]) == both
+    books.write(act(3, "undo", at=NOW + HOUR, undoes=f"{1:032x}"))
+    assert ask.taken(["LACDHS-1", "LACDHS-2"]) == both[1:]
+    assert ask.taken(["LACDHS-1", "LACDHS-2"], [f"{1:032x}"]) == both
+
+
+def test_an_undo_takes_back_an_act_of_its_own_consignment_alone(books: Books) -> None:
+    ask = Questions(books.client)
+    books.write(journey("LACDHS-1", exceptions=[late()]))
+    books.write(act(1, "acknowledge", exceptions=[LATE]), act(2, "undo", "LACDHS-2", at=NOW + HOUR, undoes=f"{1:032x}"))
+    assert ask.delayed(DelayedFilter(), NOW)[0].acknowledged_by == "ana"
+    assert [one.undone_by for one in ask.work_done("LACDHS-1")] == [""]
+    assert len(ask.taken(["LACDHS-1"])) == 1
+
+
+def test_a_consignment_waits_only_while_all_that_is_wrong_with_it_may(books: Books) -> None:
+    ask = Questions(books.client)
+    overdue = exception("overdue", key=OVERDUE, start=START, severity="minor")  # not the worst
+
+    def until() -> datetime | None:
+        (row,) = ask.delayed(DelayedFilter(), NOW)
+        waits = [one.consignment for one in ask.delayed(DelayedFilter(work="snoozed"), NOW)]
+        assert bool(waits) == (row.snoozed_until is not None)
+        assert bool(waits) != bool(ask.delayed(DelayedFilter(work="to_do"), NOW))
+        return row.snoozed_until
+
+    books.write(journey("LACDHS-1", exceptions=[late()]))
+    books.write(act(1, "snooze", exceptions=[LATE], until=NOW + 6 * HOUR))
+    assert until() == NOW + 6 * HOUR
+    books.write(journey("LACDHS-1", version=1_586_700_000_001, exceptions=[late(), overdue]))
+    assert until() is None
+    books.write(act(2, "snooze", exceptions=[OVERDUE], until=NOW + 2 * HOUR))
+    assert until() == NOW + 2 * HOUR  # the first that is up
+    books.write(journey("LACDHS-1", version=1_586_700_000_002, exceptions=[]))
+    assert ask.delayed(DelayedFilter(kinds=()), NOW)[0].snoozed_until is None
 
 
 def test_messages_that_ask_to_be_acknowledged_are_found_by_what_they_tell_of(books: Books) -> None:

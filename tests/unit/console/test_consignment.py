@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.console import dcsa_events
+from services.console import dcsa_events, worklist
 from services.console.consignment import known_at, names_event, tell
 from services.console.entry import Reader
 from services.console.gate import Problem
-from services.console.query_api import own, plain
-from services.console.questions import Place
+from services.console.query_api import chosen, own, own_row, plain
+from services.console.questions import Delayed, Place
 from tests.unit.sink.examples import exception, journey, statement
 
 NOW = datetime(2020, 4, 12, 12, tzinfo=UTC)
@@ -98,6 +102,23 @@ def test_a_party_never_reads_another_senders_word(owner: str, party: bool) -> No
     others = {"MAEU", "HBRT"} - {owner}
     assert not any(f"{other}'s" in text for other in others)
     assert all(one["eventID"].replace("-", "") in {s.event_id for s in told.statements} for one in dcsa_events.of(told))
+
+
+@pytest.mark.parametrize(("owner", "party"), [("LACDHS", False), ("MAEU", True), ("", False)])
+def test_what_an_operators_people_do_is_for_operators_alone(owner: str, party: bool) -> None:
+    said: dict[str, Any] = {field.name: f"said {field.name}" for field in fields(Delayed)}
+    reader, inside = Reader("key", owner, party), ("note", "noted_by", "acknowledged_by", "acknowledged_at", "assigned_to")
+    told = own_row(Delayed(**said), reader)
+    assert [bool(getattr(told, name)) for name in (*inside, "snoozed_until")] == [not owner] * 6
+    assert told.consignment == "said consignment"
+    assert (told.goods == []) is party
+    for asked in ({"work": ["to_do"]}, {"assigned": ["ben"]}):
+        view = worklist.read(asked, NOW, ZoneInfo("UTC"))
+        if owner:
+            with pytest.raises(Problem, match="who takes care"):
+                chosen(view, reader)
+        else:
+            assert chosen(view, reader)[0] == view.wanted
 
 
 def test_dcsa_clients_read_what_the_standard_has_a_code_for() -> None:

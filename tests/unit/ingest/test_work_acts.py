@@ -60,6 +60,8 @@ async def test_the_same_request_again_is_the_same_acts_also_after_a_restart_of_t
         ({"by": "somebody else"}, "/0/by"),
         ({"at": rfc3339(NOW)}, "/0/at"),
         ({"act": "assign"}, ""),
+        ({"exceptions": []}, "/0"),
+        ({"act": "snooze", "exceptions": [], "until": LATER}, "/0"),
         ({"text": "not of an acknowledgement"}, ""),
     ],
 )
