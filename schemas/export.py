@@ -41,7 +41,7 @@ FLOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "alerts.control.v1": (("cli",), ("alerts.sender",)),
     "alert.waiting.v1": (("alerts.worker",), ("alerts.worker",)),
     "alert.states.v1": (("alerts.worker",), ("alerts.worker",)),
-    "alert.acknowledgements.v1": (("ingest.api",), ("alerts.worker",)),
+    "alert.acknowledgements.v1": (("ingest.api",), ("alerts.worker", "sink")),
     "consent.v1": (("alerts.api",), ("sink",)),
     "work.acts.v1": (("ingest.api",), ("sink",)),
 }

@@ -118,7 +118,7 @@ ALERT_STATES = Topic(
     (alert_states_v1.Watch, alert_states_v1.Subscriber),
     sunk=False,
 )
-ACKNOWLEDGEMENTS = Topic("alert.acknowledgements.v1", "subscription", 4, "ever", (alerts_v1.Acknowledgement,), sunk=False)
+ACKNOWLEDGEMENTS = Topic("alert.acknowledgements.v1", "subscription", 4, "ever", (alerts_v1.Acknowledgement,))
 NOTIFICATIONS = Topic("notifications.v1", "subscription", 4, "ever", (alerts_v1.Notification,))
 DELIVERIES = Topic("deliveries.v1", "subscription", 4, "ever", (alerts_v1.Delivery,))
 ALERTS_CONTROL = Topic(

@@ -27,8 +27,8 @@ _ID = re.compile(r"[0-9a-f]{6,32}")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link of a chain: `what` (bytes, event, command, change, consent, message, escalation, delivery; told, untold, held),
-    and what there is to say of it."""
+    """One link of a chain: `what` (bytes, event, command, change, consent, message, escalation, delivery, acknowledged; told,
+    untold, held), and what there is to say of it."""
 
     what: str
     at: datetime | None
@@ -95,6 +95,9 @@ class History:
             said = " ".join(text for text in (row["provider"], row["provider_ref"], row["text"]) if text)
             why = f" ({row['reason']})" if row["reason"] else ""
             links.append(Link("delivery", row["at"], f"attempt {row['attempt']}: {row['state']}{why}", said))
+        for row in self._ask("acknowledged", notification=made.notification):
+            code = f" {row['code']}" if row["code"] else ""
+            links.append(Link("acknowledged", row["at"], f"by {row['by'] or 'somebody'}: {row['source'] or 'unsaid'}{code}"))
         return links
 
     def _agreed(self, made: Notification) -> list[Link]:

@@ -9,17 +9,21 @@ therefore read these intents. So of two senders, one frozen and come back, never
 from __future__ import annotations
 
 import asyncio
+import functools
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from schemas.alerts_v1 import Delivery
 from schemas.topics import DELIVERIES, NOTIFICATIONS
 from services.runtime import kafka, logs, wire
+from services.runtime.bounded import BoundedCalls, Hung
+from services.runtime.loop import HUNG_AFTER_S
 from services.runtime.settings import Settings
 
 GROUP = "alerts.sender"
@@ -29,6 +33,8 @@ PATIENCE_S = 30.0
 """So long a fence is asked for again. Then everything begins anew, at the lease."""
 
 _AT_ONCE = 500
+
+T = TypeVar("T")
 
 log = logs.get("alerts.journal")
 
@@ -50,25 +56,33 @@ class _Entry:
 
 
 class Journal:
-    """One thread writes; the event loop awaits. `reached`: asked at each fence, which offsets of notifications are settled."""
+    """One thread writes; the event loop awaits. `bound_s`: a call of the fence that takes longer never returns."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, bound_s: float = CALL_S + HUNG_AFTER_S) -> None:
+        self._bound_s = bound_s
         self._settings = settings
         # a record waits for Kafka as long as it must: a result that is dropped would be a message that is sent twice
         config = kafka.producer_config(settings, "lovla-alerts-deliveries") | {"delivery.timeout.ms": 0, "linger.ms": 1}
         self._producer = Producer(config)
         self._fencer = Producer(kafka.transactional_config(settings, "lovla-alerts-fence", TRANSACTIONAL_ID))
         self._group = Consumer(kafka.consumer_config(settings, "lovla-alerts-group", GROUP))
+        self._calls = BoundedCalls("alerts-fence")  # after a broker's kill -9 a call may never return: seen here too
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._reached: dict[int, int] = {}
         self._committed: dict[int, int] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.failure: Exception | None = None
+        """Why nothing more may be handed over."""
+        self._over: Exception | None = None
 
     def open(self) -> dict[int, int]:
-        """Become the one sender; returns partition -> where notifications are to be read from. Raises KafkaException."""
-        self._fencer.init_transactions(CALL_S * 4)
+        """Become the one sender; returns partition -> where notifications are to be read from. Raises KafkaException,
+        JournalLost."""
+        try:
+            self._calls(lambda: self._fencer.init_transactions(CALL_S * 4), CALL_S * 4 + HUNG_AFTER_S)
+        except Hung as hung:
+            raise JournalLost(f"init_transactions: {hung}") from None
         places = [(NOTIFICATIONS.name, p) for p in kafka.partitions(self._group, NOTIFICATIONS.name)]
         found = kafka.committed(self._settings.kafka, GROUP, places)
         self._committed = {partition: found.get((topic, partition), 0) for topic, partition in places}
@@ -83,12 +97,17 @@ class Journal:
             self._reached.update(reached)
 
     async def write(self, record: Delivery, *, fence: bool = False) -> None:
-        """Returns when Kafka has it; with `fence`, when we are sure to be the one sender too. Raises Fenced, JournalLost."""
-        if self.failure is not None:
-            raise self.failure
+        """Returns when Kafka has it; with `fence`, when we are sure to be the one sender too. Raises Fenced, JournalLost.
+
+        Without the fence it is written by a sender that has lost its place too: the result of what it has handed over, which
+        would else be sent again."""
         loop = asyncio.get_running_loop()
         entry = _Entry(record, fence, loop.create_future(), loop)
-        self._entries.put(entry)
+        with self._lock:
+            failure = self._over or (self.failure if fence else None)
+            if failure is not None:
+                raise failure
+            self._entries.put(entry)
         await entry.done
 
     def close(self) -> None:
@@ -96,32 +115,51 @@ class Journal:
         self._entries.put(None)
         if self._thread is not None:
             self._thread.join(CALL_S * 3)
+        self._calls.close()
         self._group.close()
 
     # --- the thread
 
     def _run(self) -> None:
-        while True:
-            entries, last = self._collect()
-            try:
-                self._append([entry.record for entry in entries])
-                if any(entry.fence for entry in entries) or self._to_commit():
-                    self._fence()
-            except Exception as error:
-                self.failure = (
-                    error if isinstance(error, Fenced | JournalLost) else JournalLost(f"{type(error).__name__}: {error}")
-                )
-                log.error("alerts.journal.lost", error=str(self.failure))
-                while not self._entries.empty():
-                    entry = self._entries.get()
-                    entries += [entry] if entry is not None else []
-                for entry in entries:
-                    _settle(entry, self.failure)
-                return
+        failure: Exception = JournalLost("the journal is closed")
+        try:
+            while self._turn():
+                pass
+        except Exception as error:
+            failure = self._failed(error)
+        with self._lock:
+            self._over = failure
+            left: list[_Entry | None] = []
+            while not self._entries.empty():
+                left.append(self._entries.get())
+        for entry in left:
+            if entry is not None:
+                _settle(entry, failure)
+
+    def _turn(self) -> bool:
+        """Write what waits; False: it was the last."""
+        entries, last = self._collect()
+        try:
+            self._append([entry.record for entry in entries])
+        except Exception as error:
             for entry in entries:
-                _settle(entry, None)
-            if last:
-                return
+                _settle(entry, self._failed(error))
+            raise
+        if self.failure is None and (any(entry.fence for entry in entries) or self._to_commit()):
+            try:
+                self._fence()
+            except Exception as error:
+                self._failed(error)
+        for entry in entries:
+            _settle(entry, self.failure if entry.fence else None)
+        return not last
+
+    def _failed(self, error: Exception) -> Exception:
+        if self.failure is None:
+            known = isinstance(error, Fenced | JournalLost)
+            self.failure = error if known else JournalLost(f"{type(error).__name__}: {error}")
+            log.error("alerts.journal.lost", error=str(self.failure))
+        return self.failure
 
     def _collect(self) -> tuple[list[_Entry], bool]:
         """What waits now, or the first to come within a second. Whether it was the last."""
@@ -171,7 +209,8 @@ class Journal:
             offsets = [TopicPartition(NOTIFICATIONS.name, p, offset) for p, offset in reached.items()]
             try:
                 self._fencer.begin_transaction()
-                self._fencer.send_offsets_to_transaction(offsets, self._group.consumer_group_metadata(), CALL_S)
+                group = self._group.consumer_group_metadata()
+                self._bounded(functools.partial(self._fencer.send_offsets_to_transaction, offsets, group, CALL_S))
                 self._again(self._fencer.commit_transaction, until)
             except KafkaException as exception:
                 error = kafka.error_of(exception)
@@ -186,10 +225,14 @@ class Journal:
             self._committed = reached
             return
 
+    def _bounded(self, call: Callable[[], T]) -> T:
+        """Raises Hung: the journal is lost then, and this client with it."""
+        return self._calls(call, self._bound_s)
+
     def _again(self, call, until: float) -> None:  # type: ignore[no-untyped-def]  # the client's own method
         while True:
             try:
-                call(CALL_S)
+                self._bounded(lambda: call(CALL_S))
                 return
             except KafkaException as exception:
                 error = kafka.error_of(exception)

@@ -79,7 +79,7 @@ def explain(
             sent = history.notifications(one.subscription, what)
             links = held(changes, sent, one, everybody, SystemClock().now())
             for made in sent:
-                links += [link for link in history.chain(made) if link.what in ("message", "delivery")]
+                links += [link for link in history.chain(made) if link.what in ("message", "delivery", "acknowledged")]
     show([asdict(link) for link in links], ("what", "at", "text", "where"), as_json)
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -150,6 +150,8 @@ class SenderProcess:
         control: RegisterView[AlertsControl] | None = None
         channels: dict[Channel, ChannelPort] = {}
         inbox: _Inbox | None = None
+        sender: Sender | None = None
+        working: asyncio.Task[None] | None = None
         try:
             starts = await asyncio.to_thread(journal.open)
             ledger, receipts = await asyncio.to_thread(read_ledger, settings, self._clock.now(), self._aside)
@@ -181,18 +183,19 @@ class SenderProcess:
                 await asyncio.wait([working], timeout=0.2)
                 if working.done():
                     working.result()
+                if journal.failure is not None:
+                    raise journal.failure
                 trouble = directory.healthy() or control.healthy() or inbox.trouble
                 if trouble is not None:
                     raise _Lost(trouble)
                 if lease.lost.is_set():
                     raise _Lost("another process has the sender's place")
-            inbox.close()
-            working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
         finally:
             if inbox is not None:
-                inbox.close()
+                await asyncio.to_thread(inbox.close)
+            if sender is not None and working is not None:
+                sender.stop()  # whatever it is that ends us: what is being handed over is recorded
+                await asyncio.wait([working])
             for port in channels.values():
                 await port.close()
             await asyncio.to_thread(journal.close)

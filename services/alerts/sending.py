@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, Protocol
@@ -46,6 +46,9 @@ from services.runtime.failpoints import Failpoints
 
 FOUND_NOT_YET_S = 5.0
 """A provider that lists what it took may be some seconds behind: its "no" counts only this long after the attempt."""
+
+HANDED_OVER_S = 6.0
+"""So long what is being handed over may take after a stop; what is cut off then is as after a crash."""
 
 PROVIDER_TROUBLE = frozenset({"timeout", "disconnected", "server_error"})
 """Outcomes not known that say of the provider, not of the message: its breaker counts them."""
@@ -148,17 +151,20 @@ class Sender:
         email_workers: int = 4,
         dice: Callable[[], float] = random.random,
         failpoints: Failpoints | None = None,
+        handed_over_s: float = HANDED_OVER_S,
     ) -> None:
         self.paused = False
+        self._handed_over_s = handed_over_s
         self._journal, self._ledger, self._directory, self._channels = journal, ledger, directory, channels
         self._clock, self._dice = clock, dice
         self._workers: Mapping[Channel, int] = {"email": email_workers, "sms": 8, "webhook": 16}  # others' servers may be slow
         self._failpoints = failpoints or Failpoints()
         self._lanes: dict[tuple[Channel, str], _Lane] = {}
-        self._ready: dict[Channel, asyncio.Queue[tuple[Channel, str]]] = {}
+        self._ready: dict[Channel, asyncio.Queue[tuple[Channel, str] | None]] = {}
         self._offsets: dict[int, _Offsets] = {}
         self._under_way: dict[str, _Due] = {}
         self._timers: set[asyncio.TimerHandle] = set()
+        self._stopping = False
 
     # --- in
 
@@ -215,29 +221,45 @@ class Sender:
     def _target(self, due: _Due) -> Subscription | None:
         return self._directory.subscription(due.via or due.notification.subscription)
 
-    def _queue(self, channel: Channel) -> asyncio.Queue[tuple[Channel, str]]:
+    def _queue(self, channel: Channel) -> asyncio.Queue[tuple[Channel, str] | None]:
         return self._ready.setdefault(channel, asyncio.Queue())
 
     # --- work
 
+    def stop(self) -> None:
+        """What is being handed over is ended and recorded, nothing more is begun; then `run` returns."""
+        if not self._stopping:
+            self._stopping = True
+            for channel, count in self._workers.items():
+                for _ in range(count):
+                    self._queue(channel).put_nowait(None)
+
     async def run(self) -> None:
-        """Until cancelled; raises what the journal raises: then nothing may be sent any more."""
+        """Until stopped or cancelled; raises what the journal raises: then nothing may be sent any more.
+
+        Its workers are stopped, not cancelled: a cancellation would leave an intent without its result, and `asyncio.wait_for`
+        of Python 3.11, which others' clients use, loses one that comes with the answer."""
+        workers = [asyncio.create_task(self._work(channel)) for channel, count in self._workers.items() for _ in range(count)]
+        tasks = [*workers, asyncio.create_task(self._measure())]
         try:
-            async with asyncio.TaskGroup() as group:
-                for channel, count in self._workers.items():
-                    for _ in range(count):
-                        group.create_task(self._work(channel))
-                group.create_task(self._measure())
-        except BaseExceptionGroup as several:
-            raise several.exceptions[0] from None
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)  # none ends but by a stop or a failure
+            self.stop()
+            await asyncio.wait(workers, timeout=self._handed_over_s)
         finally:
+            self.stop()
             for timer in self._timers:
                 timer.cancel()
+            await _end(tasks)
+        failures = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+        if failures:
+            raise failures[0]
 
     async def _work(self, channel: Channel) -> None:
         queue = self._queue(channel)
         while True:
             key = await queue.get()
+            if key is None or self._stopping:
+                return
             lane = self._lanes[key]
             due = lane.waiting[0]
             pause = await self._look(due)
@@ -250,7 +272,7 @@ class Sender:
             else:
                 self._later(max(pause, 0.05), queue, key)
 
-    def _later(self, pause: float, queue: asyncio.Queue[tuple[Channel, str]], key: tuple[Channel, str]) -> None:
+    def _later(self, pause: float, queue: asyncio.Queue[tuple[Channel, str] | None], key: tuple[Channel, str]) -> None:
         def now() -> None:
             self._timers.discard(timer)
             queue.put_nowait(key)
@@ -267,7 +289,8 @@ class Sender:
             if port is None:
                 step = Drop("dead", "no_provider", f"no {target.channel} provider is set up")
             else:
-                await self._gate(port)
+                if not await self._gate(port):
+                    return 0.0
                 step, target = self._decide(due)  # the gate may have taken its time
                 if not isinstance(step, Send | Ask):
                     port.breaker.released()
@@ -303,9 +326,9 @@ class Sender:
         own = self._directory.subscription(due.notification.subscription)
         return own is not None and own.state == "active"
 
-    async def _gate(self, port: ChannelPort) -> None:
-        """Returns when the operator, the provider's rate and its breaker let one through."""
-        while True:
+    async def _gate(self, port: ChannelPort) -> bool:
+        """Returns when the operator, the provider's rate and its breaker let one through; False: it is stopped."""
+        while not self._stopping:
             if self.paused:
                 await asyncio.sleep(0.2)
                 continue
@@ -313,9 +336,10 @@ class Sender:
             if not wait:
                 wait = port.wait_s(self._clock.monotonic())
                 if not wait:
-                    return
+                    return True
                 port.breaker.released()
             await asyncio.sleep(min(wait, 1.0))
+        return False
 
     async def _ask(self, due: _Due, target: Subscription, step: Ask) -> float | None:
         port = self._channels[target.channel]
@@ -484,7 +508,7 @@ class Sender:
 
     async def _measure(self) -> None:
         """The gauges, each second; and what the ledger need not remember any more."""
-        while True:
+        while not self._stopping:
             now, monotonic = self._clock.now(), self._clock.monotonic()
             oldest = min((due.notification.due_at for due in self._under_way.values()), default=now)
             metrics.gauge("lovla_alerts_due").set(len(self._under_way))
@@ -496,6 +520,15 @@ class Sender:
             if len(self._ledger) > 100_000:
                 self._ledger.forget_before(now - MEMORY)
             await asyncio.sleep(1.0)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel them, and again who lost the cancellation."""
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.5)
 
 
 def without_address(text: str, address: str | None) -> str:

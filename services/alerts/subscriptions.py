@@ -30,6 +30,8 @@ from services.alerts.addresses import BadAddress, Hasher, normalise
 from services.alerts.links import WRONG_CODES_MOST, Links
 from services.alerts.wanted import Changed, Wanted, changed
 from services.runtime import kafka, logs
+from services.runtime.bounded import BoundedCalls, Hung
+from services.runtime.loop import HUNG_AFTER_S
 from services.runtime.register import ACK_TIMEOUT_S, RegisterView, start_patiently, write
 from services.runtime.settings import Settings
 
@@ -94,6 +96,7 @@ class KafkaRegister:
         self._subscriptions, self._suppressions = view(settings), suppressions(settings)
         self._producer: Producer = kafka.producer(settings, "lovla-subscriptions")
         self._fenced: Producer | None = None  # None: begin before the next write
+        self._calls = BoundedCalls("subscriptions-fence")
         self._turn = threading.Lock()
         self._ready = False
         self._own: dict[str, Mapping[str, tuple[int, BaseModel | None]]] = {SUBSCRIPTIONS.name: {}, SUPPRESSIONS.name: {}}
@@ -106,6 +109,7 @@ class KafkaRegister:
         self._subscriptions.close()
         self._suppressions.close()
         self._producer.flush(5.0)
+        self._calls.close()
 
     def not_ready(self) -> str | None:
         """None, or why nothing can be done."""
@@ -135,9 +139,10 @@ class KafkaRegister:
         topic = record.topic.name
         assert self._fenced is not None
         try:
-            self._fenced.begin_transaction()
-            offset = write(self._fenced, topic, record.key, record.model)
-            self._fenced.commit_transaction(ACK_TIMEOUT_S)
+            fenced = self._fenced
+            fenced.begin_transaction()
+            offset = write(fenced, topic, record.key, record.model)
+            self._bounded(lambda: fenced.commit_transaction(ACK_TIMEOUT_S))
         except Exception as error:
             self._fenced = None  # committed or not: init_transactions settles it, and the next act sees which
             if isinstance(error, KafkaException) and _refused(kafka.error_of(error)):
@@ -147,11 +152,19 @@ class KafkaRegister:
         position = (self._subscriptions if topic == SUBSCRIPTIONS.name else self._suppressions).position
         self._own[topic] = {**self._unread(position, topic), record.key: (offset, record.model)}
 
+    def _bounded(self, call: Callable[[], T]) -> T:
+        """Raises TimeoutError: the call may never return (services/runtime/bounded.py), and its client is left behind."""
+        try:
+            return self._calls(call, ACK_TIMEOUT_S + HUNG_AFTER_S)
+        except Hung as hung:
+            self._calls = BoundedCalls("subscriptions-fence")
+            raise TimeoutError(str(hung)) from None
+
     def _begin(self) -> None:
         """From now on nobody else writes, and all that was written is in the views."""
         config = kafka.transactional_config(self._settings, "lovla-subscriptions-fence", TRANSACTIONAL_ID)
         producer = Producer(config)
-        producer.init_transactions(ACK_TIMEOUT_S)
+        self._bounded(lambda: producer.init_transactions(ACK_TIMEOUT_S))
         until = time.monotonic() + ACK_TIMEOUT_S
         for one, topic in ((self._subscriptions, SUBSCRIPTIONS.name), (self._suppressions, SUPPRESSIONS.name)):
             end = kafka.end_offset(self._settings, topic, 0)

@@ -166,6 +166,15 @@ class Delivery(msgspec.Struct, frozen=True):
     text: str | None = None
 
 
+class Acknowledgement(msgspec.Struct, frozen=True):
+    subscription: str
+    at: Moment
+    notification: str | None = None
+    code: str | None = None
+    source: str | None = None
+    by: str | None = None
+
+
 class Consent(msgspec.Struct, frozen=True):
     subscription: str
     act: str
@@ -341,6 +350,7 @@ READERS: Mapping[str, type[Any]] = {
     "Facility": Facility,
     "Notification": Notification,
     "Delivery": Delivery,
+    "Acknowledgement": Acknowledgement,
     "Consent": Consent,
     "WorkAct": WorkAct,
 }

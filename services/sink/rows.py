@@ -16,6 +16,7 @@ import msgspec
 
 from schemas.shipment_event_v1 import CONTROL_KEY
 from schemas.topics import (
+    ACKNOWLEDGEMENTS,
     CONSENT,
     CONSIGNMENT_COMMANDS,
     DEAD_LETTERS,
@@ -62,6 +63,7 @@ _LETTER = msgspec.json.Decoder(contracts.Letter)
 _CHANGE = msgspec.json.Decoder(contracts.Change)
 _NOTIFICATION = msgspec.json.Decoder(contracts.Notification)
 _DELIVERY = msgspec.json.Decoder(contracts.Delivery)
+_ACKNOWLEDGEMENT = msgspec.json.Decoder(contracts.Acknowledgement)
 _CONSENT = msgspec.json.Decoder(contracts.Consent)
 _WORK_ACT = msgspec.json.Decoder(contracts.WorkAct)
 _JOURNEY = msgspec.json.Decoder(contracts.Journey)
@@ -258,6 +260,11 @@ def _delivery(record: Record) -> Row:
     )
 
 
+def _acknowledgement(record: Record) -> Row:
+    said = _ACKNOWLEDGEMENT.decode(record.value or b"")
+    return (said.subscription, said.notification or "", said.code or "", ms(said.at), said.source or "", said.by or "")
+
+
 def _consent(record: Record) -> Row:
     said = _CONSENT.decode(record.value or b"")
     return (said.subscription, said.act, ms(said.at), said.source or "")
@@ -417,6 +424,13 @@ LOG_TABLES: Mapping[str, LogTable] = {
                 "text": "",
             },
             _delivery,
+            LATER_S,
+        ),
+        LogTable(
+            ACKNOWLEDGEMENTS.name,
+            "alert_acknowledgements",
+            {"subscription": "", "notification": "", "code": "", "at": 0, "source": "", "by": ""},
+            _acknowledgement,
             LATER_S,
         ),
         LogTable(CONSENT.name, "consent", {"subscription": "", "act": "", "at": 0, "source": ""}, _consent, LATER_S),

@@ -1,13 +1,15 @@
-"""Alerts that wait while their provider is away: who is to get what, and what was wrong with what came.
+"""Alerts that wait while their provider is away, and workers that come and go under load: who is to get what, and what was
+wrong with what came.
 
-`make faults` does it with 5,000 alerts and ten minutes (`provider_away`), `make test` with a few hundred
+`make faults` does the first with 5,000 alerts and ten minutes (`provider_away`), `make test` with a few hundred
 (tests/integration/alerts/test_sender_faults.py).
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +19,8 @@ from deploy.local.mailbox import Message, read
 from schemas.alerts_v1 import Delivery, Filters, Notification, Subscription, Suppression
 from tests.faults.field import Field, Violation, until
 from tests.integration.alerts.delivering import Desk, a_notification, a_subscription
+from tests.integration.alerts.working import publish
+from tests.unit.alerts.build import change
 
 STATES = ("active", "paused", "unconfirmed", "stopped")
 NOBODYS = Filters(consignments=("NOBODY-0000",))
@@ -176,3 +180,60 @@ def drive(stack: Field, people: Crowd, away_s: float) -> str:
         f"{again} mails came again, with the same Message-ID; nothing to the {len(people.everybody) - len(people.wanting)} who "
         "want nothing"
     )
+
+
+# -- workers that share the load -------------------------------------------------------------------------------------------
+
+AT_ONCE, EVERY_S = 10, 0.5
+"""Changes that are published together, and how often."""
+WORKER = "alerts-worker"
+
+
+def rebalanced(stack: Field, alerts: int, rounds: int) -> str:
+    """Two workers share the load while one of them stops, or dies, `rounds` times, and comes back. Raises Violation."""
+    desk, folder = Desk(stack.settings), stack.state_dir / "mailbox"
+    before = lines(folder)
+    people = [
+        a_subscription(f"worker-{n}", f"w{n}@worker.example", filters=Filters(consignments=(f"WORK-{n:05}",)))
+        for n in range(alerts)
+    ]
+    desk.subscribe(*people)
+    failed: list[BaseException] = []
+
+    def tell() -> None:
+        try:
+            for first in range(0, alerts, AT_ONCE):
+                now = datetime.now(UTC)
+                told = range(first, min(first + AT_ONCE, alerts))
+                publish(stack.settings, [change(consignment=f"WORK-{n:05}", change_id=f"{n:032x}", at=now) for n in told])
+                time.sleep(EVERY_S)
+        except BaseException as error:
+            failed.append(error)
+
+    teller = threading.Thread(target=tell, name="changes")
+    teller.start()
+    try:
+        for n in range(rounds):
+            second = stack.add(WORKER)
+            stack.await_ready(second)
+            if n % 2:
+                stack.kill(WORKER)
+            else:
+                stack.end(WORKER)
+            stack.await_ready(second)
+            stack.start(WORKER)
+            stack.await_ready(WORKER)
+            stack.drop(second)
+            stack.await_ready(WORKER)
+    finally:
+        teller.join()
+    if failed:
+        raise Violation(f"the changes could not be published: {failed[0]}")
+    until(lambda: lines(folder) - before >= alerts, f"{alerts} came: {lines(folder) - before}", 300)
+    until(lambda: stack.metric("sender", "lovla_alerts_due") == 0 and stack.not_ready("sender") is None, "none waits", 120)
+    copies = Counter(message.to for message in read(folder) if message.to.endswith("@worker.example"))
+    wrong = [f"{one.address} got {copies[one.address]}" for one in people if copies[one.address] != 1]
+    if wrong:
+        raise Violation(f"{len(wrong)} are wrong: {'; '.join(wrong[:5])}")
+    rate = AT_ONCE / EVERY_S
+    return f"{alerts:,} changes at {rate:.0f}/s; a second worker joined and the first left, {rounds} times: each told once"

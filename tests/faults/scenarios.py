@@ -51,6 +51,7 @@ class Pace:
     skew_s: float = 75.0
     alerts: int = 5_000
     provider_s: float = 600.0
+    worker_alerts: int = 2_000
     joins: int = 3
 
 
@@ -385,6 +386,11 @@ def provider_away(run: Run) -> str:
     return alerts.drive(run.stack, people, run.pace.provider_s)
 
 
+def workers(run: Run) -> str:
+    """Two of the alerts' workers share the load; one of them goes, by SIGTERM and by kill -9, and comes back."""
+    return alerts.rebalanced(run.stack, run.pace.worker_alerts, run.pace.joins)
+
+
 SCENARIOS: Sequence[Scenario] = (
     Scenario("quiet", "nothing", "all checks hold without faults", quiet),
     Scenario("shared", "a second readers process", "both have partitions and commit", shared),
@@ -403,6 +409,7 @@ SCENARIOS: Sequence[Scenario] = (
         "each comes; twice only where docs/alerts.md says; nothing to who wants nothing",
         provider_away,
     ),
+    Scenario("workers", "a second alerts' worker joins, the first leaves or dies", "each change is told once", workers),
     Scenario("disks_full", "disk full: Kafka, ClickHouse, tracker", "goes on once there is room", disks_full),
     Scenario("clocks_off", "wall clock of a process a day off", "T stands rather than lies", clocks_off),
 )

@@ -11,15 +11,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
 from schemas.alerts_v1 import Delivery, Notification, Subscription, Suppression
-from schemas.topics import DELIVERIES, NOTIFICATIONS, SUBSCRIPTIONS, SUPPRESSIONS
+from schemas.topics import DELIVERIES, NOTIFICATIONS, SUBSCRIPTIONS, SUPPRESSIONS, Topic
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.sender import SenderProcess
 from services.runtime import kafka, wire
+from services.runtime.clock import Clock
 from services.runtime.register import write
-from services.runtime.restore import read_range
 from services.runtime.settings import Settings
-from services.runtime.sources import Record
 
 PATIENCE_S = 60
 
@@ -61,12 +64,60 @@ def a_notification(to: Subscription, what: str, **more: Any) -> Notification:
     return Notification.model_validate(fields | more)
 
 
+class Log:
+    """Topics read as they come, each time to their end of that moment. It may be the marker of a transaction, which is no
+    record: so it is asked how far the reader has come, and not what it read last."""
+
+    def __init__(self, settings: Settings, *topics: Topic) -> None:
+        told = kafka.consumer_config(settings, "lovla-test", "lovla-test") | {"enable.partition.eof": True}
+        self._consumer = Consumer(told)
+        self._admin = AdminClient({"bootstrap.servers": settings.kafka})
+        self._places = [TopicPartition(topic.name, n, OFFSET_BEGINNING) for topic in topics for n in range(topic.partitions)]
+        self._consumer.assign(self._places)
+        self._reached = {(place.topic, place.partition): 0 for place in self._places}
+
+    def read(self) -> list[Message]:
+        """What came since."""
+        until, found = time.monotonic() + PATIENCE_S, list[Message]()
+        ends = self._ends(until)
+        while any(self._reached[place] < end for place, end in ends.items()):
+            assert time.monotonic() < until, "the topics are not read in time"
+            for message in self._consumer.consume(1_000, 0.05):
+                topic, partition, offset, error = message.topic(), message.partition(), message.offset(), message.error()
+                if topic is None or partition is None or offset is None:
+                    continue  # of the broker, which is just back
+                if error is None:
+                    found.append(message)
+                    self._reached[topic, partition] = offset + 1
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    self._reached[topic, partition] = offset
+        return found
+
+    def _ends(self, until: float) -> dict[tuple[str, int], int]:
+        """Asked in one request, again while the broker is away."""
+        while True:
+            try:
+                latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # untyped in the library
+                asked = self._admin.list_offsets(
+                    dict.fromkeys(self._places, latest), isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=10
+                )
+                return {(place.topic, place.partition): future.result().offset for place, future in asked.items()}
+            except KafkaException:
+                assert time.monotonic() < until, "the broker does not say where its topics end"
+                time.sleep(0.2)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
 class Desk:
     """Writes subscriptions and notifications, reads deliveries, on a real broker."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._producer = kafka.producer(settings, "lovla-test")
+        self._log = Log(settings, DELIVERIES)
+        self._read: list[Delivery] = []
 
     def subscribe(self, *subscriptions: Subscription) -> None:
         for one in subscriptions:
@@ -82,19 +133,15 @@ class Desk:
             self._producer.produce(NOTIFICATIONS.name, wire.dump(one), one.subscription.encode(), headers=[*headers])
         assert self._producer.flush(30) == 0
 
+    def tell(self, record: Delivery) -> None:
+        """What a provider told, as the alerts' API writes it."""
+        write(self._producer, DELIVERIES.name, record.subscription, record)
+
     def deliveries(self, *notifications: Notification) -> list[Delivery]:
         """All records of these notifications, in the order of each."""
-        wanted, found = {one.notification for one in notifications}, list[Delivery]()
-
-        def take(record: Record) -> None:
-            delivery = Delivery.model_validate_json(record.value or b"")
-            if delivery.notification in wanted:
-                found.append(delivery)
-
-        for partition in range(DELIVERIES.partitions):
-            end = kafka.end_offset(self.settings, DELIVERIES.name, partition)
-            read_range(self.settings, DELIVERIES.name, partition, 0, end, take)
-        return found
+        self._read += [Delivery.model_validate_json(message.value() or b"") for message in self._log.read()]
+        wanted = {one.notification for one in notifications}
+        return [one for one in self._read if one.notification in wanted]
 
     def states(self, notification: Notification) -> list[str]:
         return [delivery.state for delivery in self.deliveries(notification)]
@@ -109,9 +156,9 @@ def delivery_settings(settings: Settings, **told: Any) -> DeliverySettings:
 
 
 @contextmanager
-def sending(settings: DeliverySettings) -> Iterator[SenderProcess]:
+def sending(settings: DeliverySettings, clock: Clock | None = None) -> Iterator[SenderProcess]:
     """A sender in a thread, ended with the block."""
-    process = SenderProcess(settings)
+    process = SenderProcess(settings, clock)
     thread = threading.Thread(target=process.run, name="sender")
     thread.start()
     try:
@@ -120,6 +167,13 @@ def sending(settings: DeliverySettings) -> Iterator[SenderProcess]:
         process.stop()
         thread.join(60)
         assert not thread.is_alive()
+
+
+def holds(process: SenderProcess, *notifications: Notification) -> bool:
+    """Whether it has taken all of these and settled none. (How many it holds in all says nothing: what others on the same
+    broker left due is among them.)"""
+    sender = process._sender
+    return sender is not None and all(one.notification in sender._under_way for one in notifications)
 
 
 def the_eml(folder: Path, number: int) -> bytes:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from schemas.alerts_v1 import Delivery, Notification
+from schemas.alerts_v1 import Acknowledgement, Delivery, Notification
 from schemas.consignment_command_v1 import EXAMPLES as COMMANDS
 from schemas.consignment_command_v1 import RegisterConsignment
 from schemas.journey_v1 import EXAMPLES as JOURNEYS
@@ -93,6 +93,26 @@ def test_what_a_recipient_has_in_hand_leads_to_the_message(books: Books) -> None
     books.write(made, sent, at=NOW)
     for hand in ("<71@lovla.example>", "SM71", made.notification):
         assert History(books.client).notification(hand) == made
+
+
+def test_who_took_care_of_a_message_is_said_by_its_id_or_by_the_code_that_was_answered(books: Books) -> None:  # noqa: F811
+    older, made = (made_of([Told(change(n=n, consignment=f"LACDHS-{n}"), 0, 0, NOW)]) for n in (74, 75))
+    told = {"code": "4711", "subscription": "e" * 16}
+    older = older.model_copy(update=told)
+    made = made.model_copy(update=told | {"due_at": older.due_at + timedelta(hours=1)})
+    at = made.due_at + timedelta(minutes=5)
+    by_link = Acknowledgement(subscription="e" * 16, at=at, notification=made.notification, source="link", by="subscriber")
+    by_sms = Acknowledgement(subscription="e" * 16, at=at + timedelta(minutes=1), code="4711", source="sms", by="subscriber")
+    before = Acknowledgement(subscription="e" * 16, at=older.due_at, code="4711", source="sms", by="subscriber")
+    of_another = Acknowledgement(subscription="f" * 16, at=at, notification=made.notification, source="api", by="OPS")
+    books.write(older, made, by_link, by_sms, before, of_another, at=NOW)
+    history = History(books.client)
+    said = [(link.what, link.at, link.text) for link in history.chain(made) if link.what == "acknowledged"]
+    assert said == [
+        ("acknowledged", at, "by subscriber: link"),
+        ("acknowledged", at + timedelta(minutes=1), "by subscriber: sms 4711"),
+    ]
+    assert [link.at for link in history.chain(older) if link.what == "acknowledged"] == [older.due_at]
 
 
 def test_a_milestone_leads_to_the_statement_it_follows_and_an_untold_delay_to_the_plan(books: Books) -> None:  # noqa: F811

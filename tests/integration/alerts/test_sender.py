@@ -3,6 +3,7 @@ crash. What a crash leaves is named in docs/alerts.md; here each is made."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,13 +13,35 @@ from pathlib import Path
 
 import pytest
 
-from schemas.alerts_v1 import AlertsControl
+from schemas.alerts_v1 import AlertsControl, Delivery, Notification
+from schemas.topics import NOTIFICATIONS
 from services.alerts.control import tell
 from services.alerts.delivery_settings import DeliverySettings
+from services.alerts.journal import Fenced, Journal
+from services.alerts.sender import keeping_aside, read_notification
+from services.ingest.records import read_letters
 from services.runtime.failpoints import EXIT_CODE
 from services.runtime.settings import Settings
-from tests.integration.alerts.delivering import Desk, a_notification, a_subscription, delivery_settings, eventually, sending
-from tests.integration.alerts.mail import Mailbox, a_mailbox
+from services.runtime.sources import Record
+from tests.integration.alerts.delivering import (
+    Desk,
+    a_notification,
+    a_subscription,
+    delivery_settings,
+    eventually,
+    holds,
+    sending,
+)
+from tests.integration.alerts.mail import Mailbox, a_mailbox, serving
+from tests.integration.alerts.test_webhook import LOOPBACK, Receiver
+from tests.integration.alerts.working import settings_of
+from tests.stack import Kafka
+
+
+@pytest.fixture(scope="module")
+def settings(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Of the broker alone: the sender needs no ClickHouse."""
+    return settings_of(kafka.bootstrap, tmp_path_factory.mktemp("sender"))
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +51,17 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
 
 
 @pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    """A webhook's."""
+    found = Receiver()
+    with serving(found.app()) as url:
+        found.url = url
+        yield found
+
+
+@pytest.fixture(scope="module")
 def told(settings: Settings, mailbox: Mailbox) -> DeliverySettings:
-    return delivery_settings(settings, **mailbox.settings())
+    return delivery_settings(settings, **mailbox.settings(), webhook_allow=LOOPBACK)
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +88,8 @@ def test_a_due_notification_is_a_mail_in_the_subscribers_box_and_a_delivery_in_k
 
 def dies_at(failpoint: str, told: DeliverySettings, mailbox: Mailbox, log: Path) -> None:
     """A sender in a process of its own, which is ended there as by kill -9."""
-    env = {**os.environ, "LOVLA_STATE_DIR": str(told.state_dir), "LOVLA_FAILPOINT": failpoint}
-    for name, value in mailbox.settings().items():
+    env = {**os.environ, "LOVLA_KAFKA": told.kafka, "LOVLA_STATE_DIR": str(told.state_dir), "LOVLA_FAILPOINT": failpoint}
+    for name, value in (mailbox.settings() | {"webhook_allow": LOOPBACK}).items():
         env[f"LOVLA_{name.upper()}"] = str(value)
     with log.open("ab") as out:
         process = subprocess.Popen([sys.executable, "-m", "services.alerts.sender"], env=env, stdout=out, stderr=out)
@@ -78,12 +110,14 @@ def dies_at(failpoint: str, told: DeliverySettings, mailbox: Mailbox, log: Path)
         ("email", "recorded", ["intent", "accepted"], 1),
         ("sms", "intended", ["intent", "intent", "accepted"], 1),
         ("sms", "sent", ["intent", "accepted"], 1),  # it asked first
+        ("webhook", "sent", ["intent", "intent", "accepted"], 2),  # the named point again
     ],
 )
 def test_a_crash_loses_nothing_and_doubles_only_at_the_one_named_point(
     told: DeliverySettings,
     desk: Desk,
     mailbox: Mailbox,
+    receiver: Receiver,
     tmp_path: Path,
     channel: str,
     failpoint: str,
@@ -91,7 +125,7 @@ def test_a_crash_loses_nothing_and_doubles_only_at_the_one_named_point(
     copies: int,
 ) -> None:
     number = f"+1213555{1_000 + ['decided', 'intended', 'sent', 'recorded'].index(failpoint)}"
-    address = number if channel == "sms" else f"{failpoint}@crash.example"
+    address = {"sms": number, "webhook": f"{receiver.url}/hook"}.get(channel, f"{failpoint}@crash.example")
     buyer = a_subscription(f"crash-{channel}-{failpoint}", address, channel)
     late = a_notification(buyer, f"CRASH-{failpoint}")
     desk.subscribe(buyer)
@@ -103,7 +137,10 @@ def test_a_crash_loses_nothing_and_doubles_only_at_the_one_named_point(
         desk.notify(after)
         desk.await_state("accepted", after)
     assert desk.states(late) == records
-    if channel == "sms":
+    if channel == "webhook":
+        got = [(headers["webhook-id"], body) for headers, body in receiver.got if f"CRASH-{failpoint}".encode() in body]
+        assert len(got) == copies and len(set(got)) == 1
+    elif channel == "sms":
         assert len([text for text in mailbox.texts(address) if text.startswith(f"CRASH-{failpoint}")]) == copies
     else:
         mails = [mail for mail in mailbox.mails(address) if mail.subject.startswith(f"CRASH-{failpoint}")]
@@ -121,16 +158,82 @@ def test_the_kill_switch_and_a_dead_one_tried_again_over_kafka(
     with sending(no_mail):
         desk.notify(late)
         desk.await_state("dead", late)
-    tell(settings, AlertsControl(act="pause", at=datetime.now(UTC), by="test", reason="wrong plans"))
-    tell(
-        settings,
-        AlertsControl(act="retry", at=datetime.now(UTC) + timedelta(seconds=1), by="test", notification=late.notification),
-    )
+    again = datetime.now(UTC) + timedelta(seconds=1)
+    tell(settings, AlertsControl(act="retry", at=again, by="test", notification=late.notification))
     second = a_notification(buyer, "SWITCH-2")
-    with sending(told) as process:
-        desk.notify(second)
-        eventually(lambda: process.waiting == 2)
-        assert mailbox.mails(buyer.address) == []
-        tell(settings, AlertsControl(act="resume", at=datetime.now(UTC), by="test"))
-        desk.await_state("accepted", late, second)
+    tell(settings, AlertsControl(act="pause", at=datetime.now(UTC), by="test", reason="wrong plans"))
+    try:
+        with sending(told) as process:
+            desk.notify(second)
+            eventually(lambda: holds(process, late, second))
+            assert mailbox.mails(buyer.address) == []
+            tell(settings, AlertsControl(act="resume", at=datetime.now(UTC), by="test"))
+            desk.await_state("accepted", late, second)
+    finally:
+        tell(settings, AlertsControl(act="resume", at=datetime.now(UTC), by="test"))  # or every later sender here stands still
     assert {mail.subject for mail in mailbox.mails(buyer.address)} == {"SWITCH-1 is late", "SWITCH-2 is late"}
+
+
+@pytest.mark.timeout(400)
+def test_a_text_that_could_not_be_brought_goes_by_mail_whether_the_sender_runs_just_then_or_not(
+    told: DeliverySettings, desk: Desk, mailbox: Mailbox, tmp_path: Path
+) -> None:
+    """Or dies after it heard of it."""
+    mailed = a_subscription("other-way", "buyer@other-way.example")
+    texted = a_subscription("not-brought", "+12135552001", "sms", fallback=mailed.subscription)
+    first, second, third = (a_notification(texted, f"BROUGHT-{n}") for n in (1, 2, 3))
+    desk.subscribe(mailed, texted)
+
+    def could_not(one: Notification) -> None:
+        common = {"notification": one.notification, "subscription": one.subscription, "attempt": 1, "state": "undelivered"}
+        desk.tell(Delivery.model_validate(common | {"address_hash": texted.address_hash, "at": datetime.now(UTC)}))
+
+    with sending(told):
+        desk.notify(first, second, third)
+        desk.await_state("accepted", first, second, third)
+        could_not(first)
+        eventually(lambda: len(mailbox.mails(mailed.address)) == 1)
+    could_not(second)
+    with sending(told):
+        eventually(lambda: len(mailbox.mails(mailed.address)) == 2)
+        eventually(lambda: desk.states(second)[3:] == ["intent", "accepted"])
+    could_not(third)
+    dies_at("decided", told, mailbox, tmp_path / "sender.log")
+    with sending(told):
+        eventually(lambda: desk.states(third)[3:] == ["intent", "accepted"])
+    assert [mail.subject for mail in mailbox.mails(mailed.address)] == [f"BROUGHT-{n} is late" for n in (1, 2, 3)]
+    assert len(mailbox.texts(texted.address)) == 3
+    for one in (first, second, third):
+        assert desk.states(one) == ["intent", "accepted", "undelivered", "intent", "accepted"]
+
+
+def test_a_journal_that_was_fenced_refuses_intents_and_still_writes_results(settings: Settings, desk: Desk) -> None:
+    buyer = a_subscription("fenced", "buyer@fenced.example")
+    late = a_notification(buyer, "FENCED-1")
+    common = {"notification": late.notification, "subscription": late.subscription, "address_hash": buyer.address_hash}
+    intent, accepted = (
+        Delivery.model_validate(common | {"attempt": 1, "at": datetime.now(UTC), "state": state})
+        for state in ("intent", "accepted")
+    )
+
+    async def write(journal: Journal) -> None:
+        with pytest.raises(Fenced):
+            await journal.write(intent, fence=True)
+        await journal.write(accepted)
+
+    old, new = Journal(settings), Journal(settings)
+    try:
+        old.open()
+        new.open()
+        asyncio.run(write(old))
+    finally:
+        old.close()
+        new.close()
+    assert desk.states(late)[-1] == "accepted" and isinstance(old.failure, Fenced)
+
+
+def test_a_notification_that_nobody_can_read_is_a_dead_letter(settings: Settings) -> None:
+    record = Record(NOTIFICATIONS.name, 3, 7, 1_767_225_600_000, b"unreadable-to-sender", b"{", None)
+    assert read_notification(record, keeping_aside(settings)) is None
+    found = [letter for letter in read_letters(settings) if letter.sender == "unreadable-to-sender"]
+    assert [(one.stage, one.where, one.payload) for one in found] == [("alerts", f"{NOTIFICATIONS.name}/3/7", "ew==")]

@@ -31,6 +31,7 @@ from services.runtime.sources import Record
 from tests.integration.alerts.working import (
     SESSION_S,
     Written,
+    knows,
     publish,
     settings_of,
     subscribe,
@@ -87,6 +88,7 @@ class TestOneWorker:
         name = consignment()
         subscriber = only(name)
         subscribe(settings, subscriber)
+        await knows(at_work[0], subscriber)
         publish(settings, [one(name)])
         await until(lambda: written.notifications(subscriber))
         (made,) = written.notifications(subscriber)
@@ -99,6 +101,7 @@ class TestOneWorker:
         name = consignment()
         subscriber = only(name)
         subscribe(settings, subscriber)
+        await knows(at_work[0], subscriber)
         publish(settings, [one(name)], abort=True)
         publish(settings, [one(name, "milestone_reached", 2)])
         await until(lambda: written.candidates(subscriber))
@@ -134,6 +137,7 @@ class TestOneWorker:
         name = consignment()
         subscriber = only(name)
         subscribe(settings, subscriber)
+        await knows(at_work[0], subscriber)
         before = {place: clients.end_offset(settings, *place) for place in ((JOURNEY_CHANGES.name, n) for n in range(4))}
         for n in range(20):
             publish(settings, [one(name, "exception_changed", n)])
@@ -177,11 +181,11 @@ async def test_a_worker_that_starts_again_tells_nothing_twice_and_goes_on_with_w
     assert written.notifications(hourly) == []
 
 
-def process(settings: Settings, folder: Path, failpoint: str = "") -> subprocess.Popen[bytes]:
+def process(settings: Settings, folder: Path, failpoint: str = "", session_s: float = SESSION_S) -> subprocess.Popen[bytes]:
     """A worker as a process of its own."""
     folder.mkdir(exist_ok=True)
     told = {"LOVLA_KAFKA": settings.kafka, "LOVLA_STATE_DIR": str(folder), "LOVLA_FAILPOINT": failpoint}
-    told["LOVLA_ALERTS_SESSION_S"] = str(SESSION_S)
+    told["LOVLA_ALERTS_SESSION_S"] = str(session_s)
     with (folder / "worker.log").open("ab") as out:
         return subprocess.Popen(
             [sys.executable, "-m", "services.alerts.worker"], env={**os.environ, **told}, stdout=out, stderr=out
@@ -211,12 +215,11 @@ async def test_a_worker_killed_at_each_step_tells_everything_once(
         assert await asyncio.to_thread(worker.wait, 90) == EXIT_CODE
     last = process(settings, tmp_path / "worker")
     try:
-        await until(lambda: all(written.notifications(subscriber) for subscriber in subscribers))
+        await until(lambda: all(written.each(subscribers)))
     finally:
         end(last)
     assert last.returncode == 0
-    for subscriber in subscribers:
-        found = written.notifications(subscriber)
+    for found in written.each(subscribers):
         assert len({(made.notification, made.text) for made in found}) == 1  # written again, perhaps; the sender sends it once
 
 
@@ -236,13 +239,13 @@ async def test_two_workers_share_the_work_and_one_that_dies_is_taken_over_from(
         first.kill()
         first.wait(10)
         publish(settings, [one(name) for name in names[40:]])
-        await until(lambda: all(written.notifications(subscriber) for subscriber in subscribers))
+        await until(lambda: all(written.each(subscribers)))
     finally:
         end(first)
         if second is not None:
             end(second)
-    for subscriber in subscribers:
-        assert len({made.notification for made in written.notifications(subscriber)}) == 1
+    for found in written.each(subscribers):
+        assert len({made.notification for made in found}) == 1
 
 
 async def test_what_was_open_while_the_worker_was_away_is_told_once_and_a_replay_tells_nothing(
@@ -268,7 +271,7 @@ async def test_a_broker_that_is_killed_and_comes_back_loses_nothing_and_the_work
     names = [consignment() for _ in range(20)]
     subscribers = [only(name) for name in names]
     subscribe(settings, *subscribers)
-    worker = process(settings, tmp_path / "worker")
+    worker = process(settings, tmp_path / "worker", session_s=15)  # the broker is killed, not the worker: nobody is waited out
     try:
         publish(settings, [one(name) for name in names])
         await until(lambda: b"alerts.notification" in (tmp_path / "worker" / "worker.log").read_bytes())
@@ -276,12 +279,12 @@ async def test_a_broker_that_is_killed_and_comes_back_loses_nothing_and_the_work
         await asyncio.sleep(3)  # the outage itself
         await asyncio.to_thread(kafka.start)
         written = Written(settings)
-        await until(lambda: all(written.notifications(subscriber) for subscriber in subscribers))
+        await until(lambda: all(written.each(subscribers)))
         publish(settings, [one(names[0], "milestone_reached", 9)])
         await until(lambda: len(written.candidates(subscribers[0])) == 2)
         assert worker.poll() is None  # it was never ended
-        for subscriber in subscribers:
-            assert len({made.notification for made in written.notifications(subscriber)}) == 1
+        for found in written.each(subscribers):
+            assert len({made.notification for made in found}) == 1
         written.close()
     finally:
         end(worker)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from confluent_kafka import OFFSET_BEGINNING, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from deploy.local import topics
 from schemas.alerts_v1 import AlertCandidate, Notification, Subscription
@@ -21,6 +21,7 @@ from services.alerts.worker import Worker
 from services.runtime import kafka, register, wire
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.settings import Settings
+from tests.integration.alerts.delivering import Log
 
 WITHIN_S = 90.0
 
@@ -107,6 +108,11 @@ def working_beside(settings: AlertsSettings) -> Iterator[tuple[Worker, asyncio.A
     assert not thread.is_alive() and not failed, failed
 
 
+async def knows(worker: Worker, subscription: Subscription) -> None:
+    """What comes before it knows of the subscription is no news to it."""
+    await until(lambda: subscription.subscription in worker._book._kept)
+
+
 async def until(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
     """Waits for it, with a bound."""
     for _ in range(int(within_s / 0.1)):
@@ -120,9 +126,7 @@ class Written:
     """What the worker has written, read as it comes."""
 
     def __init__(self, settings: Settings) -> None:
-        self._consumer = kafka.consumer(settings, "test-written", "test-written")
-        topics_read = (NOTIFICATIONS.name, ALERT_CANDIDATES.name)
-        self._consumer.assign([TopicPartition(name, n, OFFSET_BEGINNING) for name in topics_read for n in range(4)])
+        self._log = Log(settings, NOTIFICATIONS, ALERT_CANDIDATES)
         self._notifications: list[Notification] = []
         self._candidates: list[AlertCandidate] = []
 
@@ -131,19 +135,22 @@ class Written:
         self._read()
         return [one for one in self._notifications if one.subscription == subscription.subscription]
 
+    def each(self, subscriptions: Sequence[Subscription]) -> list[list[Notification]]:
+        """What is due to each of these, read once: a broker is asked for dozens of subscribers as fast as for one."""
+        self._read()
+        return [[made for made in self._notifications if made.subscription == one.subscription] for one in subscriptions]
+
     def candidates(self, subscription: Subscription) -> list[AlertCandidate]:
         """What match found for a subscriber; repeats too."""
         self._read()
         return [one for one in self._candidates if one.subscription == subscription.subscription]
 
     def close(self) -> None:
-        self._consumer.close()
+        self._log.close()
 
     def _read(self) -> None:
-        while messages := self._consumer.consume(1_000, 0.3):
-            for message in messages:
-                assert message.error() is None
-                if message.topic() == NOTIFICATIONS.name:
-                    self._notifications.append(Notification.model_validate_json(message.value() or b""))
-                else:
-                    self._candidates.append(AlertCandidate.model_validate_json(message.value() or b""))
+        for message in self._log.read():
+            if message.topic() == NOTIFICATIONS.name:
+                self._notifications.append(Notification.model_validate_json(message.value() or b""))
+            else:
+                self._candidates.append(AlertCandidate.model_validate_json(message.value() or b""))

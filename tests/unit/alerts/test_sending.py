@@ -73,6 +73,9 @@ class Provider:
     sent: list[tuple[str, str]] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
     breaker: Breaker = field(default_factory=Breaker)
+    takes_s: float = 0.0
+    loses_cancellation: bool = False
+    """As `asyncio.wait_for` of Python 3.11 does with one that comes together with the answer."""
 
     def pack(self, notification: Notification, subscription: Subscription) -> Parcel:
         if "unwritable" in notification.subject:
@@ -82,6 +85,11 @@ class Provider:
     async def send(self, parcel: Parcel, notification: Notification) -> Answer:
         self.before()
         self.sent.append((parcel.to, notification.notification))
+        try:
+            await asyncio.sleep(self.takes_s)
+        except asyncio.CancelledError:
+            if not self.loses_cancellation:
+                raise
         return self.answers.pop(0) if self.answers else GOOD
 
     async def find(self, parcel: Parcel, notification: Notification, delivery: Ask) -> Answer | None:
@@ -103,6 +111,7 @@ class Post:
     email: Provider
     sms: Provider
     ledger: Ledger
+    working: asyncio.Task[None]
     offset: int = 0
 
     def take(self, *notifications: Notification) -> None:
@@ -120,7 +129,7 @@ class Post:
 
 
 @asynccontextmanager
-async def a_post(*subscriptions: Subscription, ledger: Ledger | None = None) -> AsyncIterator[Post]:
+async def a_post(*subscriptions: Subscription, ledger: Ledger | None = None, handed_over_s: float = 6.0) -> AsyncIterator[Post]:
     journal, directory, ledger = (
         MemoryJournal(),
         MemoryDirectory({one.subscription: one for one in subscriptions}),
@@ -128,14 +137,14 @@ async def a_post(*subscriptions: Subscription, ledger: Ledger | None = None) -> 
     )
     email, sms = Provider("mail"), Provider("texts")
     ways: dict[Channel, Any] = {"email": email, "sms": sms}
-    sender = Sender(journal, ledger, directory, ways, SystemClock(), dice=lambda: 0.0)
+    sender = Sender(journal, ledger, directory, ways, SystemClock(), dice=lambda: 0.0, handed_over_s=handed_over_s)
     working = asyncio.create_task(sender.run())
     try:
-        yield Post(sender, journal, directory, email, sms, ledger)
+        yield Post(sender, journal, directory, email, sms, ledger, working)
     finally:
         working.cancel()
-        with pytest.raises((asyncio.CancelledError, Fenced)):
-            await working
+        await asyncio.wait([working])
+        assert working.cancelled() or isinstance(working.exception(), Fenced | None)
 
 
 BUYER = a_subscription("buyer", "buyer@hospital.example")
@@ -471,3 +480,44 @@ async def test_who_pauses_while_the_message_takes_the_other_way_gets_nothing() -
         post.directory.subscriptions[TEXTED.subscription] = TEXTED.model_copy(update={"state": "paused"})
         await post.until_done()
         assert len(post.email.sent) == 1 and post.journal.states(late) == ["intent", "failed", "suppressed"]
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_stop_ends_and_records_what_is_being_handed_over_and_begins_nothing(away: bool) -> None:
+    async with a_post(BUYER) as post:
+        post.email.takes_s = 0.3
+        first, second = a_notification(BUYER, "A-1"), a_notification(BUYER, "A-2")
+        post.take(first, second)
+        await post.until(lambda: len(post.email.sent) == 1)
+        post.sender.paused = away  # others stand before a closed gate meanwhile
+        post.sender.stop()
+        await asyncio.wait_for(post.working, 5)
+        assert post.journal.states(first) == ["intent", "accepted"]
+        assert post.journal.states(second) == [] and len(post.email.sent) == 1
+
+
+async def test_who_is_fenced_still_records_what_it_has_handed_over() -> None:
+    other = a_subscription("other", "other@hospital.example")
+    async with a_post(BUYER, other) as post:
+        post.email.takes_s = 0.3
+        handed_over, refused = a_notification(BUYER, "A-1"), a_notification(other, "B-1")
+        post.take(handed_over)
+        await post.until(lambda: len(post.email.sent) == 1)
+        post.journal.failure = Fenced("another one")
+        post.take(refused)
+        with pytest.raises(Fenced):
+            await asyncio.wait_for(post.working, 5)
+        assert post.journal.states(handed_over) == ["intent", "accepted"]
+        assert post.journal.states(refused) == [] and len(post.email.sent) == 1
+
+
+@pytest.mark.parametrize("loses", [False, True])
+async def test_a_stop_does_not_wait_for_ever_for_a_provider_nor_for_a_lost_cancellation(loses: bool) -> None:
+    async with a_post(BUYER, handed_over_s=0.2) as post:
+        post.email.takes_s, post.email.loses_cancellation = 3_600, loses
+        late = a_notification(BUYER, "A-1")
+        post.take(late)
+        await post.until(lambda: len(post.email.sent) == 1)
+        post.sender.stop()
+        await asyncio.wait_for(post.working, 5)
+        assert post.journal.states(late) == (["intent", "accepted"] if loses else ["intent"])

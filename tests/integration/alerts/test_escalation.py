@@ -1,0 +1,102 @@
+"""A critical message nobody answers, from the change to the second contact's mailbox; and one whose "ACK 4711" ends it.
+
+Worker, sender, SMTP, the SMS provider and the topic that the way in writes are real; time is the clock that they are given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from schemas.alerts_v1 import Acknowledgement, Subscription
+from schemas.journey_change_v1 import Change
+from schemas.topics import SUBSCRIPTIONS
+from services.alerts.acts import Record
+from services.alerts.inbound import Inbound
+from services.alerts.settings import AlertsSettings
+from services.alerts.subscriptions import Store
+from services.ingest.alert_acknowledgements import KafkaAcknowledgements
+from services.runtime.clock import SystemClock
+from tests.integration.alerts.delivering import a_subscription, delivery_settings, sending
+from tests.integration.alerts.mail import Mailbox, a_mailbox
+from tests.integration.alerts.working import WITHIN_S, Written, publish, settings_of, subscribe, until, working
+from tests.stack import Kafka
+from tests.unit.alerts.build import change
+from tests.unit.alerts.subscribers import SECRET, URL, MemoryRegister
+
+AFTER_MIN = 15
+
+
+class Ahead(SystemClock):
+    """The machine's clock, and what the test lets pass."""
+
+    passed = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.passed
+
+
+@pytest.fixture(scope="module")
+def settings(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> AlertsSettings:
+    return settings_of(kafka.bootstrap, tmp_path_factory.mktemp("escalation"))
+
+
+@pytest.fixture(scope="module")
+def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
+    with a_mailbox(tmp_path_factory.mktemp("mailbox")) as found:
+        yield found
+
+
+def critical(consignment: str) -> Change:
+    return change(severity="critical", consignment=consignment, at=datetime.now(UTC), change_id=secrets.token_hex(16))
+
+
+@pytest.mark.timeout(400)
+async def test_who_does_not_answer_in_time_is_passed_over_and_an_answer_wakes_nobody_else(
+    settings: AlertsSettings, mailbox: Mailbox
+) -> None:
+    clock, mark, register = Ahead(), secrets.token_hex(4), MemoryRegister()
+
+    def way_in(said: Acknowledgement) -> None:
+        asyncio.run(KafkaAcknowledgements(settings).write(said))
+
+    store = Store(register, SECRET, URL, way_in)
+    second = a_subscription(f"second-{mark}", f"second-{mark}@hospital.example", filters={"consignments": ["NOBODY-1"]})
+
+    def first(number: str, consignment: str) -> Subscription:
+        told = {"escalate_to": second.subscription, "escalate_after_min": AFTER_MIN, "filters": {"consignments": [consignment]}}
+        return a_subscription(f"{number}-{mark}", number, "sms", address_hash=store.hasher.of("sms", number), **told)
+
+    silent, quick = first("+12135554001", f"LACDHS-S{mark}"), first("+12135554002", f"LACDHS-Q{mark}")
+    register.put([Record(SUBSCRIPTIONS, one.subscription, one) for one in (silent, quick)])
+    subscribe(settings, second, silent, quick)
+    written = Written(settings)
+    try:
+        async with working(settings, clock) as worker, asyncio.timeout(WITHIN_S * 3):
+            with sending(delivery_settings(settings, **mailbox.settings()), clock):
+                publish(settings, [critical(one.filters.consignments[0]) for one in (silent, quick)])
+                await until(lambda: mailbox.texts(silent.address) and mailbox.texts(quick.address))
+                [text] = mailbox.texts(quick.address)
+                code = re.search(r"ACK \d{4}", text)
+                assert code is not None, text
+                reply = await asyncio.to_thread(Inbound(store, clock).take, quick.address, code[0])
+                assert reply is not None and "Nobody else is woken" in reply
+                await until(lambda: not worker._compose.subscriber(quick.subscription).escalations)
+                clock.passed = timedelta(minutes=AFTER_MIN - 1)
+                await asyncio.sleep(1.0)  # it looks five times a second
+                assert (
+                    written.notifications(second) == []
+                    and len(worker._compose.subscriber(silent.subscription).escalations) == 1
+                )
+                clock.passed = timedelta(minutes=AFTER_MIN + 1)
+                await until(lambda: mailbox.mails(second.address))
+    finally:
+        written.close()
+    [mail] = mailbox.mails(second.address)
+    assert mail.subject == f"Nobody acknowledged: CRITICAL {silent.filters.consignments[0]} for H-HARBOR: late"
+    assert [len(mailbox.texts(one.address)) for one in (silent, quick)] == [1, 1]
