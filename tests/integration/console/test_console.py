@@ -371,6 +371,9 @@ async def test_search_finds_what_has_ended_by_its_names_and_open_work_by_vessel_
     assert await found("mrsu 437-1001") == [world.STORY]
     assert world.STORY in await found("cedars")
     assert await found("%%%") == []
+    said = "What has ended is found by its id or a reference alone"
+    for state, told in (("", True), ("ended", True), ("open", False)):
+        assert (said in (await demo.get("/consignments", params={"q": "cedars", "state": state})).text) == told
 
 
 async def test_a_planner_has_a_dead_letter_read_again_and_is_told_what_came_of_it(port: ClickHouse, tmp_path: Path) -> None:
