@@ -2,7 +2,8 @@
 -- every consignment for ever, and FINAL over a million rows with arrays takes a second; of these there are tens of thousands
 -- (docs/decisions/0046). `gone`: ended before that; such a row is empty and hides the one before it (FINAL leaves it out).
 -- What has ended goes at `leaves_at`, a day or more after it was written: by then its part, like all that are older than an hour,
--- was merged with the others, so that no older row is left that it hid.
+-- was merged with the others, so that no older row is left that it hid. Where the server stood still in between that may not be
+-- so: at each start what has ended and left too early is written once more (services/sink/migrate.py, HIDE_AGAIN).
 -- `wrong` stands beside `exceptions`, place by place: rank (minor 1 to critical 3), kind, the hours where they are known, else since
 -- when they grow (render.hours_late has the same rule). It is what lists are chosen and sorted by.
 CREATE TABLE IF NOT EXISTS open_journeys

@@ -1,7 +1,9 @@
 """`/letters/{id}`: a dead letter, the way to its bytes, and a planner's way to have it read again.
 
 Retrying is the way in's own verb, `lovla dead-letters retry`, run as a process: it knows which letters are read again and which
-are brought back through the door, and writes who did it.
+are brought back through the door, and writes who did it. A process is an interpreter and an admin's reading of two topics, so
+one runs at a time: who asks meanwhile is told to ask again. As with the other forms (acting.py), a POST leads back to where it
+came from, and a form that is sent twice is done once.
 """
 
 from __future__ import annotations
@@ -9,15 +11,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from fastapi import Request, Response
 
+from services.console import acts
 from services.console.door import ConsoleDoor
+from services.console.entry import one
 from services.console.gate import Problem
-from services.console.pages import Pages
+from services.console.pages import HEADERS, Pages
 from services.console.questions import Letter, Questions
 from services.runtime import logs
 
@@ -26,12 +31,16 @@ log = logs.get("console")
 RETRY_S: Final = 60.0
 """The verb reads the letters' topic and the message, and waits until Kafka has what it wrote."""
 
+BUSY_S: Final = 5.0
+DONE_MOST: Final = 1_000
+"""So many forms are remembered, so that none is done twice."""
+
 Route = tuple[str, str, Callable[..., Awaitable[Response]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a retry: `text` as the verb says it."""
+    """What came of a retry: `text` as the verb says it. Not `well`: nothing was done."""
 
     well: bool
     text: str
@@ -51,7 +60,7 @@ async def by_verb(letter: str, by: str) -> Outcome:
     except TimeoutError:
         process.kill()
         await process.wait()
-        return Outcome(False, f"No answer within {RETRY_S:.0f} s: whether it was done, its state says in a moment.")
+        return Outcome(True, f"No answer within {RETRY_S:.0f} s: whether it was done, its state says in a moment.")
     log.info("console.letter_retried", letter=letter, by=by, code=process.returncode)
     rows = [line for line in out.decode("utf-8", "replace").splitlines() if line.strip()]
     try:
@@ -67,29 +76,51 @@ class Letters:
 
     def __init__(self, door: ConsoleDoor, pages: Pages, retry: Retry = by_verb) -> None:
         self._door, self._pages, self._retry = door, pages, retry
+        self._running = asyncio.Lock()
+        self._done: OrderedDict[str, asyncio.Future[acts.Outcome]] = OrderedDict()
 
     def routes(self) -> Sequence[Route]:
         """Method, path, endpoint."""
-        return (("GET", "/letters/{letter}", self.shown), ("POST", "/letters/{letter}/retry", self.retried))
+        return (
+            ("GET", "/letters/{letter}", self.shown),
+            ("GET", "/letters/{letter}/retry", self.shown),
+            ("POST", "/letters/{letter}/retry", self.retried),
+        )
 
     async def shown(self, request: Request, letter: str) -> Response:
-        return await self._page(request, letter, None)
-
-    async def retried(self, request: Request, letter: str) -> Response:
-        """Have it read again, and say what came of it."""
-        viewer, _ = await self._door.entry.acting(request, "planner")
-        found = await self._door.ask(lambda questions: _known(questions, letter))
-        if found.stage != "readers":
-            raise Problem("invalid", f"It is no reader's: what the {found.stage} could not take is not read again.")
-        return await self._page(request, letter, await self._retry(found.letter_id, viewer.name))
-
-    async def _page(self, request: Request, letter: str, outcome: Outcome | None) -> Response:
         viewer = self._pages.viewer(request)
         found, as_of = await self._door.ask(lambda questions: (_known(questions, letter), questions.as_of()))
         title = f"Dead letter of {found.sender}"
-        return self._pages.page(
-            request, "feeds", title, viewer, as_of, "letter", letter=found, outcome=outcome, may=viewer.may("planner")
-        )
+        return self._pages.page(request, "feeds", title, viewer, as_of, "letter", letter=found, may=viewer.may("planner"))
+
+    async def retried(self, request: Request, letter: str) -> Response:
+        """Have it read again; back at its page is said what came of it."""
+        viewer, given = await self._door.entry.acting(request, "planner")
+        found = await self._door.ask(lambda questions: _known(questions, letter))
+        if found.stage != "readers":
+            raise Problem("invalid", f"It is no reader's: what the {found.stage} could not take is not read again.")
+        key = acts.key_of(one(given, "once"), found.letter_id, viewer.name, viewer.csrf)
+        if key not in self._done:
+            if self._running.locked():
+                text = (
+                    "Another letter is being read again just now, and nothing was done about this one; ask again in a moment."
+                )
+                raise Problem("not-ready", text, retry_after_s=BUSY_S)
+            self._done[key] = asyncio.ensure_future(self._read_again(found.letter_id, viewer.name))
+            while len(self._done) > DONE_MOST:
+                self._done.popitem(last=False)
+        outcome = await asyncio.shield(self._done[key])  # who hangs up does not end it half-way
+        if outcome.wrong:
+            self._done.pop(key, None)
+        token = self._door.board.put(outcome)
+        return Response(status_code=303, headers={**HEADERS, "Location": f"/letters/{found.letter_id}?did={token}"})
+
+    async def _read_again(self, letter: str, by: str) -> acts.Outcome:
+        async with self._running:
+            came = await self._retry(letter, by)
+        if came.well:
+            return acts.Outcome(by, "letter", came.text)
+        return acts.Outcome(by, "letter", "", wrong={"letter": came.text})
 
 
 def _known(questions: Questions, letter: str) -> Letter:

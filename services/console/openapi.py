@@ -85,6 +85,14 @@ def _rows(model: str) -> Json:
     }
 
 
+_WORKLIST_ROWS: Final[Json] = _rows("Row")
+_WORKLIST_ROWS["properties"]["cut"] = {
+    "type": "integer",
+    "description": "There where `q` stands in the names of more consignments than this: only so many, by their ids, were looked"
+    " at. As CSV: the header Lovla-Cut.",
+}
+
+
 def _one(name: str, model: str) -> Json:
     told = {"as_of": {"type": "string", "format": "date-time"}, name: {"$ref": _REF.format(model=model)}}
     return {"type": "object", "required": ["as_of", name], "properties": told}
@@ -127,8 +135,8 @@ def document() -> Json:
         schemas[name] = schema
     paths = {
         "/api/v1/today": _get("How it stands", _one("today", "Today"), [_word("zone", "IANA zone whose day counts.")], True),
-        "/api/v1/delayed": _get("What is late or will be", _rows("Row"), _WORKLIST),
-        "/api/v1/consignments": _get("All consignments", _rows("Row"), _WORKLIST),
+        "/api/v1/delayed": _get("What is late or will be", _WORKLIST_ROWS, _WORKLIST),
+        "/api/v1/consignments": _get("All consignments", _WORKLIST_ROWS, _WORKLIST),
         "/api/v1/consignments/{consignment}": _get(
             "All that is known of one", _one("consignment", "Consignment"), [_NAME, _AT]
         ),

@@ -26,7 +26,7 @@ from services.console.door import ConsoleDoor
 from services.console.entry import Reader
 from services.console.gate import Place, Problem
 from services.console.pages import moment_in, parameters
-from services.console.questions import DELAY_KINDS, Delayed, DelayedFilter, Keys, Order, Questions
+from services.console.questions import DELAY_KINDS, HITS_MOST, Delayed, DelayedFilter, Keys, Order, Questions
 from services.console.render import known_zone
 from services.console.worklist import Wanted
 
@@ -78,9 +78,12 @@ class Api:
             order = replace(order, after=cursor_in(worklist.first(given, "cursor")))
             if as_csv:
                 told = questions.delayed(wanted, now, ROWS_MOST, order)
-                return answer_csv(request, [own_row(row, reader) for row in told], "consignments")
+                cut = {"Lovla-Cut": str(HITS_MOST)} if questions.cut(wanted) else {}
+                return answer_csv(request, [own_row(row, reader) for row in told], "consignments", cut)
             rows, following = questions.delayed_page(wanted, now, view.rows, order)
             body: dict[str, Any] = {"as_of": now, "rows": [own_row(row, reader) for row in rows]}
+            if questions.cut(wanted):
+                body["cut"] = HITS_MOST
             link = {}
             if following is not None:
                 body["next"] = cursor_of(following)
@@ -357,7 +360,7 @@ def answer_json(request: Request, value: object, headers: Mapping[str, str] | No
     return _answer(request, body, "application/json", headers or {})
 
 
-def answer_csv(request: Request, rows: Sequence[object], name: str) -> Response:
+def answer_csv(request: Request, rows: Sequence[object], name: str, more: Mapping[str, str] | None = None) -> Response:
     """A line a row, under its fields' names."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
@@ -367,7 +370,7 @@ def answer_csv(request: Request, rows: Sequence[object], name: str) -> Response:
         names = [field.name for field in fields(first)]
         writer.writerow(names)
         writer.writerows([_cell(getattr(row, one)) for one in names] for row in rows)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', **(more or {})}
     return _answer(request, out.getvalue().encode("utf-8-sig"), "text/csv; charset=utf-8", headers)
 
 

@@ -27,6 +27,9 @@ DELAY_KINDS = ("late", "overdue", "will_be_late")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """No time at all, where SQL takes a time."""
 
+HITS_MOST = 10_000
+"""So many consignments are looked at that have a text in their id or in a reference."""
+
 NO_LIMIT = 1_000_000
 """The reader's own bound on result rows."""
 
@@ -589,10 +592,11 @@ _INCLUDED = re.compile(r"^ *-- ([a-z_]+)[.]sql --(?=,?$)", re.MULTILINE)
 class Questions:
     """All questions over one connection. Raises ClickHouseError when there is no answer."""
 
-    def __init__(self, clickhouse: ClickHouse) -> None:
+    def __init__(self, clickhouse: ClickHouse, hits_most: int = HITS_MOST) -> None:
         self._clickhouse = clickhouse
+        self._hits_most = hits_most
         self._last: tuple[str, dict[str, object]] = ("", {})
-        self._found: dict[str, list[str]] = {}
+        self._found: dict[tuple[str, str], list[str]] = {}
 
     def as_of(self) -> datetime | None:
         """The pipeline's time T; None until it has one."""
@@ -694,7 +698,7 @@ class Questions:
         params = {**_chosen(wanted, order), "now": now, "limit": limit}
         source = self._source(wanted)
         if source == "from_found":
-            params["ids"] = self._hits(letters_and_digits(wanted.text))
+            params["ids"] = self._hits(wanted)[: self._hits_most]
         return _delayed(source, _present(wanted, order) | parts), params
 
     @staticmethod
@@ -706,12 +710,19 @@ class Questions:
             return "from_open"
         return "from_all"
 
-    def _hits(self, bare: str) -> list[str]:
-        """Asked once, whoever asks for a page and its facets."""
-        if bare not in self._found:
-            rows = self._clickhouse.query(sql("hits"), {"bare": bare}) if bare else []
-            self._found[bare] = [row["consignment"] for row in rows]
-        return self._found[bare]
+    def cut(self, wanted: DelayedFilter) -> bool:
+        """Whether more has the text in its id or references than is looked at: then some that is wanted may be missing."""
+        return bool(wanted.text) and len(self._hits(wanted)) > self._hits_most
+
+    def _hits(self, wanted: DelayedFilter) -> list[str]:
+        """One more than are looked at. Asked once, whoever asks for a page and its facets."""
+        bare = letters_and_digits(wanted.text)
+        if (bare, wanted.owner) not in self._found:
+            asked = _with_parts(sql("hits"), frozenset({"owner"} if wanted.owner else ()))
+            params = {"bare": bare, "owner": wanted.owner, "most": self._hits_most + 1}
+            rows = self._clickhouse.query(asked, params) if bare else []
+            self._found[bare, wanted.owner] = [row["consignment"] for row in rows]
+        return self._found[bare, wanted.owner]
 
     def show(self, consignment: str) -> Journey | None:
         """All that is known of it."""
@@ -845,8 +856,12 @@ def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
 @lru_cache(maxsize=1_000)
 def _delayed(source: str, parts: frozenset[str]) -> str:
     """delayed.sql over one of from_*.sql, with these of its optional parts."""
-    text = _OPTIONAL.sub(lambda part: (part["then"] if part["name"] in parts else part["else"]) or "", sql("delayed"))
-    return text.replace("-- SOURCE --", sql(source))
+    return _with_parts(sql("delayed"), parts).replace("-- SOURCE --", sql(source))
+
+
+def _with_parts(text: str, parts: frozenset[str]) -> str:
+    """A question with these of its optional parts."""
+    return _OPTIONAL.sub(lambda part: (part["then"] if part["name"] in parts else part["else"]) or "", text)
 
 
 _OPTIONAL = re.compile(

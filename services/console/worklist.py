@@ -17,6 +17,7 @@ from services.console.questions import (
     DELAY_KINDS,
     EPOCH,
     GROUPS,
+    HITS_MOST,
     SORTS,
     Delayed,
     DelayedFilter,
@@ -98,12 +99,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Worklist:
-    """A page of the work list. `total`: of all pages; `first`: how many rows stand before this page."""
+    """A page of the work list. `total`: of all pages; `first`: how many rows stand before this page; `cut`: the text stands in
+    more names than are looked at."""
 
     rows: list[Delayed]
     facets: Facets
     next: Keys | None
     first: int
+    cut: bool = False
 
     @property
     def total(self) -> int:
@@ -177,7 +180,8 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
 def gather(questions: Questions, view: Wanted, now: datetime) -> Worklist:
     """The page, and what all pages hold."""
     rows, following = questions.delayed_page(view.wanted, now, view.rows, view.order)
-    return Worklist(rows, questions.facets(view.wanted, now, view.order), following, view.order.offset)
+    facets = questions.facets(view.wanted, now, view.order)
+    return Worklist(rows, facets, following, view.order.offset, questions.cut(view.wanted))
 
 
 def first(given: Given, name: str) -> str:
@@ -224,5 +228,6 @@ WORDS: Final[Mapping[str, object]] = {
     "items_known": get_args(ItemCategory),
     "modes_known": get_args(Mode),
     "work_known": WORK,
+    "hits_most": HITS_MOST,
 }
 """What can be chosen, for forms."""

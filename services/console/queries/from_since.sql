@@ -1,17 +1,17 @@
 -- What somebody works on, and what was delivered since {since}, by the day. What ended lately stands in both tables, and is
--- taken from the first.
+-- taken from the first; nothing else is asked for where that has all (since the day before yesterday).
 SELECT
     consignment, buyer, stage, mode, tier, required_by, milestone, place, origin, port, facility, terminal, carrier, vessel, voyage,
-    expected_delivery, expected_basis, parties, items, delivered, milestones, units, moves, references, exceptions, open_kinds,
+    delivered_at, expected_delivery, expected_basis, parties, items, delivered, milestones, units, moves, references, exceptions, open_kinds,
     last_event_at
 FROM open_journeys FINAL
 UNION ALL
 SELECT
     consignment, buyer, stage, mode, tier, required_by, milestone, place, origin, port, facility, terminal, carrier, vessel, voyage,
-    expected_delivery, expected_basis, parties, items, delivered, milestones, units, moves, references, exceptions, open_kinds,
+    arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual AS delivered_at, expected_delivery, expected_basis, parties, items, delivered, milestones, units, moves, references, exceptions, open_kinds,
     last_event_at
 FROM journeys FINAL
-WHERE stage = 'delivered' AND empty(open_kinds) AND consignment NOT IN (SELECT consignment FROM open_journeys FINAL)
+WHERE {since:DateTime64(3, 'UTC')} < today() - 2 AND stage = 'delivered' AND empty(open_kinds) AND consignment NOT IN (SELECT consignment FROM open_journeys FINAL)
     AND consignment IN
 (
     SELECT consignment FROM journey_finds

@@ -21,7 +21,10 @@ FROM
             e -> if(e.status = 'open', indexOf(['minor', 'major', 'critical'], e.severity), 0), exceptions
         )) AS worst,
         ifNull(rows.delivered_at, toDateTime64(0, 3, 'UTC')) AS delivered_at
-    FROM open_journeys AS rows FINAL
+    FROM
+    (
+    -- from_since.sql --
+    ) AS rows
     WHERE facility != ''
 ) AS journeys
 LEFT JOIN (SELECT code, name FROM facilities FINAL) AS places ON places.code = journeys.facility

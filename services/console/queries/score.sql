@@ -22,23 +22,38 @@ FROM
         sender,
         if(step = 0, 0, intDiv(dateDiff('second', since, first_at), step * 86400)) AS period,
         true AS is_event,
-        newest.1 AS is_mapped,
-        NOT has(newest.2, 'zone_assumed') AS has_zone,
-        NOT hasAny(newest.2, {doubts:Array(String)}) AS is_valid,
-        newest.3 = 'actual' AS is_actual,
-        is_actual AND dateDiff('second', newest.4, first_at) <= {on_time_h:Float64} * 3600 AS is_on_time
+        bitTest(newest, 0) AS is_mapped,
+        bitTest(newest, 1) AS has_zone,
+        bitTest(newest, 2) AS is_valid,
+        bitTest(newest, 3) AS is_actual,
+        is_actual
+            AND dateDiff('second', fromUnixTimestamp64Milli(intDiv(newest - bitAnd(newest, 31), 32), 'UTC'), first_at)
+                <= {on_time_h:Float64} * 3600 AS is_on_time
     FROM
     (
+        -- numbers alone, the revision's place in the order too: states of tuples and arrays of a million events fill the memory
         SELECT
             sender,
             min(received_at) AS first_at,
             argMax(
-                (mapped, warnings, classifier, occurred_at, retracted), (revision_at, revision_reader, revision_content)
+                toUnixTimestamp64Milli(occurred_at) * 32
+                    + mapped
+                    + 2 * (has(warnings, 'zone_assumed') = 0)
+                    + 4 * (hasAny(warnings, {doubts:Array(String)}) = 0)
+                    + 8 * (classifier = 'actual')
+                    + 16 * retracted,
+                bitOr(
+                    bitOr(
+                        bitShiftLeft(toUInt256(toUnixTimestamp64Milli(revision_at)), 128),
+                        bitShiftLeft(toUInt256(revision_reader), 64)
+                    ),
+                    toUInt256(reinterpretAsUInt64(reverse(unhex(revision_content))))
+                )
             ) AS newest
         FROM shipment_events
         WHERE kind = 'event' AND received_at >= since AND ({sender:String} = '' OR sender = {sender:String})
-        GROUP BY sender, event_id
-        HAVING NOT newest.5
+        GROUP BY sender, sipHash128(event_id) AS id
+        HAVING NOT bitTest(newest, 4)
     )
     UNION ALL
     SELECT
@@ -58,3 +73,4 @@ FROM
 GROUP BY sender, period
 ORDER BY sender, period
 LIMIT {limit:UInt32}
+SETTINGS max_bytes_before_external_group_by = 400000000

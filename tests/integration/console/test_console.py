@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import uuid
@@ -370,13 +371,19 @@ async def test_search_finds_what_has_ended_by_its_names_and_open_work_by_vessel_
     assert await found("mrsu 437-1001") == [world.STORY]
     assert world.STORY in await found("cedars")
     assert await found("%%%") == []
+    said = "What has ended is found by its id or a reference alone"
+    for state, told in (("", True), ("ended", True), ("open", False)):
+        assert (said in (await demo.get("/consignments", params={"q": "cedars", "state": state})).text) == told
 
 
 async def test_a_planner_has_a_dead_letter_read_again_and_is_told_what_came_of_it(port: ClickHouse, tmp_path: Path) -> None:
     asked: list[tuple[str, str]] = []
+    begun, go = asyncio.Event(), asyncio.Event()
 
     async def retry(letter: str, who: str) -> Outcome:
         asked.append((letter, who))
+        begun.set()
+        await go.wait()
         return Outcome(True, "read now")
 
     console = Console(port, tmp_path, demo=False, retry=retry)
@@ -392,7 +399,16 @@ async def test_a_planner_has_a_dead_letter_read_again_and_is_told_what_came_of_i
         again = f"/letters/{letter}/retry"
         assert (await browser.post(again, data={"csrf": "0" * 64})).status_code == 403
         assert asked == []
-        assert "read now" in (await browser.post(again, data={"csrf": await csrf_of(browser)})).text
+        form = {"csrf": await csrf_of(browser), "once": "a" * 64}
+        running = asyncio.create_task(browser.post(again, data=form))
+        await asyncio.wait_for(begun.wait(), 10)
+        busy = await browser.post(again, data=form | {"once": "b" * 64})
+        assert (busy.status_code, "just now" in busy.text) == (503, True)
+        twice = asyncio.create_task(browser.post(again, data=form))  # the same form, pressed once more
+        go.set()
+        for answer in (await running, await twice):
+            assert answer.status_code == 303
+            assert "read now" in (await browser.get(answer.headers["location"])).text
     async with console.browser() as browser:
         await browser.post("/sign-in", data={"name": "eve", "password": PASSWORD, "next": "/"})
         assert (await browser.post(again, data={"csrf": await csrf_of(browser)})).status_code == 403

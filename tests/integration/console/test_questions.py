@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,12 +17,13 @@ from schemas.raw_message_v1 import RawMessage
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import Reference, ShipmentEvent
-from services.console.questions import DelayedFilter, Questions, RawPointer
+from services.console.questions import DelayedFilter, Order, Questions, RawPointer
 from services.console.render import judged
 from services.runtime.clickhouse import connect
 from services.runtime.settings import Settings
+from services.sink import migrate
 from tests.integration.console.conftest import Books
-from tests.unit.sink.examples import UNIT, exception, journey, statement
+from tests.unit.sink.examples import CONTAINER, UNIT, exception, journey, statement
 
 NOW = datetime(2020, 4, 12, 12, tzinfo=UTC)
 HARBOR = Facility(code="H-HARBOR", kind="hospital", name="Harbor-UCLA Medical Center", zone="America/Los_Angeles")
@@ -492,3 +494,58 @@ def test_the_reader_may_ask_everything_and_write_nothing(console_settings: Setti
     with pytest.raises(Refused):
         client.execute("INSERT INTO senders (code) VALUES ('X')")
     client.close()
+
+
+def test_a_hospital_is_told_what_was_delivered_there_in_the_whole_window(books: Books) -> None:
+    def delivered(name: str, days_ago: float, **said: Any) -> Journey:
+        at = (now - timedelta(days=days_ago)).isoformat()
+        reached = {"milestone": "delivered", "leg": "", "actual": at, "sender": "HBRT", "units_done": 1, "units_total": 1}
+        ended = {"stage": "delivered", "milestone": "delivered", "milestone_at": at, "milestones": [reached], "exceptions": []}
+        return journey(name, at=at, **(ended | said))
+
+    now = datetime.now(UTC)
+    books.write(
+        HARBOR,
+        delivered("LACDHS-TODAY", 0.5),
+        delivered("LACDHS-WEEK", 6),
+        delivered("LACDHS-WRONG", 7, exceptions=[exception()]),
+        delivered("LACDHS-MONTH", 29),
+        delivered("LACDHS-OLD", 40),
+    )
+
+    def told(days: int) -> int:
+        return Questions(books.client).hospitals(now, now - timedelta(days=days))[0].delivered
+
+    assert [told(days) for days in (1, 2, 8, 30, 400)] == [1, 1, 3, 4, 5]
+
+
+def test_a_search_is_cut_after_the_owner_is_known_and_says_so_and_pages_join(books: Books) -> None:
+    books.write(*(journey(f"AAA-{n}", buyer="OTHER") for n in range(5)), journey("ZZZ-1", buyer="LACDHS"))
+    box = CONTAINER[:4]
+    own, everybody = DelayedFilter(kinds=(), text=box, owner="LACDHS"), DelayedFilter(kinds=(), text=box)
+    questions = Questions(books.client, hits_most=3)
+    assert [row.consignment for row in questions.delayed(own, NOW)] == ["ZZZ-1"]
+    assert not questions.cut(own)
+    order = Order("consignment")
+    first, after = questions.delayed_page(everybody, NOW, 2, order)
+    rest, last = Questions(books.client, hits_most=3).delayed_page(everybody, NOW, 2, replace(order, after=after))
+    assert [row.consignment for row in (*first, *rest)] == ["AAA-0", "AAA-1", "AAA-2"]
+    assert last is None
+    assert questions.cut(everybody)
+    assert not questions.cut(DelayedFilter(kinds=()))
+
+
+def test_what_has_ended_does_not_look_open_when_what_hid_it_left_too_early(books: Books, console_settings: Settings) -> None:
+    books.client.execute("SYSTEM STOP MERGES open_journeys")
+    books.write(journey("LACDHS-GONE"), journey("LACDHS-OPEN"))
+    books.write(journey("LACDHS-GONE", version=2, stage="delivered", milestone="delivered", exceptions=[]))
+    assert {row.consignment for row in Questions(books.client).delayed(DelayedFilter(), NOW)} == {"LACDHS-OPEN"}
+    (part,) = books.client.query("SELECT DISTINCT _part AS name FROM open_journeys WHERE gone")
+    books.client.execute(f"ALTER TABLE open_journeys DROP PART '{part['name']}'")  # as its TTL does
+    assert {row.consignment for row in Questions(books.client).delayed(DelayedFilter(), NOW)} == {"LACDHS-GONE", "LACDHS-OPEN"}
+    (here,) = books.client.query("SELECT currentDatabase() AS name")
+    migrate.apply(console_settings.model_copy(update={"clickhouse_database": here["name"]}))
+    assert {row.consignment for row in Questions(books.client).delayed(DelayedFilter(), NOW)} == {"LACDHS-OPEN"}
+    shown = Questions(books.client).show("LACDHS-GONE")
+    assert shown is not None
+    assert shown.version == 2

@@ -228,8 +228,30 @@ def test_a_journey_whose_newest_version_is_missing_or_was_never_written_is_found
     for version, consignment, offset in ((9, "LACDHS-77", placed[0]), (1, "NOBODY-1", -1)):
         admin.execute(f"INSERT INTO journeys (consignment, version) VALUES ('{consignment}', {version})")
         assert examples(wrong(settings, admin)) == [("unaccounted", topics.JOURNEYS.name, 0, offset)]
-        admin.execute(f"DELETE FROM journeys WHERE consignment = '{consignment}'")
+        for table in ("journeys", "open_journeys"):
+            admin.execute(f"DELETE FROM {table} WHERE consignment = '{consignment}'")
         admin.execute("INSERT INTO journeys (consignment, version) VALUES ('LACDHS-77', 7)")
+    assert wrong(settings, admin) == []
+
+
+def test_open_work_that_a_view_lost_or_left_behind_is_found(
+    settings: Settings, admin: ClickHouse, producer: Producer, world: object
+) -> None:
+    placed: list[int] = []
+    for said in (journey("LACDHS-78", version=7), journey("LACDHS-79", version=8)):
+        producer.produce(
+            topics.JOURNEYS.name,
+            key=said.consignment.encode(),
+            value=wire.dump(said),
+            partition=0,
+            on_delivery=lambda _, m: placed.append(m.offset() or 0),
+        )
+    producer.flush()
+    until(lambda: wrong(settings, admin) == [], "the sink's rows")
+    admin.execute("DELETE FROM open_journeys WHERE consignment IN ('LACDHS-78', 'LACDHS-79')")
+    admin.execute("INSERT INTO open_journeys (consignment, version, leaves_at) VALUES ('LACDHS-79', 1, '2100-01-01')")
+    assert examples(wrong(settings, admin)) == [("gap", topics.JOURNEYS.name, 0, offset) for offset in placed]
+    admin.execute("INSERT INTO journeys SELECT * FROM journeys FINAL WHERE consignment IN ('LACDHS-78', 'LACDHS-79')")
     assert wrong(settings, admin) == []
 
 
