@@ -217,7 +217,7 @@ def test_what_a_planner_does_in_the_console_is_seen_there_and_audited(lovla: Lov
 
         def does(page: str, to: str, **fields: str) -> str:
             shown = ana.get(page).text
-            own = {key: re.search(f'name="{key}" value="([^"]+)"', shown)[1] for key in ("csrf", "once")}  # type: ignore[index]  # there
+            own = {key: re.search(f'name="{key}" value="([^"]+)"', shown)[1] for key in ("csrf", "once", "shown_at")}  # type: ignore[index]  # there
             answer = ana.post(to, data=own | {"next": page} | fields)
             assert answer.status_code == 200, answer.text
             return re.search('id="did"><span>(.*?)</span>', answer.text)[1]  # type: ignore[index]  # what became of it
