@@ -169,6 +169,7 @@ NEEDS: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/load/end"): {"operator"},
     ("POST", "/v1/senders/LACDHS/retry"): {"operator"},
     ("POST", "/v1/acknowledgements"): {"operator"},
+    ("POST", "/v1/work-acts"): {"operator"},
 }
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.registers_v1 import Facility, Sender
-from services.console.questions import DelayedFilter, Questions
+from services.console.questions import About, DelayedFilter, Questions
 from services.runtime.clickhouse import ClickHouse, ClickHouseError, DriverClickHouse, Refused, connect
 from services.runtime.settings import Settings
 from services.sink import migrate
@@ -71,6 +71,8 @@ OTHERS: dict[str, object] = {
     "str": "",
     "int": 100,
     "float": 24.0,
+    "bool": True,
+    "timedelta": timedelta(days=1),
     "DelayedFilter": DelayedFilter(),
 }
 """What the other parameters of a question get, by their types."""
@@ -92,6 +94,10 @@ def filters() -> dict[str, Callable[[Questions, str], Any]]:
     for field in fields(DelayedFilter):
         if field.type == "str":
             found[f"delayed.{field.name}"] = partial(ask_delayed, field.name)
+    for field in fields(About):
+        found[f"messages.{field.name}"] = partial(ask_messages, field.name)
+    found["asking.consignments"] = lambda questions, text: questions.asking([text, "x"], SINCE)
+    found["taken.consignments"] = lambda questions, text: questions.taken([text, "x"], [text])
     found["delayed.kinds"] = lambda questions, text: questions.delayed(DelayedFilter(kinds=(text, "x")), NOW)
     return found
 
@@ -102,6 +108,10 @@ def ask(name: str, parameter: str, rest: dict[str, object], questions: Questions
 
 def ask_delayed(field: str, questions: Questions, text: str) -> Any:
     return questions.delayed(replace(DelayedFilter(), **{field: text}), NOW)  # type: ignore[arg-type]  # fields of type str only
+
+
+def ask_messages(field: str, questions: Questions, text: str) -> Any:
+    return questions.messages(SINCE, replace(About(), **{field: text}))
 
 
 FILTERS = filters()
