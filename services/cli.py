@@ -59,4 +59,4 @@ def _lovla() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    assemble(sys.argv[1] if len(sys.argv) > 1 else None)()
+    assemble(*sys.argv[1:2])()

@@ -24,7 +24,8 @@ from services.console.door import ConsoleDoor
 from services.console.entry import Form, back_to, one
 from services.console.frame import Viewer
 from services.console.gate import Problem
-from services.console.pages import HEADERS, Pages
+from services.console.once import Once
+from services.console.pages import HEADERS, Pages, Route
 from services.console.questions import Asking, Questions, Taken
 from services.console.way_in import Refused, place_of
 from services.runtime import logs, metrics
@@ -34,10 +35,9 @@ log = logs.get("console")
 _LOOK_EVERY_S: Final = 0.2
 ASKED_FOR: Final = timedelta(days=2)
 """Messages of so long ago may still wait for an acknowledgement (quiet hours, digests)."""
-RUNNING_MOST: Final = 1_000
-"""Forms whose answer is remembered, messages that were acknowledged, events that were recorded."""
+REMEMBERED_MOST: Final = 1_000
+"""Messages that were acknowledged, events that were recorded."""
 _STAYS: Final = "stays so: the second contact is not woken again. Tell somebody who takes care of it."
-Route = tuple[str, str, Callable[..., Awaitable[Response]]]
 
 
 class Acting:
@@ -45,7 +45,7 @@ class Acting:
 
     def __init__(self, door: ConsoleDoor, pages: Pages) -> None:
         self._door, self._pages = door, pages
-        self._running: OrderedDict[str, asyncio.Future[Outcome]] = OrderedDict()
+        self._forms = Once()
         self._told: OrderedDict[tuple[str, str], None] = OrderedDict()  # messages that were acknowledged
         self._said: OrderedDict[tuple[str, str], None] = OrderedDict()  # (consignment, event) that were recorded
 
@@ -87,12 +87,12 @@ class Acting:
     async def nothing(self, request: Request) -> Response:
         """Where somebody comes who had to sign in first: the form is gone."""
         self._pages.viewer(request)
-        return _to("/delayed")
+        return to("/delayed")
 
     async def consignment_again(self, request: Request, name: str) -> Response:
         """The same for a consignment's forms."""
         self._pages.viewer(request)
-        return _to(f"/consignments/{quote(name)}")
+        return to(f"/consignments/{quote(name)}")
 
     async def _quiet(self, asked: Sequence[Mapping[str, Any]], viewer: Viewer, now: datetime) -> str:
         """Tell the alerts that somebody takes care, so that nobody else is woken; what to say of it, if it went wrong."""
@@ -254,39 +254,26 @@ class Acting:
     async def _once(
         self, about: str, viewer: Viewer, given: Form, act: Callable[[Viewer, Form, str], Awaitable[Outcome]]
     ) -> Response:
-        """Do what a form says; a form that is sent again, also while the first is under way, gets the first one's answer.
-
-        What was wrong or failed is forgotten: it may be sent again as it is. The way in is told the key, and knows it longer.
-        """
+        """Do what a form says, once (once.py). The way in is told the key, and knows it longer."""
         key = acts.key_of(one(given, "once"), about, viewer.name, viewer.csrf, _sorted(given))
-        task = self._running.get(key)
-        if task is None:
-            task = self._running[key] = asyncio.ensure_future(act(viewer, given, key))
-            while len(self._running) > RUNNING_MOST:
-                self._running.popitem(last=False)
-        try:
-            outcome = await asyncio.shield(task)  # who hangs up does not undo half of it
-        except Exception:
-            self._running.pop(key, None)
-            raise
-        if outcome.wrong:
-            self._running.pop(key, None)
+        outcome = await self._forms.answer(key, lambda: act(viewer, given, key))
         return self._back(given, self._door.board.put(outcome))
 
     def _back(self, given: Form, token: str) -> Response:
         """To where the form came from, with what became of it."""
         parts = urlsplit(back_to(one(given, "next"), "/delayed"))
         pairs = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "did"]
-        return _to(f"{parts.path}?{urlencode([*pairs, ('did', token)])}")
+        return to(f"{parts.path}?{urlencode([*pairs, ('did', token)])}")
 
 
-def _to(path: str) -> Response:
+def to(path: str) -> Response:
+    """Where a form leads."""
     return Response(status_code=303, headers={**HEADERS, "Location": path})
 
 
 def _remember(kept: OrderedDict[tuple[str, str], None], one: tuple[str, str]) -> None:
     kept[one] = None
-    while len(kept) > RUNNING_MOST:
+    while len(kept) > REMEMBERED_MOST:
         kept.popitem(last=False)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,10 +18,12 @@ from typing import Final
 from fastapi import Request, Response
 
 from services.console import acts
+from services.console.acting import to
 from services.console.door import ConsoleDoor
 from services.console.entry import one
 from services.console.gate import Problem
-from services.console.pages import HEADERS, Pages
+from services.console.once import Once
+from services.console.pages import Pages, Route
 from services.console.questions import Letter, Questions
 from services.runtime import logs
 
@@ -32,10 +33,6 @@ RETRY_S: Final = 60.0
 """The verb reads the letters' topic and the message, and waits until Kafka has what it wrote."""
 
 BUSY_S: Final = 5.0
-DONE_MOST: Final = 1_000
-"""So many forms are remembered, so that none is done twice."""
-
-Route = tuple[str, str, Callable[..., Awaitable[Response]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ class Letters:
     def __init__(self, door: ConsoleDoor, pages: Pages, retry: Retry = by_verb) -> None:
         self._door, self._pages, self._retry = door, pages, retry
         self._running = asyncio.Lock()
-        self._done: OrderedDict[str, asyncio.Future[acts.Outcome]] = OrderedDict()
+        self._forms = Once()
 
     def routes(self) -> Sequence[Route]:
         """Method, path, endpoint."""
@@ -100,20 +97,11 @@ class Letters:
         if found.stage != "readers":
             raise Problem("invalid", f"It is no reader's: what the {found.stage} could not take is not read again.")
         key = acts.key_of(one(given, "once"), found.letter_id, viewer.name, viewer.csrf)
-        if key not in self._done:
-            if self._running.locked():
-                text = (
-                    "Another letter is being read again just now, and nothing was done about this one; ask again in a moment."
-                )
-                raise Problem("not-ready", text, retry_after_s=BUSY_S)
-            self._done[key] = asyncio.ensure_future(self._read_again(found.letter_id, viewer.name))
-            while len(self._done) > DONE_MOST:
-                self._done.popitem(last=False)
-        outcome = await asyncio.shield(self._done[key])  # who hangs up does not end it half-way
-        if outcome.wrong:
-            self._done.pop(key, None)
-        token = self._door.board.put(outcome)
-        return Response(status_code=303, headers={**HEADERS, "Location": f"/letters/{found.letter_id}?did={token}"})
+        if key not in self._forms and self._running.locked():
+            text = "Another letter is being read again just now, and nothing was done about this one; ask again in a moment."
+            raise Problem("not-ready", text, retry_after_s=BUSY_S)
+        outcome = await self._forms.answer(key, lambda: self._read_again(found.letter_id, viewer.name))
+        return to(f"/letters/{found.letter_id}?did={self._door.board.put(outcome)}")
 
     async def _read_again(self, letter: str, by: str) -> acts.Outcome:
         async with self._running:

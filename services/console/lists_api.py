@@ -13,12 +13,10 @@ from typing import Final
 from fastapi import Request, Response
 
 from services.console.door import ConsoleDoor
-from services.console.pages import parameters
+from services.console.pages import Route, parameters
 from services.console.query_api import DAYS_MOST, ROWS_MOST, answer_csv, answer_json, wants_csv
 from services.console.questions import About, Arrivals, Hospital, Newest, Questions, Score, Told, Vessel
 from services.console.worklist import Given, number, text
-
-Route = tuple[str, str, Callable[..., Awaitable[Response]]]
 
 
 @dataclass(frozen=True, slots=True)

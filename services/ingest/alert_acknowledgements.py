@@ -6,17 +6,13 @@ Not a command of a consignment: it says something about a message, and the track
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from typing import Literal, Protocol
 
-from confluent_kafka import Producer
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.alerts_v1 import Acknowledgement
 from schemas.topics import ACKNOWLEDGEMENTS
-from services.runtime import kafka
-from services.runtime.register import write
+from services.runtime.register import Writer
 from services.runtime.settings import Settings
 
 ALERTS = "alerts"
@@ -44,18 +40,10 @@ class Acknowledgements(Protocol):
 
 
 class KafkaAcknowledgements:
-    """The real one; its producer is made at the first use, since most doors never see an acknowledgement."""
+    """The real one."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._producer: Producer | None = None
-        self._turn = threading.Lock()
+        self._writer = Writer(settings, "lovla-acknowledgements", ACKNOWLEDGEMENTS.name)
 
     async def write(self, said: Acknowledgement) -> None:
-        await asyncio.to_thread(self._write, said)
-
-    def _write(self, said: Acknowledgement) -> None:
-        with self._turn:
-            if self._producer is None:
-                self._producer = kafka.producer(self._settings, "lovla-acknowledgements")
-            write(self._producer, ACKNOWLEDGEMENTS.name, said.subscription, said)
+        await self._writer.write([(said.subscription, said)])

@@ -6,22 +6,18 @@ who acts sees it within a second.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import secrets
-import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol, Self
 
-from confluent_kafka import Producer
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from schemas.base import ConsignmentId, ShortText, Text, UtcTime
 from schemas.topics import WORK_ACTS
 from schemas.work_act_v1 import EXCEPTIONS_MOST, Act, WorkAct
-from services.runtime import kafka
-from services.runtime.register import write_all
+from services.runtime.register import Writer
 from services.runtime.settings import Settings
 
 ACTS_MOST: Final = 1_000
@@ -83,18 +79,10 @@ class WorkActs(Protocol):
 
 
 class KafkaWorkActs:
-    """The real one; its producer is made at the first use."""
+    """The real one."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._producer: Producer | None = None
-        self._turn = threading.Lock()
+        self._writer = Writer(settings, "lovla-work-acts", WORK_ACTS.name)
 
     async def write(self, acts: Sequence[WorkAct]) -> None:
-        await asyncio.to_thread(self._write, acts)
-
-    def _write(self, acts: Sequence[WorkAct]) -> None:
-        with self._turn:
-            if self._producer is None:
-                self._producer = kafka.producer(self._settings, "lovla-work-acts")
-            write_all(self._producer, WORK_ACTS.name, [(act.consignment, act) for act in acts])
+        await self._writer.write([(act.consignment, act) for act in acts])

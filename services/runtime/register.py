@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import threading
 import time
@@ -164,6 +165,25 @@ def start_patiently(views: Iterable[RegisterView[Any]], stop: threading.Event) -
                 log.warning("register.not_reachable", topic=view.topic, error=str(error))
                 stop.wait(_RETRY_S)
     return not stop.is_set()
+
+
+class Writer:
+    """Writes a topic's records one after the other; its producer is made at the first use, since most doors never see any."""
+
+    def __init__(self, settings: Settings, client_id: str, topic: str) -> None:
+        self._settings, self._client_id, self._topic = settings, client_id, topic
+        self._producer: Producer | None = None
+        self._turn = threading.Lock()
+
+    async def write(self, records: Sequence[tuple[str, BaseModel]]) -> None:
+        """They are in Kafka when this returns. Raises as write_all; then some may be there."""
+        await asyncio.to_thread(self._write, records)
+
+    def _write(self, records: Sequence[tuple[str, BaseModel]]) -> None:
+        with self._turn:
+            if self._producer is None:
+                self._producer = kafka.producer(self._settings, self._client_id)
+            write_all(self._producer, self._topic, records)
 
 
 def write(producer: Producer, topic: str, key: str, record: BaseModel | None, timeout_s: float = ACK_TIMEOUT_S) -> int:
