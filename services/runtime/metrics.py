@@ -9,9 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal
+from typing import Literal, TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
@@ -154,18 +153,37 @@ CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
-# Made at first use, not at import; once per process, as prometheus-client wants it. Hot paths keep the labelled child.
-@cache
+_MAKING = threading.Lock()
+_N = TypeVar("_N")
+_M = TypeVar("_M")
+
+
+def _once(make: Callable[[_N], _M]) -> Callable[[_N], _M]:
+    """Makes each metric at first use, not at import; once per process, whichever threads ask first at the same moment."""
+    made: dict[_N, _M] = {}
+
+    def of(name: _N) -> _M:
+        if name not in made:
+            with _MAKING:
+                if name not in made:
+                    made[name] = make(name)
+        return made[name]
+
+    return of
+
+
+# Hot paths keep the labelled child.
+@_once
 def _counter(name: CounterName) -> Counter:
     return Counter(name, CATALOGUE[name].text, CATALOGUE[name].labels)
 
 
-@cache
+@_once
 def _gauge(name: GaugeName) -> Gauge:
     return Gauge(name, CATALOGUE[name].text, CATALOGUE[name].labels)
 
 
-@cache
+@_once
 def _histogram(name: HistogramName) -> Histogram:
     return Histogram(name, CATALOGUE[name].text, CATALOGUE[name].labels, buckets=_BUCKETS_S)
 

@@ -29,7 +29,8 @@ class RegisterView(Generic[M]):
 
     Guarantees: after start() everything that was acknowledged before is in the view. A snapshot never changes. A record that
     cannot be read counts as removed (a key that we cannot read must not go on opening doors) and is told in the log.
-    `on_change(key, record or None)` is called by the view's thread after start, once the view has it; it must be quick.
+    `on_change(key, record or None)` is called by the view's thread after start, once the view has it; it must be quick, and
+    may be told the same again if it raised.
     """
 
     def __init__(
@@ -48,12 +49,10 @@ class RegisterView(Generic[M]):
     def start(self) -> None:
         """Read up to the end of this moment, then go on in a thread. Raises TopicMissing, KafkaException, TimeoutError."""
         end = kafka.end_offset(self._settings, self._topic, 0)
-        config = kafka.consumer_config(self._settings, "lovla-register", "lovla-register")
-        consumer = Consumer(config | {"enable.partition.eof": True})
+        consumer = self._consumer(OFFSET_BEGINNING)
         try:
             if kafka.partitions(consumer, self._topic) != [0]:
                 raise ValueError(f"{self._topic} has several partitions; a register has one")
-            consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
             quiet_since = time.monotonic()
             while self._position < end:
                 if self._take(consumer.consume(1_000, 0.1)):
@@ -96,18 +95,34 @@ class RegisterView(Generic[M]):
             self._thread.join(10)
 
     def _follow(self, consumer: Consumer) -> None:
-        try:
-            while not self._closing.is_set():
-                before = self._records
-                self._take(consumer.consume(1_000, 0.2))
-                if self._on_change is not None and self._records is not before:
-                    self._tell(before, self._records, self._on_change)
-        except Exception as error:
-            # the view would silently grow old: the process's health says so
-            self._trouble = f"stopped following: {type(error).__name__}: {error}"
-            log.exception("register.stopped", topic=self._topic)
-        finally:
-            consumer.close()
+        """Reads on until closed. What goes wrong is told, by healthy() too, and then tried again with a new client: a view that
+        stopped for good would make its process useless until somebody starts it anew."""
+        following: Consumer | None = consumer
+        told = self._records
+        while not self._closing.is_set():
+            try:
+                if following is None:
+                    following = self._consumer(self._position)
+                self._take(following.consume(1_000, 0.2))
+                if self._on_change is not None and self._records is not told:
+                    self._tell(told, self._records, self._on_change)
+                told = self._records
+                self._trouble = None
+            except Exception as error:
+                self._trouble = f"stopped following: {type(error).__name__}: {error}"
+                log.exception("register.stopped", topic=self._topic)
+                if following is not None:
+                    following.close()
+                following = None
+                self._closing.wait(_RETRY_S)
+        if following is not None:
+            following.close()
+
+    def _consumer(self, offset: int) -> Consumer:
+        config = kafka.consumer_config(self._settings, "lovla-register", "lovla-register")
+        consumer = Consumer(config | {"enable.partition.eof": True})
+        consumer.assign([TopicPartition(self._topic, 0, offset)])
+        return consumer
 
     def _tell(self, before: Mapping[str, M], after: Mapping[str, M], on_change: Callable[[str, M | None], None]) -> None:
         for key in before.keys() | after.keys():

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.registers_v1 import Sender
-from services.runtime import kafka, wire
+from services.runtime import kafka, register, wire
 from services.runtime.kafka import TopicMissing
 from services.runtime.register import RegisterView, write
 from services.runtime.settings import Settings
@@ -68,6 +68,31 @@ def test_later_changes_arrive_and_an_earlier_snapshot_stays_as_it_was(
     assert view.snapshot() == {}
     wait_until("both were told", lambda: len(changes) == 2)
     assert changes == [("LH", LUFTHANSA), ("LH", None)]
+
+
+def test_a_view_that_stumbles_says_so_and_follows_again(
+    kafka_settings: Settings, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(register, "_RETRY_S", 0.3)
+    told: list[str] = []
+
+    def stumbling(key: str, record: Sender | None) -> None:
+        told.append(key)
+        if len(told) == 1:
+            raise ValueError("what nobody thought of")
+
+    view = RegisterView(kafka_settings, topic, Sender, stumbling)
+    view.start()
+    try:
+        write(kafka.producer(kafka_settings, "test"), topic, "LH", LUFTHANSA)
+        stopped = f"register {topic}: stopped following: ValueError: what nobody thought of"
+        wait_until("it has said so", lambda: view.healthy() == stopped)
+        wait_until("it is well again", lambda: view.healthy() is None)
+        assert (view.get("LH"), told) == (LUFTHANSA, ["LH", "LH"])
+        offset = write(kafka.producer(kafka_settings, "test"), topic, "MAEU", MAERSK)
+        wait_until("it follows", lambda: view.position > offset)
+    finally:
+        view.close()
 
 
 def test_a_record_that_cannot_be_read_counts_as_removed(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 import httpx
@@ -26,6 +29,21 @@ def test_every_metric_can_be_made() -> None:
         metrics.gauge(name, **dict.fromkeys(metrics.CATALOGUE[name].labels, "x"))
     for name in get_args(metrics.HistogramName):
         metrics.histogram(name, **dict.fromkeys(metrics.CATALOGUE[name].labels, "x"))
+
+
+def test_threads_that_ask_first_at_the_same_moment_get_one_metric() -> None:
+    # Broken connections are counted by each client's own thread, all in the same moment (seen: a register stopped following).
+    together = threading.Barrier(2)
+
+    def slow(_: str) -> object:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(0.2)  # a second maker would come in time
+        return object()
+
+    of = metrics._once(slow)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(of, ("a", "a"))
+    assert first is second
 
 
 def test_the_page_serves_metrics_and_tells_healthy_from_not() -> None:
