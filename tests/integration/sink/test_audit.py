@@ -391,6 +391,8 @@ def test_a_message_that_became_nothing_is_unaccounted_and_the_command_says_so(
     readers.terminate()
     readers.wait(WITHIN_S)
     (raw,) = send(producer, [body(1)])
+    row = f"SELECT 1 FROM raw_messages WHERE k_partition = {raw.partition} AND k_offset = {raw.offset}"
+    until(lambda: bool(admin.query(row)), "the sink has it")
     found = wrong(settings, admin, within_s=1)
     assert new(before, found) == [("waiting", topics.RAW_MESSAGES.name, raw.partition, raw.offset)]
     assert any("not read yet: the readers stand at" in example.text for finding in found for example in finding.examples)
