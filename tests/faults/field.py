@@ -35,6 +35,7 @@ TICK_S = "1"
 READY_S = 120.0
 PROMISED_STOP_S = 10.0  # what a service promises after SIGTERM
 SUPERVISION_S = 0.3
+BETWEEN_S = 0.25  # of two looks at what is waited for: most ask a server
 SECOND = "-2"  # the name of a stage's further member ends so
 SKEW = Path(__file__).with_name("skew")
 
@@ -67,7 +68,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float) -> float:
     while not condition():
         if time.monotonic() - began > seconds:
             raise Violation(f"not within {seconds:.0f} s: {what}")
-        time.sleep(0.1)
+        time.sleep(BETWEEN_S)
     return time.monotonic() - began
 
 

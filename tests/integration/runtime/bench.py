@@ -28,11 +28,12 @@ OUTPUTS = 4  # partitions
 
 
 def wait_until(what: str, true: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
-    """Wait for a condition; say which one never came."""
-    end = time.monotonic() + timeout_s
+    """Wait for a condition, looked at less and less often; say which one never came."""
+    end, pause_s = time.monotonic() + timeout_s, 0.05
     while not true():
         assert time.monotonic() < end, f"waited {timeout_s:.0f} s in vain until {what}"
-        time.sleep(0.05)
+        time.sleep(pause_s)
+        pause_s = min(0.15, pause_s * 1.5)  # some things are so for a third of a second only
 
 
 def patiently(ask: Callable[[], tuple[int, int]]) -> tuple[int, int]:

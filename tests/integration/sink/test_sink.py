@@ -96,7 +96,7 @@ def until(found: Callable[[], bool], what: str, within_s: float = WITHIN_S) -> N
     end = time.monotonic() + within_s
     while not found():
         assert time.monotonic() < end, f"{what} did not come true within {within_s} s"
-        time.sleep(0.1)
+        time.sleep(0.25)  # many look by a whole audit
 
 
 def event(tag: str) -> ShipmentEvent:
