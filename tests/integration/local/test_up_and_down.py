@@ -248,6 +248,14 @@ def test_every_service_that_was_killed_is_mended_and_down_stops_all_in_reverse(l
     assert "killed" not in told.stderr, "a service stops by itself when asked"
 
 
+@pytest.mark.stack
+def test_what_nobody_wants_any_more_ends_at_once_and_leaves_no_folder(lovla: Lovla) -> None:
+    servers = [lovla.running(name) for name in ("kafka", "clickhouse")]
+    Stack(lovla.state_dir).discard()
+    assert not any(server.alive() for server in servers)
+    assert not lovla.state_dir.exists()
+
+
 def test_nothing_in_the_repository_is_left_behind() -> None:
     assert not (ROOT / "up.lock").exists()
 
