@@ -50,7 +50,7 @@ def unregistered(
 ) -> tuple[Unregistered, ...]:
     """What no change can ever match, as the registers are. `before`: what the subscription named already is not judged anew."""
     found = list(_missing(filters, facilities, senders, before or Filters()))
-    named = {
+    named: dict[str, Registered] = {
         "facilities": {code: _words(one) for code, one in facilities.items() if one.kind not in _LOADING},
         "terminals": {code: _words(one) for code, one in facilities.items() if one.kind != "hospital"},
         "carriers": {code: (one.name, one.scac or "", one.iata or "") for code, one in _carriers(senders).items()},
