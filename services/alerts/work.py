@@ -42,8 +42,8 @@ class WorkFollower:
         """Raises TopicMissing, KafkaException, TimeoutError."""
         for partition, start in self._starts(now - READ_BACK).items():
             end = kafka.end_offset(self._settings, WORK_ACTS.name, partition)
-            read_range(self._settings, WORK_ACTS.name, partition, start, end, self._take)
-            self._positions[partition] = end
+            first = end if start is None else start
+            self._positions[partition] = read_range(self._settings, WORK_ACTS.name, partition, first, end, self._take)
         self._trouble = None
         self._thread = threading.Thread(target=self._follow, name="work-acts", daemon=True)
         self._thread.start()
@@ -57,8 +57,8 @@ class WorkFollower:
         if self._thread is not None:
             self._thread.join(10)
 
-    def _starts(self, since: datetime) -> dict[int, int]:
-        """Partition -> the first offset of that time; the end where there is none."""
+    def _starts(self, since: datetime) -> dict[int, int | None]:
+        """Partition -> the first offset of that time; None: nothing is so young."""
         reader = self._consumer()
         try:
             moment = int(since.timestamp() * 1000)
@@ -66,8 +66,7 @@ class WorkFollower:
             found = reader.offsets_for_times(asked, kafka.REQUEST_TIMEOUT_S)
         finally:
             reader.close()
-        ends = {one.partition: kafka.end_offset(self._settings, WORK_ACTS.name, one.partition) for one in found}
-        return {one.partition: one.offset if one.offset >= 0 else ends[one.partition] for one in found}
+        return {one.partition: one.offset if one.offset >= 0 else None for one in found}
 
     def _follow(self) -> None:
         reader: Consumer | None = None
