@@ -27,6 +27,7 @@ from deploy.local.process import Running, free_ports, gone, signal_to, start, st
 from deploy.local.services import SERVICES, ServicePart
 from deploy.local.stack import Stack
 from services.runtime.settings import Settings
+from tests import forks
 from tests import stack as stacks
 from tests.faults.proxy import Proxy
 from tests.stack import ROOT
@@ -290,7 +291,7 @@ class Field:
         """A verb, as a user has it: straight to the servers, past the proxy."""
         environment = os.environ | {"LOVLA_STATE_DIR": str(self.state_dir), "NO_COLOR": "1"}
         command = [sys.executable, "-c", "from services.cli import main; main()", *words]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_s)
+        return forks.run(command, cwd=ROOT, env=environment, timeout=timeout_s)
 
     def must(self, *words: str) -> str:
         """As `lovla`, and it must work."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from services.ingest import cli, dead_letters_cli
 from services.ingest.keys import make_key
 from services.ingest.registers import account_entry, sender_entry, write
 from services.runtime.settings import Settings
+from tests import forks
 from tests.stack import Kafka
 
 PATIENCE_S = 60  # several people's tests may share two cores
@@ -47,7 +47,7 @@ class Process:
     def __init__(self, module: str, settings: Settings, log: Path, **env: str) -> None:
         self.log = log
         with log.open("ab") as out:
-            self._popen = subprocess.Popen(
+            self._popen = forks.popen(
                 [sys.executable, "-m", module],
                 env={**os.environ, "LOVLA_STATE_DIR": str(settings.state_dir), **env},
                 stdout=out,

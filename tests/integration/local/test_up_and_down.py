@@ -248,6 +248,14 @@ def test_a_service_that_dies_is_told_with_the_end_of_its_log(lovla: Lovla) -> No
     stack.down(["api"])
 
 
+@pytest.mark.stack
+def test_what_nobody_wants_any_more_ends_at_once_and_leaves_no_folder(lovla: Lovla) -> None:
+    servers = [lovla.running(name) for name in ("kafka", "clickhouse")]
+    Stack(lovla.state_dir).discard()
+    assert not any(server.alive() for server in servers)
+    assert not lovla.state_dir.exists()
+
+
 def test_nothing_in_the_repository_is_left_behind() -> None:
     assert not (ROOT / "up.lock").exists()
 

@@ -20,6 +20,7 @@ from confluent_kafka.cimpl import NewTopic
 from services.runtime import kafka
 from services.runtime.loop import Record, read_range
 from services.runtime.settings import Settings
+from tests import forks
 from tests.integration.runtime.worker import Job
 
 ROOT = Path(__file__).parents[3]
@@ -131,7 +132,7 @@ def worker(settings: Settings, job: Job, failpoint: str = "") -> Iterator[subpro
         "LOVLA_GROUP_PROTOCOL": settings.group_protocol,
         "LOVLA_FAILPOINT": failpoint,
     }
-    process = subprocess.Popen(
+    process = forks.popen(
         [sys.executable, "-m", "tests.integration.runtime.worker", json.dumps(asdict(job))],
         cwd=ROOT,
         env=environ,

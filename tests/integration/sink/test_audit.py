@@ -34,6 +34,7 @@ from services.runtime.settings import Settings
 from services.sink.audit import Finding, Given, audit
 from services.sink.auditor import Auditor
 from services.sink.rows import LOG_TABLES
+from tests import forks
 from tests import stack as stacks
 from tests.integration.sink.test_sink import WITHIN_S, environment, sink, until
 from tests.stack import Stack
@@ -75,7 +76,7 @@ def producer(settings: Settings) -> Producer:
 
 @pytest.fixture(scope="module")
 def readers(stack: Stack, settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-m", "services.ingest.readers_stage"], env=environment(settings))
+    process = forks.popen([sys.executable, "-m", "services.ingest.readers_stage"], env=environment(settings))
     watch(stack, process.pid)
     yield process
     process.terminate()

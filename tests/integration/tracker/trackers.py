@@ -30,6 +30,7 @@ from services.tracker.app import decode
 from services.tracker.core import Read, Tracker
 from services.tracker.event_store import MemoryEventStore
 from services.tracker.records import Command, Control, Event, Journey, decode_journey_record, encode
+from tests import forks
 from tests.stack import ROOT
 from tests.unit.tracker.build import REGISTERS, Ref, event, register
 from tests.unit.tracker.test_sets import derived
@@ -51,9 +52,7 @@ class Run:
     def tracker(self, failpoint: str = "") -> subprocess.Popen[bytes]:
         environment = os.environ | {"LOVLA_STATE_DIR": str(self.folder), "LOVLA_FAILPOINT": failpoint}
         log = (self.folder / "tracker.log").open("ab")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.tracker"], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
+        process = forks.popen([sys.executable, "-m", "services.tracker"], cwd=ROOT, env=environment, stdout=log, stderr=log)
         log.close()
         self._processes.append(process)
         return process
