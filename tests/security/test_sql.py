@@ -96,8 +96,6 @@ def filters() -> dict[str, Callable[[Questions, str], Any]]:
             found[f"delayed.{field.name}"] = partial(ask_delayed, field.name)
     for field in fields(About):
         found[f"messages.{field.name}"] = partial(ask_messages, field.name)
-    found["asking.consignments"] = lambda questions, text: questions.asking([text, "x"], SINCE)
-    found["taken.consignments"] = lambda questions, text: questions.taken([text, "x"], [text])
     found["delayed.kinds"] = lambda questions, text: questions.delayed(DelayedFilter(kinds=(text, "x")), NOW)
     return found
 
