@@ -23,6 +23,7 @@ from services.alerts.acts import Record
 from services.alerts.inbound import Inbound
 from services.alerts.settings import AlertsSettings
 from services.alerts.subscriptions import Store
+from services.alerts.work import READ_BACK, WorkFollower
 from services.ingest.alert_acknowledgements import KafkaAcknowledgements
 from services.ingest.work_acts import KafkaWorkActs
 from services.runtime.clock import SystemClock
@@ -124,3 +125,29 @@ async def test_who_does_not_answer_in_time_is_passed_over_and_an_answer_wakes_no
         f"Nobody acknowledged: CRITICAL {one.filters.consignments[0]} for H-HARBOR: late" for one in (silent, cared)
     ]
     assert [len(mailbox.texts(one.address)) for one in (silent, quick, cared)] == [1, 1, 1]
+
+
+async def test_a_follower_is_given_what_was_done_before_it_and_after_it_and_nothing_that_is_too_old(
+    settings: AlertsSettings,
+) -> None:
+    console, name, now = KafkaWorkActs(settings), f"LACDHS-F{secrets.token_hex(4)}", datetime.now(UTC)
+
+    def note(text: str) -> WorkAct:
+        body = {"act": "note", "act_id": secrets.token_hex(16), "consignment": name, "at": now, "by": "ana", "sender": "OPS"}
+        return WorkAct.model_validate(body | {"text": text})
+
+    given: list[str | None] = []
+    await console.write([note("before"), note("and again")])
+    follower = WorkFollower(settings, lambda act: given.append(act.text) if act.consignment == name else None)
+    late = WorkFollower(settings, lambda act: given.append("too old") if act.consignment == name else None)
+    try:
+        await asyncio.to_thread(follower.start, now)
+        await asyncio.to_thread(late.start, now + READ_BACK + timedelta(minutes=10))
+        assert given == ["before", "and again"]
+        late.close()
+        await console.write([note("after")])
+        await until(lambda: given[2:] == ["after"])
+        assert follower.healthy() is None
+    finally:
+        follower.close()
+        late.close()
