@@ -130,6 +130,10 @@ def hold_of(said: tuple[HoldKind, HoldState] | None) -> Hold | None:
     return Hold(kind=said[0], state=said[1]) if said is not None else None
 
 
+_PLACES: Final[dict[int, tuple[Place, msgspec.Raw]]] = {}
+"""By the identity of a place that is legible: itself, and its JSON. It is held here, so that no other takes its identity."""
+
+
 @lru_cache(_REMEMBERED)
 def place_of(
     unlocode: str | None = None,
@@ -140,7 +144,13 @@ def place_of(
     role: str | None = None,
 ) -> Place:
     """A place; the same one for the same words, of which a feed has few. `name` is one that `Draft.short` gave."""
-    return Place(unlocode=unlocode, iata=iata, name=name, country=country, facility=facility, role=role)
+    place = Place(unlocode=unlocode, iata=iata, name=name, country=country, facility=facility, role=role)
+    if is_plain(f"{name or ''}{role or ''}"):
+        if len(_PLACES) >= _REMEMBERED:
+            _PLACES.clear()
+            place_of.cache_clear()
+        _PLACES[id(place)] = place, msgspec.Raw(_ENCODER.encode(place))
+    return place
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +246,11 @@ class Draft(msgspec.Struct):
         if not judged.used:
             self.warn(judged.code, judged.text, where)
             return
-        if kind in self.single and (other := next((known for of, known in self.references if of == kind), None)) is not None:
+        if (
+            self.references
+            and kind in self.single
+            and (other := next((known for of, known in self.references if of == kind), None)) is not None
+        ):
             self.warn("contradiction", f"{kind} {text} contradicts {other}, named before; {text} is not used", where)
             return
         if judged.code:
@@ -327,7 +341,7 @@ class Draft(msgspec.Struct):
         occurred_at = self._fenced()
         self._spare_goods()
         references = self._bounded()
-        if not any(kind in LINKING_KINDS for kind, _ in references) and self.retracts is None and not self.retracted:
+        if self.retracts is None and not self.retracted and not any(kind in LINKING_KINDS for kind, _ in references):
             text = "names nothing that a consignment is found by (container, bill of lading, booking, air waybill ...)"
             unused = [warning.text for warning in self.warnings if warning.code in ("placeholder", "bad_reference")]
             text = "; ".join([text, *unused[:2]])
@@ -489,18 +503,13 @@ class Draft(msgspec.Struct):
         return True
 
     def _place(self, place: Place | None) -> tuple[Place | None, msgspec.Raw | None]:
-        """A place as it may be shown, and as it counts in the content's hash; made once for those that `place_of` gave."""
+        """A place as it may be shown, and as it counts in the content's hash; known of most that `place_of` gave."""
         if place is None:
             return None, None
         if (known := _PLACES.get(id(place))) is not None:
             return known
         shown_place = self._legible(place)
-        made = shown_place, msgspec.Raw(_ENCODER.encode(shown_place))
-        if shown_place is place:
-            if len(_PLACES) >= _REMEMBERED:
-                _PLACES.clear()
-            _PLACES[id(place)] = made
-        return made
+        return shown_place, msgspec.Raw(_ENCODER.encode(shown_place))
 
     def _legible(self, place: Place) -> Place:
         if is_plain(f"{place.name or ''}{place.role or ''}"):
@@ -629,8 +638,6 @@ _RAW: Final = set(RawPointer.model_fields)
 _MILESTONES: Final = frozenset((*get_args(Milestone), None))
 _MODES: Final = frozenset((*get_args(Mode), None))
 _SURE_YEARS: Final = range(EARLIEST.year + 1, LATEST.year - 1)  # a contract's, whatever the offset
-_PLACES: Final[dict[int, tuple[Place, msgspec.Raw]]] = {}
-"""By the identity of a place that is legible: itself, and its JSON. It is held here, so that no other takes its identity."""
 
 
 class Warns(Protocol):

@@ -88,8 +88,10 @@ def role_of(role: str, ports: Mapping[str, Port]) -> str:
 
 def end_of(draft: Draft, ports: Mapping[str, Port], roles: str) -> Place | None:
     """The message's own origin (`LR`) or destination (`DE`)."""
-    found = next((role for role in roles if role in ports), None)
-    return port_place(draft, ports[found].r4, ROLES[found]) if found else None
+    for role in roles:
+        if role in ports:
+            return port_place(draft, ports[role].r4, ROLES[role])
+    return None
 
 
 def port_place(draft: Draft, segment: Segment, role: str | None) -> Place | None:
