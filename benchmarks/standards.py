@@ -2,8 +2,9 @@
 
 The messages are those of the tests (tests/unit/readers/fixtures), whose events were written by hand; a reader that finds
 another number of them has no figure. They are dense: a status in 120 bytes, half of them with something wrong. Beside them
-stands what a carrier's feed is made of: interchanges of one 315 each, no two alike. CPU seconds, so that a busy machine matters
-less.
+stand what feeds are made of: interchanges of one 315 each, and of one 322 each with the segments that a rail ramp writes of a
+unit at its gate (times planned, seals, the ramp, the ports, the railway); no two alike, each read as a message of its own. CPU
+seconds, so that a busy machine matters less.
 
 What pyx12's bare tokenising is: its X12Reader, which gives segments with their elements and checks no more than the envelopes,
 as ours does. Its raw segments, uncut texts, are told too.
@@ -11,12 +12,13 @@ as ours does. Its raw segments, uncut texts, are told too.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -54,6 +56,8 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
 
 
 FEED = "x12_315, an interchange each"
+FEED_322 = "x12_322 of a rail gate, an interchange each"
+FEEDS = (FEED, FEED_322)
 _FEED_MESSAGES = 100
 _FEED_AT = datetime(2020, 4, 1, tzinfo=UTC)
 
@@ -73,7 +77,7 @@ def measure(bench: Bench) -> Result:
     garbage.relax()  # as the service does
     readers = {name: partial(_read, name, seconds) for name in MESSAGES}
     tokens = {f"tokens:{name}": partial(_pydifact, name, seconds) for name in MESSAGES if name.startswith("edifact")}
-    readers[FEED] = partial(_read_feed, seconds)
+    readers |= {name: partial(_read_feed, name, seconds) for name in FEEDS}
     found = interleaved(bench.sizes.runs, {**readers, **tokens}, lambda text: None)
     for name in readers:
         result.add(f"{name}: to events", "messages/s", [speed.messages_s for speed in found[name]])
@@ -97,22 +101,42 @@ def _read(name: str, seconds: float) -> Speed:
     return _speed(lambda: read(content, None, None, context), len(content), seconds)
 
 
-def _feed() -> list[bytes]:
+def feed(name: str) -> list[bytes]:
     """The first words of as many journeys, each in an interchange of its own."""
-    return [load.as_x12(told) for told in islice(load.tellings(range(_FEED_MESSAGES), _FEED_AT), _FEED_MESSAGES)]
+    told = islice(load.tellings(range(_FEED_MESSAGES), _FEED_AT), _FEED_MESSAGES)
+    return [load.as_x12(one) if name == FEED else _at_the_gate(number) for number, one in enumerate(told)]
 
 
-def _read_feed(seconds: float) -> Speed:
-    messages = _feed()
-    context = Context(load.CARRIERS[0], _FEED_AT, Registers.empty(), "ab" * 32)
-    if (events := sum(len(read(one, None, None, context).events) for one in messages)) != len(messages):
-        raise NotEqual(f"{FEED}: {events} events instead of {len(messages)}")
+def _at_the_gate(number: int) -> bytes:
+    """One unit at a rail ramp's gate, as a 322 of the same make as the sample of one (see docs/standards/x12.md)."""
+    at = _FEED_AT + timedelta(minutes=7 * number)
+    day, clock = f"{at:%Y%m%d}", f"{at:%H%M%S}"
+    box, control = load.container_of(number, 0), f"{number:09d}"
+    later = [f"{at + timedelta(days=days):%Y%m%d}" for days in (1, 2, 3)]
+    return (
+        f"ISA*00*          *00*          *ZZ*MAEU           *ZZ*LOVLA          *{day[2:]}*{clock[:4]}*U*00401*{control}*0*P*>~"
+        f"GS*SO*MAEU*LOVLA*{day}*{clock}*{number}*X*004010~ST*322*0001~Q5*A*{day}*{clock}*LT**KANSAS CITY*MO*US~"
+        f"N7*{box[:4]}*{box[4:10]}*{20000 + number}*G*******CN*RAMP*****L*0****45G1*RAMP~"
+        f"DTM*371*{later[0]}*091200*LT~DTM*017*{later[1]}*080000*LT~DTM*830*{later[2]}*160000*LT~"
+        f"M7*SEAL{number}*SEAL{number}B~W2*{box[:4]}*{box[4:10]}**CC*L********{box[10]}~"
+        f"R4*5*UN*USMKC*KANSAS CITY*US***MO~R4*6*UN*USLAX*LOS ANGELES*US***CA~R4*7*UN*USCHI*CHICAGO RAMP*US***IL~"
+        f"N1*RR*A RAILWAY*ZZ*RAMP~N9*BN*BK{number}~N9*BM*{load.bill_of(number)}~SE*15*0001~GE*1*{number}~IEA*1*{control}~"
+    ).encode()
+
+
+def _read_feed(name: str, seconds: float) -> Speed:
+    messages = [
+        (one, Context(load.CARRIERS[0], _FEED_AT, Registers.empty(), hashlib.sha256(one).hexdigest(), 0, offset))
+        for offset, one in enumerate(feed(name))
+    ]
+    if (events := sum(len(read(one, None, None, context).events) for one, context in messages)) != len(messages):
+        raise NotEqual(f"{name}: {events} events instead of {len(messages)}")
 
     def work() -> None:
-        for one in messages:
+        for one, context in messages:
             read(one, None, None, context)
 
-    whole = _speed(work, sum(map(len, messages)), seconds)
+    whole = _speed(work, sum(len(one) for one, _ in messages), seconds)
     return Speed(whole.messages_s * len(messages), whole.mb_s)
 
 
@@ -131,11 +155,12 @@ def _beside_pyx12(bench: Bench, seconds: float, ours: Mapping[str, list[float]],
     except CannotInstall as error:
         result.notes.append(f"pyx12: no figure, it cannot be installed here: {error}")
         return
-    feed = bench.folder / "feed.edi"
-    feed.parent.mkdir(parents=True, exist_ok=True)
-    feed.write_bytes(b"".join(_feed()))
+    files = {name: bench.folder / f"feed_{number}.edi" for number, name in enumerate(FEEDS)}
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    for name, file in files.items():
+        file.write_bytes(b"".join(feed(name)))
     for name, speeds in ours.items():
-        told = [_pyx12(python, feed if name == FEED else FIXTURES / f"{name}.edi", seconds) for _ in speeds]
+        told = [_pyx12(python, files.get(name) or FIXTURES / f"{name}.edi", seconds) for _ in speeds]
         said = [one for one in told if one is not None]
         if len(said) < len(told):
             result.notes.append(f"{name}: pyx12 does not read it (its ISA is not of fixed width, as senders write it).")

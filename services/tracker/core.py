@@ -18,7 +18,7 @@ from itertools import islice
 
 import msgspec
 
-from schemas.words import DOCUMENT_KINDS
+from schemas.words import DOCUMENT_KINDS, LOGISTIC_KINDS
 from services.tracker.clock import Pair, PipelineTime
 from services.tracker.event_store import EventStore, Overlay, linking_references
 from services.tracker.exceptions import Timeline, find, spoken
@@ -69,6 +69,7 @@ FEED_SILENT_H = {
 
 
 _NOBODY: frozenset[str] = frozenset()
+_HELD_BY_OTHERS = DOCUMENT_KINDS | LOGISTIC_KINDS  # what others know more of by what stands beside it
 
 
 class TooManyFaults(RuntimeError):
@@ -629,8 +630,8 @@ class Tracker:
         batch.declare(after)
         self._match(batch, after.references - (before.references if before else frozenset()))
         moved = after.references if before is None else after.references | before.references
-        # whoever an event of a moved document concerns: it may be another's from now on
-        beside = (e for ref in moved if ref.kind in DOCUMENT_KINDS for e in batch.events.by_reference(ref))
+        # whoever an event of a moved document or case concerns: it may be another's from now on
+        beside = (e for ref in moved if ref.kind in _HELD_BY_OTHERS for e in batch.events.by_reference(ref))
         concerned = {ref for event in beside for ref in linking_references(event)}.union(moved)
         for name in self._followers(batch, concerned) | {command.consignment}:
             if self._owns(name):

@@ -31,6 +31,7 @@ BEFORE_ANCHOR_DAYS = 14
 BEFORE_LATE_ANCHOR_DAYS = 60  # no plan of booked, received or departed is declared: the anchor is a guess backwards
 SHARE_DAYS = 7
 LEARNED_AT_MOST = 50
+PACKED_DEEP = 2  # beyond the first hop: a pallet of the declared container, its cases, what is in a case
 CLAIMS_PER_SENDER = 3
 
 _EARLY = ("booked", "received", "departed")
@@ -229,8 +230,20 @@ class Linking:
         self._next_carriers = frozenset(code for name in named if name and (code := self.registers.carrier(name)))
         self._learned = self.learn(event for event, _ in matched if self.stands(event))
         self._known = declared.union(self._learned)
+        self._packed: dict[Ref, Event] = {}
         if self._learned:
             matched = self.matched((first | self.candidates(self._learned)).values(), self._known)
+            roots = self._roots(matched)
+            for _ in range(PACKED_DEEP):
+                packed = self.learn_packed(roots, (event for event, _ in matched if self.stands(event)))
+                if not packed:
+                    break
+                roots = frozenset(packed)
+                self._packed.update(packed)
+                self._learned.update({ref: teacher.event_id for ref, teacher in packed.items()})
+                self._known = self._known.union(packed)
+                self._contain()
+                matched = self.matched((first | self.candidates(self._learned)).values(), self._known)
         self._shared = frozenset(ref for ref in self._known if self.is_shared(ref))
         self._matched = matched
         self._doubts = tuple(doubts(self.own, self.registers))
@@ -252,6 +265,10 @@ class Linking:
                 continue
             if is_empty(event) or (event.transport and event.transport.next_carrier) or self.might_teach(event):
                 return None
+            if event.parent is not None and (
+                event.parent in self._known or any(ref in self._packed for ref in event.references)
+            ):
+                return None  # it may teach what is packed in what was learned, or end it
             if (ref := after.matches(event, self._known)) is not None:
                 more.append((event, ref))
         if more:
@@ -441,6 +458,54 @@ class Linking:
                 room[ref.kind in LOGISTIC_KINDS] -= 1
                 learned[ref] = event.event_id
         return learned
+
+    def _roots(self, matched: Iterable[tuple[Event, Ref]]) -> frozenset[Ref]:
+        """The learned pallets and cases that are this consignment's alone: what taught them names nothing that is shared, and
+        nobody else declares them. Only what is packed in such a one is looked for further."""
+        teachers = {event.event_id: event for event, _ in matched}
+        return frozenset(
+            ref
+            for ref, taught in self._learned.items()
+            if ref.kind in LOGISTIC_KINDS
+            and not self.neighbours(ref)
+            and taught in teachers
+            and not any(self.is_shared(beside) for beside in teachers[taught].references if beside in self.own.references)
+        )
+
+    def learn_packed(self, parents: frozenset[Ref], events: Iterable[Event]) -> dict[Ref, Event]:
+        """One hop more: what was packed in these learned units, and nobody else declares. Pallets, cases and items only: no
+        container, no document. References and their teachers; of several the first."""
+        found: dict[Ref, Event] = {}
+        unlinked = frozenset(self.own.registration.unlinked)
+        room = LEARNED_AT_MOST - sum(ref.kind in LOGISTIC_KINDS for ref in self._learned)
+        for event in sorted((event for event in events if event.parent in parents), key=by_time):
+            for ref in event.references:
+                if ref.kind not in LOGISTIC_KINDS or ref in self._known or ref in found or ref in unlinked:
+                    continue
+                if len(found) < room and _is_sound(ref) and not self.neighbours(ref):
+                    found[ref] = event
+        return found
+
+    def _contain(self) -> None:
+        """From when to when what was learned by packing in a learned unit is the consignment's.
+
+        Until somebody with standing packs it in what is not (a case goes on in another's pallet), and not before it was packed,
+        if it came out of another's. Taken out alone it stays: where it goes then is still to be said.
+        """
+        for ref, teacher in self._packed.items():
+            self._windows.pop(ref, None)
+            window = self.window(ref)
+            elsewhere = [
+                event.occurred_at
+                for event in self.events(ref)
+                if event.parent not in (None, ref) and event.parent not in self._known and self.stands(event)
+            ]
+            came_from = any(at <= teacher.occurred_at for at in elsewhere)
+            self._windows[ref] = Window(
+                max(window.opens, teacher.occurred_at) if came_from else window.opens,
+                window.closes,
+                min((at for at in elsewhere if at > teacher.occurred_at), default=None),
+            )
 
 
 @lru_cache(100_000)  # each is asked about again and again, at every touch of its journeys

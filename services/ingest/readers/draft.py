@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar, get_args
 from zoneinfo import ZoneInfo
@@ -130,6 +130,10 @@ def hold_of(said: tuple[HoldKind, HoldState] | None) -> Hold | None:
     return Hold(kind=said[0], state=said[1]) if said is not None else None
 
 
+_PLACES: Final[dict[int, tuple[Place, msgspec.Raw]]] = {}
+"""By the identity of a place that is legible: itself, and its JSON. It is held here, so that no other takes its identity."""
+
+
 @lru_cache(_REMEMBERED)
 def place_of(
     unlocode: str | None = None,
@@ -140,7 +144,13 @@ def place_of(
     role: str | None = None,
 ) -> Place:
     """A place; the same one for the same words, of which a feed has few. `name` is one that `Draft.short` gave."""
-    return Place(unlocode=unlocode, iata=iata, name=name, country=country, facility=facility, role=role)
+    place = Place(unlocode=unlocode, iata=iata, name=name, country=country, facility=facility, role=role)
+    if is_plain(f"{name or ''}{role or ''}"):
+        if len(_PLACES) >= _REMEMBERED:
+            _PLACES.clear()
+            place_of.cache_clear()
+        _PLACES[id(place)] = place, msgspec.Raw(_ENCODER.encode(place))
+    return place
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +246,11 @@ class Draft(msgspec.Struct):
         if not judged.used:
             self.warn(judged.code, judged.text, where)
             return
-        if kind in self.single and (other := next((known for of, known in self.references if of == kind), None)) is not None:
+        if (
+            self.references
+            and kind in self.single
+            and (other := next((known for of, known in self.references if of == kind), None)) is not None
+        ):
             self.warn("contradiction", f"{kind} {text} contradicts {other}, named before; {text} is not used", where)
             return
         if judged.code:
@@ -298,7 +312,7 @@ class Draft(msgspec.Struct):
 
     def short(self, text: str, where: str | None = None, most: int = 128) -> str:
         """`text` as it may be shown: composed, no character that steers, not longer than `most`; warns if it was cut."""
-        if _is_plain(text, most):
+        if is_plain(text, most):
             return text
         text = legible(text)
         kept = text[:most] if text.isprintable() else " ".join(shown(text, most).split())
@@ -321,175 +335,193 @@ class Draft(msgspec.Struct):
     def finish(self, event_id: str) -> ShipmentEvent:
         """The event; raises Bad (`outside_time_fence`, `no_linking_reference`, `too_long`).
 
-        What is plainly as the contract wants it is not validated once more (`_sound_event`); anything else is handed over as
+        What is plainly as the contract wants it is not validated once more (`_is_sound`); anything else is handed over as
         plain values, which the contract validates in one call, several times cheaper than a call a part.
         """
         occurred_at = self._fenced()
         self._spare_goods()
         references = self._bounded()
-        if not any(kind in LINKING_KINDS for kind, _ in references) and self.retracts is None and not self.retracted:
+        if self.retracts is None and not self.retracted and not any(kind in LINKING_KINDS for kind, _ in references):
             text = "names nothing that a consignment is found by (container, bill of lading, booking, air waybill ...)"
             unused = [warning.text for warning in self.warnings if warning.code in ("placeholder", "bad_reference")]
             text = "; ".join([text, *unused[:2]])
             raise Bad("no_linking_reference", self.position, text)
-        content: dict[str, Any] = {
-            "sender": self.context.sender,
+        context = self.context
+        code = self.short(self.code) or "?"
+        source_id = self.short(self.source_id) if self.source_id else self.source_id
+        place, said_place = self._place(self.place)
+        origin, said_origin = self._place(self.origin)
+        destination, said_destination = self._place(self.destination)
+        transport = self._transport() if self.transport else None
+        reason = self.short(self.reason, most=500) if self.reason else None
+        parent = self.parent if self.parent is not None and self.parent in references else None
+        # What the sender said, in which nothing is null: a new field in the contract changes no hash.
+        said: dict[str, Any] = {
+            "sender": context.sender,
             "standard": self.standard,
-            "code": self.short(self.code) or "?",
+            "code": code,
             "mapped": self.mapped,
             "classifier": self.classifier,
-            "occurred_at": occurred_at,
             "zone_assumed": self.zone_assumed,
             "references": references,
             "retracted": self.retracted,
         }
         for name, value in (
-            ("source_id", self.source_id and self.short(self.source_id)),
+            ("source_id", source_id),
             ("milestone", self.milestone),
-            ("created_at", self.created_at),
-            ("updated_at", self.updated_at),
-            ("place", self._legible(self.place)),
-            ("origin", self._legible(self.origin)),
-            ("destination", self._legible(self.destination)),
+            ("place", said_place),
+            ("origin", said_origin),
+            ("destination", said_destination),
             ("mode", self.mode),
-            ("transport", self._transport()),
+            ("transport", transport),
             ("empty", self.empty),
             ("pieces", self.pieces),
             ("hold", self.hold),
             ("retracts", self.retracts),
-            ("reason", self.short(self.reason, most=500) if self.reason else None),
-            ("recorded_by", self.context.recorded_by),
+            ("reason", reason),
+            ("recorded_by", context.recorded_by),
         ):
             if value is not None:
-                content[name] = value
-        if self.parent is not None and self.parent in references:
-            content["parent"] = {"kind": self.parent[0], "value": self.parent[1]}
-        content["revision"] = {
-            "at": self.updated_at or self.created_at,
-            "reader": self.reader_version,
-            # Of two versions of the same moment the one that withdraws counts: no hash is greater.
-            "content": "f" * 16 if self.retracted else self._content_hash(content),
-        }
-        if (sound := self._sound_event(content, references, event_id)) is not None:
-            return sound
-        content["event_id"] = event_id
-        content["references"] = tuple([{"kind": kind, "value": value} for kind, value in references])
-        content["reader_version"] = self.reader_version
-        content["received_at"] = self.context.received_at
-        content["cause"] = self.context.cause
-        content["warnings"] = tuple(self.warnings)
-        content["raw"] = {
-            "sha256": self.context.raw_sha256,
-            "partition": self.context.raw_partition,
-            "offset": self.context.raw_offset,
-            "position": shown(self.position),
-        }
+                said[name] = value
+        if parent is not None:
+            said["parent"] = {"kind": parent[0], "value": parent[1]}
+        if self.retracted:  # of two versions of the same moment the one that withdraws counts: no hash is greater
+            content = "f" * 16
+        else:
+            if not self.at_receipt:  # else a copy received at another time is the same content
+                said["occurred_at"] = occurred_at.astimezone(UTC)
+            if self.created_at is not None:
+                said["created_at"] = self.created_at.astimezone(UTC)
+            if self.updated_at is not None:
+                said["updated_at"] = self.updated_at.astimezone(UTC)
+            content = digest(said)[:16]
+        at = self.updated_at or self.created_at
+        if self._is_sound(code, source_id, reason):
+            try:
+                frame = _frame(context.sender, self.standard, self.reader_version, context.cause, context.recorded_by)
+                received_at = _received(context.received_at)
+                raw = _raw(context.raw_sha256, context.raw_partition, context.raw_offset, self.position)
+                carried = _transport_of(tuple(transport.items())) if transport is not None else None
+                named = tuple([_reference(kind, value) for kind, value in references])
+            except ValidationError:
+                pass  # told of below
+            else:
+                return _made(
+                    ShipmentEvent,
+                    {  # in the order of the contract's fields, which is that of a record's value
+                        "event_id": event_id,
+                        "source_id": source_id,
+                        "revision": _made(
+                            Revision,
+                            {
+                                "at": None if at is None else at.astimezone(UTC),
+                                "reader": self.reader_version,
+                                "content": content,
+                            },
+                            _REVISION,
+                        ),
+                        "reader_version": self.reader_version,
+                        "sender": frame.sender,
+                        "standard": frame.standard,
+                        "code": code,
+                        "milestone": self.milestone,
+                        "mapped": self.mapped,
+                        "classifier": self.classifier,
+                        "occurred_at": occurred_at,
+                        "created_at": self.created_at,
+                        "updated_at": self.updated_at,
+                        "received_at": received_at,
+                        "zone_assumed": self.zone_assumed,
+                        "references": named,
+                        "parent": _reference(*parent) if parent is not None else None,
+                        "place": place,
+                        "origin": origin,
+                        "destination": destination,
+                        "mode": self.mode,
+                        "transport": carried,
+                        "empty": self.empty,
+                        "pieces": self.pieces,
+                        "hold": self.hold,
+                        "retracts": None,
+                        "retracted": self.retracted,
+                        "reason": reason,
+                        "warnings": tuple(self.warnings),
+                        "raw": raw,
+                        "cause": frame.cause,
+                        "recorded_by": frame.recorded_by,
+                    },
+                    _EVENT,
+                )
+        said.update(
+            event_id=event_id,
+            revision={"at": at, "reader": self.reader_version, "content": content},
+            reader_version=self.reader_version,
+            occurred_at=occurred_at,
+            received_at=context.received_at,
+            cause=context.cause,
+            references=tuple([{"kind": kind, "value": value} for kind, value in references]),
+            warnings=tuple(self.warnings),
+            raw={
+                "sha256": context.raw_sha256,
+                "partition": context.raw_partition,
+                "offset": context.raw_offset,
+                "position": shown(self.position),
+            },
+        )
+        for name, whole in (
+            ("created_at", self.created_at),
+            ("updated_at", self.updated_at),
+            ("place", place),
+            ("origin", origin),
+            ("destination", destination),
+        ):
+            if whole is not None:
+                said[name] = whole
         try:
-            return ShipmentEvent.model_validate(content)
+            return ShipmentEvent.model_validate(said)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             field_name = ".".join(str(part) for part in first["loc"])
             raise Bad("bad_value", self.position, f"{field_name}: {first['msg']}") from error
 
-    def _sound_event(
-        self, content: Mapping[str, Any], references: Sequence[tuple[ReferenceKind, str]], event_id: str
-    ) -> ShipmentEvent | None:
-        """The event that the contract would make of `content`, where that can be seen without asking it; else None.
+    def _is_sound(self, code: str, source_id: str | None, reason: str | None) -> bool:
+        """Whether the contract would make no other event of it, seen without asking: then it is not validated.
 
         Words are of the contract's lists, texts plain, times within its bounds; places, pieces, holds and warnings were
-        validated when they were made, what comes of the context once a message, references and transport once each. That
-        nothing else comes out than the contract gives is shown by tests/unit/readers/test_sound_events.py.
+        validated when they were made, what comes of the context, references and transport once each. That nothing else comes
+        out than the contract gives is shown by tests/unit/readers/test_sound_events.py.
         """
-        context, get = self.context, content.get
-        moments = (self.occurred_at, self.created_at, self.updated_at)
-        plain = _is_plain(get("source_id", "")) and _is_plain(get("reason", ""), 500) and _is_plain(self.position)
-        if not plain or not _is_plain(content["code"]) or self.retracts is not None or len(self.warnings) > WARNINGS_MAX:
-            return None
-        if content["classifier"] not in _AHEAD or self.milestone not in _MILESTONES or self.mode not in _MODES:
-            return None
-        for moment in moments:
-            if moment is not None and (moment.tzinfo is None or not EARLIEST <= moment < LATEST):
-                return None
-        try:
-            frame = _frame(
-                context.sender,
-                self.standard,
-                self.reader_version,
-                context.received_at,
-                context.cause,
-                context.recorded_by,
-                context.raw_sha256,
-                context.raw_partition,
-                context.raw_offset,
-            )
-            transport = _transport_of(tuple(content["transport"].items())) if "transport" in content else None
-            named = tuple([_reference(kind, value) for kind, value in references])
-        except ValidationError:
-            return None
-        said = content["revision"]
-        at = said["at"]
-        revision = _made(
-            Revision,
-            {"at": None if at is None else at.astimezone(UTC), "reader": self.reader_version, "content": said["content"]},
-            _REVISION,
-        )
-        raw = _made(RawPointer, {**frame.raw.__dict__, "position": self.position}, _RAW)
-        return _made(
-            ShipmentEvent,
-            {
-                **frame.__dict__,  # in the order of the contract's fields, which is that of a record's value
-                "event_id": event_id,
-                "source_id": get("source_id"),
-                "revision": revision,
-                "code": content["code"],
-                "milestone": self.milestone,
-                "mapped": self.mapped,
-                "classifier": self.classifier,
-                "occurred_at": self.occurred_at,
-                "created_at": self.created_at,
-                "updated_at": self.updated_at,
-                "zone_assumed": self.zone_assumed,
-                "references": named,
-                "parent": _reference(*self.parent) if "parent" in content and self.parent is not None else None,
-                "place": get("place"),
-                "origin": get("origin"),
-                "destination": get("destination"),
-                "mode": self.mode,
-                "transport": transport,
-                "empty": self.empty,
-                "pieces": self.pieces,
-                "hold": self.hold,
-                "retracted": self.retracted,
-                "reason": get("reason"),
-                "warnings": tuple(self.warnings),
-                "raw": raw,
-            },
-            _EVENT,
-        )
+        if not is_plain(code) or not is_plain(self.position) or self.retracts is not None:
+            return False
+        if not is_plain(source_id or "") or not is_plain(reason or "", 500) or len(self.warnings) > WARNINGS_MAX:
+            return False
+        if self.classifier not in _AHEAD or self.milestone not in _MILESTONES or self.mode not in _MODES:
+            return False
+        for moment in (self.occurred_at, self.created_at, self.updated_at):
+            if moment is not None and (moment.tzinfo is None or moment.year not in _SURE_YEARS):
+                return False
+        return True
 
-    def _legible(self, place: Place | None) -> Place | None:
+    def _place(self, place: Place | None) -> tuple[Place | None, msgspec.Raw | None]:
+        """A place as it may be shown, and as it counts in the content's hash; known of most that `place_of` gave."""
         if place is None:
-            return None
-        if _is_plain(f"{place.name or ''}{place.role or ''}"):
+            return None, None
+        if (known := _PLACES.get(id(place))) is not None:
+            return known
+        shown_place = self._legible(place)
+        return shown_place, msgspec.Raw(_ENCODER.encode(shown_place))
+
+    def _legible(self, place: Place) -> Place:
+        if is_plain(f"{place.name or ''}{place.role or ''}"):
             return place
         said = {name: self.short(text) for name, text in (("name", place.name), ("role", place.role)) if text}
         same = all(getattr(place, name) == text for name, text in said.items())
         return place if same else place.model_copy(update=said)
 
-    def _transport(self) -> dict[str, str] | None:
-        if _is_plain("".join(self.transport.values())):
-            return self.transport or None
+    def _transport(self) -> dict[str, str]:
+        if is_plain("".join(self.transport.values())):
+            return self.transport
         return {name: self.short(text) for name, text in self.transport.items()}
-
-    def _content_hash(self, content: dict[str, Any]) -> str:
-        """Of what the sender said, in which nothing is null: a new field in the contract changes no hash."""
-        said = dict(content)
-        for key in ("occurred_at", "created_at", "updated_at"):
-            if key in said:
-                said[key] = said[key].astimezone(UTC)
-        if self.at_receipt:  # a copy received at another time is the same content
-            del said["occurred_at"]
-        return digest(said)[:16]
 
     def _spare_goods(self) -> None:
         """An empty container carries nobody's goods: of its milestones its own return alone counts, whatever the standard."""
@@ -513,6 +545,8 @@ class Draft(msgspec.Struct):
         return self.occurred_at
 
     def _bounded(self) -> list[tuple[ReferenceKind, str]]:
+        if len(self.references) <= LINKING_MAX:
+            return list(self.references)
         kept: list[tuple[ReferenceKind, str]] = []
         linking = 0
         for kind, value in self.references:
@@ -530,28 +564,26 @@ _Record = TypeVar("_Record", bound=BaseModel)
 
 def _made(model: type[_Record], fields: dict[str, Any], names: set[str]) -> _Record:
     """A record of fields that are as its contract makes them."""
-    record = model.__new__(model)
-    set_ = object.__setattr__
-    set_(record, "__dict__", fields)
-    set_(record, "__pydantic_fields_set__", names)
-    set_(record, "__pydantic_extra__", None)
-    set_(record, "__pydantic_private__", None)
+    record = _new(model)
+    _set_fields(record, fields)
+    _set_names(record, names)
+    _set_extra(record, None)
+    _set_private(record, None)
     return record
 
 
-@lru_cache(16)
-def _frame(
-    sender: str,
-    standard: Standard,
-    reader_version: int,
-    received_at: datetime,
-    cause: Cause,
-    recorded_by: str | None,
-    sha256: str,
-    partition: int | None,
-    offset: int | None,
-) -> ShipmentEvent:
-    """An event of which only what its message, and the reader, give to all is told. Raises ValidationError."""
+# A model has four slots, and frozen ones are written by their descriptors: half the price of object.__setattr__ for each.
+_new: Final = object.__new__
+_slots: Final[Mapping[str, Any]] = vars(BaseModel)
+_set_fields: Final = _slots["__dict__"].__set__
+_set_names: Final = _slots["__pydantic_fields_set__"].__set__
+_set_extra: Final = _slots["__pydantic_extra__"].__set__
+_set_private: Final = _slots["__pydantic_private__"].__set__
+
+
+@lru_cache(_REMEMBERED)
+def _frame(sender: str, standard: Standard, reader_version: int, cause: Cause, recorded_by: str | None) -> ShipmentEvent:
+    """An event of which only what its feed, and the reader, give to all is told. Raises ValidationError."""
     return ShipmentEvent(
         event_id="0" * 32,
         revision=Revision(reader=reader_version, content="0" * 16),
@@ -561,13 +593,32 @@ def _frame(
         code="?",
         mapped=False,
         classifier="actual",
-        occurred_at=received_at,
-        received_at=received_at,
+        occurred_at=EARLIEST,
+        received_at=EARLIEST,
         references=(),
         cause=cause,
         recorded_by=recorded_by,
-        raw=RawPointer(sha256=sha256, partition=partition, offset=offset, position=""),
+        raw=RawPointer(sha256="0" * 64, position=""),
     )
+
+
+@lru_cache(16)
+def _received(moment: datetime) -> datetime:
+    """A time of receipt as the contract keeps it: in UTC. Raises ValidationError."""
+    at = Revision(at=moment, reader=0, content="0" * 16).at
+    assert at is not None
+    return at
+
+
+def _raw(sha256: str, partition: int | None, offset: int | None, position: str) -> RawPointer:
+    """Where an event stands; `position` is a plain text. Raises ValidationError."""
+    _pointer(sha256, partition, offset)
+    return _made(RawPointer, {"sha256": sha256, "partition": partition, "offset": offset, "position": position}, _RAW)
+
+
+@lru_cache(16)
+def _pointer(sha256: str, partition: int | None, offset: int | None) -> RawPointer:
+    return RawPointer(sha256=sha256, partition=partition, offset=offset, position="")
 
 
 @lru_cache(_REMEMBERED)
@@ -586,6 +637,7 @@ _REVISION: Final = set(Revision.model_fields)
 _RAW: Final = set(RawPointer.model_fields)
 _MILESTONES: Final = frozenset((*get_args(Milestone), None))
 _MODES: Final = frozenset((*get_args(Mode), None))
+_SURE_YEARS: Final = range(EARLIEST.year + 1, LATEST.year - 1)  # a contract's, whatever the offset
 
 
 class Warns(Protocol):
@@ -596,11 +648,22 @@ class Warns(Protocol):
 
 def by_clock(noting: Warns, local: datetime, zone: ZoneInfo, where: str | None = None) -> datetime:
     """`local` (naive) by a zone's clocks; warns where they showed it twice or never, as they were changed."""
+    if (offset := _offset_all_day(zone, local.date())) is not None:
+        return local.replace(tzinfo=offset)
     moment = local.replace(tzinfo=zone)
     if moment.utcoffset() != moment.replace(fold=1).utcoffset():
         text = f"{zone.key} had this time twice or never; the offset before the change is taken"
         noting.warn("ambiguous_time", text, where)
     return fixed_offset(moment)
+
+
+@lru_cache(_REMEMBERED)
+def _offset_all_day(zone: ZoneInfo, day: date) -> timezone | None:
+    """The offset of a zone's clocks from midnight to midnight; None where they were changed in it, or near it."""
+    ends = [datetime.combine(day, clock, zone) for clock in (time.min, time.max)]
+    offsets = {moment.replace(fold=fold).utcoffset() for moment in ends for fold in (0, 1)}
+    only = offsets.pop()
+    return _zone_of(only) if only is not None and not offsets else None
 
 
 def by_assumed_clock(noting: Warns, local: datetime, zone: Zone, where: str | None = None) -> datetime:
@@ -625,7 +688,7 @@ def _zone_of(offset: timedelta) -> timezone:
     return timezone(offset) if offset else UTC
 
 
-def _is_plain(text: str, most: int = 128) -> bool:
+def is_plain(text: str, most: int = 128) -> bool:
     """Whether a text may be shown as it is."""
     return len(text) <= most and text.isascii() and text.isprintable()
 

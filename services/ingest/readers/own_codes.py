@@ -15,6 +15,8 @@ VERSIONS: Final = 10_000
 
 def map_of(context: Context, standard: Standard, agency: str = "") -> CodeMap | None:
     """The code map of whoever pushed the message: by its code, else by its SCAC. `agency`: as the message names it (3055)."""
+    if not context.registers.codemaps.maps:
+        return None
     sender = context.registers.senders.get(context.sender)
     partners = (context.sender, sender.scac if sender is not None else None)
     return context.registers.codemaps.valid(partners, standard, agency, context.received_at)

@@ -111,15 +111,15 @@ def _placed(verdict: Verdict, prefix: str) -> Verdict:
     if verdict.problem is not None:
         problem = verdict.problem
         where = prefix + problem.where if problem.where else position
-        return replace(verdict, position=position, problem=replace(problem, where=where))
+        return Verdict(position, problem=replace(problem, where=where))
     if verdict.event is None:
-        return replace(verdict, position=position)
+        return Verdict(position, asked=verdict.asked)
     event = verdict.event
     moved = {
         "raw": event.raw.model_copy(update={"position": position}),
         "warnings": tuple(_moved(warning, prefix) for warning in event.warnings),
     }
-    return replace(verdict, position=position, event=event.model_copy(update=moved))
+    return Verdict(position, event.model_copy(update=moved))
 
 
 def _moved(warning: Warning_, prefix: str) -> Warning_:

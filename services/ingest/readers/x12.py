@@ -60,6 +60,9 @@ def looks_like(content: bytes) -> bool:
     return start[:3] == b"ISA" and not start[3:4].isalnum()
 
 
+_NOBODY: Final = Sendership()
+
+
 def read(content: bytes, context: Context, limits: Limits) -> Told:
     """One verdict a status or ship notice, in order. Raises Unreadable where no set can be made out."""
     text, warnings = decode(content)
@@ -69,13 +72,14 @@ def read(content: bytes, context: Context, limits: Limits) -> Told:
     identities: dict[str, Identities] = {}
     interchange: Segment | None = None
     senders: dict[tuple[int, int], Sendership] = {}
-    told = 0
+    sender, group, told = _NOBODY, None, 0
     for one in walk(text, more):
         if not isinstance(one, Set):
             continue
         if one.interchange is not interchange:  # what each says is counted alone: the same one twice in a file is a repeat
-            identities, interchange = {}, one.interchange
-        sender = _sender(one, context, senders)
+            identities, interchange, sender = {}, one.interchange, _NOBODY
+        if sender is _NOBODY or one.group is not group:
+            sender, group = _sender(one, context, senders), one.group
         for verdict in _verdicts(one, context, identities, sender):
             if (told := told + 1) > limits.events:
                 raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from schemas.words import Milestone, ReferenceKind
 from services.ingest.places import Zone, zone_of
@@ -86,13 +87,15 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
         yield _estimate(_again(said), one, port, ports, time, tokens, identities)
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
+class _Spot(msgspec.Struct, frozen=True, eq=False):
     """Where the status is: at a port, or (none) where B4 itself says. `told`: a warning of what is in doubt."""
 
     port: Port | None
     is_sure: bool = True
     told: tuple[str, str] | None = None
+
+
+_NOWHERE: Final = _Spot(None)
 
 
 def _place_of(milestone: Milestone | None) -> str:
@@ -105,6 +108,8 @@ def _spot(status: Segment, roles: str, ports: Sequence[Port]) -> _Spot:
     Where B4 names another place than all ports that could be meant, its own word counts: a ship that left Busan did not leave
     Shanghai, though Shanghai is where the goods were loaded.
     """
+    if not ports:
+        return _NOWHERE
     place, qualifier = (status.get(11) or status.get(6)).upper(), status.get(12).upper() if status.get(11) else ""
     activities = [port for port in ports if port.role == "5"]
     named = [port for port in ports if port.role in ROLES and port.is_called(place, qualifier)]
@@ -133,6 +138,8 @@ def _contradiction(port: Port, place: str) -> tuple[str, str]:
 
 def _expected(ports: Sequence[Port], spot: _Spot, chosen: Segment | None) -> Sequence[tuple[Port, Segment]]:
     """The estimates of other ports than the status's own, each once."""
+    if not any(port.times for port in ports):
+        return ()
     found: dict[tuple[str, ...], tuple[Port, Segment]] = {}
     here = spot.port.r4.elements[1:4] if spot.port is not None else None
     for port in ports:
@@ -144,7 +151,7 @@ def _expected(ports: Sequence[Port], spot: _Spot, chosen: Segment | None) -> Seq
 
 def _again(said: Draft) -> Draft:
     """A draft of its own that says what `said` does."""
-    draft = copy.copy(said)
+    draft = copy(said)
     draft.references, draft.warnings, draft.transport = dict(said.references), list(said.warnings), dict(said.transport)
     return draft
 

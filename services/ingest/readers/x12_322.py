@@ -21,7 +21,7 @@ READER_VERSION: Final = 2
 
 _RAIL_CAR, _CHASSIS = "RR", "CH"  # N711, W204 (code list 40)
 _EMPTY: Final = frozenset({"E", "W", "AA", "AB", "AI", "AJ", "AL"})  # W205 (code list 578)
-_LADEN: Final = frozenset({"L", "AC", "AG", "AH"})
+_LOADS: Final = _EMPTY | {"L", "AC", "AG", "AH"}
 _ESTIMATED, _ACTUAL = "139", "140"
 _ONE: Final[frozenset[ReferenceKind]] = frozenset({"container", "rail_car"})
 
@@ -94,11 +94,11 @@ def _note(draft: Draft, segment: Segment, status: Segment) -> None:
     if segment.name == "W2":
         same = _equipment(draft, segment, segment.get(13), segment.get(4))
         load = segment.get(5).upper()
-        if same and load in _EMPTY | _LADEN:
+        if same and load in _LOADS:
             draft.empty = load in _EMPTY
     elif segment.name == "M7":
-        for index in range(1, 5):
-            draft.refer("seal", segment.get(index), segment.where)
+        for seal in segment.elements[1:5]:
+            draft.refer("seal", seal, segment.where)
     elif segment.name == "N9":
         qualifier, value = segment.get(1).upper(), segment.get(2)
         if qualifier == "EQ":
@@ -128,7 +128,7 @@ def _equipment(draft: Draft, segment: Segment, digit: str, description: str) -> 
         draft.refer("rail_car", owner + number, segment.where)
     elif not draft.split_equipment(owner, number, digit, segment.where):
         draft.equipment(owner + number + (digit if len(number) == 6 else ""), segment.where)
-    return not any(warning.code == "contradiction" for warning in draft.warnings[before:])
+    return len(draft.warnings) == before or not any(one.code == "contradiction" for one in draft.warnings[before:])
 
 
 def _map(draft: Draft, status: Segment) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from schemas.shipment_event_v1 import Place
 from services.ingest import identifiers
 from services.ingest.places import facility_by_name
-from services.ingest.readers.draft import Draft, place_of
+from services.ingest.readers.draft import Draft, is_plain, place_of
 from services.ingest.readers.x12_segments import Segment
 
 ROLES: Final[Mapping[str, str]] = MappingProxyType(
@@ -19,21 +20,19 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
 """R401 (code list 115), as far as it is read."""
 
 _UN, _CITY = "UN", "CI"
+_REMEMBERED: Final = 4_096  # places; 128 characters each at most, some 3 MB
 _CODE_LISTS: Final = frozenset({_UN, "K", "D"})
 """R402 and B412 (code list 309): UN/LOCODE, and Schedules K and D of the census bureau."""
 
 
-@dataclass(slots=True)
-class Port:
-    """An R4 and the DTM segments of its loop."""
+class Port(msgspec.Struct, eq=False):
+    """An R4 and the DTM segments of its loop. `role`: R401; `qualifier`, `code`: R402, R403; all in capitals."""
 
     r4: Segment
-    times: list[Segment] = field(default_factory=list)
-
-    @property
-    def role(self) -> str:
-        """R401."""
-        return self.r4.get(1).upper()
+    role: str
+    qualifier: str
+    code: str
+    times: list[Segment] = msgspec.field(default_factory=list)
 
     @property
     def state(self) -> str:
@@ -41,15 +40,15 @@ class Port:
 
     def is_called(self, place: str, qualifier: str) -> bool:
         """Whether it is the place of that code, or name; qualifiers that are missing contradict nothing."""
-        code, own = self.r4.get(3).upper(), self.r4.get(2).upper()
+        code, own = self.code, self.qualifier
         if code and code == place and (not own or not qualifier or own == qualifier):
             return True
         return qualifier in ("", _CITY) and bool(place) and self.r4.get(4).upper() == place
 
     def is_another_than(self, place: str, qualifier: str) -> bool:
         """Whether it is surely not the place of that code: both have codes of one list, and these differ."""
-        code, own = self.r4.get(3).upper(), self.r4.get(2).upper()
-        if not code or not place or own != qualifier or qualifier not in _CODE_LISTS:
+        code = self.code
+        if not code or not place or self.qualifier != qualifier or qualifier not in _CODE_LISTS:
             return False
         return code != place and (qualifier != _UN or (identifiers.is_locode(code) and identifiers.is_locode(place)))
 
@@ -61,7 +60,8 @@ def ports_of(segments: Iterable[Segment]) -> tuple[Sequence[Port], Sequence[Segm
     times = before
     for segment in segments:
         if segment.name == "R4":
-            port = Port(segment)
+            _, role, qualifier, code = segment.first(4)
+            port = Port(segment, role.upper(), qualifier.upper(), code.upper())
             ports.append(port)
             times = port.times
         elif segment.name == "DTM":
@@ -88,16 +88,27 @@ def role_of(role: str, ports: Mapping[str, Port]) -> str:
 
 def end_of(draft: Draft, ports: Mapping[str, Port], roles: str) -> Place | None:
     """The message's own origin (`LR`) or destination (`DE`)."""
-    found = next((role for role in roles if role in ports), None)
-    return port_place(draft, ports[found].r4, ROLES[found]) if found else None
+    for role in roles:
+        if role in ports:
+            return port_place(draft, ports[role].r4, ROLES[role])
+    return None
 
 
 def port_place(draft: Draft, segment: Segment, role: str | None) -> Place | None:
-    """The place of an R4."""
+    """The place of an R4; remembered for the same words, of which a feed has few, unless there is something to say of them."""
+    known, key = draft.context.registers.remembered, (segment.elements, role)
+    if key in known:
+        found: Place | None = known[key]
+        return found
     _, _, qualifier, code, name, country, sixth, seventh = segment.first(8)
-    return named_place(
+    place = named_place(
         draft, segment, qualifier=qualifier, code=code, name=name, country=country, others=(sixth, seventh), role=role
     )
+    if is_plain(segment.raw) and (qualifier.upper() != _UN or not code or identifiers.is_locode(code.upper())):
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[key] = place
+    return place
 
 
 def named_place(
@@ -112,7 +123,7 @@ def named_place(
     role: str | None = None,
 ) -> Place | None:
     """A place of a code (a UN/LOCODE where `qualifier` is UN), a name, other names of its terminal, and a country."""
-    is_coded = qualifier.upper() == "UN" and code
+    is_coded = qualifier.upper() == _UN and code
     unlocode = coded if is_coded and identifiers.is_locode(coded := code.upper()) else None
     if is_coded and unlocode is None:
         draft.warn("bad_unlocode", f"{code[:20]} is not a UN/LOCODE; not used", segment.where)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 from types import MappingProxyType
@@ -31,6 +30,7 @@ SET_CHARACTERS_KEPT: Final = 256 * 1024
 _SET_SEGMENTS_KEPT: Final = 20_000
 _ELEMENTS_MAX: Final = 64  # no segment has half as many
 _WARNINGS_MAX: Final = 64
+_STRETCH: Final = 16 * 1024  # characters that are cut into segments at once
 _ISA_MARK = re.compile(r"ISA[^A-Za-z0-9\s]")
 _LINE_BREAKS = re.compile(r"[\r\n]+")
 _SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{1,2}")
@@ -64,16 +64,19 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
         return (self.elements + _EMPTY[:count])[:count]
 
 
-@dataclass(slots=True)
-class Set:
-    """One transaction set: its segments between ST and SE, the ISA that it stands in, its GS and SE where it has them."""
+class Set(msgspec.Struct, eq=False):
+    """One transaction set: its segments between ST and SE, the ISA that it stands in, its GS and SE where it has them.
+
+    `named`: the same segments by their name, in their order.
+    """
 
     start: Segment
     interchange: Segment
     group: Segment | None = None
     end: Segment | None = None
-    segments: list[Segment] = field(default_factory=list)
-    warnings: list[Warning_] = field(default_factory=list)
+    segments: list[Segment] = msgspec.field(default_factory=list)
+    named: dict[str, list[Segment]] = msgspec.field(default_factory=dict)
+    warnings: list[Warning_] = msgspec.field(default_factory=list)
     count: int = 0
     characters: int = 0
 
@@ -85,9 +88,6 @@ class Set:
     @property
     def kind(self) -> str:
         return self.start.get(1)
-
-    named: dict[str, list[Segment]] = field(default_factory=dict)
-    """The same segments by their name, in their order."""
 
     def add(self, segment: Segment) -> None:
         """Take a segment in. Of a set that is larger than any real one the rest is counted only, so that memory is bounded."""
@@ -219,20 +219,30 @@ def _delimiters(text: str, begin: int) -> tuple[str, str]:
 
 
 def _segments(text: str, begin: int, end: int, separator: str, terminator: str, numbers: Iterator[int]) -> Iterator[Segment]:
-    # Found one after the other: cut all at once a file of the largest size would be held twice.
+    """Cut a stretch at a time: all at once a file of the largest size would be held twice, one by one takes longer.
+
+    Where a stretch has blanks inside of its elements only, as most have behind ISA, no element is stripped.
+    """
+    stretch = 0  # ISA, which is full of blanks, alone
     while begin < end:
-        stop = text.find(terminator, begin, end)
-        raw = text[begin : stop if stop >= 0 else end].strip(_BLANK)
+        stop = text.find(terminator, min(begin + stretch, end), end)
+        cut = text[begin : stop if stop >= 0 else end]
         begin = stop + 1 if stop >= 0 else end
-        if not raw:
-            continue
-        if " " not in raw and raw.isprintable():  # so there is no blank of any kind
-            elements = tuple(raw.split(separator, _ELEMENTS_MAX))
-        else:
-            if "\n" in raw or "\r" in raw:
-                raw = _LINE_BREAKS.sub("", raw)
-            elements = tuple(map(str.strip, raw.split(separator, _ELEMENTS_MAX)))
-        yield Segment(next(numbers), elements[0], elements, raw)
+        if terminator not in "\r\n":
+            cut = cut.replace("\r", "").replace("\n", "")
+        is_plain = cut.isprintable() and f"{separator} " not in cut and f" {separator}" not in cut
+        for raw in cut.split(terminator) if stretch else (cut,):
+            raw = raw.strip(_BLANK)
+            if not raw:
+                continue
+            if is_plain:
+                elements = tuple(raw.split(separator, _ELEMENTS_MAX))
+            else:
+                if "\n" in raw or "\r" in raw:
+                    raw = _LINE_BREAKS.sub("", raw)
+                elements = tuple(map(str.strip, raw.split(separator, _ELEMENTS_MAX)))
+            yield Segment(next(numbers), elements[0], elements, raw)
+        stretch = _STRETCH
 
 
 def _parts(segments: Iterator[Segment], warnings: list[Warning_]) -> Iterator[Segment | Set]:

@@ -30,13 +30,13 @@ from tests.unit.tracker.build import (
     ticks,
     tracker,
 )
-from tests.unit.tracker.test_sets import BOOKING, END, journeys, moments, stories
+from tests.unit.tracker.test_sets import BOOKING, CASE, END, PALLET, journeys, moments, stories
 
 
 @st.composite
 def commands(draw: st.DrawFn) -> Command:
     name = draw(st.sampled_from(["LACDHS-1", "LACDHS-2", "LACDHS-3"]))
-    ref = draw(st.sampled_from([BOX, OTHER_BOX, BILL, BOOKING]))
+    ref = draw(st.sampled_from([BOX, OTHER_BOX, BILL, BOOKING, PALLET, CASE]))
     when = draw(moments)
     made = [
         command("link", name, reference=ref, received_at=when),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from msgspec.structs import replace
 from stdnum import ean
 
 from services.tracker.core import Tracker
-from services.tracker.records import Event, Packing, Ref
-from tests.unit.tracker.build import BILL, BOX, OTHER_BOX, Pieces, Transport, at, event, register, tell, tracker
+from services.tracker.records import Command, Event, Packing, Ref
+from tests.unit.tracker.build import BILL, BOX, OTHER_BOX, Pieces, Transport, at, command, event, register, tell, tracker
 from tests.unit.tracker.test_linking import heard, journey
 
 PALLET, OTHER_PALLET = Ref("sscc", "095211410000000014"), Ref("sscc", "095211410000000021")
@@ -26,9 +28,9 @@ def delivered(*units: Ref, when: float = 20) -> Event:
     return event("delivered", at(when), *units, sender="H-HARBOR", place="USLAX")
 
 
-def learned(subject: Tracker) -> set[str]:
+def learned(subject: Tracker, consignment: str = "LACDHS-1") -> set[str]:
     """The values of what the consignment learned."""
-    return {ref.value for ref in journey(subject).references if ref.how == "learned"}
+    return {ref.value for ref in journey(subject, consignment).references if ref.how == "learned"}
 
 
 def test_a_pallet_that_was_declared_is_found_by_its_number() -> None:
@@ -67,11 +69,126 @@ def test_what_was_learned_by_packing_is_forgotten_when_another_declares_the_same
     assert learned(subject) == set()
 
 
-def test_packing_teaches_one_hop_only() -> None:
+CASE_ARRIVES = event("arrived_consignee", at(20), CASE, sender="H-HARBOR", place="USLAX")
+DEEP = (packed(BOX, PALLET), packed(PALLET, CASE, LOT, when=1.5), packed(CASE, ITEM, when=1.2))
+"""A pallet in the declared container, a case with its lot in the pallet, an item in the case."""
+
+
+def test_packing_teaches_from_the_container_to_the_item_in_any_order() -> None:
+    in_container, in_pallet, in_case = (event.event_id for event in DEEP)
+    things: tuple[Command | Event, ...] = (register(refs=(BOX,)), *DEEP, CASE_ARRIVES)
+    for told in itertools.permutations(things):
+        subject = tracker()
+        for one in told:
+            tell(subject, one)
+
+        found = {ref.value: ref.teacher for ref in journey(subject).references if ref.how == "learned"}
+        assert found == {PALLET.value: in_container, CASE.value: in_pallet, ITEM.value: in_case}
+        assert heard(subject) == {CASE_ARRIVES.event_id}
+
+
+def chain(*more: Command | Event, among: tuple[Event, ...] = DEEP) -> Tracker:
+    """The declared container, its pallet, the case in it, the item in that; and more. The case arrives by itself on day 20."""
     subject = tracker()
-    tell(subject, register(refs=(BOX,)), packed(BOX, PALLET), packed(PALLET, CASE, when=1.5))
+    tell(subject, register(refs=(BOX,)), *among, CASE_ARRIVES, *more)
+    return subject
+
+
+def test_a_case_of_a_learned_pallet_is_found_by_its_own_number_and_moves_no_milestone() -> None:
+    subject = chain()
+
+    assert CASE_ARRIVES.event_id in heard(subject)
+    assert journey(subject).milestone is None
+
+
+def test_no_further_than_the_item_in_a_case() -> None:
+    inner = Ref("sgtin", "09521141123454.c2")
+    subject = chain(packed(ITEM, inner, when=1.6))
+
+    assert inner.value not in learned(subject)
+
+
+def test_what_was_learned_by_a_withdrawn_packing_goes_with_all_that_it_held() -> None:
+    subject = chain(event(None, at(3), BOX, key="oops", sender="HBRT", retracts=DEEP[0].event_id))
+
+    assert learned(subject) == set()
+    assert CASE_ARRIVES.event_id not in heard(subject)
+
+
+def test_a_strangers_packing_in_a_learned_pallet_teaches_nothing() -> None:
+    subject = chain(among=(DEEP[0], packed(PALLET, CASE, sender="SPDR")))
 
     assert learned(subject) == {PALLET.value}
+
+
+def test_a_container_or_a_document_beside_a_case_is_not_learned_from_its_packing() -> None:
+    pro, voyage = Ref("pro_number", "PRO1"), Ref("voyage", "9321483/015E")
+    subject = chain(among=(DEEP[0], packed(PALLET, CASE, OTHER_BOX, pro, voyage)))
+
+    assert learned(subject) == {PALLET.value, CASE.value}
+
+
+@pytest.mark.parametrize("ref", [PALLET, CASE], ids=["the pallet", "the case"])
+def test_a_case_is_not_learned_while_another_consignment_declares_it_or_its_pallet(ref: Ref) -> None:
+    subject = chain(register("LACDHS-2", refs=(ref,)))
+    assert learned(subject) == {PALLET.value}
+
+    tell(subject, command("unlink", "LACDHS-2", reference=ref))
+    assert learned(subject) == {PALLET.value, CASE.value, ITEM.value}
+
+
+def test_pallets_learned_by_a_bill_that_two_consignments_share_lead_no_further() -> None:
+    subject = tracker()
+    listed = event(None, at(1), BILL, PALLET, sender="HBRT")
+    tell(subject, register(refs=(BILL,)), listed, packed(PALLET, CASE, when=1.5))
+    assert learned(subject) == {PALLET.value, CASE.value}
+
+    tell(subject, register("LACDHS-2", refs=(BILL,)))
+    assert learned(subject) == learned(subject, "LACDHS-2") == {PALLET.value}
+
+
+def test_a_case_that_goes_on_in_a_strangers_pallet_is_no_longer_ours_but_what_was_said_before_counts() -> None:
+    later = event("arrived_consignee", at(22), CASE, sender="H-HARBOR", place="USLAX")
+
+    subject = chain(later)
+    assert later.event_id in heard(subject)
+
+    tell(subject, packed(OTHER_PALLET, CASE, when=21))
+    assert heard(subject) == heard(chain())
+
+
+def test_a_case_that_came_out_of_a_strangers_pallet_is_ours_from_its_packing_and_else_from_the_start() -> None:
+    early = event("received", at(1, hours=1), CASE, place="CNSHA")
+
+    assert early.event_id in heard(chain(early))
+    assert early.event_id not in heard(chain(early, packed(OTHER_PALLET, CASE, when=0.9)))
+
+
+def test_taken_out_of_the_pallet_a_case_is_still_the_consignments() -> None:
+    """It is received at the dock after the pallet was taken apart: that is what its buyer waits for."""
+    apart = event(None, at(19), PALLET, CASE, sender="H-HARBOR", key="unpacking")  # DELETE: without a parent
+    subject = chain(apart)
+
+    assert CASE_ARRIVES.event_id in heard(subject)
+
+
+def test_one_lot_in_two_consignments_ties_nothing_together() -> None:
+    subject = chain(register("LACDHS-2", refs=(OTHER_PALLET,)), packed(OTHER_PALLET, LOT))
+
+    assert learned(subject, "LACDHS-2") == set()
+    assert learned(subject) == {PALLET.value, CASE.value, ITEM.value}
+    assert not set(heard(subject)) & set(heard(subject, "LACDHS-2"))
+
+
+def test_cases_of_learned_pallets_are_no_more_than_fifty_with_the_pallets() -> None:
+    def case(number: int) -> Ref:
+        digits = f"19521141{number:09}"
+        return Ref("sscc", digits + ean.calc_check_digit(digits))
+
+    lists = [packed(PALLET, *(case(10 * n + m) for m in range(10)), when=1 + n / 100) for n in range(8)]
+    subject = chain(among=(DEEP[0], *lists))
+
+    assert len(learned(subject)) == 50
 
 
 def test_units_beside_each_other_teach_nothing() -> None:

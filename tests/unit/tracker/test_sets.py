@@ -31,6 +31,8 @@ from tests.unit.tracker.build import (
 )
 
 BOOKING = Ref("booking", "BK777")
+PALLET, OTHER_PALLET = Ref("sscc", "095211410000000014"), Ref("sscc", "095211410000000021")
+CASE, ITEM = Ref("sscc", "195211410000000011"), Ref("sgtin", "09521141123454.c1")
 VOYAGES = [Ref("voyage", "9321483/015E"), Ref("voyage", "9074729/016E")]
 TRANSPORTS = [Transport(vessel="A", imo="9321483", voyage="015E"), Transport(vessel="B", imo="9074729", voyage="016E")]
 PLACES = ["CNSHA", "KRPUS", "USLAX", None]
@@ -85,8 +87,27 @@ def events(draw: st.DrawFn) -> Event:
 
 
 @st.composite
+def packings(draw: st.DrawFn) -> Event:
+    """What is in a container, a pallet or a case; or what somebody says of one of them alone."""
+    chain = (draw(st.sampled_from([BOX, BOX, OTHER_BOX])), draw(st.sampled_from([PALLET, PALLET, OTHER_PALLET])), CASE, ITEM)
+    level, is_alone = draw(st.integers(0, 2)), draw(st.integers(0, 2)) == 0
+    refs = (chain[level + 1],) if is_alone else (chain[level], chain[level + 1])
+    return event(
+        draw(st.sampled_from(["arrived_consignee", "received"])) if is_alone else None,
+        draw(moments),
+        *refs,
+        sender=draw(st.sampled_from(["MAEU", "HBRT", "HBRT", "SPDR"])),
+        place=Place(unlocode="USLAX"),
+        parent=None if is_alone else chain[level],
+        transport=Transport(next_carrier="SPDR") if draw(st.integers(0, 9)) == 0 else None,
+        retracted=draw(st.integers(0, 9)) == 0,
+        key=f"packed {draw(st.integers(0, 12))}",
+    )
+
+
+@st.composite
 def stories(draw: st.DrawFn) -> tuple[list[Event], list[Command]]:
-    told = draw(st.lists(events(), max_size=30))
+    told = draw(st.lists(events(), max_size=30)) + draw(st.lists(packings(), max_size=12))
     for n in range(draw(st.integers(0, 2)) if told else 0):
         target = draw(st.sampled_from(told))
         when = draw(moments)
