@@ -130,7 +130,7 @@ def _choosing(page: Page, address: str) -> bytes:
 
 def _shot(page: Page, address: str) -> bytes:
     page.goto(address, wait_until="load")
-    page.locator(".freshness").wait_for()
+    page.locator("h1").wait_for()
     return small(page.screenshot(type="png", animations="disabled"))
 
 
