@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +29,9 @@ from demo.messages import Message, speak
 from demo.news import News, Scene, found
 from demo.push import Callback, Pusher, Refused
 from deploy.local import environment
+from deploy.local.errors import StackError
+from deploy.local.lag import lags
+from deploy.local.stack import Stack
 from services.runtime.settings import Settings, SettingsError
 
 MARKER = "demo.json"
@@ -91,6 +93,12 @@ def go_live(state_dir: Path, every_s: float, hours: float) -> None:
 
 def stop(state_dir: Path) -> None:
     """End the simulator and the stack of the demo in `state_dir`. Raises Stop if the stack does not end."""
+    _end_live(state_dir)
+    if _start(state_dir, "down").wait() != 0:
+        raise Stop(f"the stack in {state_dir} does not stop; see `lovla status --state-dir {state_dir}`")
+
+
+def _end_live(state_dir: Path) -> None:
     if not (state_dir / MARKER).exists():
         raise Stop(f"there is no demo in {state_dir}")
     with contextlib.suppress(FileNotFoundError, ValueError, psutil.Error):
@@ -98,8 +106,6 @@ def stop(state_dir: Path) -> None:
         if {"demo", "live"} <= set(process.cmdline()):  # the number may be somebody else's by now
             process.terminate()
             process.wait(10)
-    if _start(state_dir, "down").wait() != 0:
-        raise Stop(f"the stack in {state_dir} does not stop; see `lovla status --state-dir {state_dir}`")
 
 
 def _start(state_dir: Path, *verb: str, **options: object) -> subprocess.Popen[str]:
@@ -176,8 +182,11 @@ class _Run:
             if not (self.state_dir / MARKER).exists():
                 raise Stop(f"{self.state_dir} was not made by a demo; give another folder with --state-dir")
             self.step(f"stopping and emptying {self.state_dir}, the demo of before")
-            stop(self.state_dir)
-            shutil.rmtree(self.state_dir)
+            _end_live(self.state_dir)
+            try:
+                Stack(self.state_dir).discard()
+            except StackError as error:
+                raise Stop(str(error)) from None
         self.state_dir.mkdir(parents=True, exist_ok=True)
         (self.state_dir / MARKER).write_text("{}")
 
@@ -238,7 +247,7 @@ class _Run:
             async with asyncio.TaskGroup() as group:
                 if people is not None:
                     group.create_task(people.subscribe())
-                await self.push_history(pusher, made)
+                await self.push_history(pusher, made, settings.kafka)
             loaded_at = _now()
             await pusher.operate("/v1/load/end", world.OPERATOR)
             if scene is not None:
@@ -247,7 +256,7 @@ class _Run:
             await pusher.close()
         return loaded_at
 
-    async def push_history(self, pusher: Pusher, made: Demo) -> None:
+    async def push_history(self, pusher: Pusher, made: Demo, kafka: str) -> None:
         with self.bar() as progress:
             bar = progress.add_task("pushing", total=len(made.messages))
 
@@ -257,7 +266,7 @@ class _Run:
             for kind in ("message", "registration", "dock_receipt"):
                 await pusher.push_all((m for m in made.messages if m.kind == kind), backfill=True, done=done)
                 self.step(f"each {kind.replace('_', ' ')} is pushed; waiting until all of them are read")
-                await asyncio.to_thread(self.await_readers)
+                await asyncio.to_thread(self.await_readers, kafka)
 
     async def say(self, pusher: Pusher, *news: News) -> None:
         """Carriers say it now."""
@@ -302,16 +311,16 @@ class _Run:
                 held[one.address] = reasons[-1].rpartition(": ")[2]
         return held
 
-    def await_readers(self) -> None:
+    def await_readers(self, bootstrap: str) -> None:
         """Until neither readers nor tracker are behind, twice in a row. Raises Stop if that takes too long."""
         deadline, still = time.monotonic() + PATIENCE_S, 0
         while time.monotonic() < deadline:
-            process = _start(self.state_dir, "status", "--json", stdout=subprocess.PIPE)
-            lags = json.loads(process.communicate()[0] or "{}").get("lags", [])
-            behind = [lag["behind"] for lag in lags if lag["group"].startswith(("ingest.", "tracker"))]
-            still = still + 1 if behind and max(behind) <= MARKERS else 0
-            if still == 2:
-                return
+            with contextlib.suppress(StackError):  # too busy to answer at once
+                behind = [one.behind for one in lags(bootstrap) if one.group.startswith(("ingest.", "tracker"))]
+                still = still + 1 if behind and max(behind) <= MARKERS else 0
+                if still == 2:
+                    return
+            time.sleep(POLL_S / 2)
         raise Stop(f"the readers did not get through the history in {PATIENCE_S:.0f} s; see `lovla status` and the logs")
 
     def bar(self) -> Progress:

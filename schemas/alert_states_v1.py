@@ -19,6 +19,7 @@ class Known(Contract):
 
     `item`: what holds now, by the newest change, `version` and `ordinal`. `told`: what was told last; None: nothing.
     `due_at`: when to look whether the two differ in a way worth telling; None: they do not. `reason`: why not, in words.
+    `worse_at`: when the tracker found it as bad as it is: who spoke of it earlier has seen something milder.
     """
 
     item: Item
@@ -32,6 +33,7 @@ class Known(Contract):
     held: Held | None = None
     away: bool = False
     reason: str | None = None
+    worse_at: UtcTime | None = None
 
 
 class Watch(Contract):
@@ -44,13 +46,19 @@ class Watch(Contract):
 
 
 class Escalation(Contract):
-    """A critical alert that asks for an acknowledgement; at `due_at` the second contact is told."""
+    """A critical alert that asks for an acknowledgement; at `due_at` the second contact is told.
+
+    `worse_at`: of each of `items` (Known). `asleep`: its time is up, and people take care of all of it or let it wait: at
+    `due_at`, or when one of them takes that back, it is looked at again.
+    """
 
     notification: str
     due_at: UtcTime
     items: tuple[Item, ...]
     code: str
     thread: ShortText
+    worse_at: tuple[UtcTime, ...] = ()
+    asleep: bool = False
 
 
 class Subscriber(Contract):

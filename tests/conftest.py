@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.kafka import SHORT_LIVED
 from services.runtime import garbage
 from services.runtime.settings import Settings
 from tests import stack as stacks
 from tests.stack import ROOT, ClickHouse, Kafka, Stack, missing
 
 os.environ.pop("COLUMNS", None)  # xdist gives its processes the width of a terminal, which our verbs would heed
-# Brokers of stacks that tests start by our verbs live for seconds: what Java's second compiler would save, it costs many times.
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+os.environ.setdefault("JAVA_TOOL_OPTIONS", " ".join(SHORT_LIVED))  # brokers of stacks that tests start by our verbs
 SERVERS = {"stack", "kafka", "clickhouse", "settings"}
 ORDER = ("faults", "e2e", "browser", "integration", "simulation", "security", "contract", "unit")
 """Of the folders: what is long and mostly waits comes first, so that no process is left alone with it at the end."""

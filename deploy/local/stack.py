@@ -191,6 +191,12 @@ class Stack:
             stopped = self._stop([name for name in names if name not in SERVERS], SERVICE_GRACE_S, note)
             return stopped + self._stop([name for name in names if name in SERVERS], SERVER_GRACE_S, note)
 
+    def discard(self) -> None:
+        """End at once what `up` started, and remove the folder: for data that nobody wants any more. Raises StackError."""
+        with self._locked("down"):
+            self._stop([*reversed(self.names)], 0.0, lambda part, text: None)
+            shutil.rmtree(self.state_dir)
+
     def _stop(self, names: Sequence[str], grace_s: float, note: Note) -> list[str]:
         stopped = []
         asked: dict[str, Running] = {}

@@ -1,4 +1,5 @@
 """Kafka's classes, loaded and linked ahead of time: a broker is then up in a third of the CPU time (JEP 483, 514; Java 25).
+With them what Kafka's tool writes into a new data folder, so that it need not run for the next.
 
 `make setup` lets a broker run once in a folder of its own, and Java writes what it had to load into the virtual environment.
 Every later start maps that file. Its name says for which Java and which jars it was made, so a change of either does without
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from deploy.local.errors import StackError
 
 READY_S = 120
 WRITTEN_S = 120  # Java links and writes when the broker ends: some 5 s on a quiet machine
+CHECKPOINT = "bootstrap.checkpoint"
 TRAINING = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 
@@ -29,6 +32,11 @@ def archive(java: str) -> Path:
     stat = executable.stat()
     made_for = f"{executable} {stat.st_size} {stat.st_mtime_ns} {jars.cache()}".encode() + jars.LOCK.read_bytes()
     return Path(sys.prefix) / f"kafka-{hashlib.sha256(made_for).hexdigest()[:16]}.aot"
+
+
+def checkpoint(java: str) -> Path:
+    """What every data folder begins with (levels of Kafka's features, nothing of one cluster), as Kafka's own tool wrote it."""
+    return archive(java).with_suffix(".checkpoint")
 
 
 def options(java: str) -> list[str]:
@@ -50,6 +58,7 @@ def make(java: str) -> None:
     with tempfile.TemporaryDirectory(prefix="lovla-warm-") as folder, _draft(file) as draft:
         port, controller_port = process.free_ports(2)
         server = KafkaServer(Path(folder), port, controller_port, jvm=(*TRAINING, f"-XX:AOTCacheOutput={draft}"))
+        checkpoint(java).unlink(missing_ok=True)  # so that the tool is asked
         running = part.launch(server)
         try:
             part.await_ready(server, running, READY_S)
@@ -58,9 +67,12 @@ def make(java: str) -> None:
             process.stop(running, grace_s=WRITTEN_S)
         if not draft.exists():
             raise StackError(f"Java ({java}) wrote no archive")
-        for old in file.parent.glob("kafka-*.aot"):
+        for old in (*file.parent.glob("kafka-*.aot"), *file.parent.glob("kafka-*.checkpoint")):
             old.unlink()
         draft.replace(file)
+        beside = draft.with_suffix(".begin")
+        shutil.copyfile(server.data / CHECKPOINT, beside)
+        beside.replace(checkpoint(java))
 
 
 @contextlib.contextmanager
@@ -108,7 +120,7 @@ def main() -> None:
 
     try:
         file = archive(java())
-        if file.exists():
+        if file.exists() and checkpoint(java()).exists():
             return
         sys.stdout.write("setup: Kafka's classes are read ahead, once (some 10 s)\n")
         sys.stdout.flush()

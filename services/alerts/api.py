@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from schemas.alerts_v1 import Channel, Sight, Subscription
+from schemas.alerts_v1 import Channel, Filters, Sight, Subscription
 from schemas.base import Text, UtcTime
 from schemas.registers_v1 import Account, Facility, Sender
 from schemas.topics import ACCOUNTS, FACILITIES, SENDERS
@@ -43,10 +43,12 @@ from services.alerts.gate import (
     media_type,
     parse_json,
 )
+from services.alerts.languages import language
 from services.alerts.public_page import PublicPage
+from services.alerts.registered import silent
 from services.alerts.replay import missed
 from services.alerts.subscriptions import KafkaRegister, Store, redone
-from services.alerts.wanted import Wanted
+from services.alerts.wanted import Wanted, changed
 from services.alerts.way_in import WayIn
 from services.runtime import logs, process, web
 from services.runtime.clock import Clock, SystemClock
@@ -127,11 +129,30 @@ class Routes:
         suppressed = self._door.store.suppressed(one.address_hash)
         if suppressed is not None:
             shown["suppressed"] = suppressed.reason
+        unknown = silent(one.filters, self._door.facilities(), self._door.senders())
+        if unknown:
+            shown["unregistered"] = unknown
         return shown
+
+    async def _registered(self, request: Request, filters: Filters, before: Filters | None = None) -> None:
+        """Raise Problem 422 if it names what no register has, unless the request says that it may (a register may be filled
+        later)."""
+        allow = request.query_params.get("unregistered")
+        if allow not in (None, "allow"):
+            raise Problem("bad-parameter", "unregistered is `allow`, or left out.")
+        found = () if allow else await self._door.unregistered(filters, before)
+        if found:
+            text = (
+                "It names what no register has, so that nothing would ever come of it. To subscribe all the same, because it"
+                " will be registered: `?unregistered=allow`, `lovla subscriptions add --unregistered`."
+            )
+            errors = [Place(where=one.where, code="unregistered", text=one.say(language("en"))) for one in found]
+            raise Problem("invalid", text, errors=errors)
 
     async def create(self, request: Request) -> Response:
         caller = self._caller(request)
         wanted = await self._door.do(_valid(Wanted, await self._json(request, caller)))
+        await self._registered(request, wanted.filters)
         repeat_key, store = key_in(request.headers.get("idempotency-key")), self._door.store
         made = await self._door.do(
             lambda: store.add(wanted, caller.sender.code, self._said(caller), repeat_key, sight_of(caller))
@@ -160,10 +181,12 @@ class Routes:
 
     async def amend(self, request: Request, name: str) -> Response:
         caller = self._caller(request)
-        self._own(caller, name)
+        own = self._own(caller, name)
         given = await self._json(request, caller)
         if not isinstance(given, dict):
             raise Problem("invalid", "A JSON object is expected.")
+        wanted = await self._door.do(lambda: changed(own, given))
+        await self._registered(request, wanted.filters, own.filters)
         store = self._door.store
         return JSONResponse(self._shown(await self._door.do(lambda: store.amend(name, given, self._said(caller)))))
 
@@ -323,6 +346,10 @@ def assemble(settings: DeliverySettings) -> FastAPI:
     def not_ready() -> str | None:
         return register.not_ready() or next((wrong for one in registers if (wrong := one.healthy()) is not None), None)
 
+    def catch_up() -> None:
+        for one in (senders, facilities):
+            one.catch_up()
+
     door = AlertsDoor(
         store=store,
         accounts=accounts.snapshot,
@@ -331,6 +358,7 @@ def assemble(settings: DeliverySettings) -> FastAPI:
         not_ready=not_ready,
         clock=clock,
         page=settings.public_page,
+        catch_up=catch_up,
         replay=functools.partial(missed, settings),
     )
 

@@ -56,10 +56,11 @@ class Writes:
 
 
 class Compose:
-    """The states by subscription. `find`: the subscriptions' present view. `most_an_hour`: messages of each partition."""
+    """The states by subscription. `find`: the subscriptions' present view. `most_an_hour`: messages of each partition.
+    `caring`: who takes care of what, as it is now."""
 
-    def __init__(self, find: Find, most_an_hour: int = MOST_OF_A_PARTITION) -> None:
-        self._find = find
+    def __init__(self, find: Find, most_an_hour: int = MOST_OF_A_PARTITION, caring: rules.Caring = rules.nobody) -> None:
+        self._find, self._caring = find, caring
         self._most = most_an_hour
         self._subscribers: dict[str, Subscriber] = {}
         self._watches: dict[str, dict[str, Watch]] = {}
@@ -120,6 +121,14 @@ class Compose:
         after = rules.acknowledge(subscriber, said)
         return Writes(Outcome(after), [[_subscriber(after)]] if after != subscriber else [], partition)
 
+    def look_again(self, consignment: str | None, now: datetime) -> None:
+        """People did something about a consignment (None: perhaps, about any): who sleeps because of what they did before is
+        looked at again."""
+        for name, subscriber in self._subscribers.items():
+            asleep = (one for one in subscriber.escalations if one.asleep)
+            if any(consignment in (None, item.consignment) for one in asleep for item in one.items):
+                heapq.heappush(self._wake, (now, name))
+
     def due(self, now: datetime) -> list[str]:
         """Of whom something may be due."""
         found: dict[str, None] = {}
@@ -143,7 +152,7 @@ class Compose:
         while sent and sent[0] <= now - timedelta(hours=1):
             sent.popleft()
         room = self._most - len(sent)
-        outcome = rules.due(self.subscriber(name), self.watches(name), subscription, self._find, now, room)
+        outcome = rules.due(self.subscriber(name), self.watches(name), subscription, self._find, now, room, self._caring)
         made = [one for one in outcome.notifications if one.purpose != "notice" and one.escalates is None]
         sent.extend(one.due_at for one in made)  # at once: others are settled while these are written
         writes = self._finish(name, outcome)

@@ -12,12 +12,13 @@ from confluent_kafka import KafkaException
 from fastapi import Request
 from pydantic import ValidationError
 
-from schemas.alerts_v1 import Subscription
+from schemas.alerts_v1 import Filters, Subscription
 from schemas.registers_v1 import Account, Facility, Sender
 from services.alerts.acts import Refused, Why
 from services.alerts.addresses import BadAddress
 from services.alerts.gate import Budget, Held, Place, Problem
 from services.alerts.rates import Rates
+from services.alerts.registered import Unregistered, unregistered
 from services.alerts.replay import BadCursor, Page
 from services.alerts.subscriptions import Store, redone
 from services.runtime import kafka, logs
@@ -60,6 +61,8 @@ class AlertsDoor:
     budget: Budget = field(default_factory=Budget)
     page: bool = True
     replay: Replay | None = None
+    catch_up: Callable[[], None] = lambda: None
+    """Returns when the registers show all that was written before; blocks."""
 
     def check(self) -> None:
         """Raise Problem 503 unless everything has been read."""
@@ -81,6 +84,18 @@ class AlertsDoor:
         except (KafkaException, TimeoutError, BufferError, kafka.TopicMissing) as error:
             log.error("alerts_api.not_written", error=repr(error))
             raise Problem("not-ready", "It could not be written; do it again in a moment.", retry_after_s=_RETRY_S) from error
+
+    async def unregistered(self, filters: Filters, before: Filters | None = None) -> tuple[Unregistered, ...]:
+        """What a subscription names and no register has, not even one that was written to a moment ago. Raises Problem 503."""
+
+        def judge() -> tuple[Unregistered, ...]:
+            return unregistered(filters, self.facilities(), self.senders(), before)
+
+        def again() -> tuple[Unregistered, ...]:
+            self.catch_up()
+            return judge()
+
+        return await self.do(lambda: judge() and again())
 
     async def body(self, request: Request, meter: str) -> bytes:
         """The whole body; raises Problem 408, 413, 429."""

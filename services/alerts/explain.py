@@ -16,8 +16,11 @@ from typing import Any
 
 from schemas.alerts_v1 import Notification, Subscription
 from schemas.journey_change_v1 import CHANGE, Change, ExceptionChanged, HandedOver, MilestoneReached
+from schemas.work_act_v1 import WorkAct
 from services.alerts import backtest
+from services.alerts.care import Work
 from services.alerts.matching import Told
+from services.alerts.rules import asleep_by
 from services.runtime.clickhouse import ClickHouse
 
 MOST_CHANGES = 100_000
@@ -27,8 +30,8 @@ _ID = re.compile(r"[0-9a-f]{6,32}")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link of a chain: `what` (bytes, event, command, change, consent, message, escalation, delivery, acknowledged; told,
-    untold, held), and what there is to say of it."""
+    """One link of a chain: `what` (bytes, event, command, change, consent, message, escalation, delivery, acknowledged, care;
+    told, untold, held), and what there is to say of it."""
 
     what: str
     at: datetime | None
@@ -77,8 +80,8 @@ class History:
             for row in rows
         ]
 
-    def chain(self, made: Notification) -> list[Link]:
-        """From the bytes to the receipt."""
+    def chain(self, made: Notification, now: datetime | None = None) -> list[Link]:
+        """From the bytes to the receipt. `now`: when it is asked whether people keep the second contact asleep."""
         changes = [
             CHANGE.validate_json(row["record"], extra="ignore") for row in self._ask("evidence_of", ids=list(made.changes))
         ]
@@ -98,6 +101,23 @@ class History:
         for row in self._ask("acknowledged", notification=made.notification):
             code = f" {row['code']}" if row["code"] else ""
             links.append(Link("acknowledged", row["at"], f"by {row['by'] or 'somebody'}: {row['source'] or 'unsaid'}{code}"))
+        if made.code is not None and made.escalates is None:
+            links += self._care(made, changes, now or made.due_at)
+        return links
+
+    def _care(self, made: Notification, changes: Sequence[Change], now: datetime) -> list[Link]:
+        """What people did about what a message wants acknowledged, and whether that keeps its second contact asleep."""
+        rows = self._ask("work_of", consignments=sorted({item.consignment for item in made.items}))
+        acts = [WorkAct.model_validate_json(row["record"], extra="ignore") for row in rows]
+        keys = {(item.consignment, item.key) for item in made.items}
+        about = {act.act_id for act in acts if any((act.consignment, key) in keys for key in act.exceptions)}
+        links = [Link("care", act.at, _done(act), act.consignment) for act in acts if {act.act_id, act.undoes} & about]
+        work, found_at = Work(acts), {change.change_id: change.at for change in changes}
+        for item in made.items:
+            care = work.care(item.consignment, item.key, found_at.get(item.evidence) or made.due_at, now)
+            if care is not None:
+                until = f", until {care.until:%Y-%m-%d %H:%M} UTC" if care.until else ""
+                links.append(Link("held", now, f"{item.key}: {asleep_by(care)}{until}", item.consignment))
         return links
 
     def _agreed(self, made: Notification) -> list[Link]:
@@ -214,6 +234,15 @@ def held(
             until = f", until {verdict.until:%Y-%m-%d %H:%M} UTC" if verdict.until else ""
             links.append(Link("held", verdict.at, f"{_said(change)}: {verdict.text}{until}"))
     return links
+
+
+def _done(act: WorkAct) -> str:
+    """What somebody did, in words."""
+    if act.act == "undo":
+        return f"{act.by} took that back"
+    keys = ", ".join(act.exceptions)
+    until = f" wait until {act.until:%Y-%m-%d %H:%M} UTC" if act.until else ""
+    return f"{act.by} lets {keys}{until}" if act.act == "snooze" else f"{act.by} takes care of {keys}"
 
 
 def _said(change: Change) -> str:

@@ -22,7 +22,7 @@ from services.runtime.clock import Clock
 
 Word = Literal["stop", "start", "help", "acknowledge", "other"]
 
-_ACK = re.compile(r"(?:ack|acknowledged?)\b[^0-9]{0,3}(\d{4})?\b")
+_ACK = re.compile(r"(?:ack|acknowledged?)(?:\b|(?=\d{4}\b))[^0-9]{0,3}(\d{4})?\b")
 _START = frozenset({"start", "unstop", "resume", "iniciar", "empezar"})
 _HELP = frozenset({"help", "info", "ayuda", "hilfe", "aide"})
 _STOP_WORDS = frozenset(

@@ -47,7 +47,10 @@ _BODIES: Mapping[str, Mapping[str, Any]] = {
     "forget": _ADDRESS,
     "allow": _ADDRESS,
 }
+_UNREGISTERED = {"unregistered": "`allow`: also facilities, terminals and carriers that no register has yet; else refused"}
 _QUERIES: Mapping[str, Mapping[str, str]] = {
+    "create": _UNREGISTERED,
+    "amend": _UNREGISTERED,
     "listed": {"state": "only those in this state", "limit": "1 to 500", "after": "the last id of the page before"},
     "messages": {"after": "`next` of the answer before", "since": "RFC 3339", "limit": "1 to 500"},
 }

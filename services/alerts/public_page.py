@@ -17,12 +17,12 @@ from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import ValidationError
 
-from schemas.alerts_v1 import Acknowledgement, Subscription
+from schemas.alerts_v1 import Acknowledgement, Filters, Subscription
 from schemas.words import EXCEPTION_KINDS, MILESTONES, SEVERITIES, ItemCategory
 from services.alerts.acts import SUBSCRIBER, Said, narrow, same_words
 from services.alerts.addresses import BadAddress, masked, normalise
 from services.alerts.door import AlertsDoor, invalid
-from services.alerts.gate import KINDS, Problem
+from services.alerts.gate import KINDS, Place, Problem
 from services.alerts.languages import LANGUAGES, Language, language
 from services.alerts.links import BadLink, Opened, Purpose
 from services.alerts.rates import coarse, network
@@ -109,11 +109,14 @@ class PublicPage:
         try:
             wanted = _wanted(given)
             address = normalise(wanted.channel, wanted.address)
+            await self._registered(wanted.filters, language(wanted.language))
         except ValidationError as error:
             return self._form_again(request, given, invalid(error))
         except BadAddress as bad:
             return self._form_again(request, given, Problem("invalid", str(bad)))
         except Problem as problem:
+            if problem.kind == "not-ready":
+                raise
             return self._form_again(request, given, problem)
         self._door.rates.of_new(network(_host(request)), self._door.clock.monotonic())
         said = self._subscriber(request, "page")
@@ -136,6 +139,13 @@ class PublicPage:
             if one.owner is None and one.state != "stopped" and same_words(one, wanted):
                 return one if one.state != "unconfirmed" else store.ask(one.subscription, said)
         return store.add(wanted, None, said)
+
+    async def _registered(self, filters: Filters, speech: Language, before: Filters | None = None) -> None:
+        """Raise Problem 422 if it names what no register has: here nobody could mean it."""
+        found = await self._door.unregistered(filters, before)
+        if found:
+            errors = [Place(where=one.where, code="unregistered", text=one.say(speech)) for one in found]
+            raise Problem("invalid", "", errors=errors)
 
     def _form_again(self, request: Request, given: Form, problem: Problem) -> Response:
         return self._page(_spoken(request, given), "subscribe.html", "title", problem, said=_said(given), **self._words())
@@ -185,7 +195,9 @@ class PublicPage:
             return self._message(_of(one), "removed", ["gone"])
         try:
             if act == "change":
-                after = await self._door.do(lambda: store.change(name, changed(one, _changes(given)), said))
+                wanted = await self._door.do(lambda: changed(one, _changes(given)))
+                await self._registered(wanted.filters, _of(one), one.filters)
+                after = await self._door.do(lambda: store.change(name, wanted, said))
                 notice = "changed"
             elif act == "pause":
                 after, notice = (
@@ -294,7 +306,8 @@ class PublicPage:
 
     def _words(self) -> dict[str, Any]:
         """What can be chosen."""
-        facilities = sorted(self._door.facilities().values(), key=lambda one: (one.kind != "hospital", one.name))
+        places = (one for one in self._door.facilities().values() if one.kind not in ("terminal", "airport"))
+        facilities = sorted(places, key=lambda one: (one.kind != "hospital", one.name))
         return {
             "facilities": [(one.code, one.name) for one in facilities],
             "categories": get_args(ItemCategory),

@@ -21,6 +21,7 @@ from schemas.alerts_v1 import Acknowledgement, AlertCandidate, Item, Notificatio
 from schemas.journey_change_v1 import ExceptionChanged, HandedOver
 from schemas.words import SEVERITIES
 from services.alerts import wording
+from services.alerts.care import Care
 from services.alerts.hours import next_digest, quiet_until
 from services.alerts.matching import Alertable, why_not
 
@@ -49,7 +50,12 @@ STALE_DIGEST = timedelta(hours=24)
 KEPT = timedelta(days=14)
 KEPT_OPEN = timedelta(days=120)
 """How long what was told is remembered, once it is over; and if nobody ever says that it is."""
+ASLEEP_AT_MOST = timedelta(hours=48)
+"""For so long it is remembered that somebody takes care: who takes it back later tells people themselves."""
 ITEMS_SHOWN = 50
+
+Caring = Callable[[str, str, datetime, datetime], Care | None]
+"""(consignment, key, since, now): who takes care of it, or lets it wait (Work.care)."""
 
 _OPEN: tuple[Step, ...] = ("opened", "worsened")
 _BUNDLED: tuple[Held | None, ...] = ("quiet", "digest", "budget")
@@ -75,6 +81,10 @@ class Outcome:
     watches: dict[str, Watch] = field(default_factory=dict)
     notifications: tuple[Notification, ...] = ()
     reasons: list[Reason] = field(default_factory=list)
+
+
+def nobody(_consignment: str, _key: str, _since: datetime, _now: datetime) -> None:
+    """Nobody takes care of anything."""
 
 
 # -- one change ----------------------------------------------------------------------------------------------------------
@@ -105,6 +115,7 @@ def take(subscriber: Subscriber, watch: Watch, subscription: Subscription, candi
         told=told,
         told_at=old.told_at if old else None,
         away=candidate.away,
+        worse_at=old.worse_at if old is not None and not _worse(old.item, item) else candidate.at or at,
     )
     unwanted = why_not(subscription, change, at) if told is None else None
     step, text = (None, unwanted) if unwanted else step_between(told, item)
@@ -129,7 +140,7 @@ def step_between(told: Item | None, item: Item) -> tuple[Step | None, str | None
     if told is not None and told.step in _OPEN:
         if item.step not in _OPEN:
             return item.step, None
-        if _rank(item) > _rank(told) or _hours_step(item) > _hours_step(told):
+        if _worse(told, item):
             return "worsened", None
         return None, "no worse than what was told"
     if item.step in _OPEN:
@@ -203,6 +214,11 @@ def _hours_step(item: Item) -> int:
     return sum(item.hours_late >= hours for hours in HOURS_WORSE) if item.hours_late is not None else -1
 
 
+def _worse(before: Item, item: Item) -> bool:
+    """Opened again is worse too."""
+    return before.step not in _OPEN or _rank(item) > _rank(before) or _hours_step(item) > _hours_step(before)
+
+
 def _kept(known: Mapping[str, Known], now: datetime) -> dict[str, Known]:
     """Without what is over for long."""
 
@@ -246,9 +262,10 @@ def due(
     find: Callable[[str], Subscription | None],
     now: datetime,
     room: int | None = None,
+    caring: Caring = nobody,
 ) -> Outcome:
     """What is told now. `find`: a subscription by its id (of a second contact). `room`: how many messages the service may
-    still send in this hour, None: as many as there are."""
+    still send in this hour, None: as many as there are. `caring`: what people do about it."""
     sent = tuple(moment for moment in subscriber.sent if moment > now - timedelta(hours=1))
     groups = {cause: until for cause, until in subscriber.groups.items() if until > now}
     outcome = Outcome(subscriber.model_copy(update={"sent": sent, "groups": groups}))
@@ -267,7 +284,7 @@ def due(
     escalations = [
         _asked(subscription, message, made, now) for message, made in zip(messages[:left], notifications, strict=False)
     ]
-    kept, second = _escalate(outcome, changed, find, now)
+    kept, second = _escalate(outcome, changed, find, caring, now)
     outcome.subscriber = outcome.subscriber.model_copy(
         update={
             "sent": spent,
@@ -441,12 +458,14 @@ def _over_budget(
 def _asked(subscription: Subscription, message: _Message, made: Notification, now: datetime) -> Escalation | None:
     if made.code is None:
         return None
+    urgent = [one for one in message.parts if one.urgent][:ITEMS_SHOWN]
     return Escalation(
         notification=made.notification,
         due_at=now + timedelta(minutes=subscription.escalate_after_min),
-        items=tuple(one.item for one in message.parts if one.urgent)[:ITEMS_SHOWN],
+        items=tuple(one.item for one in urgent),
         code=made.code,
         thread=message.thread,
+        worse_at=tuple(one.known.worse_at or one.known.at for one in urgent),
     )
 
 
@@ -454,27 +473,60 @@ def _escalate(
     outcome: Outcome,
     changed: Mapping[str, Mapping[str, Known]],
     find: Callable[[str], Subscription | None],
+    caring: Caring,
     now: datetime,
 ) -> tuple[list[Escalation], list[Notification]]:
-    """What nobody acknowledged goes to the second contact; what is over by now goes to nobody."""
+    """What nobody acknowledged goes to the second contact; what is over by now, or somebody takes care of, goes to nobody."""
     kept, made = [], []
     for one in outcome.subscriber.escalations:
-        if one.due_at > now:
+        if one.due_at > now and not one.asleep:
             kept.append(one)
             continue
         first = find(outcome.subscriber.subscription)
         second = find(first.escalate_to) if first is not None and first.escalate_to else None
-        still = [item for item in one.items if _still_open(changed, item)]
+        cares = {(item.consignment, item.key): care for item, care in cares_of(one, caring, now)}
+        open_items = [item for item in one.items if _still_open(changed, item)]
+        still = [item for item in open_items if (item.consignment, item.key) not in cares]
+        if open_items and not still:
+            asleep = _asleep(one, list(cares.values()), now)
+            kept += [asleep] if asleep is not None else []
+            outcome.reasons += [_left_asleep(item, cares[item.consignment, item.key]) for item in open_items]
+            continue
         text = _no_escalation(second, still, now)
         if text is None and second is not None:
             quiet = _quiet(second, now, urgent=True)
             if quiet is None:
                 made.append(_second_notice(one, still, second, now))
                 continue
-            kept.append(one.model_copy(update={"due_at": quiet}))
+            kept.append(one.model_copy(update={"due_at": quiet, "asleep": False}))
             text = "quiet hours of the second contact"
         outcome.reasons += [Reason(item.evidence, item.consignment, item.key, text or "") for item in one.items]
     return kept, made
+
+
+def cares_of(one: Escalation, caring: Caring, now: datetime) -> list[tuple[Item, Care]]:
+    """Its items that people take care of, or let wait, and who: what was said since each was as bad as the message says."""
+    since = one.worse_at or tuple(item.since or one.due_at for item in one.items)  # none: an older program wrote it
+    found = [(item, caring(item.consignment, item.key, at, now)) for item, at in zip(one.items, since, strict=True)]
+    return [(item, care) for item, care in found if care is not None]
+
+
+def _asleep(one: Escalation, cares: list[Care], now: datetime) -> Escalation | None:
+    """To be looked at again when the first may wait no longer. None: somebody has taken care for long enough."""
+    waits = [care.until for care in cares if care.until is not None]
+    if not waits and one.asleep and one.due_at <= now:
+        return None
+    due = min(waits) if waits else one.due_at if one.asleep and one.due_at > now else now + ASLEEP_AT_MOST
+    return one.model_copy(update={"due_at": due, "asleep": True})
+
+
+def _left_asleep(item: Item, care: Care) -> Reason:
+    return Reason(item.evidence, item.consignment, item.key, asleep_by(care), care.until)
+
+
+def asleep_by(care: Care) -> str:
+    """Why a second contact is not told, in words."""
+    return f"not escalated: {care.by} {'takes care of it' if care.until is None else 'lets it wait'}"
 
 
 def _still_open(changed: Mapping[str, Mapping[str, Known]], item: Item) -> bool:

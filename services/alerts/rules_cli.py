@@ -69,7 +69,7 @@ def explain(
         if subscription is None:
             if _CONSIGNMENT.fullmatch(what) or what.startswith("feed:"):
                 raise Stop(f"{what} is a consignment: say for whom, --for SUBSCRIPTION; `lovla subscriptions list` shows them")
-            links = history.chain(history.notification(what))
+            links = history.chain(history.notification(what), SystemClock().now())
         else:
             everybody = _subscriptions(settings)
             one = _one_of(everybody, subscription)
@@ -79,7 +79,8 @@ def explain(
             sent = history.notifications(one.subscription, what)
             links = held(changes, sent, one, everybody, SystemClock().now())
             for made in sent:
-                links += [link for link in history.chain(made) if link.what in ("message", "delivery", "acknowledged")]
+                chain = history.chain(made, SystemClock().now())
+                links += [link for link in chain if link.what in ("message", "delivery", "acknowledged", "care", "held")]
     show([asdict(link) for link in links], ("what", "at", "text", "where"), as_json)
 
 

@@ -15,7 +15,6 @@ import hmac
 import secrets
 import string
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar, cast
 
@@ -165,13 +164,8 @@ class KafkaRegister:
         config = kafka.transactional_config(self._settings, "lovla-subscriptions-fence", TRANSACTIONAL_ID)
         producer = Producer(config)
         self._bounded(lambda: producer.init_transactions(ACK_TIMEOUT_S))
-        until = time.monotonic() + ACK_TIMEOUT_S
-        for one, topic in ((self._subscriptions, SUBSCRIPTIONS.name), (self._suppressions, SUPPRESSIONS.name)):
-            end = kafka.end_offset(self._settings, topic, 0)
-            while one.position < end:
-                if time.monotonic() > until:
-                    raise TimeoutError(f"{topic} was not read to its end within {ACK_TIMEOUT_S:.0f} s")
-                time.sleep(0.01)
+        self._subscriptions.catch_up()
+        self._suppressions.catch_up()
         self._fenced = producer
         log.info("subscriptions.writes")
 

@@ -70,6 +70,9 @@ def add(
         str | None, typer.Option(help="Subscription that is told when nobody acknowledges a critical one.")
     ] = None,
     escalate_after_min: Annotated[int, typer.Option(min=1, max=1_440, help="Minutes.")] = 15,
+    unregistered: Annotated[
+        bool, typer.Option("--unregistered", help="Also a facility, terminal or carrier that no register has yet.")
+    ] = False,
     acts_as: ActsAs = OPERATOR,
     key: KeyText = None,
     as_json: AsJson = False,
@@ -103,8 +106,11 @@ def add(
         "escalate_to": escalate_to,
         "escalate_after_min": escalate_after_min,
     }
-    made = _send(acts_as, key, "POST", "/v1/subscriptions", {name: value for name, value in body.items() if value is not None})
+    given = {name: value for name, value in body.items() if value is not None}
+    made = _send(acts_as, key, "POST", f"/v1/subscriptions{'?unregistered=allow' if unregistered else ''}", given)
     _show_one(made, as_json)
+    if not as_json and made.get("unregistered"):
+        typer.echo(f"In no register yet, so that nothing comes of it: {', '.join(made['unregistered'])}")
     if not as_json:
         how = f"; then: lovla subscriptions confirm {made['subscription']} CODE" if made["channel"] == "sms" else ""
         typer.echo(f"The address is asked to confirm{how}. Nothing is sent before.")

@@ -42,13 +42,16 @@ from schemas.topics import (
     JOURNEY_CHANGES,
     NOTIFICATIONS,
 )
+from schemas.work_act_v1 import WorkAct
 from services.alerts import subscriptions
+from services.alerts.care import Work
 from services.alerts.compose import Compose, Put, Writes
 from services.alerts.letters import headers, letter
 from services.alerts.matching import Book, Key, Match, Step, Told
 from services.alerts.settings import AlertsSettings
 from services.alerts.stream import Record, Stream, Write
 from services.alerts.watchdog import STUCK_S, Watchdog
+from services.alerts.work import WorkFollower
 from services.runtime import kafka, logs, metrics, restore, sources, wire
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.failpoints import Failpoints
@@ -82,7 +85,9 @@ class Worker:
         self._failpoints = Failpoints(settings.failpoint)
         self._view = subscriptions.view(settings, self._subscription_changed)
         self._book = Book()
-        self._compose = Compose(self._view.get)
+        self._work = Work()
+        self._acts = WorkFollower(settings, self._person_acted)
+        self._compose = Compose(self._view.get, caring=self._work.care)
         self._match = Match(self._book, {})
         self._owned: set[Partition] = set()
         self._waits_in: dict[Key, int] = {}  # the partition of each record of the waiting table
@@ -113,6 +118,7 @@ class Worker:
         """Until `stop`, or until the stream fails (RuntimeError)."""
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._view.start)
+        await asyncio.to_thread(self._acts.start, self._clock.now())
         for subscription in self._view.snapshot().values():
             self._book.put(subscription)
         watching = threading.Event()
@@ -138,11 +144,17 @@ class Worker:
             watching.set()
             await self.stream.stop()
             self._view.close()
+            self._acts.close()
             log.info("alerts.worker_stopped")
 
     def healthy(self) -> str | None:
         """None, or what is wrong."""
-        return self._trouble or self._view.healthy() or (None if self.stream.ready else "no partitions yet")
+        return (
+            self._trouble
+            or self._view.healthy()
+            or self._acts.healthy()
+            or (None if self.stream.ready else "no partitions yet")
+        )
 
     def _subscription_changed(self, name: str, subscription: Subscription | None) -> None:
         """Called by the view's thread; the book belongs to the loop's."""
@@ -156,6 +168,15 @@ class Worker:
             self._book.remove(name)
             self._gone.add(name)
 
+    def _person_acted(self, act: WorkAct) -> None:
+        """Called by other threads; what people do belongs to the loop's."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._look_again, act)
+
+    def _look_again(self, act: WorkAct) -> None:
+        self._work.put(act)
+        self._compose.look_again(act.consignment, self._clock.now())
+
     # -- partitions come and go -----------------------------------------------------------------------------------------
 
     async def _assigned(self, partitions: set[Partition]) -> None:
@@ -164,6 +185,7 @@ class Worker:
         states, ends, committed, waiting = await asyncio.to_thread(self._restore, partitions)
         for partition, records in states.items():
             self._compose.restore(partition, records)
+        self._compose.look_again(None, self._clock.now())  # somebody may have taken their word back meanwhile
         async with self._turn:
             for partition in states:
                 for writes in self._compose.unfinished(partition):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -26,18 +26,15 @@ from services.console.frame import Viewer
 from services.console.gate import Problem
 from services.console.once import Once
 from services.console.pages import HEADERS, Pages, Route
-from services.console.questions import Asking, Questions, Taken
+from services.console.questions import Questions
 from services.console.way_in import Refused, place_of
 from services.runtime import logs, metrics
 
 log = logs.get("console")
 
 _LOOK_EVERY_S: Final = 0.2
-ASKED_FOR: Final = timedelta(days=2)
-"""Messages of so long ago may still wait for an acknowledgement (quiet hours, digests)."""
 REMEMBERED_MOST: Final = 1_000
-"""Messages that were acknowledged, events that were recorded."""
-_STAYS: Final = "stays so: the second contact is not woken again. Tell somebody who takes care of it."
+"""Events that were recorded."""
 
 
 class Acting:
@@ -46,7 +43,6 @@ class Acting:
     def __init__(self, door: ConsoleDoor, pages: Pages) -> None:
         self._door, self._pages = door, pages
         self._forms = Once()
-        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()  # messages that were acknowledged
         self._said: OrderedDict[tuple[str, str], None] = OrderedDict()  # (consignment, event) that were recorded
 
     def routes(self) -> Sequence[Route]:
@@ -67,7 +63,7 @@ class Acting:
         return await self._once("act", viewer, given, self._work)
 
     async def _work(self, viewer: Viewer, given: Form, once: str) -> Outcome:
-        now, kind = self._door.clock.now(), "acknowledge" if one(given, "acknowledge") else one(given, "act")
+        kind = "acknowledge" if one(given, "acknowledge") else one(given, "act")
         try:
             asked = acts.work_asked(given, viewer.name, viewer.zone)
             unknown = self._nobody(asked, viewer)
@@ -77,12 +73,8 @@ class Acting:
         except Refused as refused:
             return Outcome(viewer.name, "work", "", acts.beside(refused.text, refused.places), given)
         metrics.counter("lovla_console_acts_total", act=kind).inc(len(done))
-        sentence = acts.work_sentence(kind, asked, _local(asked[0].get("until"), viewer))
-        if kind == "acknowledge":
-            sentence += await self._quiet(asked, viewer, now)
+        sentence = acts.work_sentence(kind, asked, _local(asked[0].get("until"), viewer), wakes=bool(one(given, "wakes")))
         sentence += unknown
-        if kind == "undo":
-            sentence += await self._still_quiet(asked, now)
         await self._there([(str(one["consignment"]), str(one["act_id"])) for one in done])
         return Outcome(viewer.name, "work", sentence, undo=acts.undo_of(done))
 
@@ -108,48 +100,6 @@ class Acting:
         """The same for a consignment's forms."""
         self._pages.viewer(request)
         return to(f"/consignments/{quote(name)}")
-
-    async def _quiet(self, asked: Sequence[Mapping[str, Any]], viewer: Viewer, now: datetime) -> str:
-        """Tell the alerts that somebody takes care, so that nobody else is woken; what to say of it, if it went wrong."""
-        ids = list(dict.fromkeys(str(one["consignment"]) for one in asked))
-
-        def asking(questions: Questions) -> list[tuple[str, str]]:
-            found, taken = self._asking(questions, ids, now)
-            return [(one.subscription, one.notification) for one in found if acts.covered(one, asked, taken)]
-
-        try:
-            for told in await self._door.ask(asking):
-                if told not in self._told:
-                    await self._door.way_in.acknowledge(*told, viewer.name)
-                    _remember(self._told, told)
-        except (Problem, Refused) as error:
-            log.warning("console.alerts_not_told", text=str(error)[:300])
-            return " The alerts could not be told: a second contact may still be woken."
-        return ""
-
-    async def _still_quiet(self, asked: Sequence[Mapping[str, Any]], now: datetime) -> str:
-        """What undoing does not bring back: a message that was acknowledged stays so."""
-        ids = list(dict.fromkeys(str(one["consignment"]) for one in asked))
-        undone = {str(one["undoes"]) for one in asked}
-
-        def asking(questions: Questions) -> bool:
-            found, taken = self._asking(questions, ids, now, sorted(undone))
-            return any(acts.quiet_by(one, undone, taken) for one in found)
-
-        try:
-            quiet = await self._door.ask(asking)
-        except Problem:
-            return f" If its alert was acknowledged with it, {_STAYS}"
-        return f" Its alert was acknowledged with it, and {_STAYS}" if quiet else ""
-
-    @staticmethod
-    def _asking(
-        questions: Questions, ids: Sequence[str], now: datetime, despite: Sequence[str] = ()
-    ) -> tuple[list[Asking], list[Taken]]:
-        """The messages that ask to be acknowledged for these consignments, and what of all that they tell is taken care of."""
-        found = questions.asking(ids, now - ASKED_FOR)
-        told = sorted({item[0] for one in found for item in one.items})
-        return found, questions.taken(told, despite) if told else []
 
     async def _there(self, done: Sequence[tuple[str, str]]) -> None:
         """Until ClickHouse has them, so that who acts sees it; not for long."""

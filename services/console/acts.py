@@ -9,7 +9,7 @@ import hashlib
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, Literal, Protocol, get_args
@@ -19,7 +19,7 @@ from schemas.base import rfc3339
 from schemas.words import LINKING_KINDS, MILESTONES, Classifier, PartyRole, ReferenceKind
 from services.console.entry import Form, one
 from services.console.gate import Place
-from services.console.questions import Asking, Taken, WorkDone
+from services.console.questions import WorkDone
 
 ROWS_MOST: Final = 500
 ACTS_MOST: Final = 2 * ROWS_MOST
@@ -224,8 +224,8 @@ def local_time(given: Form, name: str, zone: ZoneInfo) -> datetime:
         raise Wrong({name: "Write it as 2020-04-11T09:40."}) from None
 
 
-def work_sentence(act: str, asked: Sequence[Mapping[str, Any]], when: str = "") -> str:
-    """What was done, in words."""
+def work_sentence(act: str, asked: Sequence[Mapping[str, Any]], when: str = "", wakes: bool = False) -> str:
+    """What was done, in words. `wakes`: what was undone had kept people asleep (docs/alerts.md)."""
     ids = list(dict.fromkeys(str(one["consignment"]) for one in asked))
     whom = ids[0] if len(ids) == 1 else f"{len(ids)} consignments"
     if act == "acknowledge":
@@ -234,32 +234,23 @@ def work_sentence(act: str, asked: Sequence[Mapping[str, Any]], when: str = "") 
         return f"{whom} {'is' if len(ids) == 1 else 'are'} {asked[0]['assignee']}'s to take care of."
     if act == "snooze":
         return f"{whom} may wait until {when}."
-    return f"Noted on {whom}." if act == "note" else f"Undone on {whom}."
+    if act == "note":
+        return f"Noted on {whom}."
+    return f"Undone on {whom}." + (" A second contact who was left asleep because of it is told now." if wakes else "")
 
 
 def undo_of(done: Iterable[Mapping[str, Any]]) -> Undo | None:
     """The form that undoes these acts; an undo itself has none."""
-    fields = [("undo", f"{one['consignment']} {one['act_id']}") for one in done if one["act"] != "undo"]
-    return Undo("/act", [("act", "undo"), *fields]) if fields else None
+    undone = [one for one in done if one["act"] != "undo"]
+    wakes = [("wakes", "yes")] if any(one["act"] in ("acknowledge", "snooze") for one in undone) else []
+    fields = [("undo", f"{one['consignment']} {one['act_id']}") for one in undone]
+    return Undo("/act", [("act", "undo"), *wakes, *fields]) if fields else None
 
 
 def taken_by(done: Iterable[WorkDone], wrong: Exceptional) -> str:
     """Who takes care of it: the newest who said so since it began, and did not undo it; empty: nobody."""
     said = (one for one in done if one.act == "acknowledge" and not one.undone_by)
     return next((one.by for one in said if wrong.key in one.exceptions and one.at >= wrong.start), "")
-
-
-def covered(asking: Asking, said: Iterable[Mapping[str, Any]], taken: Iterable[Taken]) -> bool:
-    """Whether somebody takes care of all that a message tells of: by what was `said` just now, or is `taken` already."""
-    known = {(str(one["consignment"]), str(key)) for one in said if one["act"] == "acknowledge" for key in one["exceptions"]}
-    known |= {(one.consignment, one.key) for one in taken}
-    return bool(asking.items) and all(item in known for item in asking.items)
-
-
-def quiet_by(asking: Asking, acts: Set[str], taken: Collection[Taken]) -> bool:
-    """Whether a message was acknowledged, and these acts had their part in it. `taken`: as if they were not undone."""
-    theirs = {(one.consignment, one.key) for one in taken if acts & set(one.acts)}
-    return covered(asking, (), taken) and any(item in theirs for item in asking.items)
 
 
 # --- statements and commands

@@ -6,7 +6,7 @@ Asked as the reader user. Times are aware, UTC. `now` and windows are arguments;
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
@@ -126,24 +126,6 @@ class WorkDone:
     text: str
     undone_by: str
     undone_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What is wrong with a consignment, by its key, and the acts by which somebody takes care of it."""
-
-    consignment: str
-    key: str
-    acts: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """A message of the alerts that asks to be acknowledged; `items`: (consignment, key of the exception) that it tells of."""
-
-    subscription: str
-    notification: str
-    items: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -749,14 +731,6 @@ class Questions:
         consignments, ids = zip(*acts, strict=True)
         found: int = self._clickhouse.query(sql("acts_there"), {"consignments": [*consignments], "ids": [*ids]})[0]["found"]
         return found
-
-    def asking(self, consignments: Sequence[str], since: datetime) -> list[Asking]:
-        """Messages since then that ask to be acknowledged and tell of any of these."""
-        return self._ask("asking", Asking, consignments=list(consignments), since=since)
-
-    def taken(self, consignments: Sequence[str], despite: Sequence[str] = ()) -> list[Taken]:
-        """What is wrong with these and somebody takes care of; `despite`: acts that count although they were undone."""
-        return self._ask("taken", Taken, consignments=list(consignments), despite=list(despite))
 
     def version(self, consignment: str) -> int:
         """Of the newest journey; 0: there is none."""

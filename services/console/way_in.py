@@ -92,11 +92,6 @@ class WayIn:
                 raise Problem("not-ready", text, retry_after_s=_RETRY_S) from error
         return [{name: value for name, value in one.items() if name != "address"} for one in told]
 
-    async def acknowledge(self, subscription: str, notification: str, by: str) -> None:
-        """An alert: nobody else is woken for it. Raises Refused, Problem."""
-        body = {"subscription": subscription, "notification": notification, "source": "console"}
-        await self._ask("POST", "/v1/acknowledgements", body, by, "")
-
     async def event(self, events: Sequence[Mapping[str, Any]], by: str, once: str) -> dict[str, Any]:
         """A statement, or the withdrawal of one; the answer with its receipt. Raises Refused, Problem."""
         taken: dict[str, Any] = await self._ask("POST", "/v1/events", list(events), by, once)

@@ -20,6 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 
 ACK_TIMEOUT_S = 30.0
 _RETRY_S = 1.0
+_LOOK_S = 0.01
 
 log = logs.get("register")
 
@@ -83,6 +84,14 @@ class RegisterView(Generic[M]):
     def position(self) -> int:
         """The next offset to be read: what lies before it is in the view."""
         return self._position
+
+    def catch_up(self, within_s: float = ACK_TIMEOUT_S) -> None:
+        """Returns when all that was acknowledged before is in the view. Raises KafkaException, TimeoutError."""
+        end, until = kafka.end_offset(self._settings, self._topic, 0), time.monotonic() + within_s
+        while self._position < end:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{self._topic} was not read to its end within {within_s:.0f} s")
+            time.sleep(_LOOK_S)
 
     def healthy(self) -> str | None:
         """None, or what is wrong."""

@@ -70,6 +70,9 @@ What = Literal["rows", "newest", "outcomes", "receipts"]
 Place = tuple[str, int]
 """(topic, partition)"""
 
+_Rows = tuple[list[int], int]
+"""Offsets of rows, and the sum of their times (ms)."""
+
 _NOT_YET = frozenset(
     {
         KafkaError._TIMED_OUT,
@@ -228,9 +231,7 @@ class _Audit:
                 if len(windows[place].offsets) >= WINDOW:
                     self._compare(findings[place], windows[place], read.offset + 1)
                     windows[place] = Window(read.offset + 1)
-            for place, window in windows.items():
-                self._compare(findings[place], window, self._ends[place])
-                self._beyond(findings[place], self._ends[place])
+            self._compare_ends(findings, windows)
             for topic, state in states.items():
                 self._newest(topic, state, {place: findings[place] for place in places if place[0] == topic})
             outcomes = []
@@ -284,7 +285,18 @@ class _Audit:
             if said is not None:
                 self._ledger.became(said)
 
-    def _compare(self, finding: Finding, window: Window, end: int) -> None:
+    def _compare_ends(self, findings: Mapping[Place, Finding], windows: Mapping[Place, Window]) -> None:
+        """The last window of each partition, all of a topic with one question; then what lies past them."""
+        stands = self._positions.committed(SINK, list(windows))
+        for topic in dict.fromkeys(topic for topic, _ in windows):
+            places = [place for place in windows if place[0] == topic]
+            found = self._found(topic, {place[1]: (windows[place].start, self._ends[place]) for place in places})
+            for place in places:
+                self._compare(findings[place], windows[place], self._ends[place], (stands[place], found[place[1]]))
+            self._beyond(topic, {place: findings[place] for place in places})
+
+    def _compare(self, finding: Finding, window: Window, end: int, first: tuple[int, _Rows] | None = None) -> None:
+        """`first`: where the sink stood, and the rows that were found after that; asked for here if not given, or too early."""
         finding.records += len(window.offsets)
         expected = set(window.offsets)
         if finding.topic == RAW_MESSAGES.name and len(expected) != end - window.start:
@@ -292,13 +304,16 @@ class _Audit:
             finding.tell("gap", holes, "the log itself has no record here, and nothing but records is ever written to it")
         place = (finding.topic, finding.partition)
         while True:
-            stands = self._positions.committed(SINK, [place])[place]  # before the rows are asked for
-            found, times = self._found(*place, window.start, end)
+            if first is None:  # the position before the rows
+                stands = self._positions.committed(SINK, [place])[place]
+                first = stands, self._found(place[0], {place[1]: (window.start, end)})[place[1]]
+            stands, (found, times) = first
             counts = Counter(found)
             missing = expected - counts.keys()
             if all(offset < stands for offset in missing) or self._clock.monotonic() >= self._until:
                 break
             _pause()
+            first = None
         table = LOG_TABLES[finding.topic].table
         finding.rows += len(found)
         finding.tell("gap", [o for o in missing if o < stands], f"a record that has no row in {table}")
@@ -308,14 +323,19 @@ class _Audit:
         if len(found) == len(expected) and not missing and times != sum(window.times_ms):
             self._compare_times(finding, window, end)
 
-    def _found(self, topic: str, partition: int, start: int, end: int) -> tuple[list[int], int]:
+    def _found(self, topic: str, ranges: Mapping[int, tuple[int, int]]) -> dict[int, _Rows]:
+        """The rows of each partition from an offset to before another."""
         rows = self._clickhouse.query(
-            "SELECT groupArray(k_offset) AS offsets, sum(toUnixTimestamp64Milli(k_time)) AS times "  # noqa: S608 - our table
-            f"FROM {LOG_TABLES[topic].table} WHERE k_topic = {{topic:String}} AND k_partition = {{partition:UInt32}} "
-            "AND k_offset >= {start:UInt64} AND k_offset < {end:UInt64}",
-            {"topic": topic, "partition": partition, "start": start, "end": end},
-        )[0]
-        return rows["offsets"], rows["times"]
+            "SELECT k_partition, groupArray(k_offset) AS offsets, sum(toUnixTimestamp64Milli(k_time)) AS times "  # noqa: S608
+            f"FROM {LOG_TABLES[topic].table} WHERE k_topic = {{topic:String}} AND ("
+            + " OR ".join(
+                f"k_partition = {number} AND k_offset >= {start} AND k_offset < {end}"
+                for number, (start, end) in ranges.items()
+            )
+            + ") GROUP BY k_partition",
+            {"topic": topic},
+        )
+        return {number: ([], 0) for number in ranges} | {row["k_partition"]: (row["offsets"], row["times"]) for row in rows}
 
     def _compare_times(self, finding: Finding, window: Window, end: int) -> None:
         """The offsets are the same, the times are not: rows of other records, as when a log lost its end and grew anew."""
@@ -329,19 +349,20 @@ class _Audit:
         others = [row["k_offset"] for row in rows if times.get(row["k_offset"]) != row["ms"]]
         finding.tell("unaccounted", others, f"a row of {table} whose time is not the time of the record at its offset")
 
-    def _beyond(self, finding: Finding, end: int) -> None:
+    def _beyond(self, topic: str, findings: Mapping[Place, Finding]) -> None:
         """Rows past what was read must lie before the topic's end of this later moment: a row is written after its record."""
-        table = LOG_TABLES[finding.topic].table
+        table = LOG_TABLES[topic].table
         rows = self._clickhouse.query(
-            f"SELECT groupUniqArray(k_offset) AS offsets FROM {table} WHERE k_topic = {{topic:String}} "  # noqa: S608 - our table
-            "AND k_partition = {partition:UInt32} AND k_offset >= {end:UInt64}",
-            {"topic": finding.topic, "partition": finding.partition, "end": end},
-        )[0]["offsets"]
-        if rows:
-            place = (finding.topic, finding.partition)
-            now = self._positions.ends([place])[place]
-            beyond = [offset for offset in rows if offset >= now]
-            finding.tell("unaccounted", beyond, f"a row of {table} past the end of the topic")
+            f"SELECT k_partition, groupUniqArray(k_offset) AS offsets FROM {table} WHERE k_topic = {{topic:String}} AND ("  # noqa: S608
+            + " OR ".join(f"k_partition = {place[1]} AND k_offset >= {self._ends[place]}" for place in findings)
+            + ") GROUP BY k_partition",
+            {"topic": topic},
+        )
+        now = self._positions.ends([(topic, row["k_partition"]) for row in rows])
+        for row in rows:
+            place = (topic, row["k_partition"])
+            beyond = [offset for offset in row["offsets"] if offset >= now[place]]
+            findings[place].tell("unaccounted", beyond, f"a row of {table} past the end of the topic")
 
     # -- newest ---------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Protocol
 
@@ -193,7 +193,7 @@ def doubts(own: Declared, registers: Registers) -> Iterator[str]:
         if code is not None and code not in registers.facilities:
             yield f"{what} {code} is not a registered facility (lovla facilities list)"
     for ref in sorted(own.references):
-        if ref.kind == "container" and not iso6346.is_valid(ref.value):
+        if ref.kind == "container" and not _container_holds(ref.value):
             yield f"container {ref.value} has a wrong check digit: only a message that has the same slip is found by it"
 
 
@@ -443,12 +443,17 @@ class Linking:
         return learned
 
 
+@lru_cache(100_000)  # each is asked about again and again, at every touch of its journeys
+def _container_holds(value: str) -> bool:
+    return bool(iso6346.is_valid(value))
+
+
 def _is_sound(ref: Ref) -> bool:
     """Whether it is a number and no filler, and the check digit of a container or a logistic unit holds."""
     if is_filler(ref.kind, ref.value):
         return False
     if ref.kind == "container":
-        return bool(iso6346.is_valid(ref.value))
+        return _container_holds(ref.value)
     if ref.kind == "sscc":
         return ref.value.isdigit() and bool(ean.calc_check_digit(ref.value[:-1]) == ref.value[-1])
     return True

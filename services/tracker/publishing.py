@@ -266,7 +266,7 @@ class ChangeList:
             "voyage": journey.voyage,
             "categories": tuple(sorted({item.category for item in journey.declaration.items})),
             "references": tuple(dict.fromkeys(ref.value for ref in named))[:REFERENCES_TOLD],
-            "truckers": _truckers(journey)[:TRUCKERS_TOLD],
+            "truckers": _truckers(journey),
         }
 
     def add(self, change: str, **fields: object) -> None:
@@ -318,9 +318,10 @@ def tell_milestones(changes: ChangeList, before: Journey | None, after: Journey,
 
 
 def _truckers(journey: Journey) -> tuple[str, ...]:
-    """Declared, then appointed."""
-    parties = [*journey.declaration.parties.items(), *journey.appointed]
-    return tuple(dict.fromkeys(code for role, code in parties if role == "trucker"))
+    """Declared, then appointed; where there are too many, of those the newest: they have the goods now."""
+    declared = tuple(code for role, code in journey.declaration.parties.items() if role == "trucker")
+    appointed = [code for role, code in journey.appointed if role == "trucker" and code not in declared]
+    return (*declared, *appointed[max(0, len(appointed) + len(declared) - TRUCKERS_TOLD) :])
 
 
 def _handoffs(statements: Iterable[Statement]) -> dict[tuple[str, str], datetime]:

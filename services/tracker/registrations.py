@@ -173,7 +173,8 @@ def _apply(command: Command, current: Registration) -> Registration:
             return replace(current, linked=linked, unlinked=unlinked, declared_version=version)
         case "appoint":
             assert command.role is not None and command.party is not None
-            appointed = tuple(sorted({*current.appointed, (command.role, command.party)}))
+            new = (command.role, command.party)
+            appointed = (*(one for one in current.appointed if one != new), new)  # the newest last: publishing.py tells of it
             return replace(current, appointed=appointed, declared_version=version)
         case "receive":
             assert command.occurred_at is not None

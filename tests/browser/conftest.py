@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize
 
 from tests.browser.driving import Console, chromium, own_console
 from tests.stack import ClickHouse
 
 WIDE: ViewportSize = {"width": 1440, "height": 900}
 NARROW: ViewportSize = {"width": 360, "height": 740}
+SIZE = 24
+"""Consignments: each kind of row is there, and axe looks at every row of every list, in three views."""
 
 
 @dataclass
@@ -36,7 +38,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def console(browser: Browser, clickhouse: ClickHouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """The console behind a real socket, in demo mode; its data is tests/browser/world.py."""
-    with own_console(clickhouse, tmp_path_factory.mktemp("people")) as running:
+    with own_console(clickhouse, tmp_path_factory.mktemp("people"), size=SIZE) as running:
         yield running
 
 
@@ -48,27 +50,38 @@ def watched() -> Watched:
     return Watched()
 
 
+@pytest.fixture(scope="package")
+def contexts(browser: Browser) -> Callable[..., BrowserContext]:
+    """A context for each set of options: the tests that want the same share it, since each costs processes of its own."""
+    made: dict[str, BrowserContext] = {}
+
+    def context(**said: Any) -> BrowserContext:
+        known = repr(sorted(said.items()))
+        if known not in made:
+            made[known] = browser.new_context(**said)
+            made[known].set_default_timeout(30_000)
+        return made[known]
+
+    return context
+
+
 @pytest.fixture
-def open_page(browser: Browser, console: Console, watched: Watched) -> Iterator[Opening]:
-    """Open a path in a context of its own: `open_page("/delayed", viewport=NARROW, color_scheme="dark")`.
+def open_page(contexts: Callable[..., BrowserContext], console: Console, watched: Watched) -> Iterator[Opening]:
+    """Open a path, as somebody who was never there: `open_page("/delayed", viewport=NARROW, color_scheme="dark")`.
 
     At the end the test fails if any page asked elsewhere, threw, or broke the content policy.
     """
-    contexts: list[BrowserContext] = []
+    used: list[BrowserContext] = []
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((console.address, "data:")):
+            watched.faults.append(f"asked {request.url}")
 
     def opening(path: str, **said: Any) -> Page:
-        context = browser.new_context(**{"viewport": WIDE, "locale": "en-US", "timezone_id": "America/Los_Angeles"} | said)
-        contexts.append(context)
-        context.set_default_timeout(30_000)
-
-        def only_ours(route: Route) -> None:
-            if route.request.url.startswith((console.address, "data:")):
-                route.continue_()
-            else:
-                watched.faults.append(f"asked {route.request.url}")
-                route.abort()
-
-        context.route("**/*", only_ours)
+        context = contexts(**{"viewport": WIDE, "locale": "en-US", "timezone_id": "America/Los_Angeles"} | said)
+        if context not in used:
+            used.append(context)
+            context.on("request", asked)
         page = context.new_page()
         page.on("pageerror", lambda error: watched.faults.append(f"threw {error}"))
         page.on("console", lambda said: watched.faults.append(said.text) if "Content Security Policy" in said.text else None)
@@ -76,6 +89,9 @@ def open_page(browser: Browser, console: Console, watched: Watched) -> Iterator[
         return page
 
     yield opening
-    for context in contexts:
-        context.close()
+    for context in used:
+        for page in context.pages:
+            page.close()
+        context.remove_listener("request", asked)
+        context.clear_cookies()  # the console keeps nothing else in a browser
     assert not watched.faults

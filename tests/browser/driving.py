@@ -48,8 +48,8 @@ class Console:
 
 
 @contextlib.contextmanager
-def own_console(clickhouse: ClickHouse, folder: Path, hostile: bool = True) -> Iterator[Console]:
-    """In demo mode, over a database of its own that holds tests/browser/world.py."""
+def own_console(clickhouse: ClickHouse, folder: Path, hostile: bool = True, size: int = world.SIZE) -> Iterator[Console]:
+    """In demo mode, over a database of its own that holds tests/browser/world.py, `size` consignments of it."""
     now = datetime.now(UTC).replace(microsecond=0)
     database = f"browser_{uuid.uuid4().hex[:8]}"
     settings = ConsoleSettings(
@@ -67,7 +67,7 @@ def own_console(clickhouse: ClickHouse, folder: Path, hostile: bool = True) -> I
     migrate.apply(settings)
     client = connect(settings, "admin")
     books = Books(client)
-    books.write(*world.records(now, hostile=hostile), at=now)
+    books.write(*world.records(now, size, hostile), at=now)
     asking = connect(settings, "admin")  # the reader may read `lovla` only
     behind = Behind(folder, books, settings, SystemClock())
     settings = behind.settings
@@ -108,7 +108,13 @@ def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--disable-background-networking",
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            ],
         )
         yield started
         started.close()

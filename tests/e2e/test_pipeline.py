@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from deploy.local.stack import Stack as Deployed
 from services.console.settings import ConsoleSettings
 from services.runtime.clickhouse import connect
 from services.runtime.settings import Settings
+from tests import forks
 from tests.stack import ROOT
 
 LOG_TABLES = ("raw_messages", "shipment_events", "consignment_commands", "journey_changes", "dead_letters")
@@ -53,7 +53,7 @@ class Lovla:
     def __call__(self, *words: str, check: bool = True, said: str | None = None) -> str:
         """What the verb printed; `said`: what it is told on its standard input."""
         command = [sys.executable, "-c", "from services.cli import main; main()", *words]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=170, input=said)
+        done = forks.run(command, cwd=ROOT, env=self.environment, timeout=170, input=said)
         assert not check or done.returncode == 0, f"lovla {' '.join(words)}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -182,7 +182,7 @@ def test_people_are_told_what_the_tracker_made_of_what_they_asked(lovla: Lovla, 
 
     def asked(*words: str) -> tuple[int, dict[str, Any]]:
         command = [sys.executable, "-c", "from services.cli import main; main()", *words, "--json", "--wait", "60"]
-        done = subprocess.run(command, cwd=ROOT, env=lovla.environment, capture_output=True, text=True, timeout=170)
+        done = forks.run(command, cwd=ROOT, env=lovla.environment, timeout=170)
         (verdict,) = json.loads(done.stdout)["verdicts"]
         return done.returncode, verdict
 

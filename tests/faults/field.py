@@ -27,6 +27,7 @@ from deploy.local.process import Running, free_ports, gone, signal_to, start, st
 from deploy.local.services import SERVICES, ServicePart
 from deploy.local.stack import Stack
 from services.runtime.settings import Settings
+from tests import forks
 from tests import stack as stacks
 from tests.faults.proxy import Proxy
 from tests.stack import ROOT
@@ -35,6 +36,7 @@ TICK_S = "1"
 READY_S = 120.0
 PROMISED_STOP_S = 10.0  # what a service promises after SIGTERM
 SUPERVISION_S = 0.3
+BETWEEN_S = 0.25  # of two looks at what is waited for: most ask a server
 SECOND = "-2"  # the name of a stage's further member ends so
 SKEW = Path(__file__).with_name("skew")
 
@@ -67,7 +69,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float) -> float:
     while not condition():
         if time.monotonic() - began > seconds:
             raise Violation(f"not within {seconds:.0f} s: {what}")
-        time.sleep(0.1)
+        time.sleep(BETWEEN_S)
     return time.monotonic() - began
 
 
@@ -290,7 +292,7 @@ class Field:
         """A verb, as a user has it: straight to the servers, past the proxy."""
         environment = os.environ | {"LOVLA_STATE_DIR": str(self.state_dir), "NO_COLOR": "1"}
         command = [sys.executable, "-c", "from services.cli import main; main()", *words]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_s)
+        return forks.run(command, cwd=ROOT, env=environment, timeout=timeout_s)
 
     def must(self, *words: str) -> str:
         """As `lovla`, and it must work."""

@@ -28,11 +28,12 @@ PATIENCE_S = 60
 
 
 def eventually(what: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
-    """Wait until `what` is true; fail if it does not become so."""
-    until = time.monotonic() + within_s
+    """Wait until `what` is true; fail if it does not become so. Asked less and less often: most ask servers, or read topics."""
+    until, pause_s = time.monotonic() + within_s, 0.05
     while not what():
         assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
+        time.sleep(pause_s)
+        pause_s = min(0.3, pause_s * 1.5)
 
 
 def id_of(*words: object, digits: int = 32) -> str:

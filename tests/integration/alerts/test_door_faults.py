@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from services.alerts.wanted import Wanted
 from services.alerts.webhook import body, signature
 from services.runtime.restore import restore
 from services.runtime.settings import Settings
+from tests import forks
 from tests.integration.alerts.delivering import Desk, a_notification, a_subscription, eventually
 from tests.integration.alerts.working import settings_of
 from tests.integration.ingest.conftest import add_sender
@@ -102,7 +102,7 @@ class Process:
         env |= {"LOVLA_SECRET_KEY": SECRET.decode(), "LOVLA_ALERTS_PORT": str(told.alerts_port)}
         self.http = httpx.Client(base_url=told.links_url, trust_env=False, timeout=60)
         with (told.state_dir / "door.log").open("ab") as out:
-            self._process = subprocess.Popen(
+            self._process = forks.popen(
                 [sys.executable, "-m", "services.alerts.api"], cwd=ROOT, env=env, stdout=out, stderr=out
             )
 

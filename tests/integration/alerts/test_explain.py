@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from schemas.journey_v1 import Journey, Statement
 from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import ShipmentEvent
+from schemas.work_act_v1 import WorkAct
 from services.alerts import backtest
 from services.alerts.explain import History, Unknown, held
 from services.alerts.matching import Told
@@ -113,6 +115,36 @@ def test_who_took_care_of_a_message_is_said_by_its_id_or_by_the_code_that_was_an
         ("acknowledged", at + timedelta(minutes=1), "by subscriber: sms 4711"),
     ]
     assert [link.at for link in history.chain(older) if link.what == "acknowledged"] == [older.due_at]
+
+
+def test_who_keeps_a_second_contact_asleep_is_said_and_until_when(books: Books) -> None:  # noqa: F811
+    opened = change(n=76, consignment="LACDHS-76", severity="critical")
+    made = made_of([Told(opened, 0, 0, NOW)]).model_copy(update={"code": "4711"})
+    body: dict[str, Any] = {"consignment": "LACDHS-76", "by": "ana", "sender": "OPS"}
+    later = [NOW + timedelta(minutes=n) for n in range(1, 5)]
+    until = NOW + timedelta(hours=6)
+    acts = [
+        WorkAct(act="snooze", act_id=f"{1:032x}", at=later[0], exceptions=("late:arrived",), until=until, **body),
+        WorkAct(act="acknowledge", act_id=f"{2:032x}", at=later[1], exceptions=("late:arrived",), **body),
+        WorkAct(act="acknowledge", act_id=f"{3:032x}", at=later[1], exceptions=("silent",), **body),
+        WorkAct(act="undo", act_id=f"{4:032x}", at=later[2], undoes=f"{2:032x}", **body),
+        WorkAct(act="undo", act_id=f"{5:032x}", at=later[3], undoes=f"{1:032x}", **body),
+    ]
+    history = History(books.client)
+
+    def said(now: datetime) -> list[str]:
+        return [link.text for link in history.chain(made, now) if link.what in ("care", "held")]
+
+    books.write(opened, made, *acts[:3], at=NOW)
+    waits, takes = "ana lets late:arrived wait until 2020-04-13 00:00 UTC", "ana takes care of late:arrived"
+    held_by = "late:arrived: not escalated: ana"
+    assert said(later[2]) == [waits, takes, f"{held_by} takes care of it"]
+    books.write(acts[3], at=NOW)
+    back = "ana took that back"
+    assert said(later[3]) == [waits, takes, back, f"{held_by} lets it wait, until 2020-04-13 00:00 UTC"]
+    assert said(until) == [waits, takes, back], "it may wait no longer"
+    books.write(acts[4], at=NOW)
+    assert said(later[3]) == [waits, takes, back, back]
 
 
 def test_a_milestone_leads_to_the_statement_it_follows_and_an_untold_delay_to_the_plan(books: Books) -> None:  # noqa: F811

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from services.ingest.records import read_letters
 from services.runtime.failpoints import EXIT_CODE
 from services.runtime.settings import Settings
 from services.runtime.sources import Record
+from tests import forks
 from tests.integration.alerts.delivering import (
     Desk,
     a_notification,
@@ -92,7 +92,7 @@ def dies_at(failpoint: str, told: DeliverySettings, mailbox: Mailbox, log: Path)
     for name, value in (mailbox.settings() | {"webhook_allow": LOOPBACK}).items():
         env[f"LOVLA_{name.upper()}"] = str(value)
     with log.open("ab") as out:
-        process = subprocess.Popen([sys.executable, "-m", "services.alerts.sender"], env=env, stdout=out, stderr=out)
+        process = forks.popen([sys.executable, "-m", "services.alerts.sender"], env=env, stdout=out, stderr=out)
     try:
         assert process.wait(150) == EXIT_CODE, log.read_text()[-2_000:]
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from deploy.local.mailbox import Message, read
 from deploy.local.process import free_ports
 from services.runtime.settings import Settings
+from tests import forks
 from tests.faults.alerts import crowd, leave, lines, twice, wrong
 from tests.integration.alerts.delivering import (
     Desk,
@@ -82,7 +82,7 @@ def test_a_sender_that_was_frozen_hands_nothing_over_once_another_has_its_place(
         env = {**os.environ, "LOVLA_KAFKA": settings.kafka, "LOVLA_STATE_DIR": str(settings.state_dir)}
         env |= {f"LOVLA_{name.upper()}": str(value) for name, value in box.settings().items()}
         with (tmp_path / "frozen.log").open("ab") as out:
-            frozen = subprocess.Popen([sys.executable, "-m", "services.alerts.sender"], env=env, stdout=out, stderr=out)
+            frozen = forks.popen([sys.executable, "-m", "services.alerts.sender"], env=env, stdout=out, stderr=out)
         try:
             desk.notify(first)
             desk.await_state("accepted", first, within_s=150)

@@ -16,12 +16,14 @@ from typer.testing import CliRunner
 from deploy.local import environment
 from deploy.local.process import free_ports
 from schemas.alerts_v1 import Consent, Notification
+from schemas.registers_v1 import Facility
 from schemas.topics import CONSENT, NOTIFICATIONS, TOPICS, Topic
 from services.alerts.api import assemble as assemble_api
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.links import Links
 from services.alerts.subscriptions import view
 from services.cli import assemble
+from services.ingest.registers import facility_entry, write
 from services.runtime.clickhouse import ClickHouse, connect
 from services.runtime.restore import restore
 from services.runtime.settings import Settings
@@ -98,8 +100,18 @@ def test_a_subscription_is_asked_for_and_counts_once_its_address_said_yes(
     api: AlertsApi, alerts: DeliverySettings, key: dict[str, str]
 ) -> None:
     body = {"channel": "email", "address": EMAIL, "filters": {"facilities": ["LAC-USC"]}}
-    answer = api.http.post("/v1/subscriptions", json=body, headers=key)
+    env = {"LOVLA_STATE_DIR": str(alerts.state_dir)}
+    verb = ["subscriptions", "add", EMAIL, "--facility", "LAC-UCS", "--as", "LACDHS", "--key", key["Authorization"].split()[1]]
+    unknown = CliRunner().invoke(assemble(), verb, env=env)
+    assert unknown.exit_code == 1 and "/filters/facilities/0: unregistered: No hospital" in unknown.stderr, unknown.output
+    hospital = Facility(code="LAC-USC", kind="hospital", name="LA General", zone="America/Los_Angeles")
+    write(alerts, [facility_entry(hospital)])
+    answer = api.http.post("/v1/subscriptions", json=body, headers=key)  # at once: registered is registered
     assert answer.status_code == 201, answer.text
+    unknown = CliRunner().invoke(assemble(), verb, env=env)
+    assert "Did you mean LAC-USC (LA General)?" in unknown.stderr and "lovla subscriptions add --unregistered" in unknown.stderr
+    later = CliRunner().invoke(assemble(), [*verb, "--unregistered"], env=env)
+    assert later.exit_code == 0 and "In no register yet, so that nothing comes of it: facilities: LAC-UCS" in later.output
     made = answer.json()
     assert made["state"] == "unconfirmed"
 

@@ -28,6 +28,7 @@ from services.runtime.failpoints import EXIT_CODE
 from services.runtime.restore import restore
 from services.runtime.settings import Settings
 from services.runtime.sources import Record
+from tests import forks
 from tests.integration.alerts.working import (
     SESSION_S,
     Written,
@@ -187,9 +188,7 @@ def process(settings: Settings, folder: Path, failpoint: str = "", session_s: fl
     told = {"LOVLA_KAFKA": settings.kafka, "LOVLA_STATE_DIR": str(folder), "LOVLA_FAILPOINT": failpoint}
     told["LOVLA_ALERTS_SESSION_S"] = str(session_s)
     with (folder / "worker.log").open("ab") as out:
-        return subprocess.Popen(
-            [sys.executable, "-m", "services.alerts.worker"], env={**os.environ, **told}, stdout=out, stderr=out
-        )
+        return forks.popen([sys.executable, "-m", "services.alerts.worker"], env={**os.environ, **told}, stdout=out, stderr=out)
 
 
 def end(worker: subprocess.Popen[bytes]) -> None:

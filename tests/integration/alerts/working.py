@@ -115,10 +115,10 @@ async def knows(worker: Worker, subscription: Subscription) -> None:
 
 async def until(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
     """Waits for it, with a bound."""
-    for _ in range(int(within_s / 0.1)):
+    for _ in range(int(within_s / 0.2)):
         if await asyncio.to_thread(condition):
             return
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
     raise AssertionError(f"not within {within_s:.0f} s")
 
 

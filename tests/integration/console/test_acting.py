@@ -17,7 +17,6 @@ import pytest
 from argon2 import PasswordHasher
 from pydantic import SecretStr
 
-from schemas.alerts_v1 import Notification
 from schemas.journey_v1 import Journey
 from services.console.app import build
 from services.console.door import ConsoleDoor
@@ -222,42 +221,21 @@ async def test_a_form_of_another_session_or_site_is_refused(acting: Acting, ana:
     assert answer.url.host == "console.test"
 
 
-async def test_the_alerts_hear_that_somebody_takes_care_once_all_of_a_message_is_taken_care_of(
+async def test_to_undo_what_left_somebody_asleep_says_that_they_are_told_and_to_undo_a_note_does_not(
     acting: Acting, ana: httpx.AsyncClient
 ) -> None:
-    all_rows = await rows(ana)
-    one, other = (row for row in list(all_rows.values())[-2:])
-    items = [
-        {
-            "step": "opened",
-            "kind": "late",
-            "evidence": "cd" * 16,
-            "sentence": "Late.",
-            "key": key,
-            "consignment": row["consignment"],
-        }
-        for row in (one, other)
-        for key in row["keys"]
-    ]
-    told = {"subscription": "s" * 16, "notification": "ab" * 16, "code": "4711", "items": items, "changes": ["cd" * 16]}
-    acting.books.write(Notification.model_validate(told | {"due_at": NOW, "subject": "Late", "text": "Late."}))
-    heard = acting.behind.house.acknowledgements.said
-    for row, so_far in ((one, 0), (other, 1), (other, 1)):  # once is enough
+    row = list((await rows(ana)).values())[-1]
+    whole, name = " ".join([row["consignment"], *row["keys"]]), row["consignment"]
+    for form, more in (
+        ({"acknowledge": whole}, " A second contact who was left asleep because of it is told now."),
+        ({"act": "snooze", "row": whole, "wait": "4"}, " A second contact who was left asleep because of it is told now."),
+        ({"act": "note", "row": name, "text": "x"}, ""),
+    ):
         acting.clock.advance(1)
-        answer = await sent(ana, "/delayed", "/act", acknowledge=" ".join([row["consignment"], *row["keys"]]))
-        assert len(heard) == so_far
-    undo = re.search(r'name="undo" value="([^"]+)"', answer.text)[1]  # type: ignore[index]  # the way back
-    undone = notice(await sent(ana, "/delayed", "/act", act="undo", undo=undo))
-    assert "the second contact is not woken again" in undone
-    note = await sent(ana, "/delayed", "/act", act="note", row=other["consignment"], text="x")
-    undo = re.search(r'name="undo" value="([^"]+)"', note.text)[1]  # type: ignore[index]  # the way back
-    assert notice(await sent(ana, "/delayed", "/act", act="undo", undo=undo)) == f"Undone on {other['consignment']}."
-    assert (heard[0].notification, heard[0].source, heard[0].by) == ("ab" * 16, "console", "OPS ana")
-    again = {"notification": "cd" * 16, "due_at": NOW, "subject": "Late", "text": "Late."}
-    acting.books.write(Notification.model_validate(told | again))
-    acting.behind.house.acknowledgements.away = True
-    answer = await sent(ana, "/delayed", "/act", acknowledge=" ".join([one["consignment"], *one["keys"], "another"]))
-    assert "The alerts could not be told" in notice(answer)
+        answer = await sent(ana, "/delayed", "/act", **form)
+        undo = re.search(r'name="undo" value="([^"]+)"', answer.text)[1]  # type: ignore[index]  # the way back
+        wakes = {"wakes": "yes"} if 'name="wakes" value="yes"' in answer.text else {}
+        assert notice(await sent(ana, "/delayed", "/act", act="undo", undo=undo, **wakes)) == f"Undone on {name}.{more}"
 
 
 async def test_without_kafka_or_a_key_a_person_is_told_and_nothing_is_lost_in_silence(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from services.ingest.readers import Context, Registers, read
 from services.runtime.clickhouse import connect
 from services.runtime.settings import Settings
 from services.sink import migrate
+from tests import forks
 from tests.integration.console.conftest import Books
 from tests.unit.readers.helpers import FIXTURES
 from tests.unit.sink.examples import exception, journey
@@ -267,7 +267,7 @@ def test_the_drivers_own_log_does_not_stand_before_the_sentence(told: dict[str, 
     """In a process of its own: pytest's log handlers would hide it."""
     words = [sys.executable, "-c", "from services.cli import main; main()", "delayed"]
     environment = os.environ | told | {"LOVLA_CLICKHOUSE_PORT": "1"}
-    answer = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    answer = forks.run(words, env=environment, timeout=120)
     assert answer.returncode == 1
     assert answer.stderr.splitlines() == [
         "lovla: ClickHouse does not answer; is the stack up? See `lovla status`, or start it: `lovla up`."

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemas.alerts_v1 import Notification
 from schemas.work_act_v1 import WorkAct
-from services.console.questions import DelayedFilter, Order, Questions, Taken
+from services.console.questions import DelayedFilter, Order, Questions
 from tests.integration.console.conftest import Books
 from tests.unit.sink.examples import exception, journey
 
@@ -82,25 +81,12 @@ def test_the_newest_of_each_kind_counts_and_undoing_it_brings_back_what_was_befo
     assert ask.facets(DelayedFilter(work="snoozed"), NOW, Order()).total == 1
 
 
-def test_what_is_taken_care_of_is_what_had_begun_when_it_was_said_as_in_the_work_list(books: Books) -> None:
-    ask = Questions(books.client)
-    newer = exception("overdue", key=OVERDUE, start="2020-04-12T20:00:00Z")  # was so before, and is so again
-    books.write(journey("LACDHS-1", exceptions=[late(), newer]), journey("LACDHS-2", exceptions=[late()]))
-    books.write(act(1, "acknowledge", exceptions=[LATE, OVERDUE]), act(2, "acknowledge", "LACDHS-2", exceptions=[LATE]))
-    both = [Taken("LACDHS-1", LATE, [f"{1:032x}"]), Taken("LACDHS-2", LATE, [f"{2:032x}"])]
-    assert ask.taken(["LACDHS-1", "LACDHS-2", "LACDHS-9"]) == both
-    books.write(act(3, "undo", at=NOW + HOUR, undoes=f"{1:032x}"))
-    assert ask.taken(["LACDHS-1", "LACDHS-2"]) == both[1:]
-    assert ask.taken(["LACDHS-1", "LACDHS-2"], [f"{1:032x}"]) == both
-
-
 def test_an_undo_takes_back_an_act_of_its_own_consignment_alone(books: Books) -> None:
     ask = Questions(books.client)
     books.write(journey("LACDHS-1", exceptions=[late()]))
     books.write(act(1, "acknowledge", exceptions=[LATE]), act(2, "undo", "LACDHS-2", at=NOW + HOUR, undoes=f"{1:032x}"))
     assert ask.delayed(DelayedFilter(), NOW)[0].acknowledged_by == "ana"
     assert [one.undone_by for one in ask.work_done("LACDHS-1")] == [""]
-    assert len(ask.taken(["LACDHS-1"])) == 1
 
 
 def test_a_consignment_waits_only_while_all_that_is_wrong_with_it_may(books: Books) -> None:
@@ -123,27 +109,3 @@ def test_a_consignment_waits_only_while_all_that_is_wrong_with_it_may(books: Boo
     assert until() == NOW + 2 * HOUR  # the first that is up
     books.write(journey("LACDHS-1", version=1_586_700_000_002, exceptions=[]))
     assert ask.delayed(DelayedFilter(kinds=()), NOW)[0].snoozed_until is None
-
-
-def test_messages_that_ask_to_be_acknowledged_are_found_by_what_they_tell_of(books: Books) -> None:
-    item = {"step": "opened", "kind": "late", "evidence": "cd" * 16, "sentence": "Late.", "key": LATE}
-    base = {
-        "subscription": "s" * 16,
-        "changes": ["cd" * 16],
-        "due_at": NOW,
-        "subject": "Late",
-        "text": "Late.",
-    }
-    books.write(
-        Notification.model_validate(
-            base | {"notification": f"{1:032x}", "code": "4711", "items": [item | {"consignment": "LACDHS-1"}]}
-        ),
-        Notification.model_validate(base | {"notification": f"{2:032x}", "items": [item | {"consignment": "LACDHS-1"}]}),
-        Notification.model_validate(
-            base | {"notification": f"{3:032x}", "code": "4712", "items": [item | {"consignment": "LACDHS-2"}]}
-        ),
-    )
-    (found,) = Questions(books.client).asking(["LACDHS-1", "LACDHS-9"], NOW - HOUR)
-    assert (found.subscription, found.notification, found.items) == ("s" * 16, f"{1:032x}", [("LACDHS-1", LATE)])
-    assert Questions(books.client).asking(["LACDHS-1"], NOW + HOUR) == []
-    assert Questions(books.client).version("LACDHS-1") == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from services.ingest import cli, dead_letters_cli
 from services.ingest.keys import make_key
 from services.ingest.registers import account_entry, sender_entry, write
 from services.runtime.settings import Settings
+from tests import forks
 from tests.stack import Kafka
 
 PATIENCE_S = 60  # several people's tests may share two cores
@@ -34,11 +34,12 @@ Lovla = Callable[..., Result]
 
 
 def eventually(what: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
-    """Wait until `what` is true; fail if it does not become so."""
-    until = time.monotonic() + within_s
+    """Wait until `what` is true; fail if it does not become so. Asked less and less often: most ask servers, or read topics."""
+    until, pause_s = time.monotonic() + within_s, 0.05
     while not what():
         assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)
+        time.sleep(pause_s)
+        pause_s = min(0.4, pause_s * 1.5)
 
 
 class Process:
@@ -47,7 +48,7 @@ class Process:
     def __init__(self, module: str, settings: Settings, log: Path, **env: str) -> None:
         self.log = log
         with log.open("ab") as out:
-            self._popen = subprocess.Popen(
+            self._popen = forks.popen(
                 [sys.executable, "-m", module],
                 env={**os.environ, "LOVLA_STATE_DIR": str(settings.state_dir), **env},
                 stdout=out,

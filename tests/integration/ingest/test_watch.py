@@ -14,6 +14,7 @@ import pytest
 from schemas.topics import RAW_MESSAGES
 from services.runtime.failpoints import EXIT_CODE
 from services.runtime.settings import Settings
+from tests import forks
 from tests.integration.ingest.conftest import Api, Lovla, eventually
 from tests.integration.ingest.records import read_all
 from tests.integration.ingest.test_door import DCSA_EVENT
@@ -35,7 +36,7 @@ def watch(settings: Settings, api: Api, folder: Path, failpoint: str = "") -> su
         "0.1",
         "--json",
     ]
-    return subprocess.run(words, env={**os.environ, **env}, capture_output=True, text=True, timeout=90)
+    return forks.run(words, env={**os.environ, **env}, timeout=90)
 
 
 def receipt(box: Path, name: str) -> Any:

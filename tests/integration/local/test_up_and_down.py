@@ -216,6 +216,20 @@ def test_two_at_once_are_refused_naming_the_first(tmp_path: Path) -> None:
     command.done("down")  # the lock went with its holder
 
 
+FAILING = Service("api", "tests.integration.local.no_such_service", "LOVLA_API_PORT", own_door=True)
+
+
+@pytest.mark.stack
+def test_a_service_that_dies_is_told_with_the_end_of_its_log(lovla: Lovla) -> None:
+    from deploy.local.errors import StackError
+
+    stack = Stack(lovla.state_dir, services=[FAILING])
+    with pytest.raises(StackError, match=r"api ended while starting(.|\n)*No module named"):
+        stack.up()
+    assert {part.name: part.state for part in stack.status()} == {"clickhouse": "running", "kafka": "running", "api": "died"}
+    stack.down(["api"])
+
+
 @pytest.mark.stack
 def test_every_service_that_was_killed_is_mended_and_down_stops_all_in_reverse(lovla: Lovla, stack: Session) -> None:
     names = [service.name for service in SERVICES]
@@ -234,18 +248,12 @@ def test_every_service_that_was_killed_is_mended_and_down_stops_all_in_reverse(l
     assert "killed" not in told.stderr, "a service stops by itself when asked"
 
 
-FAILING = Service("api", "tests.integration.local.no_such_service", "LOVLA_API_PORT", own_door=True)
-
-
 @pytest.mark.stack
-def test_a_service_that_dies_is_told_with_the_end_of_its_log(lovla: Lovla) -> None:
-    from deploy.local.errors import StackError
-
-    stack = Stack(lovla.state_dir, services=[FAILING])
-    with pytest.raises(StackError, match=r"api ended while starting(.|\n)*No module named"):
-        stack.up()
-    assert {part.name: part.state for part in stack.status()} == {"clickhouse": "running", "kafka": "running", "api": "died"}
-    stack.down(["api"])
+def test_what_nobody_wants_any_more_ends_at_once_and_leaves_no_folder(lovla: Lovla) -> None:
+    servers = [lovla.running(name) for name in ("kafka", "clickhouse")]
+    Stack(lovla.state_dir).discard()
+    assert not any(server.alive() for server in servers)
+    assert not lovla.state_dir.exists()
 
 
 def test_nothing_in_the_repository_is_left_behind() -> None:

@@ -14,24 +14,27 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 from confluent_kafka.cimpl import NewTopic
 
 from services.runtime import kafka
 from services.runtime.loop import Record, read_range
 from services.runtime.settings import Settings
+from tests import forks
 from tests.integration.runtime.worker import Job
 
 ROOT = Path(__file__).parents[3]
 WAIT_S = 90.0
+OUTPUTS = 4  # partitions
 
 
 def wait_until(what: str, true: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
-    """Wait for a condition; say which one never came."""
-    end = time.monotonic() + timeout_s
+    """Wait for a condition, looked at less and less often; say which one never came."""
+    end, pause_s = time.monotonic() + timeout_s, 0.05
     while not true():
         assert time.monotonic() < end, f"waited {timeout_s:.0f} s in vain until {what}"
-        time.sleep(0.05)
+        time.sleep(pause_s)
+        pause_s = min(0.15, pause_s * 1.5)  # some things are so for a third of a second only
 
 
 def patiently(ask: Callable[[], tuple[int, int]]) -> tuple[int, int]:
@@ -66,7 +69,7 @@ class Bench:
         return f"{self.name}.state"
 
     def create(self) -> None:
-        counts = {self.inputs[0]: 4, self.inputs[1]: 2, self.out: 4, self.state: 1}
+        counts = {self.inputs[0]: 4, self.inputs[1]: 2, self.out: OUTPUTS, self.state: 1}
         config = {"max.message.bytes": "1048588"}  # Kafka's default; brokers may be set otherwise
         with kafka.admin(self.settings.kafka) as admin:
             for future in admin.create_topics([NewTopic(t, n, 1, config=config) for t, n in counts.items()]).values():
@@ -102,8 +105,21 @@ class Bench:
         """(id, number) of every committed output."""
         return [((r.key or b"").decode(), int(r.value or b"0")) for r in self.read(self.out)]
 
-    def wait_for(self, ids: Sequence[str]) -> None:
-        wait_until(f"{len(ids)} outputs are committed", lambda: len(self.done()) >= len(ids))
+    def wait_for(self, ids: Sequence[str], or_until: Callable[[], bool] = lambda: False) -> None:
+        """By a reader that goes on where it is: a topic read anew at each look costs the broker more than the loop does."""
+        seen = 0
+
+        def committed() -> bool:
+            nonlocal seen
+            seen += sum(message.error() is None for message in client.consume(1_000, 0.1))
+            return seen >= len(ids) or or_until()
+
+        client = kafka.consumer(self.settings, "test", "test")
+        try:
+            client.assign([TopicPartition(self.out, number, OFFSET_BEGINNING) for number in range(OUTPUTS)])
+            wait_until(f"{len(ids)} outputs are committed", committed)
+        finally:
+            client.close()
 
     def check(self, ids: Sequence[str]) -> None:
         """The oracle: every id once, every number once, none left out."""
@@ -131,7 +147,7 @@ def worker(settings: Settings, job: Job, failpoint: str = "") -> Iterator[subpro
         "LOVLA_GROUP_PROTOCOL": settings.group_protocol,
         "LOVLA_FAILPOINT": failpoint,
     }
-    process = subprocess.Popen(
+    process = forks.popen(
         [sys.executable, "-m", "tests.integration.runtime.worker", json.dumps(asdict(job))],
         cwd=ROOT,
         env=environ,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import uuid
 
@@ -11,6 +10,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from services.runtime import kafka
 from services.runtime.settings import Settings
+from tests import forks
 from tests import stack as stacks
 from tests.integration.runtime.bench import ROOT, wait_until
 from tests.stack import Stack
@@ -53,7 +53,7 @@ def test_a_broker_that_has_no_coordinators_yet_ends_nobody_who_asks() -> None:
     fresh = Stack(stacks.environ())
     try:
         bootstrap = fresh.kafka().bootstrap
-        asking = [subprocess.Popen([sys.executable, "-c", ASKS, bootstrap], cwd=ROOT) for _ in range(4)]
+        asking = [forks.popen([sys.executable, "-c", ASKS, bootstrap], cwd=ROOT) for _ in range(4)]
         assert [process.wait(60) for process in asking] == [0, 0, 0, 0]
     finally:
         fresh.close()

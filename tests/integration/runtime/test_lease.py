@@ -15,6 +15,7 @@ from confluent_kafka.cimpl import NewTopic
 from services.runtime import kafka
 from services.runtime.lease import ShardLease
 from services.runtime.settings import Settings
+from tests import forks
 from tests.integration.runtime.bench import ROOT
 
 
@@ -60,6 +61,7 @@ OWNER = """
 import sys, threading
 from services.runtime.lease import ShardLease
 from services.runtime.settings import Settings
+from tests import forks
 lease = ShardLease(Settings.load(), sys.argv[1], sys.argv[1] + ".g")
 print(lease.acquire(threading.Event()), flush=True)
 lease.lost.wait(60)
@@ -71,7 +73,7 @@ lease.close()
 def test_a_frozen_owner_is_replaced_and_told_when_it_wakes(kafka_settings: Settings, topic: str) -> None:
     environ = os.environ | {"LOVLA_KAFKA": kafka_settings.kafka, "LOVLA_GROUP_PROTOCOL": "classic"}
     command = [sys.executable, "-c", OWNER, topic]
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as owner:
+    with forks.popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as owner:
         try:
             assert owner.stdout is not None
             assert owner.stdout.readline() == "0\n"

@@ -170,7 +170,7 @@ def test_a_broker_killed_and_started_again_loses_and_doubles_nothing(bench: Benc
         broker.kill()
         broker.start()
         ids += bench.send(50)
-        wait_until("all is done, or the loop has ended", lambda: run.ended or len(bench.done()) >= len(ids))
+        bench.wait_for(ids, or_until=lambda: run.ended)
         assert run.error is None or isinstance(run.error, OwnershipLost)
     if run.error is not None:
         with running(bench.settings, job, source_of(bench, kind), Interrupted(job, tell)):

@@ -34,6 +34,7 @@ from services.runtime.settings import Settings
 from services.sink.audit import Finding, Given, audit
 from services.sink.auditor import Auditor
 from services.sink.rows import LOG_TABLES
+from tests import forks
 from tests import stack as stacks
 from tests.integration.sink.test_sink import WITHIN_S, environment, sink, until
 from tests.stack import Stack
@@ -75,7 +76,7 @@ def producer(settings: Settings) -> Producer:
 
 @pytest.fixture(scope="module")
 def readers(stack: Stack, settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-m", "services.ingest.readers_stage"], env=environment(settings))
+    process = forks.popen([sys.executable, "-m", "services.ingest.readers_stage"], env=environment(settings))
     watch(stack, process.pid)
     yield process
     process.terminate()
@@ -391,6 +392,8 @@ def test_a_message_that_became_nothing_is_unaccounted_and_the_command_says_so(
     readers.terminate()
     readers.wait(WITHIN_S)
     (raw,) = send(producer, [body(1)])
+    row = f"SELECT 1 FROM raw_messages WHERE k_partition = {raw.partition} AND k_offset = {raw.offset}"
+    until(lambda: bool(admin.query(row)), "the sink has it")
     found = wrong(settings, admin, within_s=1)
     assert new(before, found) == [("waiting", topics.RAW_MESSAGES.name, raw.partition, raw.offset)]
     assert any("not read yet: the readers stand at" in example.text for finding in found for example in finding.examples)

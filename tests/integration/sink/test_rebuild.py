@@ -21,6 +21,7 @@ from services.runtime.clickhouse import ClickHouse, connect
 from services.runtime.settings import Settings
 from services.sink.rebuild import BESIDE, Options, Rebuild, RebuildError
 from services.sink.rows import LOG_TABLES
+from tests import forks
 from tests import stack as stacks
 from tests.integration.sink.test_sink import environment, event, sink, until, write, wrong
 from tests.stack import Stack
@@ -58,7 +59,7 @@ def producer(settings: Settings) -> Producer:
 def rebuild(settings: Settings, *arguments: str, failpoint: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from services.cli import main; main()", "rebuild", "--json", *arguments]
     told = environment(settings, LOVLA_FAILPOINT=failpoint)
-    return subprocess.run(command, env=told, text=True, capture_output=True, timeout=180)
+    return forks.run(command, env=told, timeout=180)
 
 
 def rebuilt(settings: Settings, *arguments: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from services.sink.audit import AUDITED, Finding, audit
 from services.sink.logs import GROUP
 from services.sink.plan import Plan
 from services.sink.rows import LOG_TABLES
+from tests import forks
 from tests.stack import ClickHouse as ClickHouseServer
 from tests.stack import Kafka as KafkaServer
 from tests.unit.sink.examples import journey, milestone_reached
@@ -67,7 +68,7 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
 
 def start(settings: Settings, stderr: int | None = None, **more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "services.sink"]
-    return subprocess.Popen(command, env=environment(settings, **more), text=True, stderr=stderr)
+    return forks.popen(command, env=environment(settings, **more), text=True, stderr=stderr)
 
 
 def commit(settings: Settings, topic: Topic, offset: int, metadata: str, partition: int = 0) -> None:
@@ -96,7 +97,7 @@ def until(found: Callable[[], bool], what: str, within_s: float = WITHIN_S) -> N
     end = time.monotonic() + within_s
     while not found():
         assert time.monotonic() < end, f"{what} did not come true within {within_s} s"
-        time.sleep(0.1)
+        time.sleep(0.25)  # many look by a whole audit
 
 
 def event(tag: str) -> ShipmentEvent:

@@ -21,6 +21,7 @@ from services.runtime.loop import Record, restore
 from services.runtime.settings import Settings
 from services.tracker.records import Clock, Feed, Journey, decode_journey_record, encode
 from services.tracker.refold import shard_of_key
+from tests import forks
 from tests import stack as stacks
 from tests.integration.tracker.trackers import (
     CONSIGNMENTS,
@@ -51,7 +52,7 @@ def settings(stack: Stack) -> Settings:
 def lovla(run: Run, *arguments: str, failpoint: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from services.cli import main; main()", "refold", "--json", *arguments]
     told = os.environ | {"LOVLA_STATE_DIR": str(run.folder), "LOVLA_FAILPOINT": failpoint}
-    return subprocess.run(command, cwd=ROOT, env=told, text=True, capture_output=True, timeout=180)
+    return forks.run(command, cwd=ROOT, env=told, timeout=180)
 
 
 def refolded(run: Run, *arguments: str) -> dict[str, Any]:

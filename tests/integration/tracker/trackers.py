@@ -30,6 +30,7 @@ from services.tracker.app import decode
 from services.tracker.core import Read, Tracker
 from services.tracker.event_store import MemoryEventStore
 from services.tracker.records import Command, Control, Event, Journey, decode_journey_record, encode
+from tests import forks
 from tests.stack import ROOT
 from tests.unit.tracker.build import REGISTERS, Ref, event, register
 from tests.unit.tracker.test_sets import derived
@@ -51,9 +52,7 @@ class Run:
     def tracker(self, failpoint: str = "") -> subprocess.Popen[bytes]:
         environment = os.environ | {"LOVLA_STATE_DIR": str(self.folder), "LOVLA_FAILPOINT": failpoint}
         log = (self.folder / "tracker.log").open("ab")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.tracker"], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
+        process = forks.popen([sys.executable, "-m", "services.tracker"], cwd=ROOT, env=environment, stdout=log, stderr=log)
         log.close()
         self._processes.append(process)
         return process
@@ -113,13 +112,17 @@ def read_all(settings: Settings, topic: str, partitions: int) -> list[Record]:
 
 
 def published(settings: Settings, prefix: str) -> dict[str, Journey]:
-    newest: dict[str, Journey] = {}
-    for record in read_all(settings, JOURNEYS.name, 1):
+    return newest(read_all(settings, JOURNEYS.name, 1), prefix)
+
+
+def newest(records: list[Record], prefix: str) -> dict[str, Journey]:
+    found: dict[str, Journey] = {}
+    for record in records:
         if record.value is not None:
             journey = decode_journey_record(record.value)
             if isinstance(journey, Journey) and prefix in journey.consignment:
-                newest[journey.consignment] = journey
-    return newest
+                found[journey.consignment] = journey
+    return found
 
 
 def recomputed(settings: Settings, prefix: str) -> dict[str, Any]:
@@ -150,17 +153,17 @@ def until(condition: Callable[[], bool], run: Run, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, run.log()
-        time.sleep(0.3)
+        time.sleep(0.5)  # each look reads a topic
 
 
 def caught_up(settings: Settings, prefix: str, at: datetime, count: int) -> Callable[[], bool]:
     """All journeys are there, decided at or after the tick (each changes when T moves past its deadlines)."""
 
     def check() -> bool:
-        journeys = published(settings, prefix)
-        clocks = [r for r in read_all(settings, JOURNEYS.name, 1) if r.key == b"clock:0" and r.value]
+        records = read_all(settings, JOURNEYS.name, 1)
+        clocks = [record for record in records if record.key == b"clock:0" and record.value]
         ticked = bool(clocks) and clocks[-1].timestamp_ms / 1000 >= at.timestamp()
-        return len(journeys) >= count and ticked
+        return ticked and len(newest(records, prefix)) >= count
 
     return check
 

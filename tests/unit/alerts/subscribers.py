@@ -32,6 +32,26 @@ URL = "http://alerts.example"
 EMAIL, PHONE = "night.buyer@hospital.example", "+12135550123"
 
 
+PLACES = tuple(
+    Facility(code=code, kind=kind, name=name, zone="America/Los_Angeles")
+    for code, kind, name in (
+        ("LAC-USC", "hospital", "LA General"),
+        ("H-HARBOR", "hospital", "Harbor-UCLA Medical Center"),
+        ("H-CEDARS", "hospital", "Cedars-Sinai"),
+        ("LA-APMT", "terminal", "APM Terminals Pier 400"),
+    )
+)
+SENDERS = tuple(
+    Sender(code=code, kind=kind, name=name, scac=scac)
+    for code, kind, name, scac in (
+        ("MAEU", "ocean_carrier", "Maersk", "MAEU"),
+        ("ONEY", "ocean_carrier", "Ocean Network Express", "ONEY"),
+        ("SPEEDY", "trucker", "Speedy Drayage", "SPDR"),
+        ("MAEX", "buyer", "Who buys is nobody's business", None),
+    )
+)
+
+
 @dataclass
 class MemoryRegister:
     """Keeps what is written; what KafkaRegister shows of it, it shows. `refuses_after`: so many records, then Kafka is away."""
@@ -77,18 +97,23 @@ class House:
         self.register = MemoryRegister()
         self.store = Store(self.register, SECRET, URL, self._way_in)
         self.accounts: dict[str, Account] = {}
-        self.senders: dict[str, Sender] = {}
-        hospital = Facility(code="LAC-USC", kind="hospital", name="LA General", zone="America/Los_Angeles")
+        self.senders: dict[str, Sender] = {one.code: one for one in SENDERS}
+        self.facilities: dict[str, Facility] = {one.code: one for one in PLACES}
+        self.written_a_moment_ago: list[Facility] = []  # which the door's view has not read yet
         self.trouble: str | None = None
         self.door = AlertsDoor(
             store=self.store,
             accounts=lambda: self.accounts,
             senders=lambda: self.senders,
-            facilities=lambda: {"LAC-USC": hospital},
+            facilities=lambda: self.facilities,
             not_ready=lambda: self.trouble,
             clock=self.clock,
+            catch_up=self._catch_up,
         )
         self._app = build(self.door)
+
+    def _catch_up(self) -> None:
+        self.facilities |= {one.code: one for one in self.written_a_moment_ago}
 
     def _way_in(self, said: Acknowledgement) -> None:
         """As ingest.api: it writes what it is told."""

@@ -10,7 +10,9 @@ import pytest
 
 from schemas.alert_states_v1 import AlertState
 from schemas.alerts_v1 import Acknowledgement, AlertCandidate, Notification, Subscription
+from schemas.work_act_v1 import Act, WorkAct
 from services.alerts import rules
+from services.alerts.care import Work
 from services.alerts.compose import Compose, Writes
 from tests.unit.alerts.build import NOW, alertable, subscription
 
@@ -27,8 +29,9 @@ class Desk:
         self.sent: list[Notification] = []
         self.why: list[rules.Reason] = []
         self.topic: dict[str, AlertState] = {}
-        self.most = most
-        self.compose = Compose(self.book.get, most)
+        self.most, self.acts = most, 0
+        self.work = Work()
+        self.compose = Compose(self.book.get, most, self.work.care)
         self.version = 0
 
     def change(self, kind: str = "exception_opened", **fields: Any) -> AlertCandidate:
@@ -62,6 +65,15 @@ class Desk:
             self.compose.keep(writes)
             self.why += writes.outcome.reasons
 
+    def act(self, what: Act, consignment: str = "LACDHS-1", keys: Sequence[str] = ("late:arrived",), **fields: Any) -> str:
+        """Somebody does something in the console; its id."""
+        self.acts += 1
+        body: dict[str, Any] = {"act": what, "act_id": f"{self.acts:032x}", "at": self.now, "by": "ana", "sender": "OPS"}
+        about = {"exceptions": keys} if what in ("acknowledge", "snooze") else {}
+        self.work.put(WorkAct.model_validate(body | {"consignment": consignment} | about | fields))
+        self.compose.look_again(consignment, self.now)
+        return f"{self.acts:032x}"
+
     def settle(self) -> Iterator[Writes]:
         return (self.compose.settle(name, self.now) for name in self.compose.due(self.now))
 
@@ -80,8 +92,9 @@ class Desk:
 
     def crash(self) -> None:
         """A new process with what the topic holds."""
-        self.compose = Compose(self.book.get, self.most)
+        self.compose = Compose(self.book.get, self.most, self.work.care)
         self.compose.restore(0, self.topic.values())
+        self.compose.look_again(None, self.now)
         for writes in self.compose.unfinished(0):
             self.write(writes)
 
@@ -444,6 +457,167 @@ def test_a_second_contact_that_is_not_confirmed_is_not_told() -> None:
     desk.wait(hours=1)
     assert len(desk.sent) == 1
     assert desk.why[-1].text == "not escalated: the second contact is not active"
+
+
+# -- what people do about it ---------------------------------------------------------------------------------------------------
+
+
+def asked(**fields: Any) -> Desk:
+    """A desk whose first contact was asked to acknowledge a critical delay two minutes ago."""
+    desk = Desk(*watched())
+    desk.take(severity="critical", **fields)
+    desk.wait(minutes=2)
+    return desk
+
+
+def told_second(desk: Desk, **span: float) -> list[str]:
+    """Of what the second contact is told, in this time."""
+    return [item.consignment for made in desk.wait(**span) if made.escalates for item in made.items]
+
+
+def test_who_takes_care_in_the_console_keeps_the_second_contact_asleep_and_taking_it_back_wakes_it() -> None:
+    desk = asked()
+    care = desk.act("acknowledge")
+    assert told_second(desk, hours=3) == []
+    assert desk.why[-1].text == "not escalated: ana takes care of it"
+    desk.act("undo", undoes=care)
+    assert told_second(desk, seconds=1) == ["LACDHS-1"]
+    assert told_second(desk, days=5) == []
+
+
+def test_care_that_is_taken_back_in_time_changes_nothing() -> None:
+    desk = asked()
+    desk.act("undo", undoes=desk.act("acknowledge"))
+    assert told_second(desk, minutes=7) == []
+    assert told_second(desk, minutes=3) == ["LACDHS-1"]
+
+
+def test_a_snooze_puts_the_second_contact_off_until_it_is_up() -> None:
+    desk = asked()
+    desk.act("snooze", until=desk.now + timedelta(hours=6))
+    assert told_second(desk, hours=5) == []
+    assert (desk.why[-1].text, desk.why[-1].until) == ("not escalated: ana lets it wait", NOON + timedelta(hours=6, minutes=2))
+    assert told_second(desk, hours=2) == ["LACDHS-1"]
+
+
+def test_a_snooze_of_what_is_over_by_then_wakes_nobody() -> None:
+    desk = asked()
+    desk.act("snooze", until=desk.now + timedelta(hours=6))
+    desk.wait(hours=1)
+    desk.take("exception_ended", severity="critical")
+    assert told_second(desk, hours=9) == []
+
+
+def test_the_newest_snooze_counts_and_undoing_it_brings_back_the_one_before() -> None:
+    desk = asked()
+    desk.act("snooze", until=desk.now + timedelta(hours=2))
+    desk.wait(minutes=1)
+    longer = desk.act("snooze", until=desk.now + timedelta(hours=6))
+    assert told_second(desk, hours=1) == []
+    desk.act("undo", undoes=longer)
+    assert told_second(desk, minutes=50) == []
+    assert told_second(desk, minutes=20) == ["LACDHS-1"]
+
+
+def test_the_subscriber_is_told_all_that_is_told_without_a_snooze() -> None:
+    plain, waiting = Desk(*watched()), Desk(*watched())
+    for desk in (plain, waiting):
+        desk.take(severity="major")
+        desk.wait(minutes=2)
+        if desk is waiting:
+            desk.act("snooze", until=desk.now + timedelta(hours=9))
+        desk.take("exception_changed", severity="critical")
+        desk.wait(hours=1)
+        desk.take("exception_ended", severity="critical")
+        desk.wait(hours=1)
+    assert [made.notification for made in waiting.sent] == [made.notification for made in plain.sent]
+    assert len(plain.sent) == 4  # opened, worsened, to the second contact, ended
+
+
+def test_what_is_worse_than_what_was_snoozed_wakes_the_second_contact() -> None:
+    desk = asked(exception={"late_h": 30.0})
+    desk.act("snooze", until=desk.now + timedelta(hours=9))
+    desk.wait(hours=1)
+    desk.take("exception_changed", severity="critical", exception={"late_h": 31.0})  # no worse than what was told
+    assert told_second(desk, hours=1) == []
+    desk.take("exception_changed", severity="critical", exception={"late_h": 49.0})
+    assert told_second(desk, hours=1) == ["LACDHS-1"]
+    assert told_second(desk, hours=9) == ["LACDHS-1"], "and the first, once it may wait no longer"
+
+
+def test_what_opens_again_is_nobodys() -> None:
+    desk = asked()
+    desk.act("acknowledge")
+    desk.wait(hours=1)
+    desk.take("exception_ended", severity="critical")
+    desk.wait(hours=1)
+    desk.take("exception_opened", severity="critical")
+    assert told_second(desk, hours=1)[-1:] == ["LACDHS-1"]
+
+
+def test_what_somebody_took_care_of_before_the_message_was_written_wakes_nobody() -> None:
+    first, second = watched()
+    desk = Desk(first.model_copy(update={"quiet": ("12:00", "14:00")}), second)
+    desk.take(severity="critical")
+    desk.wait(minutes=1)
+    desk.act("acknowledge")
+    assert told_second(desk, hours=5) == []
+    assert len(desk.sent) == 1
+
+
+def test_of_several_the_second_contact_is_told_those_that_nobody_takes_care_of() -> None:
+    desk = Desk(*watched())
+    for n in (1, 2, 3):
+        desk.take(severity="critical", consignment=f"LACDHS-{n}", voyage="9778791/020W")
+    desk.wait(minutes=2)
+    desk.act("acknowledge", "LACDHS-1")
+    desk.act("snooze", "LACDHS-3", until=desk.now + timedelta(hours=2))
+    assert told_second(desk, hours=1) == ["LACDHS-2"]
+
+
+def test_care_for_another_exception_is_none() -> None:
+    desk = asked()
+    desk.act("acknowledge", keys=["silent"])
+    desk.act("acknowledge", "LACDHS-2")
+    desk.act("note", text="called")
+    assert told_second(desk, hours=1) == ["LACDHS-1"]
+
+
+def test_an_undo_takes_back_an_act_of_its_own_consignment_alone_even_if_the_act_comes_again() -> None:
+    desk = asked()
+    care = desk.act("acknowledge")
+    desk.act("undo", "LACDHS-2", undoes=care)
+    assert told_second(desk, hours=1) == []
+    desk.act("undo", undoes=care)
+    desk.act("acknowledge", act_id=care)  # a repeat of the request that was undone
+    assert told_second(desk, hours=1) == ["LACDHS-1"]
+
+
+def test_a_new_owner_goes_on_with_who_sleeps_and_hears_what_was_taken_back_meanwhile() -> None:
+    desk = asked()
+    care = desk.act("acknowledge")
+    desk.wait(hours=1)
+    desk.crash()
+    assert told_second(desk, hours=1) == []
+    desk.compose.drop(0)
+    desk.act("undo", undoes=care)
+    desk.crash()
+    assert told_second(desk, seconds=1) == ["LACDHS-1"]
+
+
+def test_care_is_remembered_for_two_days_and_then_forgotten() -> None:
+    desk = asked()
+    desk.act("acknowledge")
+    assert told_second(desk, days=3) == []
+    assert desk.compose.subscriber("a" * 16).escalations == ()
+
+
+def test_an_acknowledgement_by_the_subscriber_ends_what_sleeps() -> None:
+    desk = asked()
+    desk.act("snooze", until=desk.now + timedelta(hours=2))
+    desk.wait(hours=1)
+    desk.write(desk.compose.acknowledge(0, Acknowledgement(subscription="a" * 16, at=desk.now)))
+    assert told_second(desk, hours=9) == []
 
 
 # -- once, after any crash -----------------------------------------------------------------------------------------------------

@@ -102,6 +102,15 @@ def test_a_trucker_is_told_of_what_it_was_declared_or_appointed_for_from_then_on
     assert told == {"HBRT": ["discharged", "gate_out"], "SPDR": ["gate_out"], "LONE": []}
 
 
+def test_of_more_truckers_than_a_change_can_name_the_declared_one_and_the_newest_are_told() -> None:
+    subject = tracker()
+    tell(subject, register())
+    for n, code in enumerate(["ZEDD", *(f"TR{n:02}" for n in range(11)), "ZEDD", "AAAA"]):  # ZEDD is appointed anew
+        tell(subject, command("appoint", role="trucker", party=code, received_at=at(18, n)))
+    (reached, *_) = tell(subject, event("discharged", at(19), BOX, place="USLAX")).changes
+    assert reached.truckers == ("HBRT", *(f"TR{n:02}" for n in range(4, 11)), "ZEDD", "AAAA")
+
+
 def test_an_operators_subscription_and_one_without_a_key_are_not_narrowed() -> None:
     assert why_not(subscription(owner="OPS"), alertable(buyer="LACDHS"), NOW) is None
 

@@ -1,4 +1,4 @@
-"""From forms to what the way in is asked: times and zones, keys, what is wrong, and what is covered."""
+"""From forms to what the way in is asked: times and zones, keys, what is wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from services.console import acts, entry
 from services.console.acts import NOTHING, Board, Outcome, Wrong
-from services.console.questions import Asking, Taken
 from services.ingest import work_acts
 
 NOW = datetime(2020, 4, 12, 12, tzinfo=UTC)
@@ -60,19 +59,6 @@ def test_until_when_it_may_wait(given: dict[str, str], until: str | None) -> Non
 def test_the_same_form_with_the_same_words_is_one_request() -> None:
     assert acts.key_of("once", "a", "b") == acts.key_of("once", "a", "b")
     assert len({acts.key_of("once", "a", "b"), acts.key_of("once", "ab"), acts.key_of("twice", "a", "b")}) == 3
-
-
-def test_a_message_is_taken_care_of_once_all_that_it_tells_of_is() -> None:
-    message = Asking("s" * 16, "ab" * 16, [("LACDHS-1", "late:arrived"), ("LACDHS-2", "dwell")])
-    said, other = asked(acknowledge=ROW), Taken("LACDHS-2", "dwell", ["cd" * 16])
-    assert not acts.covered(message, said, [])
-    assert acts.covered(message, said, [other])
-    assert not acts.covered(message, said, [Taken("LACDHS-2", "late:arrived", ["cd" * 16])])
-    assert not acts.covered(Asking("s" * 16, "ab" * 16, []), said, [])
-    both = [Taken("LACDHS-1", "late:arrived", ["ab" * 16]), other]
-    assert acts.quiet_by(message, {"cd" * 16}, both)
-    assert not acts.quiet_by(message, {"cd" * 16}, [other])
-    assert not acts.quiet_by(message, {"ef" * 16}, both)
 
 
 def test_an_outcome_is_its_viewers_alone_and_the_oldest_are_let_go() -> None:
