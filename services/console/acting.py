@@ -66,6 +66,7 @@ class Acting:
         kind = "acknowledge" if one(given, "acknowledge") else one(given, "act")
         try:
             asked = acts.work_asked(given, viewer.name, viewer.zone)
+            unknown = self._nobody(asked, viewer)
             done = await self._door.way_in.work(asked, viewer.name, once)
         except Wrong as wrong:
             return Outcome(viewer.name, "work", "", wrong.fields, given)
@@ -73,8 +74,22 @@ class Acting:
             return Outcome(viewer.name, "work", "", acts.beside(refused.text, refused.places), given)
         metrics.counter("lovla_console_acts_total", act=kind).inc(len(done))
         sentence = acts.work_sentence(kind, asked, _local(asked[0].get("until"), viewer), wakes=bool(one(given, "wakes")))
+        sentence += unknown
         await self._there([(str(one["consignment"]), str(one["act_id"])) for one in done])
         return Outcome(viewer.name, "work", sentence, undo=acts.undo_of(done))
+
+    def _nobody(self, asked: Sequence[Mapping[str, Any]], viewer: Viewer) -> str:
+        """Raises Wrong where something is to be the care of a name that nobody here has; in the demo, which has no accounts,
+        what to say of it."""
+        whom = {str(one["assignee"]) for one in asked if one["act"] == "assign"} - {viewer.name}
+        people = self._door.entry.people.planners() if whom else []
+        if whom <= set(people):
+            return ""
+        name = ", ".join(sorted(whom - set(people)))
+        if viewer.demo:
+            return f" Nobody has an account of the name {name}: here, in the demo, it is only written down."
+        there = f"there are {', '.join(people[:20])}" if people else "there are none yet"
+        raise Wrong({"assignee": f"{name} is no planner's name here; {there}. `lovla users add` adds one."})
 
     async def nothing(self, request: Request) -> Response:
         """Where somebody comes who had to sign in first: the form is gone."""

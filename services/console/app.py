@@ -33,6 +33,7 @@ from services.console.people import People
 from services.console.query_api import Api
 from services.console.settings import ConsoleSettings
 from services.console.tracking_page import TrackingPage
+from services.console.verbs_page import Verb, VerbsPage, run_verb
 from services.runtime import logs, metrics, process, web
 from services.runtime.clickhouse import connect
 from services.runtime.clock import SystemClock
@@ -48,6 +49,7 @@ def build(
     door: ConsoleDoor,
     lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]] | None = None,
     retry: Retry = by_verb,
+    verb: Verb = run_verb,
 ) -> FastAPI:
     """The application over a door."""
     app = FastAPI(title="LoVLA console", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
@@ -74,6 +76,7 @@ def build(
         Api(door),
         Lists(door),
         Letters(door, pages, retry),
+        VerbsPage(door, pages, verb),
         TrackingPage(door),
         Live(door),
         Acting(door, pages),
@@ -146,6 +149,7 @@ def assemble(settings: ConsoleSettings) -> FastAPI:
         finally:
             stop.set()
             await asyncio.gather(*(asyncio.to_thread(one.close) for one in registers))
+            door.kept.close()
             pool.shutdown(wait=False, cancel_futures=True)
             reader.close()
 

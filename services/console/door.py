@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from services.console.acts import Board
+from services.console.arrow import ArrowQuestions, Ask, over_http
 from services.console.entry import Entry
 from services.console.gate import Problem
+from services.console.kept import Kept
 from services.console.questions import Questions
 from services.console.settings import ConsoleSettings
 from services.console.way_in import WayIn
@@ -36,19 +38,34 @@ class ConsoleDoor:
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(6, "questions"))
     way_in: WayIn = None  # type: ignore[assignment]  # made of the settings below, unless it is handed in
     board: Board = field(default_factory=Board)
+    kept: Kept = None  # type: ignore[assignment]  # made with the clock below, unless it is handed in
+
+    arrow: Ask = None  # type: ignore[assignment]  # as the reader, unless it is handed in
 
     def __post_init__(self) -> None:
+        if self.arrow is None:
+            self.arrow = over_http(self.settings, "reader", self.settings.clickhouse_reader_password)
         if self.way_in is None:
             self.way_in = WayIn(self.settings)
+        if self.kept is None:
+            self.kept = Kept(self.clock)
 
     async def beside(self, act: Callable[[], T]) -> T:
         """Do it beside the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self.pool, act)
 
-    async def ask(self, asking: Callable[[Questions], T]) -> T:
-        """Ask beside the event loop. Raises Problem 503 where ClickHouse has no answer."""
+    async def ask_arrow(self, asking: Callable[[ArrowQuestions], T]) -> T:
+        """The same for an answer that is one Arrow stream."""
+        return await self._answered(lambda: asking(ArrowQuestions(self.clickhouse, self.arrow)))
+
+    async def ask(self, asking: Callable[[Questions], T], kept: bool = False) -> T:
+        """Ask beside the event loop; `kept`: what takes long may be told as it was a while ago. Raises Problem 503 where
+        ClickHouse has no answer."""
+        return await self._answered(lambda: asking(Questions(self.clickhouse, kept=self.kept if kept else None)))
+
+    async def _answered(self, act: Callable[[], T]) -> T:
         try:
-            return await self.beside(lambda: asking(Questions(self.clickhouse)))
+            return await self.beside(act)
         except OutcomeUnknown as error:
             log.warning("console.no_answer", error=str(error))
             raise Problem("not-ready", "ClickHouse gave no answer in time; try again.", retry_after_s=_RETRY_S) from error

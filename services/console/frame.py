@@ -65,6 +65,8 @@ PAGES: Final[tuple[tuple[str, str, str], ...]] = (
     ("feeds", "Feeds", "/feeds"),
     ("unmatched", "Unmatched & claims", "/unmatched"),
     ("messages", "Messages", "/messages"),
+    ("subscriptions", "Subscriptions", "/subscriptions"),
+    ("mailbox", "Mailbox", "/mailbox"),
     ("health", "Health", "/health"),
 )
 """(key, label, address): in the order of a shift."""

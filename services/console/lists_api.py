@@ -14,7 +14,7 @@ from fastapi import Request, Response
 
 from services.console.door import ConsoleDoor
 from services.console.pages import Route, parameters
-from services.console.query_api import DAYS_MOST, ROWS_MOST, answer_csv, answer_json, wants_csv
+from services.console.query_api import DAYS_MOST, ROWS_MOST, answer_arrow, answer_csv, answer_json, wants_arrow, wants_csv
 from services.console.questions import About, Arrivals, Hospital, Newest, Questions, Score, Told, Vessel
 from services.console.worklist import Given, number, text
 
@@ -94,9 +94,16 @@ class Lists:
 
     def _listed(self, name: str, listed: Listed) -> Callable[[Request], Awaitable[Response]]:
         async def told(request: Request) -> Response:
-            self._door.entry.reader(request).need_everything()
-            given, as_csv = parameters(request), wants_csv(request)
+            reader, given = self._door.entry.reader(request), parameters(request)
+            reader.need_everything()
             days = number(given, "days", listed.days, 1, DAYS_MOST) if listed.days else 0
+            if wants_arrow(request):
+
+                def rows(questions: Questions, now: datetime) -> Sequence[object]:
+                    return listed.ask(questions, now, now - timedelta(days=days), given)
+
+                return await answer_arrow(request, self._door, reader, rows)
+            as_csv = wants_csv(request)
 
             def asking(questions: Questions) -> Response:
                 now = questions.as_of() or self._door.clock.now()

@@ -40,7 +40,9 @@ def _parameter(name: str, text: str, schema: Json) -> Json:
 _AT: Final = _parameter(
     "at", "What was known then: nothing that was received later. RFC 3339; UTC without offset.", {"type": "string"}
 )
-_FORMAT: Final = _word("format", "JSON, or CSV without paging.", ("json", "csv"))
+_FORMAT: Final = _word(
+    "format", "JSON, or without paging CSV or an Arrow stream (for who sees everything).", ("json", "csv", "arrow")
+)
 _CURSOR: Final = _parameter("cursor", "Where to go on: what the answer before gave as `next`.", {"type": "string"})
 _CARRIER: Final = _word("carrier", "The sender's code; a key of a carrier is its own.")
 _NAME: Final = {
@@ -102,6 +104,7 @@ def _get(summary: str, answer: Json, parameters: Sequence[Json] = (), everything
     content: Json = {"application/json": {"schema": answer}}
     if _FORMAT in parameters:
         content["text/csv"] = {"schema": {"type": "string"}}
+        content["application/vnd.apache.arrow.stream"] = {"schema": {"type": "string", "format": "binary"}}
     refused = {"content": {"application/problem+json": {"schema": {"type": "object"}}}}
     answers: Json = {
         "200": {"description": "What is known.", "headers": {"ETag": {"schema": {"type": "string"}}}, "content": content},

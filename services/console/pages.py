@@ -11,19 +11,21 @@ from zoneinfo import ZoneInfo
 from fastapi import Request, Response
 
 from schemas.base import EARLIEST, LATEST
-from services.console import frame, live, receiving, reports, today, worklist
+from services.console import frame, live, oidc, receiving, reports, today, worklist
 from services.console.consignment import Message, Story, known_at, message_at, message_behind, moments, names_event, tell
 from services.console.door import ConsoleDoor
 from services.console.entry import TRIES, TRIES_S, back_to, host_of, one
 from services.console.frame import Freshness, Viewer
 from services.console.gate import KINDS, Problem
-from services.console.people import Locked, WrongPassword
+from services.console.people import Locked, PeopleError, WrongPassword
 from services.console.present import environment
 from services.console.questions import DELAY_KINDS, Questions, WorkDone
 from services.console.render import known_zone
 from services.console.reports import Report
 from services.console.worklist import Given, Wanted, Worklist
-from services.runtime import metrics
+from services.runtime import logs, metrics
+
+log = logs.get("console")
 
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -90,6 +92,9 @@ class Pages:
 
     def __init__(self, door: ConsoleDoor) -> None:
         self._door = door
+        self.beside: set[str] = set()
+        """Keys of the pages that others serve."""
+        self._provider = oidc.Provider(door.settings) if door.settings.oidc_issuer else None
 
     def routes(self) -> Sequence[Route]:
         """Method, path, endpoint."""
@@ -103,6 +108,11 @@ class Pages:
             ("GET", "/sign-in", self.sign_in_shown),
             ("POST", "/sign-in", self.sign_in),
             ("POST", "/sign-out", self.sign_out),
+            *(
+                [("GET", "/sign-in/oidc", self.go_to_provider), ("GET", oidc.CALLBACK, self.back_from_provider)]
+                if self._provider
+                else []
+            ),
             ("POST", "/look", self.look),
             # ids hold slashes: the longer address stands first
             ("GET", "/consignments/{name:path}/events/{event}", self.message),
@@ -113,7 +123,7 @@ class Pages:
     def built(self) -> Sequence[str]:
         """Keys of the pages that there are."""
         paths = {path for method, path, _ in self.routes() if method == "GET"}
-        return [key for key, _, href in frame.PAGES if href in paths]
+        return [key for key, _, href in frame.PAGES if href in paths or key in self.beside]
 
     async def today(self, request: Request) -> Response:
         viewer = self.viewer(request)
@@ -122,7 +132,7 @@ class Pages:
             as_of = questions.as_of()
             return today.gather(questions, as_of or self._door.clock.now(), viewer.zone), as_of
 
-        found, as_of = await self._door.ask(asking)
+        found, as_of = await self._door.ask(asking, kept=True)
         return self.page(request, "today", "Today", viewer, as_of, found=found)
 
     async def delayed(self, request: Request) -> Response:
@@ -194,7 +204,13 @@ class Pages:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def report(request: Request) -> Response:
             viewer, given = self.viewer(request), parameters(request)
-            found, as_of = await self._asked(lambda questions, now: asking(questions, given, now.astimezone(viewer.zone)))
+
+            def ask(questions: Questions) -> tuple[Report, datetime | None]:
+                as_of = questions.as_of()
+                found = asking(questions, given, (as_of or self._door.clock.now()).astimezone(viewer.zone))
+                return replace(found, counted_at=questions.counted_at), as_of
+
+            found, as_of = await self._door.ask(ask, kept=True)
             return self.page(request, name, title, viewer, as_of, "report", report=found)
 
         return report
@@ -260,9 +276,68 @@ class Pages:
     def _sign_in_page(self, going_on: str, wrong: str = "", status: int = 200) -> Response:
         nobody = Viewer("", "viewer", "", zone_name=self._door.settings.console_zone)
         fresh = frame.freshness(None, self._door.clock.now())
-        answer = self._render("", "sign_in", "Sign in", nobody, fresh, next=going_on, wrong=wrong, path="/sign-in", now=None)
+        answer = self._render(
+            "",
+            "sign_in",
+            "Sign in",
+            nobody,
+            fresh,
+            next=going_on,
+            wrong=wrong,
+            path="/sign-in",
+            now=None,
+            oidc=self._door.settings.oidc_label if self._provider else "",
+        )
         answer.status_code = status
         return answer
+
+    async def go_to_provider(self, request: Request) -> Response:
+        """To the provider; a sealed cookie waits for who comes back."""
+        entry, provider = self._door.entry, self._the_provider()
+        entry.count("sign-in", host_of(request), TRIES_S, TRIES)
+        going_on, now = back_to(worklist.first(parameters(request), "next")), self._door.clock.now()
+        try:
+            address, kept = await self._door.beside(lambda: provider.begin(going_on, now))
+        except oidc.NotSignedIn as error:
+            return self._not_signed_in(error, going_on)
+        answer = Response(status_code=303, headers={**HEADERS, "Location": address})
+        entry.set_cookie(answer, entry.cookie + "_oidc", kept, oidc.LASTS_S)
+        return answer
+
+    async def back_from_provider(self, request: Request) -> Response:
+        """A new session for whom the provider vouches."""
+        entry, provider = self._door.entry, self._the_provider()
+        entry.count("sign-in", host_of(request), TRIES_S, TRIES)
+        given = {
+            name: worklist.first(parameters(request), name)
+            for name in ("state", "code", "iss", "error")
+            if name in request.query_params
+        }
+        cookie, now = request.cookies.get(entry.cookie + "_oidc", ""), self._door.clock.now()
+        lasts = timedelta(hours=self._door.settings.console_session_h)
+
+        def act() -> tuple[str, str]:
+            known = provider.finish(given, cookie, now)
+            return entry.people.sign_in_known(known.name, known.role, known.identity, now, lasts), known.going_on
+
+        try:
+            token, going_on = await self._door.beside(act)
+        except (oidc.NotSignedIn, PeopleError) as error:
+            return self._not_signed_in(error, "/")
+        metrics.counter("lovla_console_sign_ins_total", outcome="in").inc()
+        answer = Response(status_code=303, headers={**HEADERS, "Location": back_to(going_on)})
+        entry.set_cookie(answer, entry.cookie, token, round(lasts.total_seconds()))
+        entry.set_cookie(answer, entry.cookie + "_oidc", "", 0)
+        return answer
+
+    def _the_provider(self) -> oidc.Provider:
+        assert self._provider is not None  # its addresses are there only then
+        return self._provider
+
+    def _not_signed_in(self, error: Exception, going_on: str) -> Response:
+        metrics.counter("lovla_console_sign_ins_total", outcome="wrong").inc()
+        log.warning("console.not_signed_in", text=str(error), inside=getattr(error, "inside", ""))
+        return self._sign_in_page(going_on, str(error), 401)
 
     async def sign_out(self, request: Request) -> Response:
         entry = self._door.entry
@@ -310,6 +385,7 @@ class Pages:
             "here": here,
             "did": self._door.board.take(request.query_params.get("did", ""), viewer.name),
             "shown_at": self._door.clock.now(),
+            "people": self._door.entry.people.planners() if viewer.may("planner") else [],
             "live": live.address(self._door.clock.now()),
         } | values
         answer = self._render(name, template or name, title, viewer, fresh, **values)

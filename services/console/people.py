@@ -135,6 +135,10 @@ class People:
             rows = db.execute("SELECT name, role, active, since FROM people ORDER BY name").fetchall()
         return [Person(name, _role(role), bool(active), datetime.fromisoformat(since)) for name, role, active, since in rows]
 
+    def planners(self) -> list[str]:
+        """Names of those who may act, as work is assigned to them."""
+        return [one.name for one in self.all() if one.active and one.role != "viewer"]
+
     def _hashed(self, password: str) -> str:
         if not PASSWORD_LEAST <= len(password) <= PASSWORD_MOST:
             raise PeopleError(f"a password has {PASSWORD_LEAST} to {PASSWORD_MOST} characters")
@@ -161,12 +165,26 @@ class People:
             with self._open() as db:
                 db.execute("INSERT INTO failures VALUES (?, ?, ?)", (name[:64], host[:64], _text(now)))
             raise WrongPassword("Name and password do not belong together.")
-        token = secrets.token_urlsafe(32)
         with self._open() as db:
             db.execute("DELETE FROM failures WHERE name = ? AND host = ?", (name, host))
-            db.execute("DELETE FROM sessions WHERE until < ?", (_text(now),))
-            db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?)", (_hidden(token), name, _text(now), _text(now + lasts)))
-        return token
+            return _begin(db, name, now, lasts)
+
+    def sign_in_known(self, name: str, role: Role, identity: str, now: datetime, lasts: timedelta) -> str:
+        """The token of a new session of somebody whom a provider vouches for. `identity` stands in place of a password's hash,
+        and no password fits it. Another role than last time ends their sessions. Raises PeopleError where the name is another's
+        (a local account, or somebody else of the provider), or was disabled here."""
+        with self._open() as db:
+            found = db.execute("SELECT hash, active, role FROM people WHERE name = ?", (name,)).fetchone()
+            if found is None:
+                db.execute("INSERT INTO people VALUES (?, ?, ?, 1, ?)", (name, role, identity, _text(now)))
+            elif found[0] != identity:
+                raise PeopleError(f"{name} is somebody else's account here: ask an admin.")
+            elif not found[1]:
+                raise PeopleError("Your account here is disabled: ask an admin.")
+            elif found[2] != role:
+                db.execute("UPDATE people SET role = ? WHERE name = ?", (role, name))
+                db.execute("DELETE FROM sessions WHERE name = ?", (name,))
+            return _begin(db, name, now, lasts)
 
     def _is(self, hashed: str, password: str) -> bool:
         try:
@@ -188,6 +206,14 @@ class People:
         """The session is over."""
         with self._open() as db:
             db.execute("DELETE FROM sessions WHERE token = ?", (_hidden(token),))
+
+
+def _begin(db: sqlite3.Connection, name: str, now: datetime, lasts: timedelta) -> str:
+    """The token of a new session."""
+    token = secrets.token_urlsafe(32)
+    db.execute("DELETE FROM sessions WHERE until < ?", (_text(now),))
+    db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?)", (_hidden(token), name, _text(now), _text(now + lasts)))
+    return token
 
 
 def _role(text: str) -> Role:

@@ -20,7 +20,7 @@ from fastapi import Request, Response
 
 from schemas.base import rfc3339, to_utc
 from schemas.journey_v1 import Journey
-from services.console import dcsa_events, today, worklist
+from services.console import arrow, dcsa_events, today, worklist
 from services.console.consignment import Story, known_at, tell
 from services.console.door import ConsoleDoor
 from services.console.entry import Reader
@@ -69,6 +69,13 @@ class Api:
 
     async def _worklist(self, request: Request, kinds: tuple[str, ...]) -> Response:
         reader, given = self._door.entry.reader(request), parameters(request)
+        if wants_arrow(request):
+
+            def told(questions: Questions, now: datetime) -> Sequence[object]:
+                view = worklist.read(given, now, known_zone(self._door.settings.console_zone), kinds)
+                return questions.delayed(view.wanted, now, ROWS_MOST, view.order)
+
+            return await answer_arrow(request, self._door, reader, told)
         as_csv = wants_csv(request)
 
         def asking(questions: Questions) -> Response:
@@ -187,6 +194,8 @@ class Api:
         )
 
     async def _list(self, request: Request, name: str, asking: Callable[[Questions, datetime], Sequence[object]]) -> Response:
+        if wants_arrow(request):
+            return await answer_arrow(request, self._door, self._door.entry.reader(request), asking)
         as_csv = wants_csv(request)
 
         def ask(questions: Questions) -> Response:
@@ -212,8 +221,29 @@ def wants_csv(request: Request) -> bool:
     """Whether `format` asks for CSV. Raises Problem 400."""
     form = worklist.first(parameters(request), "format") or "json"
     if form not in ("json", "csv"):
-        raise _bad("format", "format is json or csv.")
+        raise _bad("format", "format is json, csv or arrow (lists alone).")
     return form == "csv"
+
+
+def wants_arrow(request: Request) -> bool:
+    """Whether `format`, or without it Accept, asks for an Arrow stream."""
+    form = worklist.first(parameters(request), "format")
+    return form == "arrow" or (not form and arrow.MEDIA_TYPE in request.headers.get("accept", ""))
+
+
+async def answer_arrow(
+    request: Request, door: ConsoleDoor, reader: Reader, asking: Callable[[Questions, datetime], Sequence[object]]
+) -> Response:
+    """The rows that `asking` asks for, as ClickHouse writes them. Raises Problem 403 for a key that sees its own only."""
+    reader.need_everything()
+
+    def ask(questions: arrow.ArrowQuestions) -> Response:
+        now = questions.as_of() or door.clock.now()
+        asking(questions, now)
+        headers = {"Lovla-As-Of": rfc3339(now), "Vary": "Accept", "Cache-Control": "no-store"}
+        return Response(questions.stream, headers=headers, media_type=arrow.MEDIA_TYPE)
+
+    return await door.ask_arrow(ask)
 
 
 def chosen(view: Wanted, reader: Reader) -> tuple[DelayedFilter, Order]:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.journey_v1 import Journey
 from schemas.words import LINKING_KINDS
+from services.console.kept import Kept
 from services.runtime.clickhouse import ClickHouse
 
 FACET_MOST = 60
@@ -34,6 +35,9 @@ NO_LIMIT = 1_000_000
 """The reader's own bound on result rows."""
 
 
+KEPT = frozenset({"arrivals", "claims", "dwell", "feeds", "inbound", "outs", "score", "unmapped", "unmatched"})
+"""What all events or consignments of weeks are counted for: the same for all who look, and no less true a minute later."""
+
 DOUBTS = frozenset(
     {
         "bad_reference",
@@ -49,7 +53,8 @@ DOUBTS = frozenset(
         "too_many_references",
     }
 )
-"""The readers' warnings that say that a reference is not as it should be (services/ingest/explanations.py)."""
+"""The readers' warnings that say that a reference is not as it should be (services/ingest/explanations.py). event_marks
+tells them apart (deploy/clickhouse/015)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -572,11 +577,15 @@ _INCLUDED = re.compile(r"^ *-- ([a-z_]+)[.]sql --(?=,?$)", re.MULTILINE)
 
 
 class Questions:
-    """All questions over one connection. Raises ClickHouseError when there is no answer."""
+    """All questions over one connection. Raises ClickHouseError when there is no answer.
 
-    def __init__(self, clickhouse: ClickHouse, hits_most: int = HITS_MOST) -> None:
+    With `kept`, those of KEPT may be told as they were counted a while ago; `counted_at`: the oldest of these."""
+
+    def __init__(self, clickhouse: ClickHouse, hits_most: int = HITS_MOST, kept: Kept | None = None) -> None:
         self._clickhouse = clickhouse
         self._hits_most = hits_most
+        self._kept = kept
+        self.counted_at: datetime | None = None
         self._last: tuple[str, dict[str, object]] = ("", {})
         self._found: dict[tuple[str, str], list[str]] = {}
 
@@ -640,7 +649,7 @@ class Questions:
     def delayed(self, wanted: DelayedFilter, now: datetime, limit: int = NO_LIMIT, order: Order | None = None) -> list[Delayed]:
         """The worst first, unless `order` says otherwise."""
         self._last = self._worklist(wanted, now, limit, order or Order())
-        return [_row(Delayed, line) for line in self._clickhouse.query(*self._last)]
+        return self._rows(Delayed, *self._last)
 
     def delayed_page(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Delayed], Keys | None]:
         """A page, and where the next one begins; None: there is none."""
@@ -688,8 +697,10 @@ class Questions:
         """Which of from_*.sql has all that is wanted."""
         if wanted.text:
             return "from_found"
-        if wanted.kinds or wanted.severity or wanted.state in ("open", "trouble") or wanted.delivered_since > EPOCH:
+        if wanted.kinds or wanted.severity or wanted.state in ("open", "trouble"):
             return "from_open"
+        if wanted.delivered_since > EPOCH:
+            return "from_delivered"
         return "from_all"
 
     def cut(self, wanted: DelayedFilter) -> bool:
@@ -785,10 +796,7 @@ class Questions:
 
     def scores(self, since: datetime, step_days: int, on_time_h: float, sender: str = "", limit: int = NO_LIMIT) -> list[Score]:
         """By sender and period of `step_days`, oldest first; 0: the whole time as one."""
-        doubts = sorted(DOUBTS)
-        return self._ask(
-            "score", Score, since=since, step=step_days, on_time_h=on_time_h, doubts=doubts, sender=sender, limit=limit
-        )
+        return self._ask("score", Score, since=since, step=step_days, on_time_h=on_time_h, sender=sender, limit=limit)
 
     def unmapped(self, since: datetime, sender: str = "", limit: int = NO_LIMIT) -> list[Unmapped]:
         """The commonest first."""
@@ -800,16 +808,25 @@ class Questions:
 
     def unmatched(self, since: datetime, sender: str = "", limit: int = NO_LIMIT) -> list[Unmatched]:
         """The newest first."""
-        return self._ask("unmatched", Unmatched, linking=sorted(LINKING_KINDS), since=since, sender=sender, limit=limit)
+        return self._ask("unmatched", Unmatched, since=since, sender=sender, limit=limit)
 
     def dead_letters(self, sender: str = "", reason: str = "", limit: int = NO_LIMIT, letter: str = "") -> list[Letter]:
         """The newest first; `letter`: that one alone."""
         return self._ask("dead_letters", Letter, sender=sender, reason=reason, letter=letter, limit=limit)
 
+    def _rows(self, row: type[R], asked: str, params: Mapping[str, object]) -> list[R]:
+        return [_row(row, line) for line in self._clickhouse.query(asked, params)]
+
     def _ask(self, name: str, row: type[R], **params: object) -> list[R]:
         """The rows of queries/NAME.sql; its columns must be the row's fields."""
-        self._last = sql(name), params
-        return [_row(row, line) for line in self._clickhouse.query(*self._last)]
+        self._last = asked, given = sql(name), params
+        if self._kept is None or name not in KEPT:
+            return self._rows(row, asked, given)
+        times = tuple(value for value in params.values() if isinstance(value, datetime))
+        said = tuple((word, value) for word, value in params.items() if not isinstance(value, datetime))
+        lines, at = self._kept.rows((name, *said), times, lambda: self._clickhouse.query(asked, given))
+        self.counted_at = min(at, self.counted_at or at)
+        return [_row(row, line) for line in lines]
 
 
 def _row(kind: type[R], line: Mapping[str, object]) -> R:

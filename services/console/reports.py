@@ -80,7 +80,8 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A page: what it is about, by which words it can be narrowed (name -> value), its tables. `answer`: said first."""
+    """A page: what it is about, by which words it can be narrowed (name -> value), its tables. `answer`: said first.
+    `counted_at`: when the oldest of its figures were counted; None: just now."""
 
     intro: str
     tables: Sequence[Table]
@@ -88,6 +89,7 @@ class Report:
     days: int = 0
     answer: Answer | None = None
     charts: Sequence[Chart] = ()
+    counted_at: datetime | None = None
 
 
 LINES_MOST: Final = 5
@@ -523,6 +525,7 @@ def told_table(caption: str, told: Sequence[Told], empty: str) -> Table:
             Cell(one.state or "waits", bad=one.state in FAILED, note=" ".join(filter(None, (words_of(one.reason), one.text)))),
             Cell(_known(one.last_at)),
             Cell(one.attempts, note=one.provider),
+            Cell("why", _why(one)),
         )
         for one in told
     ]
@@ -534,8 +537,16 @@ def told_table(caption: str, told: Sequence[Told], empty: str) -> Table:
         Column("state", "What became of it", "code"),
         Column("last", "When", "time"),
         Column("attempts", "Tries", "number"),
+        Column("why", "Why", hint="each change that it tells of, and what else was held back"),
     )
     return Table("messages", caption, columns, rows, empty, len(rows) >= ROWS)
+
+
+def _why(one: Told) -> str:
+    """To what else became of the changes of what a message is about."""
+    if len(one.consignments) != 1:
+        return query("/messages/why", {"subscription": one.subscription})
+    return query("/messages/why", {"subscription": one.subscription, "consignment": one.consignments[0]})
 
 
 ID_SHOWN: Final = 12

@@ -78,6 +78,20 @@ class WayIn:
         done: list[dict[str, Any]] = (await self._ask("POST", "/v1/work-acts", list(acts), by, once))["acts"]
         return done
 
+    async def subscriptions(self, most: int) -> list[dict[str, Any]]:
+        """Who asked for what, of the alerts' own door, without addresses. Raises Problem."""
+        base = f"http://{self._settings.alerts_host}:{self._settings.alerts_port}"
+        headers = {"Authorization": f"Bearer {self._key()}"}
+        async with httpx.AsyncClient(base_url=base, transport=self._transport, timeout=_TIMEOUT_S, trust_env=False) as http:
+            try:
+                answer = await http.get("/v1/subscriptions", params={"limit": most}, headers=headers)
+                answer.raise_for_status()
+                told = answer.json()["subscriptions"]
+            except (httpx.HTTPError, ValueError, KeyError) as error:
+                text = "The alerts do not say who asked for what: are they up? See `lovla status`."
+                raise Problem("not-ready", text, retry_after_s=_RETRY_S) from error
+        return [{name: value for name, value in one.items() if name != "address"} for one in told]
+
     async def event(self, events: Sequence[Mapping[str, Any]], by: str, once: str) -> dict[str, Any]:
         """A statement, or the withdrawal of one; the answer with its receipt. Raises Refused, Problem."""
         taken: dict[str, Any] = await self._ask("POST", "/v1/events", list(events), by, once)

@@ -54,12 +54,13 @@ BOOKS = (
     " ENGINE = MergeTree ORDER BY name",
     "CREATE TABLE IF NOT EXISTS rebuild_new (name String, uuid String) ENGINE = MergeTree ORDER BY name",
 )
-FED_BY: Mapping[str, str] = {"event_references": "shipment_events"}
+FED_BY: Mapping[str, str] = {"event_references": "shipment_events", "event_marks": "shipment_events"}
 """Tables that a view fills -> the log table that it reads. Their rows name the record that they come from."""
-FED_BY_STATES = ("open_journeys", "journey_finds")
+FED_BY_STATES = ("open_journeys", "journey_finds", "journey_marks")
 """Tables that views fill from tables of newest states."""
 KEYS: Mapping[str, str] = {
     "open_journeys": "consignment",
+    "journey_marks": "consignment",
     "journeys": "consignment",
     "feeds": "sender",
     "clocks": "clock",

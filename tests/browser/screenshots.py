@@ -43,6 +43,10 @@ PAGES: Final = {
     "feeds": "/feeds",
     "unmatched": "/unmatched",
     "messages": "/messages",
+    "subscriptions": "/subscriptions",
+    "mailbox": "/mailbox",
+    "why": "/messages/why",
+    "sign-in": "/sign-in",
     "health": "/health",
 }
 ON_A_PHONE: Final = ("today", "delayed", "consignment")
@@ -93,16 +97,40 @@ def _taken(address: str, folder: Path) -> Iterator[tuple[Path, bytes]]:
             first = page.locator("tr[data-consignment]").first.get_attribute("data-consignment")
             for name, path in (PAGES | {"consignment": f"/consignments/{first}"}).items():
                 page.set_viewport_size(WIDE)
+                answer = page.request.get(address + path)
+                if not answer.ok:  # without a demo there are no alerts to ask
+                    sys.stderr.write(f"screenshots: no {name}: {answer.status}\n")
+                    continue
                 yield folder / f"{name}.{theme}.png", _shot(page, address + path)
                 if name in ON_A_PHONE and theme == "light":
                     page.set_viewport_size(PHONE)
                     yield folder / f"{name}.phone.png", _shot(page, address + path)
+            yield folder / f"acting.{theme}.png", _acting(page, f"{address}/consignments/{first}")
+            yield folder / f"choosing.{theme}.png", _choosing(page, address + PAGES["delayed"])
             context.close()
+
+
+def _acting(page: Page, address: str) -> bytes:
+    """The forms of a consignment's page, open."""
+    page.set_viewport_size(WIDE)
+    page.goto(address, wait_until="load")
+    page.evaluate("document.querySelectorAll('.doing details').forEach((one) => { one.open = true })")
+    page.locator("#work").evaluate("(one) => one.scrollIntoView()")
+    return small(page.screenshot(type="png", animations="disabled"))
+
+
+def _choosing(page: Page, address: str) -> bytes:
+    """Two lines of the work list chosen, and what can be done with them."""
+    page.goto(address, wait_until="load")
+    for place in (0, 1):
+        page.locator("tr[data-consignment] input[type=checkbox]").nth(place).check()
+    page.get_by_text("With the chosen lines").click()
+    return small(page.screenshot(type="png", animations="disabled"))
 
 
 def _shot(page: Page, address: str) -> bytes:
     page.goto(address, wait_until="load")
-    page.locator(".freshness").wait_for()
+    page.locator("h1").wait_for()
     return small(page.screenshot(type="png", animations="disabled"))
 
 

@@ -6,14 +6,14 @@ SELECT
     carrier,
     if({lanes:Bool}, concat(origin, ' > ', port), '') AS lane,
     count() AS arrivals,
-    countIf(arrival.planned IS NOT NULL) AS planned,
-    countIf(arrival.planned IS NOT NULL
-        AND dateDiff('second', arrival.planned, at) <= multiIf(mode = 'sea', 12, mode = 'air', 4, 2) * 3600) AS on_time,
-    countIf(arrival.estimated IS NOT NULL) AS estimated,
+    countIf(said.1 IS NOT NULL) AS planned,
+    countIf(said.1 IS NOT NULL
+        AND dateDiff('second', said.1, at) <= multiIf(mode = 'sea', 12, mode = 'air', 4, 2) * 3600) AS on_time,
+    countIf(said.2 IS NOT NULL) AS estimated,
     if(
         estimated = 0,
         NULL,
-        round(quantileExactIf(0.5)(abs(ifNull(dateDiff('second', arrival.estimated, at), 0)), arrival.estimated IS NOT NULL) / 3600, 1)
+        round(quantileExactIf(0.5)(abs(ifNull(dateDiff('second', said.2, at), 0)), said.2 IS NOT NULL) / 3600, 1)
     ) AS eta_error_h
 FROM
 (
@@ -22,12 +22,9 @@ FROM
         origin,
         port,
         mode,
-        arrayFirst(m -> m.milestone = 'arrived' AND m.leg = '', milestones) AS arrival,
-        ifNull(arrival.actual, toDateTime64(0, 3, 'UTC')) AS at
-    FROM
-    (
-        -- from_since.sql --
-    )
+        (arrival_planned, arrival_estimated) AS said,
+        ifNull(arrived_at, toDateTime64(0, 3, 'UTC')) AS at
+    FROM journey_marks FINAL
     WHERE carrier != ''
 )
 WHERE at >= {since:DateTime64(3, 'UTC')} AND at > toDateTime64(0, 3, 'UTC') AND ({carrier:String} = '' OR carrier = {carrier:String})

@@ -1,5 +1,4 @@
 -- Hours from the earlier of discharged and available to leaving the terminal, by terminal; and what still stands there.
--- What ended before {since} had left before, so it is not looked at.
 -- `lost_h`: hours within the window in which units stood there past free time, added up: where goods are held up. Free time is
 -- the facility's, else that of docs/exceptions.md: 96 h, by air 24 h.
 WITH

@@ -20,7 +20,7 @@ FROM
 (
     SELECT code AS name_of FROM senders FINAL
     UNION DISTINCT SELECT sender FROM feeds FINAL
-    UNION DISTINCT SELECT DISTINCT sender FROM shipment_events WHERE kind = 'event'
+    UNION DISTINCT SELECT DISTINCT sender FROM event_marks
     UNION DISTINCT SELECT DISTINCT sender FROM dead_letters WHERE kind = 'letter' AND received_at >= since
 ) AS everyone
 LEFT JOIN (SELECT * FROM senders FINAL) AS registered ON registered.code = everyone.name_of
@@ -30,15 +30,17 @@ LEFT JOIN
     SELECT
         sender,
         max(received_at) AS last_at,
-        uniqExactIf(event_id, received_at > now - INTERVAL 24 HOUR) AS day_events,
-        uniqExact(event_id) AS events,
+        uniqExactIf(id, received_at > now - INTERVAL 24 HOUR) AS day_events,
+        uniqExact(id) AS events,
         count() AS records,
-        uniqExact(event_id, revision_at, revision_reader, revision_content) AS copies,
-        uniqExactIf(event_id, notEmpty(warnings)) AS warned,
-        countIf(classifier = 'actual') AS actuals,
-        quantileExactIf(0.5)(dateDiff('second', occurred_at, received_at), classifier = 'actual') / 3600 AS lateness_h
-    FROM shipment_events
-    WHERE kind = 'event' AND received_at >= since
+        uniqExact(id, place) AS copies,
+        uniqExactIf(id, bitTest(marks, 5)) AS warned,
+        countIf(bitTest(marks, 3)) AS actuals,
+        quantileExactIf(0.5)(
+            dateDiff('second', fromUnixTimestamp64Milli(toInt64(intDiv(marks, 64)), 'UTC'), received_at), bitTest(marks, 3)
+        ) / 3600 AS lateness_h
+    FROM event_marks FINAL
+    WHERE received_at >= since
     GROUP BY sender
 ) AS events ON events.sender = everyone.name_of
 LEFT JOIN
@@ -47,14 +49,11 @@ LEFT JOIN
     SELECT sender, count() AS codes
     FROM
     (
-        SELECT sender, event_id
-        FROM shipment_events
-        WHERE kind = 'event' AND received_at >= since
-            AND event_id IN
-            (SELECT event_id FROM shipment_events WHERE kind = 'event' AND NOT mapped AND received_at >= since)
-        GROUP BY sender, event_id
-        HAVING NOT argMax(mapped, (revision_at, revision_reader, revision_content))
-            AND NOT argMax(retracted, (revision_at, revision_reader, revision_content))
+        SELECT any(event_marks.sender) AS sender, id
+        FROM event_marks
+        WHERE received_at >= since AND id IN (SELECT id FROM event_marks WHERE NOT bitTest(marks, 0) AND received_at >= since)
+        GROUP BY id
+        HAVING NOT bitTest(argMax(marks, place) AS newest, 0) AND NOT bitTest(newest, 4)
     )
     GROUP BY sender
 ) AS unread ON unread.sender = everyone.name_of

@@ -6,7 +6,7 @@ SELECT
     arrayFilter(e -> e.status = 'open', exceptions) AS exceptions,
     true AS found
 FROM journeys FINAL
-WHERE consignment IN ({ids:Array(String)})
+PREWHERE consignment IN ({ids:Array(String)})
 UNION ALL
 SELECT
     consignment, buyer, stage, mode, tier, required_by, milestone, place, facility, terminal, carrier, vessel, voyage,

@@ -1,4 +1,4 @@
 -- All that is known of one consignment, newest version, as the tracker wrote it.
 SELECT record
 FROM journeys FINAL
-WHERE consignment = {consignment:String}
+PREWHERE consignment = {consignment:String}

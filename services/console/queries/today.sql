@@ -16,4 +16,18 @@ FROM
         delivered_at,
         stage NOT IN ('delivered', 'cancelled') AS is_open
     FROM open_journeys FINAL
+    UNION ALL
+    -- what ended days ago by the server's clock has left that table: where the asked day lies further back, it is counted here
+    SELECT
+        [] AS open_kinds,
+        arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual AS delivered_at,
+        false AS is_open
+    FROM journeys FINAL
+    PREWHERE consignment IN
+    (
+        SELECT consignment FROM journey_finds
+        WHERE {day:DateTime64(3, 'UTC')} < today() - 2 AND kind = 'delivered'
+            AND word >= toString(toDate({day:DateTime64(3, 'UTC')}))
+    )
+    WHERE consignment NOT IN (SELECT consignment FROM open_journeys FINAL)
 )

@@ -59,6 +59,7 @@ class Acting:
         self.behind = Behind(folder, books, settings, self.clock)
         people = People(folder, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         people.add("ana", "planner", PASSWORD, NOW)
+        people.add("ben", "admin", PASSWORD, NOW)
         people.add("viv", "viewer", PASSWORD, NOW)
         entry = Entry(self.behind.settings, people, self.clock)
         self.door = ConsoleDoor(self.behind.settings, books.client, entry, self.clock, way_in=self.behind.way_in)
@@ -163,9 +164,12 @@ async def test_a_form_that_is_sent_twice_is_done_once(acting: Acting, ana: httpx
 async def test_somebody_is_to_do_it_and_it_may_wait(acting: Acting, ana: httpx.AsyncClient) -> None:
     row = next(iter((await rows(ana, hospital="H-CEDARS")).values()))
     chosen, page = " ".join([row["consignment"], *row["keys"]]), "/delayed?exception=any"
-    await sent(ana, page, "/act", act="assign", row=chosen, assignee="Ben Ōkubo")
+    refused = await sent(ana, page, "/act", act="assign", row=chosen, assignee="Ben Ōkubo")
+    assert "Ben Ōkubo is no planner's name here; there are ana, ben." in unescape(refused.text)
+    assert "viv" not in (await ana.get(page)).text.partition('<datalist id="people">')[2].partition("</datalist>")[0]
+    await sent(ana, page, "/act", act="assign", row=chosen, assignee="ben")
     await sent(ana, page, "/act", act="snooze", row=chosen, wait="morning")
-    found = (await rows(ana, assigned="Ben Ōkubo"))[row["consignment"]]
+    found = (await rows(ana, assigned="ben"))[row["consignment"]]
     assert found["snoozed_until"] == "2026-11-21T16:00:00Z"  # 08:00 in Los Angeles
     assert row["consignment"] in await rows(ana, work="snoozed")
     await sent(ana, page, "/act", act="take", row=chosen)

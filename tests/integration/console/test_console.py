@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -21,6 +21,7 @@ from schemas.journey_v1 import Journey
 from schemas.registers_v1 import Account, Sender
 from services.console import lists_api
 from services.console.app import build
+from services.console.arrow import MEDIA_TYPE, over_http
 from services.console.door import ConsoleDoor
 from services.console.entry import Entry
 from services.console.letters import Outcome, Retry, by_verb
@@ -28,6 +29,8 @@ from services.console.pages import HEADERS, REPORTS
 from services.console.people import People
 from services.console.questions import GROUPS, SORTS
 from services.console.settings import ConsoleSettings
+from services.console.verbs_page import Verb, run_verb
+from services.console.way_in import WayIn
 from services.ingest.keys import sha256_hex
 from services.runtime.clickhouse import ClickHouse, connect
 from services.runtime.clock import ManualClock
@@ -65,7 +68,9 @@ def port(console_settings: Settings) -> Iterator[ClickHouse]:
 class Console:
     """A console with somebody in it, and two senders that hold keys."""
 
-    def __init__(self, clickhouse: ClickHouse, state_dir: Path, demo: bool, retry: Retry = by_verb) -> None:
+    def __init__(
+        self, clickhouse: ClickHouse, state_dir: Path, demo: bool, retry: Retry = by_verb, verb: Verb = run_verb
+    ) -> None:
         settings = ConsoleSettings(kafka="127.0.0.1:1", state_dir=state_dir, secret_key=SecretStr("k" * 44), console_demo=demo)
         self.clock = ManualClock(NOW)
         self.people = People(state_dir, PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
@@ -76,7 +81,8 @@ class Console:
         }
         accounts = {key_id(code): _account(code) for code in senders}
         entry = Entry(settings, self.people, self.clock, lambda: accounts, lambda: senders)
-        self.app = build(ConsoleDoor(settings, clickhouse, entry, self.clock), retry=retry)
+        self.door = ConsoleDoor(settings, clickhouse, entry, self.clock)
+        self.app = build(self.door, retry=retry, verb=verb)
 
     def browser(self, **options: str) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(self.app)
@@ -413,3 +419,90 @@ async def test_a_planner_has_a_dead_letter_read_again_and_is_told_what_came_of_i
         await browser.post("/sign-in", data={"name": "eve", "password": PASSWORD, "next": "/"})
         assert (await browser.post(again, data={"csrf": await csrf_of(browser)})).status_code == 403
     assert asked == [(letter, "ana")]
+
+
+# --- Arrow
+
+
+async def test_lists_come_as_an_arrow_stream_with_the_same_rows(
+    port: ClickHouse, console_settings: Settings, tmp_path: Path
+) -> None:
+    from pyarrow import ipc  # of the local stack's own packages
+
+    made = Console(port, tmp_path, demo=True)
+    database = port.query("SELECT currentDatabase() AS name")[0]["name"]
+    there = made.door.settings.model_copy(
+        update={
+            "clickhouse_host": console_settings.clickhouse_host,
+            "clickhouse_http_port": console_settings.clickhouse_http_port,
+            "clickhouse_database": database,
+        }
+    )
+    made.door.arrow = over_http(there, "admin", console_settings.clickhouse_admin_password)
+    async with made.browser() as viewer, made.holder(BUYER) as buyer:
+        for path in ("/api/v1/delayed?exception=any", "/api/v1/consignments?q=maer", "/api/v1/feeds", "/api/v1/hospitals"):
+            rows = (await viewer.get(path + ("&rows=500" if "?" in path else ""))).json()["rows"]
+            answer = await viewer.get(path, headers={"Accept": MEDIA_TYPE})
+            assert answer.status_code == 200 and answer.headers["content-type"] == MEDIA_TYPE, answer.text
+            table = ipc.open_stream(answer.content).read_all()
+            assert table.num_rows == len(rows) > 0
+            assert set(table.column_names) == set(rows[0])
+            first = table.column_names[0]
+            assert table.column(first).to_pylist() == [row[first] for row in rows]
+        hostile = await viewer.get("/api/v1/delayed", params={"format": "arrow", "hospital": "a'\\\t') OR 1=1 --\\"})
+        assert hostile.status_code in (200, 400)
+        assert (await buyer.get("/api/v1/delayed?format=arrow")).status_code == 403
+
+
+# --- what verbs tell
+
+
+async def told_by_verb(words: Sequence[str]) -> list[dict[str, object]]:
+    if words[0] == "mailbox":
+        return [
+            {
+                "number": 1,
+                "kind": "email",
+                "at": "2026-11-20T09:00:00Z",
+                "to": "a@b.example",
+                "subject": world.HOSTILE,
+                "text": "x",
+            }
+        ]
+    assert list(words) == ["explain", world.STORY, "--for", "s1"]
+    return [{"what": "held", "at": "2026-11-20T09:00:00+00:00", "text": "tier 3 is not asked for", "where": ""}]
+
+
+async def test_who_asked_for_what_is_told_without_addresses(port: ClickHouse, tmp_path: Path) -> None:
+    one: dict[str, object] = {
+        "subscription": "s" * 16,
+        "channel": "email",
+        "address": "buyer@hospital.example",
+        "state": "active",
+        "label": world.HOSTILE,
+    }
+    one |= {"filters": {"tiers": [1, 2], "severity": "major"}, "quiet": ["22:00", "06:00"], "zone": "America/Los_Angeles"}
+
+    def alerts(request: httpx.Request) -> httpx.Response:
+        assert request.headers["authorization"] == "Bearer lovla_key" and request.url.path == "/v1/subscriptions"
+        return httpx.Response(200, json={"subscriptions": [one]})
+
+    made = Console(port, tmp_path, demo=True, verb=told_by_verb)
+    settings = made.door.settings.model_copy(update={"console_key": SecretStr("lovla_key")})
+    made.door.way_in = WayIn(settings, httpx.MockTransport(alerts))
+    async with made.browser() as viewer:
+        page = (await viewer.get("/subscriptions")).text
+        assert "tiers 1, 2; severity major" in page and "quiet 22:00 to 06:00" in page
+        assert "hospital.example" not in page and "<script>window" not in page
+        why = (await viewer.get("/messages/why", params={"subscription": "s1", "consignment": world.STORY})).text
+        assert "tier 3 is not asked for" in why
+        assert (await viewer.get("/messages/why?subscription=--help&consignment=x")).status_code == 400
+        mailbox = (await viewer.get("/mailbox")).text
+        assert "a@b.example" in mailbox and "<script>window" not in mailbox
+
+
+async def test_the_mailbox_is_the_demos_alone(console: Console) -> None:
+    async with console.browser() as ana:
+        await ana.post("/sign-in", data={"name": "ana", "password": PASSWORD})
+        assert (await ana.get("/mailbox")).status_code == 404
+        assert 'href="/mailbox"' not in (await ana.get("/")).text

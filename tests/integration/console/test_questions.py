@@ -518,6 +518,14 @@ def test_a_hospital_is_told_what_was_delivered_there_in_the_whole_window(books: 
 
     assert [told(days) for days in (1, 2, 8, 30, 400)] == [1, 1, 3, 4, 5]
 
+    def counted_and_listed(days: int) -> tuple[int, int]:
+        """As whoever asks at a time that lies back, by the pipeline or in a zone of their own."""
+        day, questions = now - timedelta(days=days), Questions(books.client)
+        wanted = DelayedFilter(kinds=(), delivered_since=day)
+        return questions.standing(day).delivered_today, len(questions.delayed(wanted, now))
+
+    assert [counted_and_listed(days) for days in (1, 2, 8, 30, 400)] == [(1, 1), (1, 1), (3, 3), (4, 4), (5, 5)]
+
 
 def test_a_search_is_cut_after_the_owner_is_known_and_says_so_and_pages_join(books: Books) -> None:
     books.write(*(journey(f"AAA-{n}", buyer="OTHER") for n in range(5)), journey("ZZZ-1", buyer="LACDHS"))

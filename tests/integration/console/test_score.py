@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 
 from schemas.dead_letter_v1 import EXAMPLES as LETTERS
 from schemas.shipment_event_v1 import ShipmentEvent
+from schemas.words import LINKING_KINDS
 from services.console.questions import DOUBTS, Questions, Score
 from services.ingest.explanations import EXPLANATIONS
+from services.sink.migrate import folder, load
 from tests.integration.console.conftest import Books
 from tests.integration.console.test_cli import lovla, shared, told  # noqa: F401  # fixtures
 from tests.integration.console.test_questions import event
@@ -88,6 +91,13 @@ def test_periods_follow_each_other_and_senders_are_apart(books: Books) -> None:
 
 def test_the_warnings_about_references_are_ones_that_readers_say() -> None:
     assert set(EXPLANATIONS) >= DOUBTS
+
+
+def test_the_tables_that_scores_and_unmatched_are_asked_of_know_the_same_words() -> None:
+    script = next(one.script for one in load(folder()) if one.name == "narrow_tables")
+    for words in (DOUBTS, LINKING_KINDS):
+        lists = [set(re.findall(r"'(\w+)'", found)) for found in re.findall(r"[\[(]((?:\s*'\w+',?)+)\s*[\])]", script)]
+        assert lists.count(set(words)) == 2  # in the view, and for what was there before
 
 
 def test_the_verb_has_a_table_and_json(shared: Books, told: dict[str, str]) -> None:  # noqa: F811

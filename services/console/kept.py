@@ -1,0 +1,96 @@
+"""Answers that take long to count are kept for a while, and shared by all who look (docs/decisions/0047).
+
+*Guarantees*: who asks is never told an answer of more than OLD_S; the first who asks for one waits for it, and whoever asks the
+same meanwhile waits for that same answer. One older than FRESH_S is told at once and counted anew beside it, one question at a
+time, so that however many look, ClickHouse counts one report. An answer is of the times that were asked for, give or take.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from services.runtime import logs
+from services.runtime.clock import Clock
+
+log = logs.get("console")
+
+FRESH_S: Final = 60.0
+OLD_S: Final = 180.0
+_MOST: Final = 300
+
+
+@dataclass
+class Answer:
+    """`rows` as they were counted at `at`; `times`: what was asked about."""
+
+    times: tuple[datetime, ...]
+    at: datetime
+    rows: Future[Any]
+    anew: bool = False
+
+
+@dataclass
+class Kept:
+    """What was asked lately, by its question. Of several threads."""
+
+    clock: Clock
+    fresh_s: float = FRESH_S
+    old_s: float = OLD_S
+    _answers: OrderedDict[Hashable, Answer] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _beside: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "kept"))
+
+    def rows(self, key: Hashable, times: tuple[datetime, ...], ask: Callable[[], Any]) -> tuple[Any, datetime]:
+        """The answer, and when it was counted. `key`: the question without its times. What `ask` raises is not kept."""
+        now, mine = self.clock.now(), None
+        # a window of other days is another question
+        key = (key, *(round((now - time).total_seconds() / 86_400) for time in times))
+        with self._lock:
+            known = self._answers.get(key)
+            if known is None or self._past(known, times, now, self.old_s):
+                known = mine = self._answers[key] = Answer(times, now, Future())
+                while len(self._answers) > _MOST:
+                    self._answers.popitem(last=False)
+            elif known.rows.done() and not known.anew and self._past(known, times, now, self.fresh_s):
+                known.anew = True
+                self._beside.submit(self._again, key, times, ask)
+        if mine is not None:
+            self._fill(key, mine, ask)
+        return known.rows.result(), known.at
+
+    @staticmethod
+    def _past(known: Answer, times: tuple[datetime, ...], now: datetime, bound_s: float) -> bool:
+        apart = [(now - known.at).total_seconds(), *((b - a).total_seconds() for a, b in zip(known.times, times, strict=True))]
+        return any(abs(one) > bound_s for one in apart)
+
+    def _again(self, key: Hashable, times: tuple[datetime, ...], ask: Callable[[], Any]) -> None:
+        anew = Answer(times, self.clock.now(), Future())
+        try:
+            anew.rows.set_result(ask())
+        except Exception as error:  # the old answer stays until it is too old; then whoever asks is told what is wrong
+            log.warning("console.kept", error=str(error)[:200])
+            with self._lock:
+                if key in self._answers:
+                    self._answers[key].anew = False
+            return
+        with self._lock:
+            self._answers[key] = anew
+
+    def _fill(self, key: Hashable, mine: Answer, ask: Callable[[], Any]) -> None:
+        try:
+            mine.rows.set_result(ask())
+        except BaseException as error:
+            with self._lock:
+                if self._answers.get(key) is mine:
+                    del self._answers[key]
+            mine.rows.set_exception(error)
+
+    def close(self) -> None:
+        """Nothing is counted any more."""
+        self._beside.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,94 @@
+"""Answers that are kept: shared, never too old, counted anew beside those who look."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.console.kept import FRESH_S, OLD_S, Kept
+from services.runtime.clock import ManualClock
+
+NOW = datetime(2020, 4, 11, 9, 40, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+class Counting:
+    """A question that takes its time; each answer is its number."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.done = threading.Semaphore(0)
+
+    def __call__(self) -> int:
+        self.asked += 1
+        self.done.release()
+        return self.asked
+
+
+def test_what_was_counted_within_a_minute_is_told_again(clock: ManualClock) -> None:
+    kept, ask = Kept(clock), Counting()
+    assert kept.rows("score", (NOW - DAY,), ask) == (1, NOW)
+    clock.advance(FRESH_S)
+    assert kept.rows("score", (NOW - DAY,), ask) == (1, NOW)
+    assert ask.asked == 1
+
+
+def test_what_is_older_is_told_and_counted_anew_for_the_next(clock: ManualClock) -> None:
+    kept, ask = Kept(clock), Counting()
+    kept.rows("score", (), ask)
+    clock.advance(FRESH_S + 1)
+    assert kept.rows("score", (), ask) == (1, NOW)
+    assert ask.done.acquire() and ask.done.acquire(timeout=5)
+    kept.close()
+    kept._beside.shutdown(wait=True)
+    assert kept.rows("score", (), ask) == (2, clock.now())
+
+
+def test_nobody_is_told_what_is_too_old(clock: ManualClock) -> None:
+    kept, ask = Kept(clock), Counting()
+    kept.rows("score", (), ask)
+    clock.advance(OLD_S + 1)
+    assert kept.rows("score", (), ask) == (2, clock.now())
+
+
+def test_another_window_or_another_word_is_another_question(clock: ManualClock) -> None:
+    kept, ask = Kept(clock), Counting()
+    assert kept.rows("score", (NOW - DAY,), ask)[0] == 1
+    assert kept.rows("score", (NOW - 7 * DAY,), ask)[0] == 2
+    assert kept.rows("unmatched", (NOW - DAY,), ask)[0] == 3
+    assert kept.rows("score", (NOW - DAY,), ask)[0] == 1
+
+
+def test_all_who_ask_at_once_wait_for_one_answer(clock: ManualClock) -> None:
+    kept, ask, begun, go = Kept(clock), Counting(), threading.Event(), threading.Event()
+
+    def slowly() -> int:
+        begun.set()
+        assert go.wait(10)
+        return ask()
+
+    with ThreadPoolExecutor(3) as viewers:
+        first = viewers.submit(kept.rows, "score", (), slowly)
+        assert begun.wait(10)
+        others = [viewers.submit(kept.rows, "score", (), slowly) for _ in range(2)]
+        go.set()
+        assert {one.result(10) for one in (first, *others)} == {(1, NOW)}
+
+
+def test_what_failed_is_not_kept(clock: ManualClock) -> None:
+    kept = Kept(clock)
+
+    def failing() -> int:
+        raise ValueError("no answer in time")
+
+    with pytest.raises(ValueError, match="no answer"):
+        kept.rows("score", (), failing)
+    assert kept.rows("score", (), lambda: 7)[0] == 7
