@@ -61,8 +61,9 @@ def test_a_new_file_comes_after_all_that_are_applied(empty: Settings, tmp_path: 
     shutil.copytree(migrate.folder(), files)
     late = files / "002_shipment_events.sql"
     text = late.read_text()
-    late.unlink()
-    (files / "003_event_references.sql").unlink()
+    for file in files.glob("*.sql"):  # it, and what builds on it
+        if "shipment_events" in file.read_text():
+            file.unlink()
     with pytest.raises(MigrationError, match="table shipment_events does not exist"):
         migrate.apply(empty, files)
     late.write_text(text)
