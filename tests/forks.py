@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import threading
+import warnings
 from typing import Any
 
 from tests.stack import ROOT
@@ -85,8 +86,8 @@ class _Nursery:
                 answer = self._socket.recv(100)
             finally:
                 self._adopt(False)
-        if not answer:
-            raise OSError(f"the process that forks has ended: {self._process.poll()}")
+        if not int(answer or 0):
+            raise OSError(f"no child, and the process that forks has ended by {self._process.poll()} (None: it goes on)")
         return int(answer)
 
     def _adopt(self, orphans: bool) -> None:
@@ -135,8 +136,9 @@ def _serve(asked: socket.socket) -> dict[str, Any] | None:
         born, bearing = os.pipe()
         if middle := os.fork():
             os.waitpid(middle, 0)  # only then has the child its new parent
-            asked.send(os.read(born, 100))
-            for fd in (born, bearing, *streams):
+            os.close(bearing)
+            asked.send(os.read(born, 100) or b"0")
+            for fd in (born, *streams):
                 os.close(fd)
             continue
         if child := os.fork():
@@ -162,6 +164,7 @@ def _become(request: dict[str, Any]) -> None:
     _, kind, what, *words = request["args"]
     sys.argv = [kind, *words]
     if kind == "-m":
+        warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)  # as it is meant to be
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     else:
         exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})

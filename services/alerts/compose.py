@@ -123,10 +123,9 @@ class Compose:
 
     def look_again(self, consignment: str | None, now: datetime) -> None:
         """People did something about a consignment (None: perhaps, about any): who sleeps because of what they did before is
-        looked at again."""
+        looked at again, and who is just being put to sleep too."""
         for name, subscriber in self._subscribers.items():
-            asleep = (one for one in subscriber.escalations if one.asleep)
-            if any(consignment in (None, item.consignment) for one in asleep for item in one.items):
+            if any(consignment in (None, item.consignment) for one in subscriber.escalations for item in one.items):
                 heapq.heappush(self._wake, (now, name))
 
     def due(self, now: datetime) -> list[str]:

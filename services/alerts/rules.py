@@ -487,16 +487,18 @@ def _escalate(
         cares = {(item.consignment, item.key): care for item, care in cares_of(one, caring, now)}
         open_items = [item for item in one.items if _still_open(changed, item)]
         still = [item for item in open_items if (item.consignment, item.key) not in cares]
-        if open_items and not still:
-            asleep = _asleep(one, list(cares.values()), now)
+        left = [item for item in open_items if item not in still]
+        asleep = _asleep(one, left, [cares[item.consignment, item.key] for item in left], now) if left else None
+        if left and not still:
             kept += [asleep] if asleep is not None else []
-            outcome.reasons += [_left_asleep(item, cares[item.consignment, item.key]) for item in open_items]
+            outcome.reasons += [_left_asleep(item, cares[item.consignment, item.key]) for item in left]
             continue
         text = _no_escalation(second, still, now)
         if text is None and second is not None:
             quiet = _quiet(second, now, urgent=True)
             if quiet is None:
                 made.append(_second_notice(one, still, second, now))
+                kept += [asleep] if asleep is not None else []
                 continue
             kept.append(one.model_copy(update={"due_at": quiet, "asleep": False}))
             text = "quiet hours of the second contact"
@@ -511,13 +513,15 @@ def cares_of(one: Escalation, caring: Caring, now: datetime) -> list[tuple[Item,
     return [(item, care) for item, care in found if care is not None]
 
 
-def _asleep(one: Escalation, cares: list[Care], now: datetime) -> Escalation | None:
-    """To be looked at again when the first may wait no longer. None: somebody has taken care for long enough."""
+def _asleep(one: Escalation, left: list[Item], cares: list[Care], now: datetime) -> Escalation | None:
+    """Of the items that people take care of, or let wait: to be looked at again when the first may wait no longer. None:
+    somebody has taken care for long enough."""
     waits = [care.until for care in cares if care.until is not None]
-    if not waits and one.asleep and one.due_at <= now:
+    due = min(waits) if waits else max(care.at for care in cares) + ASLEEP_AT_MOST
+    if due <= now:
         return None
-    due = min(waits) if waits else one.due_at if one.asleep and one.due_at > now else now + ASLEEP_AT_MOST
-    return one.model_copy(update={"due_at": due, "asleep": True})
+    worse_at = tuple(at for item, at in zip(one.items, one.worse_at, strict=False) if item in left)
+    return one.model_copy(update={"due_at": due, "asleep": True, "items": tuple(left), "worse_at": worse_at})
 
 
 def _left_asleep(item: Item, care: Care) -> Reason:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from pydantic import ValidationError
 
 from schemas.topics import WORK_ACTS
@@ -66,6 +66,9 @@ class WorkFollower:
             found = reader.offsets_for_times(asked, kafka.REQUEST_TIMEOUT_S)
         finally:
             reader.close()
+        for one in found:
+            if one.error is not None:  # not "nothing is so young": what people did would be left out
+                raise KafkaException(one.error)
         return {one.partition: one.offset if one.offset >= 0 else None for one in found}
 
     def _follow(self) -> None:
@@ -76,10 +79,13 @@ class WorkFollower:
                     reader = self._consumer()
                     reader.assign([TopicPartition(WORK_ACTS.name, *place) for place in self._positions.items()])
                 for message in reader.consume(500, 0.2):
-                    if message.error() is None:
+                    error = message.error()
+                    if error is None:
                         record = to_record(message, with_headers=False)
                         self._take(record)
                         self._positions[record.partition] = record.offset + 1
+                    elif kafka.fatal(error):
+                        raise KafkaException(error)
                 self._trouble = None
             except Exception as error:
                 self._trouble = f"stopped following: {type(error).__name__}: {error}"

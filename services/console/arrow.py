@@ -47,6 +47,7 @@ def over_http(settings: ConsoleSettings, user: str, password: SecretStr) -> Ask:
         form |= {f"param_{name}": (None, told(value)) for name, value in params.items()}
         limits = {
             "database": settings.clickhouse_database,
+            "wait_end_of_query": "1",  # else an error after the first rows would come as a whole answer
             "max_execution_time": str(round(settings.console_query_s)),
             "max_memory_usage": str(settings.console_query_bytes),
             "output_format_arrow_compression_method": "none",

@@ -41,11 +41,13 @@ CALLBACK: Final = "/sign-in/oidc/back"
 
 
 class NotSignedIn(Exception):
-    """Why nobody was signed in, as a sentence for whoever tried; `inside`: what the log says more."""
+    """Why nobody was signed in, as a sentence for whoever tried; `inside`: what the log says more. `outcast`: the identity of
+    who is known, and may use nothing here any more."""
 
     def __init__(self, text: str, inside: str = "") -> None:
         super().__init__(text)
         self.inside = inside
+        self.outcast: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,13 @@ class Provider:
         if given.get("error") or not given.get("code"):
             raise NotSignedIn("Your organisation's sign-in was not completed.", given.get("error", "no code")[:100])
         claims = self._claims(given["code"], kept, now)
-        name, role = name_in(claims, self._settings), role_in(claims, self._settings)
-        return Known(name, role, f"oidc {self._issuer} {claims['sub']}", str(kept["next"]))
+        identity = f"oidc {self._issuer} {claims['sub']}"
+        try:
+            role = role_in(claims, self._settings)
+        except NotSignedIn as error:
+            error.outcast = identity
+            raise
+        return Known(name_in(claims, self._settings), role, identity, str(kept["next"]))
 
     def _claims(self, code: str, kept: Mapping[str, str], now: datetime) -> Mapping[str, Any]:
         metadata = self._metadata()
@@ -118,7 +125,10 @@ class Provider:
         keys = self._json("GET", self._endpoint(metadata, "jwks_uri"))
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         try:
-            registry = JWSRegistry(algorithms=[one for one in ALGORITHMS if one in offered], strict_check_header=False)
+            algorithms = [one for one in ALGORITHMS if one in offered]
+            if not algorithms:  # the library would take its own choice for none
+                raise ValueError(f"it signs by {offered} alone")
+            registry = JWSRegistry(algorithms=algorithms, strict_check_header=False)
             read = jwt.decode(str(token.get("id_token", "")), KeySet.import_key_set(keys), registry=registry)  # type: ignore[arg-type]  # what came as JSON
             wanted = {"iss": {"essential": True, "value": metadata["issuer"]}, "aud": {"essential": True, "value": client_id}}
             told = {"nonce": kept["nonce"], "client_id": client_id, "access_token": token.get("access_token")}

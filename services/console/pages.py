@@ -317,7 +317,12 @@ class Pages:
         lasts = timedelta(hours=self._door.settings.console_session_h)
 
         def act() -> tuple[str, str]:
-            known = provider.finish(given, cookie, now)
+            try:
+                known = provider.finish(given, cookie, now)
+            except oidc.NotSignedIn as error:
+                if error.outcast is not None:
+                    entry.people.sign_out_everywhere(error.outcast)
+                raise
             return entry.people.sign_in_known(known.name, known.role, known.identity, now, lasts), known.going_on
 
         try:

@@ -202,6 +202,11 @@ class People:
             ).fetchone()
         return None if row is None else Person(row[0], _role(row[1]), bool(row[2]), datetime.fromisoformat(row[3]))
 
+    def sign_out_everywhere(self, identity: str) -> None:
+        """All sessions of somebody of a provider are over."""
+        with self._open() as db:
+            db.execute("DELETE FROM sessions WHERE name IN (SELECT name FROM people WHERE hash = ?)", (identity,))
+
     def sign_out(self, token: str) -> None:
         """The session is over."""
         with self._open() as db:

@@ -42,6 +42,9 @@ async def run_verb(words: Sequence[str]) -> list[dict[str, Any]]:
         process.kill()
         await process.wait()
         raise Problem("not-ready", f"`lovla {words[0]}` gave no answer within {VERB_S:.0f} s.", retry_after_s=BUSY_S) from None
+    except asyncio.CancelledError:  # nobody waits for it any more
+        process.kill()
+        raise
     if process.returncode:
         said = err.decode("utf-8", "replace").strip().removeprefix("lovla: ")[:500]
         raise Problem("not-found", said or f"`lovla {words[0]}` could not tell.")

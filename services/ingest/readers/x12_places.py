@@ -97,9 +97,9 @@ def end_of(draft: Draft, ports: Mapping[str, Port], roles: str) -> Place | None:
 def port_place(draft: Draft, segment: Segment, role: str | None) -> Place | None:
     """The place of an R4; remembered for the same words, of which a feed has few, unless there is something to say of them."""
     known, key = draft.context.registers.remembered, (segment.elements, role)
-    if key in known:
-        found: Place | None = known[key]
-        return found
+    hit: tuple[Place | None] | None = known.get(key)  # looked up once: threads share it, and it may be emptied meanwhile
+    if hit is not None:
+        return hit[0]
     _, _, qualifier, code, name, country, sixth, seventh = segment.first(8)
     place = named_place(
         draft, segment, qualifier=qualifier, code=code, name=name, country=country, others=(sixth, seventh), role=role
@@ -107,7 +107,7 @@ def port_place(draft: Draft, segment: Segment, role: str | None) -> Place | None
     if is_plain(segment.raw) and (qualifier.upper() != _UN or not code or identifiers.is_locode(code.upper())):
         if len(known) >= _REMEMBERED:
             known.clear()
-        known[key] = place
+        known[key] = (place,)
     return place
 
 

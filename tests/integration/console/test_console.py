@@ -450,7 +450,7 @@ async def test_lists_come_as_an_arrow_stream_with_the_same_rows(
             first = table.column_names[0]
             assert table.column(first).to_pylist() == [row[first] for row in rows]
         hostile = await viewer.get("/api/v1/delayed", params={"format": "arrow", "hospital": "a'\\\t') OR 1=1 --\\"})
-        assert hostile.status_code in (200, 400)
+        assert hostile.status_code == 400 or ipc.open_stream(hostile.content).read_all().num_rows == 0
         assert (await buyer.get("/api/v1/delayed?format=arrow")).status_code == 403
 
 

@@ -177,6 +177,12 @@ async def test_another_group_is_another_role_at_once_and_a_disabled_account_stay
         await signed_in(site, browser)
         assert site.people.of_session(before, site.clock.now()) is None
         assert site.people.all()[0].role == "admin"
+        now = browser.cookies["lovla_session"]
+        assert site.people.of_session(now, site.clock.now()) is not None
+        site.provider.person["groups"] = ["everyone"]
+        assert (await signed_in(site, browser)).status_code == 401
+        assert site.people.of_session(now, site.clock.now()) is None, "put out of the group, signed out everywhere"
+        site.provider.person["groups"] = ["port-admins"]
         site.people.disable("ana")
         assert (await signed_in(site, browser)).status_code == 401
 

@@ -570,9 +570,23 @@ def test_of_several_the_second_contact_is_told_those_that_nobody_takes_care_of()
     for n in (1, 2, 3):
         desk.take(severity="critical", consignment=f"LACDHS-{n}", voyage="9778791/020W")
     desk.wait(minutes=2)
-    desk.act("acknowledge", "LACDHS-1")
+    care = desk.act("acknowledge", "LACDHS-1")
     desk.act("snooze", "LACDHS-3", until=desk.now + timedelta(hours=2))
     assert told_second(desk, hours=1) == ["LACDHS-2"]
+    assert told_second(desk, hours=2) == ["LACDHS-3"], "which may wait no longer"
+    desk.act("undo", "LACDHS-1", undoes=care)
+    assert told_second(desk, seconds=1) == ["LACDHS-1"]
+    assert told_second(desk, days=5) == []
+
+
+def test_what_was_let_wait_and_then_taken_care_of_wakes_the_second_contact_when_that_is_taken_back() -> None:
+    desk = asked()
+    desk.act("snooze", until=desk.now + timedelta(hours=2))
+    desk.wait(minutes=100)
+    care = desk.act("acknowledge")
+    assert told_second(desk, hours=1) == []
+    desk.act("undo", undoes=care)
+    assert told_second(desk, seconds=1) == ["LACDHS-1"]
 
 
 def test_care_for_another_exception_is_none() -> None:
