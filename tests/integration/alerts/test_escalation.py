@@ -105,7 +105,7 @@ async def test_who_does_not_answer_in_time_is_passed_over_and_an_answer_wakes_no
                 code = re.search(r"ACK \d{4}", text)
                 assert code is not None, text
                 reply = await asyncio.to_thread(Inbound(store, clock).take, quick.address, code[0])
-                assert reply is not None and "Nobody else is woken" in reply
+                assert reply is not None and "nobody else is woken" in reply
                 await until(lambda: not worker._compose.subscriber(quick.subscription).escalations)
                 clock.passed = timedelta(minutes=AFTER_MIN - 1)
                 await asyncio.sleep(1.0)  # it looks five times a second

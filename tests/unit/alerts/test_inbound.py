@@ -7,6 +7,7 @@ import pytest
 from schemas.alerts_v1 import Acknowledgement
 from services.alerts.inbound import Inbound, read, without_addresses
 from services.alerts.languages import language
+from services.alerts.sms import count
 from tests.unit.alerts.subscribers import PHONE, House
 
 
@@ -114,3 +115,12 @@ def test_an_acknowledgement_of_a_stranger_and_help_and_a_short_code() -> None:
     assert inbound.take(PHONE, "help") == language("en").say("sms.help")
     assert inbound.take("60606", "STOP") is None
     assert without_addresses("a\x00b\x1b[31m") == "a b [31m"
+
+
+@pytest.mark.parametrize(("of", "condition"), [("en", "If the code is"), ("es", "Si el codigo es")])
+def test_the_answer_to_an_acknowledgement_promises_nothing_of_a_code_that_nobody_has_looked_up(of: str, condition: str) -> None:
+    house = House()
+    house.subscribed(PHONE, language=of)
+    answer = Inbound(house.store, house.clock).take(PHONE, "ACK 9999")
+    assert answer is not None and condition in answer
+    assert count(answer).segments == 1
