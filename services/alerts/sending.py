@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -531,14 +532,23 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
         _, left = await asyncio.wait(left, timeout=0.5)
 
 
+_STATUS_OR_PERSONAL = re.compile(
+    r"(?P<status>(?<![\w.])(?:[245]\d\d[ -])*[245]\.\d{1,3}\.\d{1,3}(?![\w.]*\d))"
+    r"|(?:\"[^\"]*\"|[^\s<>()\[\]\",;:]+)(?:@|%40)[^\s<>()\[\]\",;:]+"
+    r"|(?<![A-Za-z0-9])\+?\d[\d ().\u2010-\u2013-]{6,}\d(?![A-Za-z0-9])"
+)
+"""What looks like a mailbox or a phone number, whoever's; a reply's codes ("550 5.1.1"), which look much the same, stay."""
+
+
 def without_address(text: str, address: str | None) -> str:
-    """What a provider said, without whom it said it of, in one line of at most 500 characters."""
+    """What a provider said, without whom it said it of nor anybody else's mailbox or number (whoever a message was forwarded
+    to did not ask us for anything), in one line of at most 500 characters."""
     flat = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     if address:
         needles = {address, address.lower(), address.removeprefix("+")}
         for needle in sorted((n for n in needles if len(n) > 3), key=len, reverse=True):
             flat = _without(flat, needle)
-    return flat[:500]
+    return _STATUS_OR_PERSONAL.sub(lambda found: found["status"] or "<address>", flat[:2_000])[:500]
 
 
 def _without(text: str, needle: str) -> str:
