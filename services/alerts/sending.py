@@ -21,7 +21,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from schemas.alerts_v1 import Channel, Delivery, DeliveryState, Notification, Subscription, Suppression
@@ -511,9 +511,10 @@ class Sender:
         """The gauges, each second; and what the ledger need not remember any more."""
         while not self._stopping:
             now, monotonic = self._clock.now(), self._clock.monotonic()
-            oldest = min((due.notification.due_at for due in self._under_way.values()), default=now)
             metrics.gauge("lovla_alerts_due").set(len(self._under_way))
-            metrics.gauge("lovla_alerts_oldest_due_seconds").set(max(0.0, (now - oldest).total_seconds()))
+            metrics.gauge("lovla_alerts_oldest_due_seconds").set(
+                max(0.0, (now - self._oldest_due(now, monotonic)).total_seconds())
+            )
             metrics.gauge("lovla_alerts_paused").set(self.paused)
             for port in self._channels.values():
                 closed = port.breaker.state(monotonic) == "closed"
@@ -521,6 +522,23 @@ class Sender:
             if len(self._ledger) > 100_000:
                 self._ledger.forget_before(now - MEMORY)
             await asyncio.sleep(1.0)
+
+    def _oldest_due(self, now: datetime, monotonic: float) -> datetime:
+        """Since when the oldest is due that waits for us or for a provider; `now`: there is none. Not counted is what one
+        address alone holds up (greylisting, a full mailbox, a subscriber's server that is down), nor what is behind it in its
+        lane: nobody is to be woken for that. A provider's own trouble opens its breaker, and then all its messages count."""
+        oldest = now
+        for lane in self._lanes.values():
+            known = self._ledger.get(lane.waiting[0].notification.notification) if lane.waiting else None
+            port = self._channels.get(lane.channel)
+            its_own = known is not None and (
+                known.state == "failed" or (known.state == "unknown" and lane.channel == "webhook")
+            )
+            waits = known is not None and known.retry_at is not None and now < known.retry_at
+            if its_own and waits and port is not None and port.breaker.state(monotonic) == "closed":
+                continue
+            oldest = min([oldest, *(due.notification.due_at for due in lane.waiting)])
+        return oldest
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -138,7 +138,9 @@ CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
     "lovla_alerts_subscriptions": Metric("Subscriptions, by state.", ("state",)),
     "lovla_alerts_suppressed_total": Metric("Notifications that were not sent, by why.", ("reason",)),
     "lovla_alerts_due": Metric("Notifications taken and not settled."),
-    "lovla_alerts_oldest_due_seconds": Metric("Age of the oldest notification that is due and not settled."),
+    "lovla_alerts_oldest_due_seconds": Metric(
+        "Age of the oldest notification that is due and not settled; not of what waits because of its own address."
+    ),
     "lovla_alerts_paused": Metric("1 while an operator holds all messages back."),
     "lovla_alerts_provider_away": Metric("1 while a provider's breaker is not closed.", ("provider",)),
     "lovla_alerts_accept_seconds": Metric("From due to accepted by the provider.", ("channel",)),
