@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from prometheus_client import REGISTRY
 
@@ -13,7 +14,7 @@ from services.runtime.clock import SystemClock
 from tests.integration.alerts.delivering import a_notification, a_subscription
 from tests.unit.alerts.test_sending import BUYER, Post, a_post
 
-NAME = "lovla_alerts_oldest_due_seconds"
+NAME: Final = "lovla_alerts_oldest_due_seconds"
 OTHER = a_subscription("other", "other@hospital.example")
 
 
