@@ -30,7 +30,18 @@ NO_ADDRESS = "0" * 64
 """In the place of an address's hash where there is none."""
 
 MOST_ATTEMPTS = 12
+"""That the address itself puts off, by one way. While the provider is away none counts: what waits grows stale, not dead."""
+
+PUT_OFF = frozenset({"greylisted", "mailbox_busy"})
+"""Reasons of a failed attempt that are the address's own; of a webhook all are, for it is its own provider."""
+
+MOST_LOST = 8
+"""Answers that were lost, after each of which the same message is handed over again, within some ten minutes: one more copy
+each at worst. Then it is dead, and perhaps there."""
+
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 900.0
+LONGEST_AWAY_S = 60.0
+"""A provider that is back is found by its breaker's probe; who waits for it shall not sleep on."""
 GREYLIST_PAUSE_S = 60.0
 """The least that who greylists asks for; most let through after one to five minutes."""
 
@@ -76,6 +87,10 @@ class Standing:
     address_hash: str | None = None
     """Where the last attempt went."""
     subscription: str | None = None
+    put_off: int = 0
+    """Attempts by this way that the address put off."""
+    lost: int = 0
+    """Attempts by this way of which nobody knows how they ended."""
 
     @property
     def settled(self) -> bool:
@@ -105,6 +120,9 @@ class Ledger:
             return  # of the way that was left for another one
         if old is not None and old.state in RECEIPTS and record.state == "accepted" and record.attempt <= old.attempt:
             return  # the receipt was quicker than our own record
+        own = old if old is not None and (record.via or old.via) == old.via else None  # of this way
+        put_off = record.state == "failed" and (record.channel == "webhook" or record.reason in PUT_OFF)
+        lost = record.state == "unknown" or (record.state == "intent" and own is not None and own.state == "intent")
         self._known[record.notification] = Standing(
             record.state,
             max(record.attempt, old.attempt if old else 0),
@@ -115,6 +133,8 @@ class Ledger:
             record.provider or (old.provider if old else None),
             (old.address_hash if old and record.state in RECEIPTS else None) or record.address_hash,
             record.subscription,
+            (own.put_off if own else 0) + put_off,
+            (own.lost if own else 0) + lost,
         )
 
     def forget_before(self, moment: datetime) -> None:
@@ -210,9 +230,13 @@ def decide(
         assert subscription is not None
         if subscription.channel == "sms":
             return Ask(known.attempt, known.at, known.attempt + 1)
+        if known.lost + (known.state == "intent") >= MOST_LOST and not retried:
+            return Drop(
+                "dead", "perhaps_delivered", f"it was handed over {MOST_LOST} times, and no answer came: it may be there"
+            )
         return Send(known.attempt + 1, again=True)
-    if known.attempt >= MOST_ATTEMPTS and not retried:
-        return Drop("dead", "attempts_used_up", f"{known.attempt} attempts did not get through")
+    if known.put_off >= MOST_ATTEMPTS and not retried:
+        return Drop("dead", "attempts_used_up", f"{known.put_off} attempts did not get through")
     if known.retry_at is not None and now < known.retry_at:
         return Wait(known.retry_at)
     return Send(known.attempt + 1)
@@ -247,6 +271,7 @@ def _why_not(
 
 def pause_s(attempt: int, answer: Answer, dice: float) -> float:
     """How long to wait after a failed attempt: doubling, with jitter (`dice` in [0, 1)), never less than it was asked for."""
-    ceiling = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * float(2 ** min(attempt - 1, 16)))
+    longest = LONGEST_AWAY_S if answer.kind == "away" else LONGEST_PAUSE_S
+    ceiling = min(longest, FIRST_PAUSE_S * float(2 ** min(attempt - 1, 16)))
     least = answer.pause_s or (GREYLIST_PAUSE_S if answer.reason == "greylisted" else 0.0)
     return max(ceiling * (0.5 + dice / 2), least * (1 + dice / 10))

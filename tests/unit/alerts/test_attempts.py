@@ -13,6 +13,7 @@ from services.alerts.attempts import (
     LONGEST_PAUSE_S,
     MEMORY,
     MOST_ATTEMPTS,
+    MOST_LOST,
     SEEN_WITHIN,
     Answer,
     Drop,
@@ -97,10 +98,64 @@ def test_nothing_can_be_sent_that_is_older_than_the_ledger_remembers() -> None:
 
 def test_attempts_end() -> None:
     late = a_notification(BUYER, "A-1", due_at=NOW)
-    known = Standing("failed", MOST_ATTEMPTS, NOW)
+    known = Standing("failed", MOST_ATTEMPTS, NOW, put_off=MOST_ATTEMPTS)
     step = decide(late, BUYER, None, known, NOW + timedelta(minutes=5))
     assert isinstance(step, Drop) and step.state == "dead"
     assert isinstance(decide(late, BUYER, None, known, NOW + timedelta(minutes=5), retried=True), Send)
+
+
+def after(*records: Delivery) -> Standing:
+    ledger = Ledger()
+    for record in records:
+        ledger.take(record)
+    known = ledger.get("ab" * 16)
+    assert known is not None
+    return known
+
+
+def tried(times: int, reason: str, state: str = "failed", channel: str = "email", **more: str) -> list[Delivery]:
+    """Attempts with their results."""
+    told = {"channel": channel, "reason": reason} | more
+    results = [a_record(state, n).model_copy(update=told) for n in range(1, times + 1)]
+    return [record for result in results for record in (a_record("intent", result.attempt), result)]
+
+
+def test_a_provider_that_stays_away_kills_nothing_however_often_it_was_tried() -> None:
+    late, soon = a_notification(BUYER, "A-1", due_at=NOW), NOW + timedelta(hours=3)
+    for reason in ("not_reached", "provider_busy", "not_authenticated"):
+        assert isinstance(decide(late, BUYER, None, after(*tried(60, reason)), soon), Send)
+    assert isinstance(decide(late, BUYER, None, after(*tried(MOST_ATTEMPTS - 1, "mailbox_busy")), soon), Send)
+    for channel, reason in (("email", "mailbox_busy"), ("webhook", "not_reached")):
+        step = decide(late, BUYER, None, after(*tried(MOST_ATTEMPTS, reason, channel=channel)), soon)
+        assert isinstance(step, Drop) and (step.state, step.reason) == ("dead", "attempts_used_up")
+    stale = decide(late, BUYER, None, after(*tried(60, "not_reached")), NOW + timedelta(hours=7))
+    assert isinstance(stale, Drop) and stale.state == "stale"
+
+
+def test_what_waits_for_a_provider_looks_again_every_minute() -> None:
+    assert pause_s(30, Answer("away", "not_reached"), 0.99) <= 60
+
+
+def test_a_message_whose_answers_are_lost_is_handed_over_some_times_and_no_more() -> None:
+    late, soon = a_notification(BUYER, "A-1", due_at=NOW), NOW + timedelta(hours=1)
+    lost = after(*tried(MOST_LOST - 1, "timeout", "unknown"))
+    assert decide(late, BUYER, None, lost, soon) == Send(MOST_LOST, again=True)
+    for known in (
+        after(*tried(MOST_LOST, "timeout", "unknown")),
+        after(*(a_record("intent", n) for n in range(1, MOST_LOST + 1))),
+    ):
+        step = decide(late, BUYER, None, known, soon)
+        assert isinstance(step, Drop) and (step.state, step.reason) == ("dead", "perhaps_delivered")
+        assert isinstance(decide(late, BUYER, None, known, soon, retried=True), Send)
+
+
+def test_another_way_begins_with_attempts_of_its_own() -> None:
+    used_up = tried(MOST_ATTEMPTS, "mailbox_busy")
+    known = after(
+        *used_up, a_record("failed", MOST_ATTEMPTS).model_copy(update={"reason": "attempts_used_up", "via": "m" * 16})
+    )
+    step = decide(a_notification(BUYER, "A-1", due_at=NOW), BUYER, None, known, NOW + timedelta(hours=1))
+    assert step == Send(MOST_ATTEMPTS + 1)
 
 
 def test_a_breaker_opens_after_some_failures_in_a_row_and_lets_one_probe_at_a_time() -> None:

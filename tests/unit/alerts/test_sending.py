@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from schemas.alerts_v1 import Channel, Delivery, Notification, Subscription, Suppression
-from services.alerts.attempts import Answer, Ask, Ledger
+from services.alerts.attempts import MOST_ATTEMPTS, Answer, Ask, Ledger
 from services.alerts.breaker import Breaker
 from services.alerts.journal import Fenced
 from services.alerts.sending import Parcel, Sender, without_address
@@ -341,6 +341,18 @@ async def test_a_failed_sms_goes_by_the_mail_that_the_subscriber_named() -> None
             ("intent", "email", BUYER.subscription),
             ("accepted", "email", BUYER.subscription),
         ]
+
+
+async def test_a_text_that_its_provider_never_took_goes_by_mail_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.alerts.attempts.FIRST_PAUSE_S", 0.0001)
+    texted = a_subscription("texted", "+12135550100", "sms", fallback=BUYER.subscription)
+    async with a_post(texted, BUYER) as post:
+        post.sms.answers = [Answer("later", "mailbox_busy", "451")] * MOST_ATTEMPTS
+        late = a_notification(texted, "A-1")
+        post.take(late)
+        await post.until_done()
+        assert [to for to, _ in post.email.sent] == ["buyer@hospital.example"]
+        assert post.journal.states(late)[-3:] == ["failed", "intent", "accepted"]
 
 
 async def test_who_said_stop_by_sms_is_not_written_to_another_way() -> None:
