@@ -741,7 +741,9 @@ def bring_back(sender: str, letters: Iterable[DeadLetter], acts_as: str, key: st
 
 @told
 def replay(
-    sender: Annotated[list[str] | None, typer.Option(help="Only records of this sender; several.")] = None,
+    sender: Annotated[
+        list[str] | None, typer.Option("--carrier", "--sender", help="Only records of this sender; several.")
+    ] = None,
     since: Annotated[str | None, typer.Option(help="Received at or after: RFC 3339, or a date (UTC).")] = None,
     until: Annotated[str | None, typer.Option(help="Received before.")] = None,
     receipt: Annotated[list[str] | None, typer.Option(help="Only this request; several.")] = None,

@@ -234,6 +234,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, help="one iteration of the damage again, with --count")
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=300.0, help="a reader, over the three ways")
+    parser.add_argument("--without-atheris", action="store_true", help="two ways alone, where atheris does not install")
     told = parser.parse_args()
     if told.first is not None:
         print(f"{run(told.seed, told.first, told.count, told.reader)} events")
@@ -241,11 +242,16 @@ def main() -> int:
     from tests.security import coverage_fuzz
 
     wrong = 0
+    missing = "by --without-atheris" if told.without_atheris else coverage_fuzz.missing()
     for reader in [told.reader] if told.reader else list(READERS):
         third = told.seconds / 3
         run(told.seed, 0, sys.maxsize, reader, third, tell_s=30)
         print(f"{reader}: {recombine(told.seed, reader, third):,} recombined messages", flush=True)
-        wrong += coverage_fuzz.guided(reader, third)
+        if missing is None:
+            wrong += coverage_fuzz.guided(reader, third)
+    if missing is not None:
+        print(f"NOT guided by coverage, one of the three ways: {missing}", flush=True)
+        wrong += not told.without_atheris
     return min(wrong, 1)
 
 

@@ -18,7 +18,7 @@ from services.ingest.readers.json_items import Item, Node, unfolded
 from services.ingest.readers.model import Context, Envelope, Told, Verdict
 
 STANDARD: Final = "dcsa.2.2"
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 
 _EMPTY_MATTERS: Final = codes.equipment_matters(codes.EQUIPMENT_MILESTONES)
 
@@ -82,7 +82,7 @@ def _draft(event: Node, context: Context) -> Draft:
     _places(draft, event, call)
     _times(draft, event)
     _transport(draft, kind, code, event, call)
-    _references(draft, event)
+    _references(draft, event, kind)
     role = (draft.place.role if draft.place else None) or codes.NO_TYPE
     if kind == "EQUIPMENT":
         _equipment(draft, code, role, event)
@@ -186,8 +186,10 @@ def _transport(draft: Draft, kind: str, code: str, event: Node, call: Node | Non
         draft.carrier(vessel.text("vesselOperatorCarrierCode"))
 
 
-def _references(draft: Draft, event: Node) -> None:
+def _references(draft: Draft, event: Node, kind_of_event: str) -> None:
     draft.equipment(event.text("equipmentReference"), event.at("equipmentReference"))
+    if kind_of_event == "EQUIPMENT" and draft.names_a("container"):
+        draft.single = codes.ONE_CONTAINER
     document = codes.DOCUMENTS.get((event.text("documentTypeCode") or "").upper())
     if document:
         draft.refer(document, event.text("documentID"), event.at("documentID"))

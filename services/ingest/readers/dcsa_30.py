@@ -30,7 +30,7 @@ from services.ingest.readers.json_items import Item, Node
 from services.ingest.readers.model import Context, Verdict
 
 STANDARD: Final = "dcsa.3.0"
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 
 _TYPES: Final = {
     # type of event: the members that may name what happened, one of each tuple
@@ -185,7 +185,7 @@ def _event(said: _Said, context: Context, identities: Identities) -> ShipmentEve
     _time(draft, said)
     if call is not None:
         _transport(draft, codes.code_of(words[0]) if words else "", call)
-    _references(draft, said)
+    _references(draft, said, kind)
     _reason(draft, said)
     if kind not in _TYPES or not all(codes.code_of(word) in _KNOWN[kind] for word in words):
         draft.unmapped()
@@ -335,8 +335,10 @@ def _reference(node: Node) -> tuple[str, str, str]:
     return codes.code_of(kind), node.text("reference", "value") or "", node.at(name)
 
 
-def _references(draft: Draft, said: _Said) -> None:
+def _references(draft: Draft, said: _Said, kind_of_event: str) -> None:
     draft.equipment(said.equipment.text("equipmentReference"), said.equipment.at("equipmentReference"))
+    if kind_of_event == "EQUIPMENT" and draft.names_a("container"):
+        draft.single = codes.ONE_CONTAINER
     document = _document(said)
     shipment = said.shipment
     named = [*([document] if document else [])]
@@ -345,15 +347,20 @@ def _references(draft: Draft, said: _Said) -> None:
     for replaced in shipment.nodes("documentReferenceReplacements"):  # split and combined: whoever knows either document
         named += [_reference(node) for side in ("oldReferences", "newReferences") for node in replaced.nodes(side)]
     named += [_reference(node) for node in (*shipment.nodes("shipmentReferences"), *shipment.nodes("references"))]
+    _refer(draft, named)
+    draft.single = frozenset()  # the new container of a replacement contradicts nothing
     for replaced in shipment.nodes("shipmentReferenceReplacements"):  # not the old container: it goes elsewhere
-        named += [_reference(node) for node in replaced.nodes("newReferences")]
+        _refer(draft, [_reference(node) for node in replaced.nodes("newReferences")])
+    for node in said.equipment.nodes("seals"):
+        draft.refer("seal", node.text("number", "sealNumber"), node.at("number"))
+
+
+def _refer(draft: Draft, named: Sequence[tuple[str, str, str]]) -> None:
     for kind, value, where in named:
         if kind == "EQ":
             draft.equipment(value, where)
         elif kind in codes.DOCUMENTS:
             draft.refer(codes.DOCUMENTS[kind], value, where)
-    for node in said.equipment.nodes("seals"):
-        draft.refer("seal", node.text("number", "sealNumber"), node.at("number"))
 
 
 def _reason(draft: Draft, said: _Said) -> None:

@@ -173,6 +173,7 @@ DOCUMENTS: Final[Mapping[str, ReferenceKind]] = MappingProxyType(
         "PO": "purchase_order",
     }
 )
+ONE_CONTAINER: Final[frozenset[ReferenceKind]] = frozenset({"container"})  # that an EQUIPMENT event is about
 CUSTOMS_DOCUMENTS: Final = frozenset({"CUS", "CUC"})  # 2.2, and 3.0
 
 NO_TYPE: Final = ""  # the message names no facility type

@@ -235,6 +235,10 @@ class Draft(msgspec.Struct):
         """Whether there is no use in reading more of them: `finish` cuts at REFERENCES_MAX, with a warning."""
         return len(self.references) > 2 * REFERENCES_MAX
 
+    def names_a(self, kind: ReferenceKind) -> bool:
+        """Whether a reference of this kind was named already."""
+        return any(of == kind for of, _ in self.references)
+
     def refer(self, kind: ReferenceKind, value: str | None, where: str | None = None) -> None:
         """Add a reference, normalised; what cannot be used is left out with a warning."""
         if value is None or not value.strip() or self.has_enough_references:

@@ -24,10 +24,11 @@ TEXT_MOST = 500  # characters of a sentence about a message; schemas/dead_letter
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How large a message may be (docs/architecture.md, "Limits"). `ratio`: decompressed to compressed bytes;
-    `depth`, `values`: of JSON."""
+    `gzip_members`: compressed parts in a row; `depth`, `values`: of JSON."""
 
     decoded_bytes: int = 20 * MIB
     ratio: int = 20
+    gzip_members: int = 1_000
     events: int = 1_000
     depth: int = 32
     values: int = 500_000

@@ -332,7 +332,7 @@ def _equipment(draft: Draft, status: _Status, carrier_of_all: str, known: Status
     """MS2: carrier and vehicle, or a container's owner code, number and check digit; and who takes over."""
     segment = status.first("MS2")
     carrier = ""
-    if any(kind == "container" for kind, _ in draft.references):
+    if draft.names_a("container"):
         draft.single = frozenset({"container"})  # L11 lists what is carried: the equipment of a status is one of these
     if segment is not None:
         carrier, number = segment.get(1).upper(), segment.get(2).upper()

@@ -32,7 +32,7 @@ def lovla(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     runner, app = CliRunner(), assemble()
 
     def replay(*arguments: str, ok: bool = True) -> dict[str, Any]:
-        result = runner.invoke(app, ["replay", "--sender", SENDER, "--json", *arguments])
+        result = runner.invoke(app, ["replay", "--carrier", SENDER, "--json", *arguments])
         assert (result.exit_code == 0) == ok, result.output
         said: list[dict[str, Any]] = [json.loads(line) for line in result.stdout.splitlines()]
         return said[-1] | {"rows": said[:-1]}
@@ -95,6 +95,7 @@ def test_what_is_read_otherwise_today_is_shown_then_written_once(
     assert {row["field"] for row in promised["rows"] if row["what"] == "changed"} == {"place"}
     assert promised["written"] == 0
     assert len(events_of(settings, SENDER)) == 21
+    assert lovla("--since", "2020-01-01", "--dry-run")["counts"] == promised["counts"], "of one carrier, since a day"
 
     assert lovla("--standard", "x12")["counts"] == {}
     assert lovla("--dead", "--dry-run")["counts"] == promised["counts"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import zlib
+from typing import Any
 
 import pytest
 
-from services.ingest.readers import Limits, Unreadable, decode_body
+from services.ingest.readers import LIMITS, Limits, Unreadable, decode_body
 
 
 def test_a_gzip_body_is_what_was_put_in() -> None:
@@ -54,3 +56,57 @@ def test_a_body_over_the_limit_is_refused(encoding: str) -> None:
 
 def test_a_short_text_of_blanks_may_shrink_more_than_the_ratio() -> None:
     assert len(decode_body(gzip.compress(b" " * 50_000), "gzip")) == 50_000
+
+
+EMPTY = gzip.compress(b"", mtime=0)
+
+
+class Fed:
+    """zlib's decompressor, which counts the bytes that it is given."""
+
+    total = 0
+
+    def __init__(self, wbits: int) -> None:
+        self._real = _real_decompressor(wbits=wbits)
+
+    def decompress(self, data: bytes, most: int) -> bytes:
+        Fed.total += len(data)
+        return self._real.decompress(data, most)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+_real_decompressor = zlib.decompressobj
+
+
+def test_a_quarter_of_a_million_empty_members_are_refused_before_much_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zlib, "decompressobj", Fed)
+    monkeypatch.setattr(Fed, "total", 0)
+
+    with pytest.raises(Unreadable, match="more than 1000 gzip members") as caught:
+        decode_body(EMPTY * 250_000, "gzip")
+
+    assert caught.value.code == "too_large"
+    assert Fed.total <= (LIMITS.gzip_members + 1) * 64 * 1024, "not the whole rest for each of them"
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0" * 700])
+def test_many_members_within_the_bound_are_one_body(padding: bytes) -> None:
+    parts = [b"part %d;" % number for number in range(LIMITS.gzip_members)]
+    body = padding.join(gzip.compress(part, mtime=0) for part in parts) + padding
+
+    assert len(body) > 20_000
+    assert decode_body(body, "gzip") == b"".join(parts)
+
+
+def test_members_larger_than_a_slice_are_read_whole() -> None:
+    noise = b"".join(bytes([number * number % 251, number % 256]) + str(number * 7919).encode() for number in range(80_000))
+    one = gzip.compress(noise, mtime=0)
+
+    assert len(one) > 200_000
+    assert decode_body(one + b"\0" * 70_000 + one, "gzip") == noise + noise
+
+
+def test_nothing_is_nothing() -> None:
+    assert decode_body(b"", "gzip") == b""

@@ -232,3 +232,33 @@ def test_pages_of_events_and_single_events_are_read(wrap: Callable[[dict[str, An
 
     assert reading.standard == "dcsa.2.2"
     assert [found.milestone for found in reading.events] == ["discharged"]
+
+
+def also_naming(container: str, kind: str = "EQUIPMENT") -> ShipmentEvent:
+    """An event of MRSU4371639 that names another container among its references."""
+    references = [{"referenceType": "EQ", "referenceValue": container}]
+    if kind == "EQUIPMENT":
+        return equipment("DISC", "LADEN", None, references=references)
+    return event(eventType=kind, transportEventTypeCode="ARRI", equipmentReference="MRSU4371639", references=references)
+
+
+def test_another_container_beside_that_of_an_equipment_event_is_told_and_never_merged() -> None:
+    found = also_naming("MSCU6639871")
+
+    assert [ref.value for ref in found.references] == ["MRSU4371639"]
+    (warning,) = found.warnings
+    assert (warning.code, warning.where) == ("contradiction", "/0/references/0/referenceValue")
+    assert "MRSU4371639" in warning.text
+    assert "MSCU6639871" in warning.text
+
+
+def test_the_same_container_said_twice_contradicts_nothing() -> None:
+    found = also_naming(" mrsu 437163-9 ")
+
+    assert ([ref.value for ref in found.references], found.warnings) == (["MRSU4371639"], ())
+
+
+def test_a_vessels_arrival_may_be_about_several_containers() -> None:
+    found = also_naming("MSCU6639871", "TRANSPORT")
+
+    assert [ref.value for ref in found.references] == ["MRSU4371639", "MSCU6639871"]

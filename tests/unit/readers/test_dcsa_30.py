@@ -284,6 +284,25 @@ def test_the_new_container_of_a_replacement_is_named_the_old_one_goes_elsewhere(
     assert [ref.value for ref in found.references] == ["MRSU4371639", "MSCU6639871"]
 
 
+@pytest.mark.parametrize("member", ["references", "shipmentReferences", "relatedDocumentReferences"])
+def test_another_container_beside_that_of_an_equipment_event_is_told_and_never_merged(member: str) -> None:
+    other = [{"typeCode": "EQ", "reference": "MSCU6639871"}]
+    found = events(DISCHARGED | {"shipmentDetails": {member: other}})[0]
+
+    assert [ref.value for ref in found.references] == ["MRSU4371639"]
+    (warning,) = found.warnings
+    assert (warning.code, warning.where) == ("contradiction", f"/events/0/shipmentDetails/{member}/0/reference")
+    assert "MRSU4371639" in warning.text
+    assert "MSCU6639871" in warning.text
+
+
+def test_the_same_container_said_twice_contradicts_nothing() -> None:
+    same = [{"typeCode": "EQ", "reference": "MRSU 437163-9"}]
+    found = events(DISCHARGED | {"shipmentDetails": {"references": same}})[0]
+
+    assert ([ref.value for ref in found.references], found.warnings) == (["MRSU4371639"], ())
+
+
 @pytest.mark.parametrize(
     "page",
     [

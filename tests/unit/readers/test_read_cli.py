@@ -152,3 +152,19 @@ def test_a_file_of_many_events_is_printed_without_holding_them(tmp_path: Path) -
             finally:
                 tracemalloc.stop()
     assert peak < MEMORY_AT_MOST * len(content) + MEMORY_BESIDE, f"{peak / len(content):.1f} times the file"
+
+
+def test_every_sample_gives_a_line_and_never_a_traceback(samples: Path) -> None:
+    files = [file for file in sorted(samples.rglob("*")) if file.is_file() and file.name != "MANIFEST.md"]
+    assert len(files) > 20
+
+    for file in files:
+        answers = [["--ack"]] if file.parent.name in ("x12", "edifact") else []
+        for words in ([], *answers):
+            result = lovla(file, *words)
+            said = f"{file.name} {words}: {result.output}"
+            assert result.exception is None or isinstance(result.exception, SystemExit), said
+            assert result.exit_code in (0, 1), said
+            complaints = [line for line in result.stderr.splitlines() if line.startswith(f"{file}: ")]
+            assert result.stdout.strip() or complaints, said
+            assert result.exit_code == 0 or complaints, said
