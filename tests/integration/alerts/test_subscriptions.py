@@ -177,7 +177,8 @@ def test_a_forgotten_address_is_nowhere_and_nobody_writes_to_it_again(
         ]
         kept = {"channel": "email", "address": "staying@hospital.example"}
         staying = api.http.post("/v1/subscriptions", json=kept, headers=key).json()["subscription"]
-        assert files_that_hold(stack.directory(), address), "the search would find it"
+        # Not the whole address: where records are compressed together, its host may stand there as a reference to another's.
+        assert files_that_hold(stack.directory(), "to.be.forgotten"), "the search would find it"
         added = CliRunner().invoke(app, ["carriers", "add", "OPS", "--kind", "operator", "--json"], env=env)
         assert added.exit_code == 0, added.stderr
 
