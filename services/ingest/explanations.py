@@ -55,11 +55,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             ("too_many_rows", f"More than {LIMITS.events:,} rows in one request.", "Send them in several requests."),
             ("too_many_segments", "More segments than any real interchange has.", "Send several interchanges."),
             ("too_many_lines", "A message has more lines than any real one.", "Send several messages."),
-            (
-                "too_many_values",
-                f"More than {LIMITS.values:,} values in one document, or thousands of objects and arrays with nothing in them.",
-                "Send several documents, without what is empty.",
-            ),
+            ("too_many_values", f"More than {LIMITS.values:,} values in one document.", "Send several documents."),
             ("too_deep", f"The document nests deeper than {LIMITS.depth} levels.", "Send it in the standard's own form."),
             (
                 "bad_gzip",

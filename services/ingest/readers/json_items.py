@@ -10,7 +10,7 @@ from typing import Any
 
 from services.ingest.readers.draft import Bad
 from services.ingest.readers.model import LIMITS, Limits, Problem, Unreadable, Verdict
-from services.ingest.readers.strict_json import check_density, decode_utf8, parse_json, pointer
+from services.ingest.readers.strict_json import decode_utf8, parse_json, pointer
 from services.ingest.readers.times import parse_rfc3339
 
 
@@ -44,22 +44,10 @@ def json_items(content: bytes, content_type: str | None, limits: Limits) -> Sequ
             return _lines(text, limits)
         raise
     if isinstance(value, list):
-        return _listed("", value, limits)
+        return [Item(f"/{index}", item) for index, item in enumerate(value)]
     if isinstance(value, dict) and set(value) == {"events"} and isinstance(value["events"], list):
-        return _listed("/events", value["events"], limits)
+        return [Item(f"/events/{index}", item) for index, item in enumerate(value["events"])]
     return [Item("", value)]
-
-
-def _listed(where: str, values: list[Any], limits: Limits) -> Sequence[Item]:
-    """These as items, if they are not too many: an item and its pointer take more than an empty object."""
-    if len(values) > limits.events:
-        raise too_many(len(values), limits)
-    return [Item(f"{where}/{index}", value) for index, value in enumerate(values)]
-
-
-def too_many(count: int, limits: Limits) -> Unreadable:
-    """The refusal of a message that holds so many events."""
-    return Unreadable("too_many_events", "", f"{count} events; at most {limits.events} a message: send several")
 
 
 def unfolded(items: Sequence[Item], *path: str, most: int = LIMITS.events + 1) -> Sequence[Item]:
@@ -83,7 +71,6 @@ def unfolded(items: Sequence[Item], *path: str, most: int = LIMITS.events + 1) -
 def _lines(text: str, limits: Limits) -> Sequence[Item]:
     if len(text) > limits.decoded_bytes or text.count("\n") > limits.events * 2:
         raise Unreadable("too_many_events", "", f"more than {limits.events} events; send several messages")
-    check_density(text)
     items = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():

@@ -3,8 +3,7 @@
 Refused: bytes that are not UTF-8, NaN and infinities (`1e999` too), integers past 64 bits, a key twice in one object, NUL and
 other control characters (but in `messageRaw`, a message within the message, whose lines and separators they may be) and lone
 surrogates in strings, depth past the limit, anything after the value, more values than a message of events can hold (each costs
-about a hundred bytes once parsed), thousands of objects and arrays with next to nothing in them (`[{},{},...]` takes
-thirty times its size once parsed; docs/standards/speed.md, "Memory").
+about a hundred bytes once parsed).
 """
 
 from __future__ import annotations
@@ -23,8 +22,6 @@ _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AT = re.compile(" (?:starting )?at$")  # of a sentence of the json module, whose place is told apart
 _MESSAGE = "messageRaw"  # wrapped.py
-_FREE_CONTAINERS = 4_096  # objects and arrays that may be as small as they like: a megabyte
-_CONTAINER_BYTES = 16  # of text that those of a larger document have on average; real events have 30 and more
 _INTEGER_DIGITS = 19  # 2**63 has 19: longer ones need not be parsed to be refused
 _INTEGERS = range(-(2**63), 2**63)
 
@@ -53,7 +50,7 @@ def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:
         raise Unreadable("empty", "", "there is nothing to read")
     if text.count(",") + text.count("[") + text.count("{") > limits.values:
         raise Unreadable("too_many_values", "", f"more than {limits.values} values; send several messages")
-    if check_density(text) > limits.depth:  # fewer brackets cannot nest deeper
+    if text.count("[") + text.count("{") > limits.depth:  # fewer brackets cannot nest deeper
         _check_depth(text, limits.depth)
     hooks = _Hooks()
     try:
@@ -66,15 +63,6 @@ def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:
     if hooks.refused or not text.isascii() or "\\" in text or "\x7f" in text:
         _check_values(value)
     return value
-
-
-def check_density(text: str) -> int:
-    """How many objects and arrays `text` has at most; raises Unreadable if they are many and next to empty."""
-    containers = text.count("[") + text.count("{")
-    if containers > max(_FREE_CONTAINERS, len(text) // _CONTAINER_BYTES):
-        said = f"{containers} objects and arrays in {len(text)} characters; send several messages, without the empty ones"
-        raise Unreadable("too_many_values", "", said)
-    return containers
 
 
 def decode_utf8(body: bytes) -> str:

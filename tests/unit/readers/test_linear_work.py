@@ -204,34 +204,6 @@ def test_a_message_takes_twenty_times_its_size_at_most(name: str) -> None:
         assert peak < most, said
 
 
-SMALL_PARTS = {
-    "empty objects": "{},",
-    "empty arrays": "[],",
-    "empty objects in arrays": "[{}],",
-    "objects of one number": '{"":0},',
-    "objects in objects": '{"":{}},',
-    "objects as small as they may be": '{"ab":"cdefg"}, ',
-    "numbers": "1.5,",
-    "texts": '"ab",',
-    "lines of empty objects": "[{},{},{},{},{},{},{},{},{},{},{}]\n",
-}
-
-
-@pytest.mark.parametrize("size", [20_000, 400_000, 1_000_000])
-@pytest.mark.parametrize("name", SMALL_PARTS)
-def test_json_of_next_to_nothing_takes_twenty_times_its_size_at_most(name: str, size: int) -> None:
-    part = SMALL_PARTS[name]
-    content = (part * (size // len(part)) if part.endswith("\n") else f"[{part * (size // len(part))}0]").encode()
-
-    def refused_of(message: bytes) -> None:
-        assert isinstance(outcome(message, LIMITS), Unreadable)
-
-    refused_of(content)
-    peak = peak_of(refused_of, content)
-
-    assert peak < MEMORY_AT_MOST * len(content) + MEMORY_BESIDE, f"{peak / len(content):.1f} times {len(content)} bytes"
-
-
 def walked_through(content: bytes) -> None:
     for _ in statements(content, None, None, context(), NO_LIMIT):
         pass
