@@ -1,7 +1,6 @@
 -- {ids}, ended or not (hits.sql); and what somebody works on, for a word in the name of a vessel or hospital.
 SELECT
-    consignment, buyer, stage, mode, tier, required_by, milestone, place, facility, terminal, carrier, vessel, voyage,
-    expected_delivery, expected_basis, parties, items, milestones, references, open_kinds, last_event_at,
+    -- shown.sql --,
     -- wrong.sql --,
     arrayFilter(e -> e.status = 'open', exceptions) AS exceptions,
     true AS found
@@ -9,8 +8,7 @@ FROM journeys FINAL
 PREWHERE consignment IN ({ids:Array(String)})
 UNION ALL
 SELECT
-    consignment, buyer, stage, mode, tier, required_by, milestone, place, facility, terminal, carrier, vessel, voyage,
-    expected_delivery, expected_basis, parties, items, milestones, references, open_kinds, last_event_at,
+    -- shown.sql --,
     wrong,
     exceptions,
     false AS found
