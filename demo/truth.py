@@ -112,12 +112,22 @@ class View:
         self.case, self.now, self.slack = case, now, slack
         self.facts = sorted((f for f in case.facts if f.known_at <= now), key=lambda f: (f.known_at, f.at))
         self.receipts = sorted((r for r in case.receipts if r.known_at <= now), key=lambda r: r.known_at)
+        self.actuals = [f for f in self.facts if f.milestone and f.classifier == "actual"]
         self.plan = dict(case.plan)
         if "delivered" not in self.plan and case.required_by is not None:
             self.plan["delivered"] = case.required_by
         self.units = case.units or ("",)
         self.own: dict[Milestone, datetime] = {}
-        for milestone in MILESTONES:
+        told: dict[Milestone, list[Fact]] = {}
+        for fact in self.actuals:
+            if fact.milestone and not fact.leg and not fact.off_route:
+                told.setdefault(fact.milestone, []).append(fact)
+        self._times: dict[tuple[Milestone, str], datetime] = {}
+        for milestone, word in told.items():
+            for unit in self.units:
+                said = [f for f in word if f.unit in (unit, "")]
+                if said:
+                    self._times[milestone, unit] = max(said, key=lambda f: (_strength(f), f.known_at)).at
             times = [self.unit_time(milestone, unit) for unit in self.units]
             if all(times):
                 self.own[milestone] = max(t for t in times if t)
@@ -127,12 +137,7 @@ class View:
 
     def unit_time(self, milestone: Milestone, unit: str) -> datetime | None:
         """The actual that decides for a unit: the stronger sender's, else the later known."""
-        word = [
-            f
-            for f in self.facts
-            if f.milestone == milestone and f.classifier == "actual" and not f.leg and f.unit in (unit, "") and not f.off_route
-        ]
-        return max(word, key=lambda f: (_strength(milestone, f.sender_kind), f.known_at)).at if word else None
+        return self._times.get((milestone, unit))
 
     def reached(self, milestone: Milestone) -> datetime | None:
         """When the consignment reached it; untold: when it reached the first later one."""
@@ -155,11 +160,11 @@ class View:
         return [f for f in self.facts if f.milestone == milestone and f.classifier == "estimated" and not f.leg]
 
 
-def _strength(milestone: Milestone, kind: SenderKind) -> int:
-    if milestone in ("discharged", "gate_out"):
-        return int(kind == "terminal")
-    if milestone in ROAD:
-        return {"consignee": 2, "trucker": 1}.get(kind, 0)
+def _strength(fact: Fact) -> int:
+    if fact.milestone in ("discharged", "gate_out"):
+        return int(fact.sender_kind == "terminal")
+    if fact.milestone in ROAD:
+        return {"consignee": 2, "trucker": 1}.get(fact.sender_kind, 0)
     return 0
 
 
@@ -236,9 +241,12 @@ def _dwell(view: View) -> Iterable[Found]:
 
 
 def _silent(view: View) -> Iterable[Found]:
+    shortest = min(SILENT_ON_ROAD_H, *SILENT_H.values()) * HOUR + view.slack
     moments = sorted({f.known_at for f in view.facts} | {r.known_at for r in view.receipts})
     for known, following in pairwise([*moments, None]):
         assert known is not None
+        if (following or view.now) <= known + shortest:
+            continue
         limit = silence_limit(view, known)
         if limit is not None and (following or view.now) > known + limit:
             yield Found("silent", known + limit, following)
@@ -246,16 +254,17 @@ def _silent(view: View) -> Iterable[Found]:
 
 def silence_limit(view: View, known: datetime) -> timedelta | None:
     """The limit of the phase that the least advanced unit was in, by what was known then; none outside departed..delivered."""
-    if any(r.known_at <= known for r in view.receipts):
+    if view.receipts and view.receipts[0].known_at <= known:
         return None
-    actuals = [f for f in view.facts if f.known_at <= known and f.classifier == "actual" and f.milestone]
-    if not any(ORDER[f.milestone] >= ORDER["departed"] for f in actuals if f.milestone):
+    actuals = [f for f in view.actuals if f.known_at <= known]
+    furthest = dict.fromkeys((*view.units, ""), -1)
+    for fact in actuals:
+        if fact.milestone and fact.unit in furthest:
+            furthest[fact.unit] = max(furthest[fact.unit], ORDER[fact.milestone])
+    reached = [max(furthest[unit], furthest[""]) for unit in view.units]
+    if max((ORDER[f.milestone] for f in actuals if f.milestone), default=-1) < ORDER["departed"]:
         return None
-    least: int | None = None
-    for unit in view.units:
-        at = max((ORDER[f.milestone] for f in actuals if f.milestone and f.unit in (unit, "")), default=-1)
-        least = at if least is None else min(least, at)
-    assert least is not None
+    least = min(reached)
     if least >= ORDER["delivered"]:
         return None
     mode = view.case.mode
