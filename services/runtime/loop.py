@@ -10,9 +10,9 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from services.runtime import kafka, logs, metrics
@@ -86,8 +86,7 @@ T = TypeVar("T")
 log = logs.get("loop")
 
 
-@dataclass(slots=True, frozen=True)
-class Output:
+class Output(msgspec.Struct, frozen=True, gc=False):
     """One record to write. `partition` None: by key (murmur2)."""
 
     topic: str

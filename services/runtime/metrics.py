@@ -7,10 +7,10 @@ Labels take values from closed sets only (a stage, a table, a registered sender)
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
@@ -174,7 +174,6 @@ def _once(make: Callable[[_N], _M]) -> Callable[[_N], _M]:
     return of
 
 
-# Hot paths keep the labelled child.
 @_once
 def _counter(name: CounterName) -> Counter:
     return Counter(name, CATALOGUE[name].text, CATALOGUE[name].labels)
@@ -190,19 +189,32 @@ def _histogram(name: HistogramName) -> Histogram:
     return Histogram(name, CATALOGUE[name].text, CATALOGUE[name].labels, buckets=_BUCKETS_S)
 
 
+_labelled: dict[tuple[object, ...], Any] = {}
+"""(name, (label, value), ...) -> the metric. prometheus_client itself checks, sorts and locks each time."""
+
+
+def _of(make: Callable[[_N], _M], name: _N, labels: Mapping[str, str]) -> _M:
+    key = (name, *labels.items())
+    found: _M | None = _labelled.get(key)
+    if found is None:
+        made: Any = make(name)
+        found = _labelled[key] = made.labels(**labels) if labels else made
+    return found
+
+
 def counter(name: CounterName, **labels: str) -> Counter:
-    """`counter("lovla_sink_rows_total", table="events").inc(n)`."""
-    return _counter(name).labels(**labels) if labels else _counter(name)
+    """`counter("lovla_sink_rows_total", table="events").inc(n)`. Raises ValueError for labels that are not the metric's."""
+    return _of(_counter, name, labels)
 
 
 def gauge(name: GaugeName, **labels: str) -> Gauge:
-    """`gauge("lovla_parked", stage="readers").set(n)`."""
-    return _gauge(name).labels(**labels) if labels else _gauge(name)
+    """`gauge("lovla_parked", stage="readers").set(n)`. Raises as `counter`."""
+    return _of(_gauge, name, labels)
 
 
 def histogram(name: HistogramName, **labels: str) -> Histogram:
-    """`histogram("lovla_sink_insert_seconds", table="events").observe(seconds)`."""
-    return _histogram(name).labels(**labels) if labels else _histogram(name)
+    """`histogram("lovla_sink_insert_seconds", table="events").observe(seconds)`. Raises as `counter`."""
+    return _of(_histogram, name, labels)
 
 
 def page() -> tuple[bytes, str]:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from services.runtime import kafka, logs, metrics
@@ -25,8 +26,7 @@ STABLE_TIMEOUT_S = 15.0
 log = logs.get("loop")
 
 
-@dataclass(slots=True, frozen=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record as read; headers are None where there are none or the source was told not to decode them."""
 
     topic: str

@@ -43,20 +43,27 @@ def type_name(model: type[BaseModel]) -> str:
     return f"lovla.{snake}.{version[1]}"
 
 
+_SPECVERSION = ("ce_specversion", b"1.0")
+
+
+@cache  # as above
+def _same_headers(model: type[BaseModel], source: str) -> tuple[tuple[str, bytes], ...]:
+    """Those that all records of a model from one service share."""
+    name = type_name(model)
+    return (
+        ("ce_source", f"/lovla/{source}".encode()),
+        ("ce_type", name.encode()),
+        ("ce_dataschema", f"urn:lovla:schema:{name.removeprefix('lovla.')}".encode()),
+        ("content-type", b"application/json"),
+    )
+
+
 def headers(
     model: type[BaseModel], *, id: str, source: str, time: datetime | None = None, traceparent: str | None = None
 ) -> Headers:
     """CloudEvents binary-mode headers. `id` is derived from what the record says, `time` is the record's own (not now), if
     it has one: the same record made twice has the same headers. `source`: the service, e.g. `readers`."""
-    name = type_name(model)
-    made: Headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", id.encode()),
-        ("ce_source", f"/lovla/{source}".encode()),
-        ("ce_type", name.encode()),
-        ("ce_dataschema", f"urn:lovla:schema:{name.removeprefix('lovla.')}".encode()),
-        ("content-type", b"application/json"),
-    ]
+    made: Headers = [_SPECVERSION, ("ce_id", id.encode()), *_same_headers(model, source)]
     if time is not None:
         made.append(("ce_time", rfc3339(to_utc(time)).encode()))
     if traceparent is not None:

@@ -27,6 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.topics import RAW_MESSAGES
@@ -77,8 +78,7 @@ class Stopping(Exception):
     """Asked to stop while waiting for ClickHouse: the plan stands, the next start goes on from it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True, gc=False):
     """A record's row before it is inserted. `state`: what it adds to a table of newest states, if anything."""
 
     offset: int

@@ -460,8 +460,7 @@ LOG_TABLES: Mapping[str, LogTable] = {
 # -- state tables -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class StateRow:
+class StateRow(msgspec.Struct, frozen=True, gc=False):
     """A row of a table that keeps the newest of each key: inserting it again changes nothing."""
 
     table: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from services.tracker.records import Clock, Control, Outage
 
@@ -19,6 +20,7 @@ Pair = tuple[int, str, int]
 """(raw partition, topic, partition read)."""
 
 
+@cache  # asked for with every tick, and there are few
 def pair_key(pair: Pair) -> str:
     return f"{pair[0]}/{pair[1]}/{pair[2]}"
 

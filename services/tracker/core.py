@@ -94,20 +94,17 @@ class Worked:
     derived: Derived
 
 
-@dataclass(frozen=True, slots=True)
-class ReadEvent:
+class ReadEvent(msgspec.Struct, frozen=True, gc=False):
     """An event as read from shipment.events."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class ReadCommand:
+class ReadCommand(msgspec.Struct, frozen=True, gc=False):
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
-class ReadControl:
+class ReadControl(msgspec.Struct, frozen=True, gc=False):
     """A control record, and where it was read."""
 
     control: Control

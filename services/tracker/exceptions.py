@@ -46,6 +46,7 @@ SILENT_H: Mapping[tuple[str, str], float] = {
     ("air", "on_the_road"): 4,
 }
 CONFLICT = timedelta(hours=12)
+_SILENT = {phase: timedelta(hours=h) for phase, h in SILENT_H.items()}
 _TOLERANCE = {group: timedelta(hours=h) for group, h in TOLERANCE_H.items()}
 MAJOR, CRITICAL = 4.0, 12.0  # times the tolerance
 _STEPS = ("minor", "major", "critical")
@@ -319,6 +320,8 @@ def overdue(case: Case) -> Iterator[Found]:
     for milestone, plan in case.planned:
         tolerance = case.tolerance(milestone)
         reached = case.reached(milestone)
+        if reached is not None and reached <= plan + tolerance:
+            continue  # nothing that was expected is before the plan
         course = [_Expectation(None, plan, None)]
         course += [
             _Expectation(e.since, max(plan, e.value), e.word)
@@ -371,11 +374,14 @@ def _still_missing(case: Case, milestone: str) -> str:
 def will_be_late(case: Case) -> Iterator[Found]:
     """The newest estimate is past the plan by more than the tolerance."""
     for milestone, plan in case.planned:
+        expectations = case.expectations(milestone)
+        if not expectations:
+            continue
         tolerance = case.tolerance(milestone)
         reached = case.reached(milestone)
         run: list[_Expectation] = []
         end: datetime | None = None
-        for expectation in case.expectations(milestone):
+        for expectation in expectations:
             assert expectation.since is not None
             if reached is not None and expectation.since >= reached:
                 break
@@ -413,8 +419,10 @@ def late(case: Case) -> Iterator[Found]:
     """Reached, but past the plan by more than the tolerance; over once the next milestone is reached."""
     for milestone, plan in case.planned:
         actual = case.actuals.get(milestone)
+        if actual is None:
+            continue
         tolerance = case.tolerance(milestone)
-        if actual is None or actual <= plan + tolerance:
+        if actual <= plan + tolerance:
             continue
         words = _deciding(case, milestone)
         if not case.time.known(max(word.received_at for word in words)):
@@ -509,7 +517,8 @@ _PHASE_OF = {
 def silent(case: Case) -> Iterator[Found]:
     """Between departure and delivery nobody tells anything for too long."""
     derived = case.derived
-    override = case.own.registration.declaration.silent_after_h
+    stated_h = case.own.registration.declaration.silent_after_h
+    stated = timedelta(hours=stated_h) if stated_h else None
     phases: dict[str, int] = dict.fromkeys(derived.units or ("",), 0)
     heard = [(event.received_at, event.event_id) for event in derived.news]
     heard += [(event.first_received_at, "") for event in derived.news if event.first_received_at]
@@ -540,16 +549,12 @@ def silent(case: Case) -> Iterator[Found]:
             continue
         if phase_name == "under_way" and last_leg is not None and last_leg.milestone == "transship_arrived":
             phase_name = "at_port"  # it stands at the transshipment port
-        limit_h = SILENT_H.get((case.mode, phase_name))
-        if limit_h is None:
-            continue
-        limit_h = override or limit_h
         until = heard[n + 1][0] if n + 1 < len(heard) else None
         if until == at:
             continue
-        start = at + timedelta(hours=limit_h)
-        end = min((moment for moment in (until, case.ends) if moment is not None), default=None)
-        if end is not None and case.time.fires_at(start) >= end:
+        start = at + (stated or _SILENT[case.mode, phase_name])
+        end = until if case.ends is None or (until is not None and until < case.ends) else case.ends
+        if end is not None and (start >= end or case.time.fires_at(start) >= end):
             continue
         if case.time.fired(start):
             found = (start, end, at, phase_name, event_id)

@@ -24,7 +24,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -285,7 +285,7 @@ class _Refold:
             # a fault is told by the report; its journey stays as it is
             for output in stage.outputs(Outcome(outcome.journeys, outcome.changes, outcome.closed)):
                 shard = shard_of_key((output.key or b"").decode(), layout.after)
-                placed = replace(output, partition=shard) if output.topic == JOURNEYS.name else output
+                placed = msgspec.structs.replace(output, partition=shard) if output.topic == JOURNEYS.name else output
                 by_shard.setdefault(layout.writer_of(shard), []).append(placed)
             for writer, outputs in by_shard.items():
                 self._write(layout.writers[writer], outputs)
@@ -310,7 +310,7 @@ class _Refold:
                 moves = old.place[key] != target and not gone
                 if moves and key not in written:
                     same = stage.outputs(Outcome(journeys=[old.record(key)]))
-                    outputs += [replace(output, partition=target) for output in same]
+                    outputs += [msgspec.structs.replace(output, partition=target) for output in same]
                 outputs += [Output(JOURNEYS.name, key.encode(), None, p) for p in old.copies[key] if p != target or gone]
                 report.moved += moves
             self._write(layout.writers[0], outputs)

@@ -91,8 +91,8 @@ class AlertOracles:
         if not line.live or candidate.subscription not in set(self._wanting(line)):
             raise Violated("alert", f"{candidate.subscription} was told of {about}")
         once = self._sent.setdefault((candidate.subscription, candidate.change_id), candidate)
-        plain = once.model_copy(update={"away": candidate.away})
-        if plain != candidate or (candidate.consignment, candidate.at) != (change.consignment, change.at):
+        differs = once is not candidate and once.model_copy(update={"away": candidate.away}) != candidate
+        if differs or (candidate.consignment, candidate.at) != (change.consignment, change.at):
             raise Violated("alert", f"{candidate} was told before as {once}")
         if candidate.away:
             self._away(worker, line, about, now)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Protocol
 
 from confluent_kafka import TopicPartition
 from pydantic import TypeAdapter
 
 from schemas.alerts_v1 import AlertCandidate, Subscription
-from schemas.journey_change_v1 import CHANGE
+from schemas.journey_change_v1 import CHANGE, Change
 from schemas.topics import ALERT_CANDIDATES, JOURNEY_CHANGES
 from services.alerts.matching import Book, Key, Match, Step, Told
 from tests.simulation.broker import Broker, Message, ModelClients
@@ -143,7 +144,12 @@ class Worker:
 
 
 def told(partition: int, offset: int, timestamp_ms: int, value: bytes | None) -> Told:
-    return Told(CHANGE.validate_json(value or b""), partition, offset, moment(timestamp_ms))
+    return Told(_change(value or b""), partition, offset, moment(timestamp_ms))
+
+
+@lru_cache(1_000)  # each is read by several lives of the worker, and once more at the end
+def _change(value: bytes) -> Change:
+    return CHANGE.validate_json(value)
 
 
 def moment(timestamp_ms: int) -> datetime:

@@ -89,15 +89,18 @@ class Partition:
 
     @property
     def stable(self) -> int:
-        return min(self.open.values(), default=self.end)
+        return min(self.open.values()) if self.open else self.end
 
     def read(self, position: int, most: int, committed: bool) -> tuple[list[Entry], int]:
         """Up to `most` records from `position` on, and the position after all that was looked at."""
         limit = self.stable if committed else self.end
         found: list[Entry] = []
         entries = self.entries
-        at = bisect_left(entries, position, key=_offset)
-        while at < len(entries) and len(found) < most:
+        there = len(entries)
+        # without holes an entry stands where its offset says
+        at = min(position, there) if there == self.end else bisect_left(entries, position, key=_offset)
+        room = most
+        while at < there and room > 0:
             entry = entries[at]
             if entry.offset >= limit:
                 break
@@ -105,10 +108,8 @@ class Partition:
             position = entry.offset + 1
             if entry.kind == DATA and (not committed or entry.transaction is None or entry.transaction.outcome == COMMIT):
                 found.append(entry)
-        else:
-            if at >= len(entries):
-                position = max(position, limit)
-        if at < len(entries) and entries[at].offset >= limit:
+                room -= 1
+        if at >= there or entries[at].offset >= limit:
             position = max(position, limit)
         return found, position
 
@@ -424,6 +425,7 @@ class Consumer:
         self._topics: list[str] | None = None
         self._callbacks: dict[str, Callable[..., None]] = {}
         self._turn = 0
+        self._nothing_at = -1  # the broker's version at which all was looked at, and there was nothing
 
     # assignment
 
@@ -439,6 +441,7 @@ class Consumer:
     def _place(self, topic: str, partition: int, offset: int) -> None:
         """Where to read from: an offset, the beginning, or (by default) what is committed."""
         place = topic, partition
+        self._nothing_at = -1
         self._asking.discard(place)
         if offset == OFFSET_BEGINNING:
             offset = 0
@@ -449,13 +452,12 @@ class Consumer:
         self._told_eof.pop(place, None)
 
     def _asked(self, place: Place) -> bool:
-        """Whether its committed offset is known by now."""
-        if place in self._asking:
-            if self._broker.pending(self._group, [place]):
-                return False
-            self._asking.discard(place)
-            group = self._broker.groups.get(self._group)
-            self._positions[place] = group.offsets.get(place, (0, ""))[0] if group else 0
+        """Whether its committed offset, which is asked for, is known by now."""
+        if self._broker.pending(self._group, [place]):
+            return False
+        self._asking.discard(place)
+        group = self._broker.groups.get(self._group)
+        self._positions[place] = group.offsets.get(place, (0, ""))[0] if group else 0
         return True
 
     def seek(self, part: TopicPartition) -> None:
@@ -467,9 +469,11 @@ class Consumer:
         return [TopicPartition(topic, p) for topic, p in self._positions]
 
     def pause(self, parts: Sequence[TopicPartition]) -> None:
+        self._nothing_at = -1
         self._paused |= {(part.topic, part.partition) for part in parts}
 
     def resume(self, parts: Sequence[TopicPartition]) -> None:
+        self._nothing_at = -1
         self._paused -= {(part.topic, part.partition) for part in parts}
 
     def subscribe(
@@ -526,6 +530,8 @@ class Consumer:
                 member.owned -= gone
                 broker.version += 1
             member.generation = group.generation
+        if member.given == member.owned:
+            return
         held = {place for other in group.members.values() if other is not member for place in other.owned}
         new = member.given - member.owned - held
         if new:
@@ -544,25 +550,30 @@ class Consumer:
         self._keep_membership()
         found: list[Message] = []
         most = clients.faults.fetch(most)
-        places = list(self._positions)
         self._turn += 1
-        broker_partitions = self._broker.partitions
-        for n in range(len(places)):
-            place = places[(n + self._turn) % len(places)]
-            if place in self._paused or not self._asked(place):
+        version = self._broker.version
+        if version == self._nothing_at:
+            clients.idle()
+            return found
+        places = list(self._positions)
+        first = self._turn % len(places) if places else 0
+        broker_partitions, positions, paused, asking = self._broker.partitions, self._positions, self._paused, self._asking
+        for place in places[first:] + places[:first]:
+            if place in paused or (place in asking and not self._asked(place)):
                 continue
-            log, position = broker_partitions[place], self._positions[place]
+            log, position = broker_partitions[place], positions[place]
             if position < log.end:
                 entries, position = log.read(position, most - len(found), self._committed)
-                self._positions[place] = position
+                positions[place] = position
                 found.extend([Message(place, entry.offset, entry) for entry in entries])
-            if self._eof:
-                limit = log.stable if self._committed else log.end
-                if position >= limit and self._told_eof.get(place) != position:
-                    self._told_eof[place] = position
-                    found.append(Message(place, position, None, _EOF))
+            if self._eof and self._told_eof.get(place) != position and position >= (log.stable if self._committed else log.end):
+                self._told_eof[place] = position
+                found.append(Message(place, position, None, _EOF))
             if len(found) >= most:
                 break
+        else:
+            if not found and not asking and self._committed:
+                self._nothing_at = version
         if not found:
             clients.idle()
         return found

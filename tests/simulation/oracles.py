@@ -35,8 +35,8 @@ from services.tracker.clock import PipelineTime
 from services.tracker.core import Read, ReadCommand, ReadControl, ReadEvent, Tracker, shard_of
 from services.tracker.event_store import MemoryEventStore
 from services.tracker.exceptions import find
-from services.tracker.journeys import ORDER, fold
-from services.tracker.linking import Declared, link
+from services.tracker.journeys import ORDER, Derived, fold
+from services.tracker.linking import Declared, Linked, link
 from services.tracker.publishing import compose
 from services.tracker.records import Change, Event, ExceptionState, Journey, Ref, Statement, decode_journey_record, encode
 from services.tracker.registrations import judge
@@ -89,6 +89,8 @@ WITNESS = (CONSIGNMENT_COMMANDS.name, 0)
 class _Sets:
     """What the log says up to some offsets: the sets of which journeys are a function. Also linking's neighbourhood."""
 
+    version: int = 0
+    """Grows with every event and command: of one version, linking and fold have one outcome."""
     events_store: MemoryEventStore = field(default_factory=MemoryEventStore)
     declared: dict[str, Declared] = field(default_factory=dict)
     by_reference: dict[Ref, set[str]] = field(default_factory=dict)
@@ -96,10 +98,12 @@ class _Sets:
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def take(self, read: Read | None) -> None:
+        if isinstance(read, ReadControl):
+            self.time.read(read.control, read.topic, read.partition)
+            return
+        self.version += 1
         if isinstance(read, ReadEvent):
             self.events_store.write([read.event], {})
-        elif isinstance(read, ReadControl):
-            self.time.read(read.control, read.topic, read.partition)
         elif isinstance(read, ReadCommand):
             name = read.command.consignment
             known = self.declared.get(name)
@@ -120,11 +124,22 @@ class _Sets:
         return self.events_store.retractors(event_id)
 
 
+@dataclass(frozen=True)
+class _Worked:
+    """What linking, fold and `compose` make of a consignment at one version of the sets."""
+
+    version: int
+    linked: Linked
+    derived: Derived
+    composed: Journey
+
+
 @dataclass
 class _Shard:
     """What the oracles know of one shard."""
 
     sets: _Sets = field(default_factory=_Sets)
+    worked: dict[str, _Worked] = field(default_factory=dict)
     records: dict[str, bytes] = field(default_factory=dict)  # the newest committed record of each key
     unseen: bool = False  # it has committed something that was not looked at yet
 
@@ -134,6 +149,7 @@ class Oracles:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._reads: dict[Entry, Read | None] = {}  # each record is the same to every shard, and at the end
         self.alerts = AlertOracles(world)
         self.shards = [_Shard() for _ in range(world.shards)]
         self.told_ids: set[str] = set()
@@ -195,13 +211,18 @@ class Oracles:
         for entry in log.committed(start):
             if entry.offset >= end:
                 break
-            read = app.decode(_record(place, entry))
+            read = self._read(place, entry)
             shard.sets.take(read)
             if isinstance(read, ReadEvent):
                 self.read_up_to = max(self.read_up_to, read.event.received_at)
             elif isinstance(read, ReadCommand):
                 self.read_up_to = max(self.read_up_to, read.command.received_at)
         shard.sets.positions[place] = end
+
+    def _read(self, place: tuple[str, int], entry: Entry) -> Read | None:
+        if entry not in self._reads:
+            self._reads[entry] = app.decode(_record(place, entry))
+        return self._reads[entry]
 
     def _changed(self, change: Change) -> None:
         world = self.world
@@ -274,7 +295,7 @@ class Oracles:
         self._state(shard, tracker)
         for name, own in shard.sets.declared.items():
             if shard_of(name, self.world.shards) == number:
-                self._recomputed(shard.sets, name, own, tracker.state.journey(name))
+                self._recomputed(shard, name, own, tracker.state.journey(name))
 
     def _state(self, shard: _Shard, tracker: Tracker) -> None:
         held = tracker.state.journeys.keys()
@@ -291,15 +312,20 @@ class Oracles:
             if told != recorded:
                 raise Violated("applied", f"{name}: told and not ended are {told}, recorded {recorded}")
 
-    def _recomputed(self, sets: _Sets, name: str, own: Declared, journey: Journey | None) -> None:
-        linked = link(own, sets, TRACKER_REGISTERS)
-        derived = fold(own, linked, TRACKER_REGISTERS)
+    def _recomputed(self, shard: _Shard, name: str, own: Declared, journey: Journey | None) -> None:
+        sets = shard.sets
+        worked = shard.worked.get(name)
+        if worked is None or worked.version != sets.version:  # else only time went on, which `find` alone looks at
+            linked = link(own, sets, TRACKER_REGISTERS)
+            derived = fold(own, linked, TRACKER_REGISTERS)
+            composed = plain(compose(own, linked, derived, (), None))
+            worked = shard.worked[name] = _Worked(sets.version, linked, derived, composed)
+        linked, derived, composed = worked.linked, worked.derived, worked.composed
         now = sets.time.now
         outages = sets.time.outages_for(linked.standing)
         found, _ = find(own, derived, linked.counted, TRACKER_REGISTERS, now, outages)
         if journey is None:
             raise Violated("recomputed", f"{name} has no journey")
-        composed = plain(compose(own, linked, derived, (), None))
         if composed != plain(journey):
             raise Violated("recomputed", f"{name}: {_differences(journey, composed)}")
         held = {state.key: state for state in journey.exceptions}
@@ -362,7 +388,7 @@ class Oracles:
         reads: list[Read] = []
         for topic in (CONSIGNMENT_COMMANDS.name, SHIPMENT_EVENTS.name):
             for partition, entry in broker.committed(topic):
-                read = app.decode(_record((topic, partition), entry))
+                read = self._read((topic, partition), entry)
                 if read is not None:
                     reads.append(read)
         outcome = tracker.process(reads)

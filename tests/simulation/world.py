@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaException
@@ -207,7 +207,7 @@ class World:
         self.now = story.START
         self.registers = DoorRegisters()
         topics = {topic.name: topic.partitions for topic in TOPICS} | {JOURNEYS.name: self.shards, alerts.WAITING_TABLE: 1}
-        self.broker = Broker(topics, lambda: int(self.now.timestamp() * 1000))
+        self.broker = Broker(topics, lambda: _milliseconds(self.now))
         self.broker.alive = lambda process: not process.ended and process.asleep_until <= self.step
         self.broker.late_markers = lambda: self.strikes(0.15, "late markers")
         self.tables = Tables()
@@ -434,7 +434,7 @@ class World:
             self.note("the terminal's zone is mended in the register")
             return
         if said.tick is not None:
-            value = Tick(at=self.now, load=said.tick == "load").model_dump_json().encode()
+            value = _tick(self.now, said.tick == "load")
             self.times.add(self.now)
             headers = _headers("tick", "~tick", None)
             place, offset = self.broker.append(RAW_MESSAGES.name, b"~tick", value, headers, said.partition)
@@ -515,6 +515,16 @@ class World:
                 self.broker.machine += 2.0  # long enough for a dead member to be missed
             self.tables.land_late()
             still = 0 if busy or self.broker.version != before else still + 1
+
+
+@lru_cache(10)  # one goes to each partition
+def _tick(at: datetime, load: bool) -> bytes:
+    return Tick(at=at, load=load).model_dump_json().encode()
+
+
+@lru_cache(10)
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 def _body(elements: tuple[Element, ...]) -> bytes:

@@ -19,7 +19,7 @@ from tests.integration.alerts.delivering import a_notification, a_subscription
 from tests.unit.alerts.build import NOW, alertable, subscription
 from tests.unit.alerts.test_email_message import LINKS, MAILER, body
 from tests.unit.demo.test_agreement import NOW as DEMO_NOW
-from tests.unit.demo.test_agreement import track
+from tests.unit.demo.test_agreement import readings, track
 
 OTHERS = [code for code in LANGUAGES if code != "en"]
 ZONE = "America/Los_Angeles"
@@ -127,7 +127,7 @@ def test_a_sentence_that_the_tracker_did_not_say_before_is_told_from_the_fields(
 def test_all_that_the_demos_tracker_says_is_told_whole_in_spanish() -> None:
     """A sentence of the tracker's that was worded anew is found here."""
     demo = build(1, 15, DEMO_NOW)
-    tracker = track(demo, demo.messages, batch=2_000)
+    tracker = track(demo, readings(demo), batch=2_000)
     journeys = [journey for name in tracker.state.journeys if (journey := tracker.state.journey(name)) is not None]
     told = {(state.kind, state.sentence) for journey in journeys for state in journey.exceptions}
     assert {"overdue", "late"} <= {kind for kind, _ in told} and len(told) > 10

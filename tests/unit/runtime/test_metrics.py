@@ -31,6 +31,20 @@ def test_every_metric_can_be_made() -> None:
         metrics.histogram(name, **dict.fromkeys(metrics.CATALOGUE[name].labels, "x"))
 
 
+def test_a_metric_is_the_same_whenever_it_is_asked_for_and_another_for_other_labels() -> None:
+    one, other = ({"table": table, "outcome": "done"} for table in ("one", "other"))
+    metrics.counter("lovla_sink_inserts_total", **one).inc(2)
+    metrics.counter("lovla_sink_inserts_total", **dict(reversed(one.items()))).inc(3)
+    metrics.counter("lovla_sink_inserts_total", **other).inc()
+    page = metrics.page()[0].decode()
+    assert 'lovla_sink_inserts_total{outcome="done",table="one"} 5.0' in page
+    assert 'lovla_sink_inserts_total{outcome="done",table="other"} 1.0' in page
+    for labels in ({}, {"table": "one"}, {**one, "sender": "MAEU"}):
+        for _ in range(2):
+            with pytest.raises(ValueError):
+                metrics.counter("lovla_sink_inserts_total", **labels).inc()
+
+
 def test_threads_that_ask_first_at_the_same_moment_get_one_metric() -> None:
     # Broken connections are counted by each client's own thread, all in the same moment (seen: a register stopped following).
     together = threading.Barrier(2)
