@@ -7,6 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,10 @@ from tests.stack import ROOT, ClickHouse, Kafka, Stack, missing
 os.environ.pop("COLUMNS", None)  # xdist gives its processes the width of a terminal, which our verbs would heed
 os.environ.setdefault("JAVA_TOOL_OPTIONS", " ".join(SHORT_LIVED))  # brokers of stacks that tests start by our verbs
 SERVERS = {"stack", "kafka", "clickhouse", "settings"}
-ORDER = ("faults", "e2e", "browser", "integration", "simulation", "security", "contract", "unit")
-"""Of the folders: what is long and mostly waits comes first, so that no process is left alone with it at the end."""
+WAITING = ("faults", "e2e", "browser", "integration")
+"""Folders of tests that wait for servers, mostly."""
+ORDER = (*WAITING, "simulation", "security", "contract", "unit")
+"""Of the folders: what is long comes first, so that no process is left alone with it at the end (tests/lanes.py: whose end)."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +40,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """What was imported and collected is not walked over again: a fifth of the simulation's time went there."""
     garbage.relax()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """With --dist loadfile: ours."""
+    from tests.lanes import Lanes
+
+    waiting = tuple(f"tests/{folder}/" for folder in WAITING)
+    return Lanes(config, log, lambda file: file.startswith(waiting)) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,8 +2,9 @@
 process that has imported them once. Hundreds are started in a run; each is killed, frozen and waited for as any other.
 
 `popen` and `run` take what subprocess.Popen and subprocess.run take, for `python -m MODULE ...` and `python -c CODE ...` with
-this interpreter. What differs: the command line that `ps` shows, and PYTHON* variables, which are read at the start of Python.
-`lovla up` starts its services itself, as users have it; so do the tests that are about the start of a process.
+this interpreter; `start` stands in for deploy.local.process.start. What differs: the command line that `ps` shows, and PYTHON*
+variables, which are read at the start of Python. `lovla up` starts its services itself, as users have it; so do the tests that
+are about the start of a process.
 """
 
 from __future__ import annotations
@@ -22,8 +23,14 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import psutil
+
+from deploy.local import process
+from deploy.local.process import Running
 from tests.stack import ROOT
 
 SERVICES = (
@@ -52,6 +59,7 @@ class _Forked(subprocess.Popen[Any]):
             "args": its["args"],
             "cwd": os.fspath(its["cwd"] or os.getcwd()),
             "env": dict(os.environ if its["env"] is None else its["env"]),
+            "session": its["start_new_session"],
         }
         streams = [its["p2cread"], its["c2pwrite"], its["errwrite"]]
         self.pid = _nursery().fork(request, [number if fd == -1 else fd for number, fd in enumerate(streams)])
@@ -66,8 +74,10 @@ class _Nursery:
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
+            self.argv = (sys.executable, "-m", "tests.forks", str(theirs.fileno()))
+            """The command line that its children show."""
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.forks", str(theirs.fileno())],
+                self.argv,
                 cwd=ROOT,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -127,12 +137,25 @@ def run(args: list[str], *, timeout: float, input: str | None = None, **options:
     return subprocess.CompletedProcess(args, process.returncode, out, err)
 
 
+def start(argv: Sequence[str], *, cwd: Path, log: Path, env: Mapping[str, str]) -> Running:
+    """As deploy.local.process.start, which is asked for what is no module of ours. Raises OSError."""
+    if not FORKS or argv[0] != sys.executable or "-m" not in argv[1:3]:
+        return process.start(argv, cwd=cwd, log=log, env=env)
+    words = [argv[0], *argv[argv.index("-m") :]]  # -P keeps the working folder from being imported; it never is here
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        child = popen(words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    child.returncode = 0  # whoever looks whether it is alive reaps it
+    return Running(pid=child.pid, started=psutil.Process(child.pid).create_time(), argv=_nursery().argv)
+
+
 def _serve(asked: socket.socket) -> dict[str, Any] | None:
     """Forks at each request. Comes back in each child with what it shall be, in the parent when nobody can ask any more."""
     while True:
         told, streams, _, _ = socket.recv_fds(asked, MESSAGE, 3)
         if not told:
             return None
+        request: dict[str, Any] = json.loads(told)
         born, bearing = os.pipe()
         if middle := os.fork():
             os.waitpid(middle, 0)  # only then has the child its new parent
@@ -141,16 +164,17 @@ def _serve(asked: socket.socket) -> dict[str, Any] | None:
             for fd in (born, *streams):
                 os.close(fd)
             continue
-        if child := os.fork():
-            os.write(bearing, str(child).encode())
+        if os.fork():
             os._exit(0)
+        if request["session"]:
+            os.setsid()  # before anybody knows of it, and may want to end its whole session
+        os.write(bearing, str(os.getpid()).encode())
         for fd in (born, bearing, asked.detach()):
             os.close(fd)
         for standard, fd in enumerate(streams):
             os.dup2(fd, standard)
         for fd in {*streams} - {0, 1, 2}:
             os.close(fd)
-        request: dict[str, Any] = json.loads(told)
         return request
 
 

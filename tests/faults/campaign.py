@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deploy.local import process
 from tests.faults.checks import Verdict, check
-from tests.faults.field import Field, Violation, until
+from tests.faults.field import Begin, Field, Violation, until
 from tests.faults.load import BUYER, CARRIERS, Load
 from tests.faults.scenarios import Lag, Pace, Run, Scenario, Skipped
 from tests.stack import ROOT
@@ -59,13 +60,15 @@ class Report:
         return json.dumps(asdict(self) | {"good": self.good}, indent=2, default=str)
 
 
-def campaign(folder: Path, scenarios: Sequence[Scenario], pace: Pace, seed: int, note: Note) -> Report:
-    """Run it all. Raises StackError if the stack does not even start."""
+def campaign(
+    folder: Path, scenarios: Sequence[Scenario], pace: Pace, seed: int, note: Note, begin: Begin = process.start
+) -> Report:
+    """Run it all; `begin`: how our services are started. Raises StackError if the stack does not even start."""
     report = Report(seed)
     began = time.monotonic()
     small_disks = any(scenario.name == "disks_full" for scenario in scenarios)
     note("stack", "starting")
-    with Field(folder, small_disks=small_disks) as stack:
+    with Field(folder, small_disks=small_disks, begin=begin) as stack:
         note("stack", "registers and keys")
         stack.must("facilities", "import", str(ROOT / "demo/data/facilities.csv"))
         stack.must("carriers", "import", str(ROOT / "demo/data/senders.csv"), "--keys", "--scope", "push,register")

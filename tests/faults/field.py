@@ -41,6 +41,10 @@ SECOND = "-2"  # the name of a stage's further member ends so
 SKEW = Path(__file__).with_name("skew")
 
 
+Begin = Callable[..., Running]
+"""As deploy.local.process.start."""
+
+
 class Violation(Exception):
     """Something that must hold did not."""
 
@@ -74,15 +78,17 @@ def until(condition: Callable[[], Any], what: str, seconds: float) -> float:
 
 
 class Field:
-    """Use as a context. `small_disks`: Kafka, ClickHouse, the tracker each get a file system of their own, if we may mount."""
+    """Use as a context. `small_disks`: Kafka, ClickHouse, the tracker each get a file system of their own, if we may mount.
+    `begin`: how our services are started."""
 
-    def __init__(self, state_dir: Path, *, small_disks: bool = False) -> None:
+    def __init__(self, state_dir: Path, *, small_disks: bool = False, begin: Begin = start) -> None:
         self.state_dir = state_dir.resolve()
         self.ended: list[Ended] = []
         self.stop_s: dict[str, float] = {}
         """Longest time that a stage took to stop after SIGTERM."""
         self.no_disks: str | None = None
         self._small_disks = small_disks
+        self._begin = begin
         self._stack = Stack(self.state_dir)
         self._keeper = stacks.Stack({})
         self._members: dict[str, Member] = {}
@@ -142,7 +148,7 @@ class Field:
     def _launch(self, name: str, member: Member) -> None:
         part = member.part
         if isinstance(part, ServicePart):
-            member.running = start(part.argv(), cwd=part.cwd, log=part.log, env=part.env() | dict(member.extra))
+            member.running = self._begin(part.argv(), cwd=part.cwd, log=part.log, env=part.env() | dict(member.extra))
         else:
             member.running = launch(part)
         self._keeper.watch(member.running)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import stack
+from tests import forks, stack
 from tests.faults.campaign import Report, campaign
 from tests.faults.scenarios import KILLED, SHORT, Pace
 
@@ -21,9 +21,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
     """One short campaign; its progress is shown should a test fail."""
     if {stack.provider("KAFKA", stack.environ()), stack.provider("CLICKHOUSE", stack.environ())} != {"local"}:
         pytest.skip("this provider's servers cannot be killed by a test")
-    yield campaign(
-        tmp_path_factory.mktemp("faults") / "state", SHORT, SHORTLY, seed=1, note=lambda what, text: print(f"{what}: {text}")
-    )
+
+    def note(what: str, text: str) -> None:
+        print(f"{what}: {text}")
+
+    yield campaign(tmp_path_factory.mktemp("faults") / "state", SHORT, SHORTLY, seed=1, note=note, begin=forks.start)
 
 
 def test_the_stack_goes_on_through_every_fault(report: Report) -> None:

@@ -19,7 +19,7 @@ from schemas.work_act_v1 import WorkAct
 from services.alerts import backtest
 from services.alerts.explain import History, Unknown, held
 from services.alerts.matching import Told
-from tests.integration.console.conftest import Books, books, console_settings  # noqa: F401  fixtures
+from tests.integration.console.conftest import Books, books, console_settings, tables  # noqa: F401  fixtures
 from tests.unit.alerts.build import NOW, change, subscription
 
 

@@ -8,12 +8,15 @@ import pytest
 
 from benchmarks.bench import TINY, Bench
 from benchmarks.measurements import MEASUREMENTS
+from deploy.local import part
+from tests import forks
 
 
 @pytest.mark.stack
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ["readers", "pipeline", "sink", "freshness", "journeys", "alerts", "console"])
-def test_a_measurement_checks_its_outcome_and_gives_figures(name: str, tmp_path: Path) -> None:
+def test_a_measurement_checks_its_outcome_and_gives_figures(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part, "start", forks.start)
     said: list[str] = []
     result = MEASUREMENTS[name].run(Bench(TINY, tmp_path / "work", tmp_path / "cache", said.append))
     assert result.figures and result.checked

@@ -13,7 +13,7 @@ def read_all(settings: Settings, topic: str) -> list[Record]:
     """Every committed record of a topic, in the order of each partition."""
     consumer = Consumer(
         kafka.consumer_config(settings, "lovla-test", "lovla-test")
-        | {"enable.partition.eof": True, "auto.offset.reset": "earliest"}
+        | {"enable.partition.eof": True, "fetch.wait.max.ms": 10}  # the end is told by an empty fetch
     )
     try:
         partitions = kafka.partitions(consumer, topic)
