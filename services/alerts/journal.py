@@ -157,13 +157,17 @@ class Journal:
             for entry in entries:
                 _settle(entry, self._failed(error))
             raise
-        if self.failure is None and (any(entry.fence for entry in entries) or self._is_to_commit(last)):
+        intents = [entry for entry in entries if entry.fence]
+        for entry in entries:
+            if not entry.fence:
+                _settle(entry, None)
+        if self.failure is None and (intents or self._is_to_commit(last)):
             try:
                 self._fence()
             except Exception as error:
                 self._failed(error)
-        for entry in entries:
-            _settle(entry, self.failure if entry.fence else None)
+        for entry in intents:
+            _settle(entry, self.failure)
         return not last
 
     def _failed(self, error: Exception) -> Exception:
