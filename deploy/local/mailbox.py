@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
-from email.policy import default
+from email.header import decode_header, make_header
+from email.message import Message as Part
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
@@ -180,20 +181,34 @@ class _Handler:
         return [fault.how]
 
     def _keep(self, raw: bytes, sender: str, to: str) -> int:
-        mail = message_from_bytes(raw, policy=default)
-        plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
+        mail = message_from_bytes(raw)  # with the newer policies each header would be parsed by the whole grammar
+        bodies = {part.get_content_type(): part for part in reversed([*mail.walk()])}
         message = self._store.keep(
             "email",
             sender,
             to,
-            plain.get_content() if plain is not None else "",
-            subject=str(mail["Subject"] or ""),
-            ref=str(mail["Message-ID"] or ""),
-            headers={name: str(value) for name, value in mail.items()},
-            html=html.get_content() if html is not None else "",
+            _text(bodies.get("text/plain")),
+            subject=_flat(mail["Subject"]),
+            ref=_flat(mail["Message-ID"]),
+            headers={name: _flat(value) for name, value in mail.items()},
+            html=_text(bodies.get("text/html")),
         )
         (self._store.folder / f"{message.number:06d}.eml").write_bytes(raw)
         return message.number
+
+
+def _flat(value: object) -> str:
+    """A header as people read it: unfolded, its encoded words (RFC 2047) decoded."""
+    text = "".join(str(value or "").splitlines())
+    return str(make_header(decode_header(text))) if "=?" in text else text
+
+
+def _text(part: Part | None) -> str:
+    """What a text says; "" if there is none."""
+    content = part.get_payload(decode=True) if part is not None else None
+    if part is None or not isinstance(content, bytes):
+        return ""
+    return content.decode(part.get_content_charset("ascii"), "replace")
 
 
 class _Controller(Controller):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.message import EmailMessage
 
 from schemas.alerts_v1 import Notification, Subscription
 from services.alerts import email, sms, webhook
@@ -40,7 +39,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class _Mail:
-    mail: EmailMessage
+    content: bytes
     envelope_from: str
 
 
@@ -55,11 +54,11 @@ class EmailChannel:
     def pack(self, notification: Notification, subscription: Subscription) -> Parcel:
         mail = email.write(notification, subscription, self._links, self._mailer)
         sender = self._verp.sender(subscription.subscription, notification.notification)
-        return Parcel(subscription.address, _Mail(mail, sender), message_id=mail["Message-ID"])
+        return Parcel(subscription.address, _Mail(mail.content, sender), message_id=mail.message_id)
 
     async def send(self, parcel: Parcel, notification: Notification) -> Answer:
         assert isinstance(parcel.content, _Mail)
-        return await self._smtp.send(parcel.content.mail, parcel.to, parcel.content.envelope_from)
+        return await self._smtp.send(parcel.content.content, parcel.to, parcel.content.envelope_from)
 
     async def find(self, parcel: Parcel, notification: Notification, delivery: Ask) -> Answer | None:
         return None  # a mail server cannot be asked

@@ -4,6 +4,10 @@
 holds nothing but the offsets of notifications is committed under the sender's one transactional.id. Its success says that until
 then no successor had begun; a successor, who begins with init_transactions and then reads deliveries to their end, has
 therefore read these intents. So of two senders, one frozen and come back, never both send without one knowing of the other's.
+
+A fence costs the broker more than ten records do. So intents wait a moment for others, all of them are written and proved
+together, and what is settled is committed by the next such fence. A result waits for nothing: until it is written the message
+would be sent again.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -31,6 +36,11 @@ TRANSACTIONAL_ID = "alerts-sender"
 CALL_S = 5.0
 PATIENCE_S = 30.0
 """So long a fence is asked for again. Then everything begins anew, at the lease."""
+
+GATHER_S = 0.05
+"""So long an intent waits for others that go with it."""
+COMMIT_S = 1.0
+"""What is settled is committed this long after the last fence, if no other comes."""
 
 _AT_ONCE = 500
 
@@ -68,6 +78,8 @@ class Journal:
         self._group = Consumer(kafka.consumer_config(settings, "lovla-alerts-group", GROUP))
         self._calls = BoundedCalls("alerts-fence")  # after a broker's kill -9 a call may never return: seen here too
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._intents: list[_Entry] = []  # they wait for others until _together_s
+        self._together_s = self._fenced_s = time.monotonic()
         self._reached: dict[int, int] = {}
         self._committed: dict[int, int] = {}
         self._lock = threading.Lock()
@@ -129,7 +141,7 @@ class Journal:
             failure = self._failed(error)
         with self._lock:
             self._over = failure
-            left: list[_Entry | None] = []
+            left: list[_Entry | None] = [*self._intents]
             while not self._entries.empty():
                 left.append(self._entries.get())
         for entry in left:
@@ -145,13 +157,17 @@ class Journal:
             for entry in entries:
                 _settle(entry, self._failed(error))
             raise
-        if self.failure is None and (any(entry.fence for entry in entries) or self._to_commit()):
+        intents = [entry for entry in entries if entry.fence]
+        for entry in entries:
+            if not entry.fence:
+                _settle(entry, None)
+        if self.failure is None and (intents or self._is_to_commit(last)):
             try:
                 self._fence()
             except Exception as error:
                 self._failed(error)
-        for entry in entries:
-            _settle(entry, self.failure if entry.fence else None)
+        for entry in intents:
+            _settle(entry, self.failure)
         return not last
 
     def _failed(self, error: Exception) -> Exception:
@@ -162,18 +178,26 @@ class Journal:
         return self.failure
 
     def _collect(self) -> tuple[list[_Entry], bool]:
-        """What waits now, or the first to come within a second. Whether it was the last."""
-        entries: list[_Entry] = []
-        try:
-            entry = self._entries.get(timeout=1.0)
-            while entry is not None:
-                entries.append(entry)
-                if len(entries) >= _AT_ONCE:
-                    return entries, False
+        """The results that wait now, or the first entry to come within a second; and the intents, once their moment is over.
+        Whether it was the last."""
+        results: list[_Entry] = []
+        last = False
+        with suppress(queue.Empty):
+            entry = self._entries.get(timeout=max(0.0, self._together_s - time.monotonic()) if self._intents else COMMIT_S)
+            while True:
+                if entry is None:
+                    last = True
+                    break
+                if entry.fence and not self._intents:
+                    self._together_s = time.monotonic() + GATHER_S
+                (self._intents if entry.fence else results).append(entry)
+                if len(results) >= _AT_ONCE:
+                    break
                 entry = self._entries.get_nowait()
-        except queue.Empty:
-            return entries, False
-        return entries, True
+        if not self._intents or not (last or time.monotonic() >= self._together_s):
+            return results, last
+        intents, self._intents = self._intents, []
+        return [*intents, *results], last
 
     def _append(self, records: Sequence[Delivery]) -> None:
         left = len(records)
@@ -196,9 +220,11 @@ class Journal:
         if wrong:
             raise JournalLost(f"a delivery was not written: {wrong[0].str()}")
 
-    def _to_commit(self) -> dict[int, int]:
+    def _is_to_commit(self, last: bool) -> bool:
+        """Whether offsets have waited long enough for a fence that takes them along."""
         with self._lock:
-            return {p: offset for p, offset in self._reached.items() if offset > self._committed[p]}
+            settled = any(offset > self._committed[p] for p, offset in self._reached.items())
+        return settled and (last or time.monotonic() - self._fenced_s >= COMMIT_S)
 
     def _fence(self) -> None:
         """Commit the settled offsets in a transaction of their own. Raises Fenced, JournalLost."""
@@ -222,7 +248,7 @@ class Journal:
                 self._abort(until)
                 time.sleep(0.2)
                 continue
-            self._committed = reached
+            self._committed, self._fenced_s = reached, time.monotonic()
             return
 
     def _bounded(self, call: Callable[[], T]) -> T:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from email.message import EmailMessage
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from aiosmtplib.errors import SMTPAuthenticationError, SMTPServerDisconnected, SMTPTimeoutError
@@ -40,14 +39,17 @@ class Smtp:
         self._idle: list[tuple[SMTP, int, float]] = []
         self._room = asyncio.Semaphore(settings.smtp_connections)
 
-    async def send(self, mail: EmailMessage, to: str, envelope_from: str) -> Answer:
+    async def send(self, content: bytes, to: str, envelope_from: str) -> Answer:
         """Hand one message over. Never raises: what went wrong is an answer."""
         stage = "connect"
-        content = mail.as_bytes()
+
+        async def begin(client: SMTP) -> None:
+            nonlocal stage
+            stage = "mail"
+            await client.mail(envelope_from, options=[f"SIZE={len(content)}"] if client.supports_extension("size") else [])
+
         try:
-            async with self._connection() as client:
-                stage = "mail"
-                await client.mail(envelope_from, options=[f"SIZE={len(content)}"] if client.supports_extension("size") else [])
+            async with self._connection(begin) as client:
                 stage = "rcpt"
                 await client.rcpt(to)
                 stage = "data"
@@ -71,32 +73,45 @@ class Smtp:
             await _end(client)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[SMTP]:
+    async def _connection(self, begin: Callable[[SMTP], Awaitable[None]]) -> AsyncIterator[SMTP]:
+        """One on which a message has begun."""
         async with self._room:
-            client, used = await self._take()
+            client, used = await self._begun(begin)
             try:
                 yield client
             except SMTPResponseException as error:
-                if error.code == 421 or isinstance(error, SMTPAuthenticationError):  # it closes the line itself
-                    client.close()
-                else:
-                    await self._give_back(client, used)
+                await self._refused(client, used, error)
                 raise
             except BaseException:
                 client.close()
                 raise
-            await self._give_back(client, used)
+            self._give_back(client, used)
+
+    async def _begun(self, begin: Callable[[SMTP], Awaitable[None]]) -> tuple[SMTP, int]:
+        """Whether the server has ended an idle connection is seen by the first word on it: then another is taken."""
+        while True:
+            client, used = await self._take()
+            try:
+                await begin(client)
+                return client, used
+            except SMTPResponseException as error:
+                await self._refused(client, used, error)
+                if used == 1 or error.code != SMTPStatus.domain_unavailable:
+                    raise
+            except (SMTPException, OSError):
+                client.close()
+                if used == 1:
+                    raise
+            except BaseException:
+                client.close()
+                raise
 
     async def _take(self) -> tuple[SMTP, int]:
+        """An idle connection, else a new one; and the number of this message on it."""
         now = asyncio.get_running_loop().time()
         while self._idle:
             client, used, since = self._idle.pop()
             if client.is_connected and now - since < IDLE_S and used < MOST_A_CONNECTION:
-                try:
-                    await client.rset()
-                except (SMTPException, OSError):
-                    client.close()
-                    continue
                 return client, used + 1
             await _end(client)
         told = self._settings
@@ -120,7 +135,18 @@ class Smtp:
             raise
         return client, 1
 
-    async def _give_back(self, client: SMTP, used: int) -> None:
+    async def _refused(self, client: SMTP, used: int, error: SMTPResponseException) -> None:
+        if error.code == SMTPStatus.domain_unavailable:  # it closes the line itself
+            client.close()
+            return
+        try:
+            await client.rset()  # else the next message would begin within this one
+        except (SMTPException, OSError):
+            client.close()
+        else:
+            self._give_back(client, used)
+
+    def _give_back(self, client: SMTP, used: int) -> None:
         if client.is_connected:
             self._idle.append((client, used, asyncio.get_running_loop().time()))
 

@@ -307,7 +307,8 @@ def read_ledger(settings: Settings, now: datetime, aside: Aside) -> tuple[Ledger
 
 
 class _Reader:
-    """Reads a topic in a thread. `take` gets what came, in the topic's order, and may block; `full`: whether it must wait."""
+    """Reads a topic in a thread. `take` gets what came, in the topic's order, and may block; `full`: whether it must wait.
+    `together`: what comes within half a second is fetched at once."""
 
     def __init__(
         self,
@@ -316,11 +317,13 @@ class _Reader:
         starts: Mapping[int, int],
         take: Callable[[Sequence[Record]], None],
         full: Callable[[], bool] = lambda: False,
+        together: bool = False,
     ) -> None:
         self.trouble: str | None = None
         self.closing = threading.Event()
         self._topic, self._take, self._full = topic, take, full
-        self._consumer: Consumer = kafka.consumer(settings, "lovla-alerts-sender", "lovla-alerts-sender")
+        config = kafka.consumer_config(settings, "lovla-alerts-sender", "lovla-alerts-sender")
+        self._consumer = Consumer(config | ({"fetch.min.bytes": 1_000_000} if together else {}))
         self._consumer.assign([TopicPartition(topic, p, offset) for p, offset in starts.items()])
         self._thread = threading.Thread(target=self._run, name=f"reader-{topic}", daemon=True)
 
@@ -371,7 +374,7 @@ class _Inbox:
         self._settings, self._sender, self._ledger, self._loop, self._aside = settings, sender, ledger, loop, aside
         self._readers = (
             _Reader(settings, NOTIFICATIONS.name, starts, self._due, lambda: sender.waiting > TAKEN_MOST),
-            _Reader(settings, DELIVERIES.name, receipts, self._receipts),
+            _Reader(settings, DELIVERIES.name, receipts, self._receipts, together=True),  # nearly all are our own
         )
 
     def start(self) -> None:

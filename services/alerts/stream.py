@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +37,9 @@ EXIT_FAULT = 70
 AWAY_AT_MOST_S = 600.0
 """How long a write waits for a broker that is away; then the process ends, and its next life waits."""
 AGAIN_S = 1.0
+GATHER_S = 0.1
+"""So long what comes is left to be fetched together. A fetch names all partitions, and costs broker and worker more than the
+record that it brings."""
 log = logs.get("alerts.stream")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -98,6 +101,12 @@ class LedgerConsumer(Consumer):
 
     def _new_consumer_thread(self) -> LedgerThread:
         return LedgerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        """Meanwhile aiokafka holds what it has fetched, and so asks for no more."""
+        await asyncio.sleep(GATHER_S)
+        async for one in super().getmany(timeout):
+            yield one
 
     def _to_message(self, tp: TP, record: Any) -> Any:
         """The one place where every record passes before it is delivered."""

@@ -36,7 +36,7 @@ def told(box: Mailbox, **more: Any) -> DeliverySettings:
 
 async def hand_over(smtp: Smtp, what: str = "A-1") -> Answer:
     mail = email.write(a_notification(BUYER, what), BUYER, LINKS, MAILER)
-    return await smtp.send(mail, BUYER.address, "b+x@bounces.lovla.example")
+    return await smtp.send(mail.content, BUYER.address, "b+x@bounces.lovla.example")
 
 
 async def send(box: Mailbox, what: str = "A-1", **more: Any) -> Answer:
@@ -100,13 +100,25 @@ async def test_a_refused_recipient_leaves_the_connection_usable(box: Mailbox) ->
     await smtp.close()
 
 
+@pytest.mark.parametrize("how", ["drop", "421 4.4.2 idle for too long"])
+async def test_a_connection_that_its_server_has_ended_costs_no_attempt(box: Mailbox, how: str) -> None:
+    smtp = Smtp(told(box, smtp_connections=1))
+    assert (await hand_over(smtp, "A-1")).kind == "accepted"
+    box.faults.add(Fault("mail", how))
+    assert (await hand_over(smtp, "A-2")).kind == "accepted"
+    await smtp.close()
+    assert [mail.subject for mail in box.mails(BUYER.address)] == ["A-1 is late", "A-2 is late"]
+
+
 async def test_a_mail_whose_answer_is_lost_has_the_same_bytes_and_message_id_the_second_time(box: Mailbox) -> None:
     box.faults.add(Fault("data", "lose"))
     late = a_notification(BUYER, "A-1")
     smtp = Smtp(told(box))
     answers = []
     for _ in range(2):
-        answers.append(await smtp.send(email.write(late, BUYER, LINKS, MAILER), BUYER.address, "b+x@bounces.lovla.example"))
+        answers.append(
+            await smtp.send(email.write(late, BUYER, LINKS, MAILER).content, BUYER.address, "b+x@bounces.lovla.example")
+        )
     await smtp.close()
     assert [answer.kind for answer in answers] == ["unknown", "accepted"]
     first, second = box.mails(BUYER.address)

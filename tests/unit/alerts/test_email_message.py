@@ -8,7 +8,7 @@ from email.policy import default
 
 import pytest
 
-from schemas.alerts_v1 import Item, Notification
+from schemas.alerts_v1 import Item, Notification, Subscription
 from services.alerts import email
 from services.alerts.links import Links
 from tests.integration.alerts.delivering import a_notification, a_subscription
@@ -18,9 +18,9 @@ MAILER = email.Mailer("LoVLA alerts", "alerts@lovla.example", "bounces.lovla.exa
 BUYER = a_subscription("buyer", "buyer@hospital.example", zone="America/Los_Angeles")
 
 
-def read(notification: Notification) -> EmailMessage:
+def read(notification: Notification, subscription: Subscription = BUYER) -> EmailMessage:
     """As the receiver's program reads the bytes."""
-    raw = email.write(notification, BUYER, LINKS, MAILER).as_bytes()
+    raw = email.write(notification, subscription, LINKS, MAILER).content
     found = message_from_bytes(raw, policy=default)
     assert isinstance(found, EmailMessage)
     return found
@@ -34,7 +34,7 @@ def body(mail: EmailMessage, kind: str) -> str:
 
 def test_the_same_notification_gives_the_same_bytes() -> None:
     late = a_notification(BUYER, "A-1")
-    first, second = (email.write(late, BUYER, LINKS, MAILER).as_bytes() for _ in range(2))
+    first, second = (email.write(late, BUYER, LINKS, MAILER).content for _ in range(2))
     assert first == second
 
 
@@ -87,7 +87,7 @@ def test_a_critical_one_asks_who_takes_care_and_only_such() -> None:
 
 def test_a_request_to_confirm_holds_the_link_and_nothing_to_unsubscribe_from() -> None:
     asked = BUYER.model_copy(update={"state": "unconfirmed", "asked_at": BUYER.created_at})
-    mail = email.write(a_notification(asked, "A-1", purpose="confirm"), asked, LINKS, MAILER)
+    mail = read(a_notification(asked, "A-1", purpose="confirm"), asked)
     assert LINKS.confirm(asked) in body(mail, "plain") and mail["List-Unsubscribe"] is None
 
 
@@ -95,3 +95,19 @@ def test_an_address_that_holds_a_line_break_is_refused() -> None:
     broken = BUYER.model_copy(update={"address": "buyer@hospital.example\r\nBcc: x@y.example"})
     with pytest.raises(ValueError):
         email.write(a_notification(BUYER, "A-1"), broken, LINKS, MAILER)
+
+
+def test_the_bytes_are_what_mail_servers_take() -> None:
+    """RFC 5322, 2.1.1 and 2.2; RFC 2045, 6.7: ASCII, lines of at most 76 characters and ended by CRLF, in whatever language."""
+    words = "«Mañana» " * 12
+    late = a_notification(BUYER, "A-1", subject=words, text=f"{words}\n.\n\nFrom \t{words}.")
+    raw = email.write(late, BUYER, LINKS, MAILER).content
+    head, _, rest = raw.partition(b"\r\n\r\n")
+    assert raw.isascii() and raw.count(b"\n") == raw.count(b"\r") == raw.count(b"\r\n")
+    assert max(map(len, rest.split(b"\r\n"))) <= 76
+    mail = read(late)
+    assert mail["Subject"] == email.one_line(late.subject)
+    assert "".join(body(mail, "plain").splitlines()).startswith("".join(late.text.splitlines()))
+    assert mail["From"] == "LoVLA alerts <alerts@lovla.example>" and mail["To"] == BUYER.address
+    assert not mail.defects and [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert b"\r\n\r\n" not in head and mail["Date"].datetime == late.due_at.replace(microsecond=0)

@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.alerts_v1 import Delivery
+from services.alerts import journal as journal_module
 from services.alerts.journal import Journal, JournalLost
 from services.runtime.settings import Settings
 
@@ -57,3 +58,35 @@ async def test_a_fence_that_hangs_is_given_up_and_results_are_still_written() ->
     assert not thread.is_alive()
     with pytest.raises(JournalLost):
         await journal.write(INTENT)
+
+
+class Counting(Hanging):
+    """Its fences return, and are counted."""
+
+    fences = 0
+
+    def send_offsets_to_transaction(self, *_: object) -> None: ...
+
+    def commit_transaction(self, _: float) -> None:
+        self.fences += 1
+
+
+async def test_intents_of_a_moment_share_one_fence_and_a_result_waits_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "GATHER_S", 2.0)
+    journal, client = Journal(Settings(kafka="127.0.0.1:1")), Counting()
+    journal._fencer = journal._producer = cast(Producer, client)
+    journal._thread = threading.Thread(target=journal._run, daemon=True)
+    journal._thread.start()
+    intents = [asyncio.create_task(journal.write(INTENT, fence=True)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    intents += [asyncio.create_task(journal.write(INTENT, fence=True)) for _ in range(3)]
+    await asyncio.wait_for(journal.write(INTENT.model_copy(update={"state": "accepted"})), 1.5)
+    assert not any(task.done() for task in intents) and client.fences == 0
+    assert ['"accepted"' in value.decode() for value in client.appended] == [True]
+    await asyncio.wait_for(asyncio.gather(*intents), 10)
+    assert client.fences == 1 and len(client.appended) == 7
+    last = asyncio.create_task(journal.write(INTENT, fence=True))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(journal.close)
+    await asyncio.wait_for(last, 1)
+    assert client.fences == 2, "one that waits when the journal is closed is written and proved"

@@ -11,13 +11,13 @@ import pytest
 from demo.build import build
 from schemas.alerts_v1 import Filters, Item, Step
 from schemas.words import EXCEPTION_KINDS, MILESTONES, SEVERITIES, ItemCategory
-from services.alerts import email, sms, wording
+from services.alerts import sms, wording
 from services.alerts.languages import LANGUAGES, language
 from services.alerts.retelling import retold
 from services.alerts.wanted import agreement
 from tests.integration.alerts.delivering import a_notification, a_subscription
 from tests.unit.alerts.build import NOW, alertable, subscription
-from tests.unit.alerts.test_email_message import LINKS, MAILER, body
+from tests.unit.alerts.test_email_message import LINKS, body, read
 from tests.unit.demo.test_agreement import NOW as DEMO_NOW
 from tests.unit.demo.test_agreement import readings, track
 
@@ -143,12 +143,12 @@ def test_a_spanish_mail_is_spanish_to_its_foot() -> None:
     buyer = a_subscription("buyer", "buyer@hospital.example", zone=ZONE, language="es")
     made, said = spanish("overdue")
     note = a_notification(buyer, "A-1", items=(made,), count=3, subject=said.subject, text=said.text, code="4711")
-    mail = email.write(note, buyer, LINKS, MAILER)
+    mail = read(note, buyer)
     plain, html = body(mail, "plain"), body(mail, "html")
     assert "¿ALGUIEN SE ENCARGA?" in plain and "No recibir más estos mensajes" in plain
     assert 'lang="es"' in html and "Yo me encargo" in html and "y 2 más." in html and "desde" in html
     asked = buyer.model_copy(update={"state": "unconfirmed", "asked_at": buyer.created_at})
-    request = email.write(a_notification(asked, "A-2", purpose="confirm", text=agreement(asked)), asked, LINKS, MAILER)
+    request = read(a_notification(asked, "A-2", purpose="confirm", text=agreement(asked)), asked)
     assert request["Subject"] == "Por favor confirme: avisos sobre insumos médicos"
     assert "todos los envíos" in body(request, "plain") and "48 horas" in body(request, "plain")
 
