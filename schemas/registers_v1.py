@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from schemas.base import Code, Contract, ShortText, UtcTime
 from schemas.words import FacilityKind, Scope, SenderKind
 
+EdiId = Annotated[str, Field(pattern=r"^([A-Z0-9]{1,4}:)?[!-9;-`{-~]([ -9;-`{-~]{0,33}[!-9;-`{-~])?$")]
+"""A mailbox of X12 or EDIFACT in capitals, its qualifier before it where that matters: `ZZ:HARBORLINE`, `01:123456789`."""
+
 
 class Sender(Contract):
-    """Who pushes events ("carrier" where users say so). `facilities`: where a terminal or customs has standing."""
+    """Who pushes events ("carrier" where users say so). `facilities`: where a terminal or customs has standing; `edi_ids`: what
+    its envelopes call it (ISA06, GS02; UNB S002) besides its code, SCAC and IATA code."""
 
     code: Code
     kind: SenderKind
@@ -18,6 +24,7 @@ class Sender(Contract):
     iata: str | None = Field(None, pattern=r"^[A-Z0-9]{2}$")
     awb_prefix: str | None = Field(None, pattern=r"^\d{3}$")
     facilities: tuple[Code, ...] = ()
+    edi_ids: tuple[EdiId, ...] = Field((), max_length=32)
     silent_after_h: float | None = Field(None, gt=0, le=8_784)
     active: bool = True
     source: ShortText | None = None

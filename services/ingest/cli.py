@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
@@ -227,6 +227,15 @@ def _check_code(code: str, kind: SenderKind) -> None:
         raise Stop(f"A buyer's code has no hyphen ({code}): the first one ends it in a consignment's id.")
 
 
+EdiIds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--edi-id",
+        metavar="[QUALIFIER:]ID",
+        help="A mailbox that its envelopes name (ISA06, UNB S002) where that is not its SCAC: ZZ:HARBORLINE; several.",
+    ),
+]
+
 carriers = typer.Typer(no_args_is_help=True, help="Who may send: carriers, terminals, truckers, buyers, ...; and their keys.")
 facilities = typer.Typer(no_args_is_help=True, help="Hospitals, terminals, airports, warehouses.")
 load = typer.Typer(
@@ -245,6 +254,7 @@ def carriers_add(
     iata: str | None = None,
     awb_prefix: str | None = None,
     facility: Annotated[list[str] | None, typer.Option(help="Where a terminal or customs has standing; several.")] = None,
+    edi_id: EdiIds = None,
     scope: KeyScopes = None,
     label: str | None = None,
     sandbox: Annotated[
@@ -260,6 +270,7 @@ def carriers_add(
     settings = _settings()
     registers = _registers(settings)
     given = {"kind": kind, "name": name, "scac": scac, "iata": iata, "awb_prefix": awb_prefix, "facilities": facility}
+    given["edi_ids"] = None if edi_id is None else _edi_ids(edi_id)
     new = {field: value for field, value in given.items() if value is not None}
     old = registers.senders.get(code)
     if old is None and kind is None:
@@ -267,11 +278,43 @@ def carriers_add(
     before: dict[str, Any] = {"code": code, "name": code} if old is None else old.model_dump()
     sender = Sender.model_validate(before | new)
     _check_code(code, sender.kind)
+    _check_mailboxes(sender, registers.senders.values())
     scopes = scopes_of(scope, sender.kind, sandbox=sandbox)
     key, account = _new_key(sender, registers.accounts, scopes, label or (SANDBOX_LABEL if "sandbox" in scopes else None))
     _write(settings, [sender_entry(sender), account_entry(account)])
     kept = str(_keep(settings.state_dir, key_name(code, "sandbox" in scopes), key)) if save else None
     _show_key(sender, account, key, kept, as_json)
+
+
+def _edi_ids(given: Sequence[str]) -> Sequence[str]:
+    """As the register holds them; an empty one takes all away."""
+    return [text for one in given if (text := one.strip().upper())]
+
+
+def _check_mailboxes(sender: Sender, senders: Iterable[Sender]) -> None:
+    """A mailbox says whose an interchange is, so it is one sender's."""
+    for other in senders:
+        if other.code != sender.code and (both := set(sender.edi_ids) & set(other.edi_ids)):
+            raise Stop(f"{min(both)} is a mailbox of {other.code}; take it away there first: lovla carriers set {other.code}.")
+
+
+@carriers.command("set")
+@told
+def carriers_set(code: str, edi_id: EdiIds = None, as_json: AsJson = False) -> None:
+    """Change what the register says of a sender, and leave its keys alone."""
+    from schemas.registers_v1 import Sender
+    from services.ingest.registers import sender_entry
+
+    settings = _settings()
+    senders = _registers(settings).senders
+    if (old := senders.get(code)) is None:
+        raise Stop(f"{code} is not registered; add it with `lovla carriers add {code}`.")
+    if edi_id is None:
+        raise Stop("Say what to change: --edi-id ZZ:MAILBOX, several; --edi-id '' takes all away.")
+    sender = Sender.model_validate(old.model_dump() | {"edi_ids": _edi_ids(edi_id)})
+    _check_mailboxes(sender, senders.values())
+    _write(settings, [sender_entry(sender)])
+    show([sender.model_dump(mode="json", exclude_none=True)], ("code", "kind", "name", "scac", "iata", "edi_ids"), as_json)
 
 
 def _new_key(
@@ -311,7 +354,7 @@ def carriers_import(
     scope: KeyScopes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register the senders of a CSV: code, kind, name, scac, iata, awb_prefix, facilities, silent_after_h, source."""
+    """Register the senders of a CSV: code, kind, name, scac, iata, awb_prefix, facilities, edi_ids, silent_after_h, source."""
     from services.ingest.registers import account_entry, sender_entry
     from services.ingest.tables import read_senders
 
@@ -319,6 +362,7 @@ def carriers_import(
     senders = _rows(read_senders, file)
     for sender in senders:
         _check_code(sender.code, sender.kind)
+        _check_mailboxes(sender, senders)
     entries = [sender_entry(sender) for sender in senders]
     made: dict[str, str] = {}
     if keys:

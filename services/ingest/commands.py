@@ -38,9 +38,10 @@ from services.ingest.identifiers import normalise
 from services.ingest.legible import legible
 from services.ingest.problems import Place
 from services.ingest.readers import Asked, Unreadable, decode_body
-from services.ingest.readers.strict_json import parse_json
+from services.ingest.readers.strict_json import parse_json, too_wide
 
 ROWS_MAX = 1_000  # consignments or actions a request
+_WIDEST = 1_000  # members of an object, items of an array: no contract of a command has more
 LINKING_MAX = 32  # linking references a declaration: an event has at most 8, a consignment several units
 _AHEAD = timedelta(days=2)  # the fence for actuals (docs/architecture.md, "Ingest")
 _BACK = timedelta(days=400)
@@ -96,9 +97,6 @@ def read_commands(
         raws = _rows(meta, content)
     except Unreadable as error:
         return (Row(error.where, meta.consignment, None, (Place(where=error.where, code=error.code, text=error.text),)),)
-    if len(raws) > ROWS_MAX:
-        text = f"{len(raws)} rows; at most {ROWS_MAX} a request"
-        return (Row("", meta.consignment, None, (Place(where="", code="too_many_rows", text=text),)),)
     return tuple(_judge(meta, raw, received_at, partition, offset, index) for index, raw in enumerate(raws))
 
 
@@ -121,6 +119,10 @@ def read_asked(
     return row
 
 
+def _too_many(rows: int) -> Unreadable:
+    return Unreadable("too_many_rows", "", f"{rows} rows; at most {ROWS_MAX} a request")
+
+
 def _rows(meta: RawMessage, content: bytes) -> Sequence[_Raw]:
     body = decode_body(content, meta.content_encoding)
     if meta.kind == "registration" and meta.content_type.split(";")[0].strip().lower() == "text/csv":
@@ -129,6 +131,8 @@ def _rows(meta: RawMessage, content: bytes) -> Sequence[_Raw]:
         return [_Raw("", {})]
     value = parse_json(body)
     values = value if isinstance(value, list) and meta.kind in ("registration", "action") else [value]
+    if len(values) > ROWS_MAX:
+        raise _too_many(len(values))
     whole = values is not value
     raws = []
     for index, item in enumerate(values):
@@ -145,6 +149,10 @@ def _judge(meta: RawMessage, raw: _Raw, received_at: datetime, partition: int, o
     consignment = named if isinstance(named, str) else None
     if raw.problems:
         return Row(raw.where, consignment, None, raw.problems)
+    if (wide := too_wide(raw.fields, _WIDEST)) is not None:
+        return Row(
+            raw.where, consignment, None, (_place(raw.where, wide[0], "too_long", f"{wide[1]} values; at most {_WIDEST}"),)
+        )
     refused = _refusal(meta, consignment, raw.where)
     if refused is not None:
         return Row(raw.where, consignment, None, (refused,))

@@ -55,7 +55,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             ("too_many_rows", f"More than {LIMITS.events:,} rows in one request.", "Send them in several requests."),
             ("too_many_segments", "More segments than any real interchange has.", "Send several interchanges."),
             ("too_many_lines", "A message has more lines than any real one.", "Send several messages."),
-            ("too_many_values", f"More than {LIMITS.values:,} values in one document.", "Send several documents."),
+            (
+                "too_many_values",
+                f"More than {LIMITS.values:,} values in one document, or thousands with next to nothing in them.",
+                "Send several documents, without what is empty.",
+            ),
             ("too_deep", f"The document nests deeper than {LIMITS.depth} levels.", "Send it in the standard's own form."),
             (
                 "bad_gzip",
@@ -151,7 +155,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             (
                 "unknown_interchange_sender",
                 "The envelope's sender is nobody whom we know; the key says who sent it.",
-                "Tell us the code that you use in ISA06 or UNB S002.",
+                "Tell us the mailbox that you use in ISA05 and ISA06, or UNB S002: lovla carriers set CODE --edi-id keeps it.",
             ),
             (
                 "not_in_character_set",

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from schemas.registers_v1 import Facility, Sender
 
 M = TypeVar("M", bound=BaseModel)
-SENDER_COLUMNS = ("code", "kind", "name", "scac", "iata", "awb_prefix", "facilities", "silent_after_h", "source", "note")
+_SENDER_FIELDS = ("code", "kind", "name", "scac", "iata", "awb_prefix", "facilities", "edi_ids", "silent_after_h", "source")
 FACILITY_COLUMNS = tuple(Facility.model_fields)
 
 
@@ -21,8 +21,8 @@ class BadTable(ValueError):
 
 
 def read_senders(text: str) -> list[Sender]:
-    """Senders of a CSV; `facilities` are set apart by `;` or spaces, `note` is not kept. Raises BadTable."""
-    return _read(text, SENDER_COLUMNS, ("code", "kind", "name"), _sender)
+    """Senders of a CSV; `facilities` are set apart by `;` or spaces, `edi_ids` by `;`, `note` is not kept. Raises BadTable."""
+    return _read(text, (*_SENDER_FIELDS, "note"), ("code", "kind", "name"), _sender)
 
 
 def read_facilities(text: str) -> list[Facility]:
@@ -34,6 +34,8 @@ def _sender(cells: Mapping[str, str]) -> Sender:
     fields: dict[str, object] = {name: value for name, value in cells.items() if name != "note"}
     if "facilities" in cells:
         fields["facilities"] = cells["facilities"].replace(";", " ").split()
+    if "edi_ids" in cells:
+        fields["edi_ids"] = [text for part in cells["edi_ids"].split(";") if (text := part.strip().upper())]
     return Sender.model_validate(fields)
 
 

@@ -19,7 +19,8 @@
 (a crash after 4 or 5) is harmless: the door answers an Idempotency-Key that it knows as before, and else takes it as the same
 events with the same ids; the receipt tells of it (`attempts`). While the door is away or the key is refused, files wait; one at
 which the door fails again and again gives way to the others, and is asked again later. Nobody can tell a slow upload from an
-ended one: what changes after it was put away is taken back and pushed as a whole, as long as `_LATE_S` says and this runs.
+ended one: a form with an end is waited for a minute and then refused, a table that ends within a line is waited for as long and
+then taken; what changes after it was put away is taken back and pushed as a whole, as long as `_LATE_S` says and this runs.
 
 Folders belong to whoever sends: all is done by descriptors of folders that are no symbolic links, and nothing is followed.
 """
@@ -85,7 +86,7 @@ _WAITS_S: Final = (1.0, 2.0, 5.0, 15.0, 60.0)
 _GIVES_WAY_AFTER: Final = 5  # pushes of one file that the door failed at
 _ASIDE_S: Final = (60.0, 300.0, 900.0, 3_600.0)  # until it is asked about such a file again
 _ASIDE_MOST: Final = 100  # of one folder: then it is the door, and not the files
-_UNENDED_S: Final = 60.0  # a file that stands still before its form ends may be a slow upload
+_UNENDED_S: Final = 60.0  # a file that stands still before its form or its last line ends may be a slow upload
 _LATE_S: Final = 600.0  # after it was put away, a file's writer may still have it open
 _LATE_MOST: Final = 2_000  # files of one folder
 _ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]*)")
@@ -446,9 +447,12 @@ class _Folder:
         return sorted(work for work, due_s in self.aside.items() if due_s <= now_s)
 
     def is_unended(self, name: bytes, most_bytes: int) -> bool:
-        """Whether a dropped file ends before its form does."""
+        """Whether a dropped file ends before its form does, or within a line of a table, where that may be its end."""
         found = _read_file(self.fd, most_bytes, name)
-        return not isinstance(found, str) and _unended(found[0]) is not None
+        if isinstance(found, str):
+            return False
+        is_in_a_line = content_type_of(os.fsdecode(name)) == "text/csv" and not found[0].endswith((b"\n", b"\r"))
+        return is_in_a_line or _unended(found[0]) is not None
 
     def take_back(self, now_s: float, most_bytes: int) -> Iterator[bytes]:
         """Those put away lately that their writers went on with, moved back to be taken again; the name each has now."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import csv
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,7 +20,7 @@ ASKED = Path(__file__).parent / "asked_of_readers.csv"
 
 
 def complaints(table: str, root: Path = ROOT) -> list[str]:
-    """What is wrong with a table: a line without a test, a test that its file does not hold."""
+    """What is wrong with a table: a line without a test, a test or a parameter that its file does not hold."""
     reader = csv.DictReader(table.splitlines())
     if reader.fieldnames != COLUMNS:
         return [f"the columns are {reader.fieldnames}, not {COLUMNS}"]
@@ -30,8 +33,11 @@ def complaints(table: str, root: Path = ROOT) -> list[str]:
             wrong.append(f"{line}: has no test")
         else:
             file, _, name = test.partition("::")
-            if name.partition("[")[0] not in names_in(root / file):
+            function, _, parameter = name.partition("[")
+            if function not in names_in(root / file):
                 wrong.append(f"{line}: there is no {test}")
+            elif parameter and parameter.removesuffix("]") not in parameters_of(root / file, function):
+                wrong.append(f"{line}: {function} has no such parameter: {test}")
     return wrong
 
 
@@ -49,6 +55,15 @@ def names_in(file: Path) -> set[str]:
             if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name.startswith("test_")
         }
     return found
+
+
+def parameters_of(file: Path, function: str) -> set[str]:
+    """The texts that a test is parametrized by, which are their own ids."""
+    found: Any = SimpleNamespace(**runpy.run_path(str(file)))
+    for name in function.split("::"):
+        found = getattr(found, name)
+    marks = [mark for mark in getattr(found, "pytestmark", ()) if mark.name == "parametrize"]
+    return {value for mark in marks for value in mark.args[1] if isinstance(value, str)}
 
 
 @pytest.mark.parametrize("file", sorted(PROOF.glob("*.csv")), ids=lambda file: str(file.name))
@@ -88,13 +103,24 @@ def test_there_are_tables_and_none_is_empty() -> None:
         ("line,test\n315 UV,tests/none.py::test_a\n", "315 UV: there is no tests/none.py::test_a"),
         ("line,test\n315 UV,tests/a.py::test_b\n", "315 UV: there is no tests/a.py::test_b"),
         ("line,test\n315 UV,tests/a.py\n", "315 UV: there is no tests/a.py"),
+        ("line,test\n315 UV,tests/a.py::test_a[x]\n", "315 UV: test_a has no such parameter: tests/a.py::test_a[x]"),
+        (
+            "line,test\n315 UV,tests/a.py::TestC::test_c[y]\n",
+            "315 UV: TestC::test_c has no such parameter: tests/a.py::TestC::test_c[y]",
+        ),
         ("line,test\n,tests/a.py::test_a\n", "row 2: not a line and a test"),
         ("what,test\n", "the columns are ['what', 'test'], not ['line', 'test']"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said(table: str, complaint: str, tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "a.py").write_text("def test_a() -> None: ...\nclass TestC:\n    def test_c(self) -> None: ...\n")
+    (tmp_path / "tests" / "a.py").write_text(
+        "import pytest\n"
+        "def test_a() -> None: ...\n"
+        "class TestC:\n"
+        "    @pytest.mark.parametrize('form', ['x'])\n"
+        "    def test_c(self, form: str) -> None: ...\n"
+    )
 
     assert complaints(table, tmp_path) == [complaint]
     assert complaints("line,test\nright,tests/a.py::test_a\nright,tests/a.py::TestC::test_c[x]\n", tmp_path) == []

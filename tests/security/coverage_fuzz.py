@@ -39,8 +39,8 @@ def guided(reader: str, seconds: float) -> int:
         sound, found = Path(folder, "corpus"), CACHE / "found"
         sound.mkdir()
         found.mkdir(parents=True, exist_ok=True)
-        for file in fuzz.fixtures_of(reader):
-            shutil.copy(file, sound)
+        for number, message in enumerate(fuzz.corpus(reader)):
+            (sound / str(number)).write_bytes(message)
         words = [str(python), "-m", "tests.security.coverage_fuzz", reader, str(sound)]
         words += [f"-max_total_time={int(seconds)}", "-max_len=20000", "-timeout=20", "-rss_limit_mb=4096", "-verbosity=0"]
         words += ["-print_final_stats=1", f"-artifact_prefix={found}/{reader}-"]
@@ -92,7 +92,7 @@ def main() -> None:
     assert reader in fuzz.READERS
 
     def read(body: bytes) -> None:
-        fuzz.check_body(body, Readers(registers))
+        fuzz.check_as(reader, body, Readers(registers))
 
     atheris.Setup([sys.argv[0], *rest], read)
     atheris.Fuzz()

@@ -18,7 +18,7 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -68,8 +68,24 @@ READERS: Mapping[str, Sequence[str]] = {
     "one_record": ("one_record*.json",),
     "epcis": ("epcis*.json",),
     "mapped": ("mapped_*",),
+    "wrapped": ("edifact_*.edi", "fsu*.txt"),
+    "gzip": ("x12_*.edi", "dcsa*.json"),
 }
-"""The fixtures that each reader's messages begin from. Wrapped and packed ones are made of them."""
+"""The fixtures that each reader's messages begin from."""
+
+
+def wrapped(message: bytes) -> bytes:
+    """A message as JSON wraps it."""
+    return json.dumps({"messageRaw": message.decode("latin-1")}).encode()
+
+
+def packed(message: bytes) -> bytes:
+    """A message as gzip."""
+    return gzip.compress(message, compresslevel=1, mtime=0)
+
+
+FORMS: Mapping[str, tuple[Callable[[bytes], bytes], str]] = {"wrapped": (wrapped, "identity"), "gzip": (packed, "gzip")}
+"""What messages come in, and the encoding that is claimed. Damage is done to what is inside, and to the outside."""
 
 
 def fixtures_of(reader: str) -> Sequence[Path]:
@@ -81,14 +97,15 @@ def fixtures_of(reader: str) -> Sequence[Path]:
 def corpus(reader: str | None = None) -> Sequence[bytes]:
     """Sound messages of one reader, or of all; of all, some also packed, wrapped and one behind the other."""
     if reader is not None:
-        return [file.read_bytes() for file in fixtures_of(reader)]
-    each = {name: corpus(name) for name in READERS}
-    wrapped = [json.dumps([{"messageRaw": message.decode("latin-1")} for message in each["edifact"][:2]]).encode()]
+        sound = [file.read_bytes() for file in fixtures_of(reader)]
+        return [*sound, *map(FORMS[reader][0], sound)] if reader in FORMS else sound
+    each = {name: corpus(name) for name in READERS if name not in FORMS}
+    inside = [json.dumps([{"messageRaw": message.decode("latin-1")} for message in each["edifact"][:2]]).encode()]
     behind = [each["x12"][0] + each["x12"][-1]]
     return [
         *(message for messages in each.values() for message in messages),
         *behind,
-        *wrapped,
+        *inside,
         UNB,
         gzip.compress(each["dcsa"][0], mtime=0),
     ]
@@ -134,10 +151,18 @@ def damaged(seed: int, number: int, messages: Sequence[bytes]) -> tuple[bytes, s
     return bytes(body[:200_000]), "gzip" if is_gzip or dice.random() < 0.01 else "identity"
 
 
-def check(seed: int, number: int, messages: Sequence[bytes], stage: Readers) -> int:
+def check(seed: int, number: int, messages: Sequence[bytes], stage: Readers, reader: str | None = None) -> int:
     """Read iteration `number`; as `check_body`."""
     body, encoding = damaged(seed, number, messages)
-    return check_body(body, stage, encoding, number)
+    return check_as(reader, body, stage, encoding, number)
+
+
+def check_as(reader: str | None, body: bytes, stage: Readers, encoding: str = "identity", number: int = 0) -> int:
+    """Read a body, where the reader has a form also in that; as `check_body`."""
+    if reader not in FORMS:
+        return check_body(body, stage, encoding, number)
+    put, encoding = FORMS[reader]
+    return check_body(put(body), stage, encoding, number) + check_body(body, stage, encoding, number)
 
 
 def check_body(body: bytes, stage: Readers, encoding: str = "identity", number: int = 0) -> int:
@@ -174,7 +199,7 @@ def run(seed: int, first: int, count: int, reader: str | None = None, seconds: f
     events, began, told = 0, time.monotonic(), 0.0
     for number in range(first, first + count):
         try:
-            events += check(seed, number, messages, Readers(registers))
+            events += check(seed, number, messages, Readers(registers), reader)
         except Exception as error:
             only = f" --reader {reader}" if reader else ""
             again = f"python -m tests.security.fuzz{only} --seed {seed} --first {number} --count 1"
@@ -217,7 +242,7 @@ def recombine(seed: int, reader: str, seconds: float) -> int:
         made += 1
         message, begin, end = where
         head, tail = message[: int(len(message) * begin)], message[int(len(message) * max(begin, end)) :]
-        check_body(head + b"".join(tokens) + tail, stage)
+        check_as(reader, head + b"".join(tokens) + tail, stage)
 
     round_ = 0
     while time.monotonic() < until:

@@ -9,7 +9,7 @@ from typing import Final
 from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, edifact, epcis, lovla, mapped, one_record, wrapped, x12
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.draft import WARNINGS_MAX
-from services.ingest.readers.json_items import Item, json_items
+from services.ingest.readers.json_items import Item, json_items, too_many
 from services.ingest.readers.model import (
     LIMITS,
     Asked,
@@ -73,6 +73,7 @@ _FOREIGN_JSON: Final = (
 _FOREIGN_TEXT: Final = (
     ((b"<",), "XML that is no Cargo-XML"),
     ((b"%PDF", b"PK\x03\x04"), "a document or archive"),
+    ((b"\xff\xfe", b"\xfe\xff"), "text in UTF-16; send it as UTF-8"),
     ((b"\x1f\x8b",), "gzip; send it with Content-Encoding: gzip"),
 )
 _NOT_KNOWN: Final = ("unknown_format", "unsupported_standard", "not_json")
@@ -125,7 +126,7 @@ def _counted(content: bytes, content_type: str | None, hint: str | None, context
     if not count:
         raise Unreadable("empty", "", "the message holds no event")
     if count > limits.events:
-        raise _too_many(count, limits)
+        raise too_many(count, limits)
     return told.envelope
 
 
@@ -152,7 +153,7 @@ def _known(content: bytes, content_type: str | None, family: str | None, context
         return _TEXT[family][1](content, context, limits)
     items = json_items(content, content_type, limits)
     if len(items) > limits.events:
-        raise _too_many(len(items), limits)
+        raise too_many(len(items), limits)
     return _JSON[family or _json_family(items)][1](items, context)
 
 
@@ -169,10 +170,6 @@ def _hinted(hint: str | None) -> str | None:
     if not hint:
         return None
     return next((name for name in (hint, hint.partition(".")[0]) if name in _JSON or name in _TEXT), None)
-
-
-def _too_many(count: int, limits: Limits) -> Unreadable:
-    return Unreadable("too_many_events", "", f"{count} events; at most {limits.events} a message: send several")
 
 
 def _text_family(content: bytes) -> str | None:

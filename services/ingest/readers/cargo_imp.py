@@ -239,7 +239,7 @@ class _Senders:
         """Why a message that starts at this place does not count: the last interchange begun before it is another's."""
         while self._next is not None and self._next.start() < at:
             where = f"line {self.line_at(self._next.start(1))}"
-            found = sendership("UNB S002", [self._next[3]], where, self._context)
+            found = sendership("UNB S002", [("", self._next[3])], where, self._context)
             if found.warning is not None and len(self._warnings) < WARNINGS_MAX:
                 self._warnings.append(found.warning)
             self._refusal = None if found.refusal is None else Bad("foreign_interchange", where, found.refusal)

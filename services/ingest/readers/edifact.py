@@ -62,7 +62,7 @@ def _sender(message: Message, context: Context, senders: dict[tuple[int, int], S
     header, group = message.header, message.group
     key = (header.number if header is not None else 0, group.number if group is not None else 0)
     if key not in senders:
-        named = (header.get(2) if header is not None else "", group.get(2) if group is not None else "")
+        named = [(one.get(2, 1), one.get(2)) for one in (header, group) if one is not None]
         senders[key] = sendership("UNB S002, UNG S006", named, (header or group or message.start).where, context)
     return senders[key]
 

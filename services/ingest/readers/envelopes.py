@@ -2,15 +2,16 @@
 
 The key is the credential, and what is pushed counts as its owner's word. So an envelope that names *another registered sender*
 in any of its elements is refused: its events would be told in the wrong name. Two may pass on what others wrote: a forwarder
-and an operator; it then counts as their word, with a warning. A name that no register holds proves nothing (a mailbox, a
-telephone or D-U-N-S number): it is a warning, and none at all where the pushing sender itself is not registered, or is named
-beside it.
+and an operator; it then counts as their word, with a warning. A sender's names are its code, SCAC, IATA code and the mailboxes
+that the register has of it (`edi_ids`). A name that no register holds proves nothing (a telephone or D-U-N-S number): it is a
+warning, and none at all where the pushing sender itself is not registered, or is named beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.registers_v1 import Sender
 from schemas.shipment_event_v1 import Warning_
@@ -29,14 +30,14 @@ class Sendership:
 _NOTHING_TO_SAY = Sendership()
 
 
-def sendership(field: str, named: Iterable[str], where: str, context: Context) -> Sendership:
-    """Judge the names that an envelope gives for its sender; `field`: which elements they stand in, for the sentence."""
+def sendership(field: str, named: Iterable[tuple[str, str]], where: str, context: Context) -> Sendership:
+    """Judge the names that an envelope gives for its sender, each a qualifier (ISA05, 0007; "" where none is told) and an id;
+    `field`: which elements they stand in, for the sentence."""
     pusher = context.registers.senders.get(context.sender)
     if pusher is None:
         return _NOTHING_TO_SAY
-    names = [text for name in named if (text := name.strip().upper())]
-    names = list(dict.fromkeys(names))
-    said = ", ".join(names)[:60]
+    names = list(dict.fromkeys(_Name(of.strip().upper(), text) for of, name in named if (text := name.strip().upper())))
+    said = ", ".join(dict.fromkeys(name.id for name in names))[:60]
     strange = [name for name in names if not _is(pusher, name)]
     other = next((found for name in strange if (found := _registered(name, context)) is not None), None)
     if other is None:
@@ -50,10 +51,25 @@ def sendership(field: str, named: Iterable[str], where: str, context: Context) -
     return Sendership(f"{field} name {said}, that is {other.code}, but the key is {pusher.code}'s; nothing of it counts")
 
 
-def _is(sender: Sender, name: str) -> bool:
-    return name in (sender.code, sender.scac, sender.iata)
+class _Name(NamedTuple):
+    """What an envelope calls its sender."""
+
+    qualifier: str
+    id: str
+
+    def is_mailbox(self, edi_id: str) -> bool:
+        """Whether it is one of the register; qualifiers count where both have one (GS02 never does)."""
+        qualifier, _, mailbox = edi_id.rpartition(":")
+        return mailbox == self.id and (not qualifier or not self.qualifier or qualifier == self.qualifier)
 
 
-def _registered(name: str, context: Context) -> Sender | None:
+def _is(sender: Sender, name: _Name) -> bool:
+    return name.id in (sender.code, sender.scac, sender.iata) or any(map(name.is_mailbox, sender.edi_ids))
+
+
+def _registered(name: _Name, context: Context) -> Sender | None:
     registers = context.registers
-    return registers.senders.get(name) or registers.by_scac.get(name)
+    found = registers.senders.get(name.id) or registers.by_scac.get(name.id)
+    if found is not None:
+        return found
+    return next((sender for sender in registers.by_mailbox.get(name.id, ()) if _is(sender, name)), None)

@@ -35,7 +35,7 @@ _EVENTS: Final = ("ObjectEvent", "AggregationEvent", "TransactionEvent", "Transf
 _DOCUMENTS: Final = ("EPCISDocument", "EPCISQueryDocument")
 _ACTIONS: Final = ("ADD", "OBSERVE", "DELETE")
 _TYPE: Final = ("type", "@type", "isA")
-_OFFSET = re.compile(r"([+-])([0-9]{2}):([0-9]{2})")
+_OFFSET = re.compile(r"([+-])([0-9]{1,2}):([0-9]{2})")
 
 Where = Literal["consignee", "port", ""]
 PLACES: Final[Sequence[Where]] = get_args(Where)
@@ -178,7 +178,7 @@ class _Reader:
 
     def _read(self, event: Node, words: Vocabulary) -> Iterator[Verdict]:
         statement = _Statement.of(event, words)
-        own = event.text("eventID") or event_hash(event.fields, statement.kind, words)
+        own = event.text("eventID") or event_hash(event.fields, statement.kind, words, event.where)
         error = event.node("errorDeclaration")
         code = "error_declaration" if error else statement.step or statement.kind
         draft = Draft(self.context, STANDARD, READER_VERSION, event.where, code)

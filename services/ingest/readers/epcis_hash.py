@@ -15,11 +15,15 @@ from datetime import UTC, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
+from services.ingest.readers.draft import Bad
 from services.ingest.readers.epcis_ids import gs1_id
 from services.ingest.readers.epcis_words import VOC, Vocabulary
 from services.ingest.readers.times import parse_rfc3339
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,2})?")
+_WRITTEN_MOST: Final = 4 * 2**20  # bytes of the strings that one event is written as
+_OWN_TIMES: Final = 16  # as dear are members of somebody's own, of which a few hundred are many
+_TEXT_BYTES: Final = 64  # of a string beside its letters
 _LEFT_OUT: Final = frozenset(
     ["type", "@type", "isA", "eventID", "recordTime", "errorDeclaration", "@context", "comment", "rdfs:comment", "#text"]
 )
@@ -46,15 +50,16 @@ _REPORT: Final = (
 )  # fmt: skip
 
 
-def event_hash(event: Mapping[str, Any], kind: str, vocabulary: Vocabulary) -> str:
-    """The hash id of an event of this type; whatever is in it, it has one."""
-    text = pre_hash(event, kind, vocabulary)
+def event_hash(event: Mapping[str, Any], kind: str, vocabulary: Vocabulary, where: str = "") -> str:
+    """The hash id of an event of this type. Raises Bad where it would be that of far more than the event says: a name of
+    kilobytes stands once for each value that it has, and a prefix for a namespace of any length."""
+    text = pre_hash(event, kind, vocabulary, where)
     return f"ni:///sha-256;{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}?ver=CBV2.0"
 
 
-def pre_hash(event: Mapping[str, Any], kind: str, vocabulary: Vocabulary) -> str:
+def pre_hash(event: Mapping[str, Any], kind: str, vocabulary: Vocabulary, where: str = "") -> str:
     """The string that is hashed."""
-    said = _Writer(vocabulary)
+    said = _Writer(vocabulary, where)
     parts = [f"eventType={kind}"]
     parts += [said.standard(name, event[name]) for name in _ORDER if event.get(name) is not None]
     last = [said.typed(name, event[name]) for name in _TYPED if event.get(name) is not None]
@@ -68,8 +73,16 @@ def pre_hash(event: Mapping[str, Any], kind: str, vocabulary: Vocabulary) -> str
 
 
 class _Writer:
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, where: str) -> None:
         self._words = vocabulary
+        self._where = where
+        self._left = _WRITTEN_MOST
+
+    def _written(self, text: str, times: int = 1) -> str:
+        self._left -= times * (len(text) + _TEXT_BYTES)
+        if self._left < 0:
+            raise Bad("too_many_values", self._where, "it says too much to make its event hash of; give it an eventID")
+        return text
 
     def standard(self, name: str, value: Any) -> str:
         """A member that the standard puts in order."""
@@ -135,9 +148,9 @@ class _Writer:
             return [said for one in value for said in self.own(key, one)]
         if isinstance(value, dict):
             inner = [said for inner_key, one in value.items() for said in self.own(inner_key, one)]
-            return [name + "".join(sorted(inner))]
+            return [self._written(name + "".join(sorted(inner)), _OWN_TIMES)]
         text = self.value(_text(value))
-        return [f"{name}={text}" if text else name]
+        return [self._written(f"{name}={text}" if text else name, _OWN_TIMES)]
 
     def pair(self, name: str, value: Any, inside: str = "") -> str:
         if value is None or isinstance(value, dict | list):
@@ -151,7 +164,7 @@ class _Writer:
             text = self._words.word("Comp", text)
         else:
             text = self.value(text)
-        return f"{name}={text}" if text else ""
+        return self._written(f"{name}={text}") if text else ""
 
     def value(self, text: str) -> str:
         """An id as canonical Digital Link, a number in its shortest form, a compact URI in full, all else as it is."""

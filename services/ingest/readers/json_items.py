@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
+
+import msgspec
 
 from services.ingest.readers.draft import Bad
 from services.ingest.readers.model import LIMITS, Limits, Problem, Unreadable, Verdict
-from services.ingest.readers.strict_json import decode_utf8, parse_json, pointer
+from services.ingest.readers.strict_json import check_shape, decode_utf8, parse_json, pointer
 from services.ingest.readers.times import parse_rfc3339
+
+_LINE = re.compile(r"\S[^\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class Item:
 
     @property
     def payload(self) -> bytes:
-        return json.dumps(self.value, ensure_ascii=False).encode()
+        return msgspec.json.encode(self.value)
 
     def refused(self, bad: Bad) -> Verdict:
         return bad.verdict(self.position, self.payload)
@@ -39,15 +44,27 @@ def json_items(content: bytes, content_type: str | None, limits: Limits) -> Sequ
     try:
         value = parse_json(text, limits)
     except Unreadable:
-        lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) > 1 and all(line.strip()[0] == "{" and line.strip()[-1] == "}" for line in lines[:2]):
+        lines = [match[0].rstrip() for match in islice(_LINE.finditer(text), 2)]
+        if len(lines) > 1 and all(line[0] == "{" and line[-1] == "}" for line in lines):
             return _lines(text, limits)
         raise
     if isinstance(value, list):
-        return [Item(f"/{index}", item) for index, item in enumerate(value)]
+        return _listed("", value, limits)
     if isinstance(value, dict) and set(value) == {"events"} and isinstance(value["events"], list):
-        return [Item(f"/events/{index}", item) for index, item in enumerate(value["events"])]
+        return _listed("/events", value["events"], limits)
     return [Item("", value)]
+
+
+def _listed(where: str, values: list[Any], limits: Limits) -> Sequence[Item]:
+    """These as items, unless they are too many: an item and its pointer take more than a number."""
+    if len(values) > limits.events:
+        raise too_many(len(values), limits)
+    return [Item(f"{where}/{index}", value) for index, value in enumerate(values)]
+
+
+def too_many(count: int, limits: Limits) -> Unreadable:
+    """The refusal of a message that holds so many events."""
+    return Unreadable("too_many_events", "", f"{count} events; at most {limits.events} a message: send several")
 
 
 def unfolded(items: Sequence[Item], *path: str, most: int = LIMITS.events + 1) -> Sequence[Item]:
@@ -71,6 +88,7 @@ def unfolded(items: Sequence[Item], *path: str, most: int = LIMITS.events + 1) -
 def _lines(text: str, limits: Limits) -> Sequence[Item]:
     if len(text) > limits.decoded_bytes or text.count("\n") > limits.events * 2:
         raise Unreadable("too_many_events", "", f"more than {limits.events} events; send several messages")
+    check_shape(text, len(text), len(text))  # all lines; each by itself may be as dense as it likes
     items = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():

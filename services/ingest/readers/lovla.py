@@ -6,12 +6,13 @@ our own, it is read strictly: an unknown field or a bad value refuses the event,
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Any, Final
 
+import msgspec
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.base import ShortText, Text
@@ -21,13 +22,14 @@ from services.ingest.places import zone_of
 from services.ingest.readers.draft import Bad, Draft, Identities
 from services.ingest.readers.json_items import Item, Node
 from services.ingest.readers.model import Context, Envelope, Told, Verdict
-from services.ingest.readers.strict_json import pointer
+from services.ingest.readers.strict_json import pointer, too_wide
 from services.ingest.readers.times import parse_rfc3339
 
 STANDARD: Final = "lovla.1"
 READER_VERSION: Final = 2
 
 _EVENT_ID = re.compile(r"[0-9a-f]{32}")
+_WIDEST: Final = 32  # members of an object, items of an array: no contract of an event has more
 _MARKS: Final = frozenset({"milestone", "occurred_at", "references", "retracts", "hold"})
 
 
@@ -164,8 +166,11 @@ def _verdict(item: Item, context: Context, identities: Identities) -> Verdict:
 
 
 def _validate(node: Node) -> StatedEvent:
+    if (wide := too_wide(node.fields, _WIDEST)) is not None:
+        where = reduce(pointer, wide[0], node.where)
+        raise Bad("bad_value", where, f"{wide[1]} values; an event holds {_WIDEST} in one place at most")
     try:
-        return StatedEvent.model_validate_json(json.dumps(node.fields))
+        return StatedEvent.model_validate_json(msgspec.json.encode(node.fields))
     except ValidationError as error:
         wrongs = error.errors(include_url=False, include_input=False)
         places = []

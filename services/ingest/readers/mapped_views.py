@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from services.ingest.mappings_model import BadDocument, MappingFile, ReferenceSource, Source
 from services.ingest.readers.draft import REFERENCES_MAX, Bad
@@ -95,7 +96,7 @@ class Members(View):
             raise Bad("bad_type", f"{self.where}: {name}", "one text or number is expected here")
 
     def payload(self) -> bytes:
-        return json.dumps(self._value, ensure_ascii=False).encode("utf-8", "replace")
+        return msgspec.json.encode(self._value)
 
     def parts(self, expression: str, mapping: MappingFile, most: int) -> Iterator[View]:
         try:

@@ -159,6 +159,7 @@ class Registers:
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
     facilities: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
     by_scac: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
+    by_mailbox: Mapping[str, tuple[Sender, ...]] = field(default_factory=lambda: MappingProxyType({}))
     by_smdg: Mapping[str, tuple[Facility, ...]] = field(default_factory=lambda: MappingProxyType({}))
     by_gln: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
     by_unlocode: Mapping[str, Facility] = field(default_factory=lambda: MappingProxyType({}))
@@ -192,6 +193,7 @@ class Registers:
         places = sorted(facilities, key=lambda facility: facility.code)
         smdg: dict[str, tuple[Facility, ...]] = {}
         scac: dict[str, Sender] = {}
+        mailboxes: dict[str, tuple[Sender, ...]] = {}
         gln: dict[str, Facility] = {}
         locode: dict[str, Facility] = {}
         iata: dict[str, Facility] = {}
@@ -199,6 +201,8 @@ class Registers:
         for sender in people:
             if sender.scac:
                 scac.setdefault(sender.scac, sender)
+            for mailbox in {edi_id.rpartition(":")[2] for edi_id in sender.edi_ids}:
+                mailboxes[mailbox] = (*mailboxes.get(mailbox, ()), sender)
         for place in places:
             if place.smdg:
                 smdg[place.smdg.upper()] = (*smdg.get(place.smdg.upper(), ()), place)
@@ -209,6 +213,7 @@ class Registers:
             senders=MappingProxyType({sender.code: sender for sender in people}),
             facilities=MappingProxyType({place.code: place for place in places}),
             by_scac=MappingProxyType(scac),
+            by_mailbox=MappingProxyType(mailboxes),
             by_smdg=MappingProxyType(smdg),
             by_gln=MappingProxyType(gln),
             by_unlocode=MappingProxyType(locode),

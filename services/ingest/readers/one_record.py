@@ -7,7 +7,6 @@ whose UUID a consignment declares as its booking. Codes to milestones: docs/stan
 
 from __future__ import annotations
 
-import json
 import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from schemas.shipment_event_v1 import Place
 from schemas.words import Classifier
@@ -181,7 +182,7 @@ class _Statement:
             draft = _Reader(self.node, self.owner, self.where, context).draft()
             return Verdict(self.where, event=draft.finish(self.event_id(self.node, draft, identities)))
         except Bad as bad:
-            return bad.verdict(self.where, json.dumps(self.node.value, ensure_ascii=False).encode("utf-8", "replace"))
+            return bad.verdict(self.where, msgspec.json.encode(self.node.value))
 
     @property
     def is_told_elsewhere(self) -> bool:

@@ -2,8 +2,9 @@
 
 Refused: bytes that are not UTF-8, NaN and infinities (`1e999` too), integers past 64 bits, a key twice in one object, NUL and
 other control characters (but in `messageRaw`, a message within the message, whose lines and separators they may be) and lone
-surrogates in strings, depth past the limit, anything after the value, more values than a message of events can hold (each costs
-about a hundred bytes once parsed).
+surrogates in strings, depth past the limit, anything after the value, more values than a message of events can hold, and what
+would take more than fifteen times its size once parsed (`[{},{},...]`; docs/standards/speed.md, "Memory"), weighed before it is
+made.
 """
 
 from __future__ import annotations
@@ -11,19 +12,30 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
+import sys
+from types import MappingProxyType
+from typing import Any, Final
 
 from services.ingest.legible import shown
 from services.ingest.readers.model import LIMITS, Limits, Unreadable
 
 # The closing quote is optional so that each match consumes what it scanned: linear even on unbalanced quotes.
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_MARKS = re.compile(r'("(?:[^"\\]|\\.)*+"?)(\s*+:)?|[\[{\]}]', re.DOTALL)
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AT = re.compile(" (?:starting )?at$")  # of a sentence of the json module, whose place is told apart
 _MESSAGE = "messageRaw"  # wrapped.py
 _INTEGER_DIGITS = 19  # 2**63 has 19: longer ones need not be parsed to be refused
 _INTEGERS = range(-(2**63), 2**63)
+
+MEMORY_TIMES: Final = 15
+"""Times its size that a document may take once parsed; the rest of twenty is what is made of it."""
+_FREE_BYTES = 2**19  # whatever its size: small documents may be as dense as they like
+_TEXT_BYTES: Final = 42
+_WEIGHTS: Final = MappingProxyType({"{": 200, "[": 90, ",": 42, '"': _TEXT_BYTES // 2})
+"""Bytes of an object, an array, a value's place with a number in it, and what a text takes beside its letters."""
+_NAME_BYTES, _NEW_NAME_BYTES = 45, 280  # of a member; equal names are one text, and thousands of new ones grow tables
+_NAMES_KNOWN = 1_024  # more different names than any standard has
 
 
 class _Refused:
@@ -46,12 +58,11 @@ class _Repeated(dict[str, Any]):
 def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:
     """The value of `body` (a byte order mark is ignored). Raises Unreadable with line and column, or a JSON pointer."""
     text = decode_utf8(body) if isinstance(body, bytes) else body
-    if not text.strip():
+    if not text or text.isspace():
         raise Unreadable("empty", "", "there is nothing to read")
-    if text.count(",") + text.count("[") + text.count("{") > limits.values:
+    if max(text.count(",") + text.count("[") + text.count("{"), text.count('"') // 4) > limits.values:
         raise Unreadable("too_many_values", "", f"more than {limits.values} values; send several messages")
-    if text.count("[") + text.count("{") > limits.depth:  # fewer brackets cannot nest deeper
-        _check_depth(text, limits.depth)
+    check_shape(text, len(body), limits.depth)
     hooks = _Hooks()
     try:
         value = hooks.decoder.decode(text)
@@ -65,6 +76,59 @@ def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:
     return value
 
 
+def check_shape(text: str, size: int, depth: int) -> None:
+    """Raise Unreadable where JSON of `size` bytes nests deeper than `depth`, or would take too much memory."""
+    brackets = text.count("[") + text.count("{")
+    marks = sum(weight * text.count(mark) for mark, weight in _WEIGHTS.items())
+    most = MEMORY_TIMES * size + _FREE_BYTES - sys.getsizeof(text) - size  # the text, and its letters in the values
+    if brackets <= depth and marks + _NEW_NAME_BYTES * text.count(":") <= most:
+        return  # fewer brackets cannot nest deeper, and names cannot be more than new ones
+    if _weight(text, depth) > most:
+        said = f"{size} bytes of next to empty values, which take more than {MEMORY_TIMES} times that; send them without"
+        raise Unreadable("too_many_values", "", said)
+
+
+def too_wide(value: Any, most: int, path: tuple[str | int, ...] = ()) -> tuple[tuple[str | int, ...], int] | None:
+    """The path of the first object or array that holds more than `most` values, and how many: a contract would complain of each
+    of them, and a complaint takes a kilobyte."""
+    if len(value) > most:
+        return path, len(value)
+    members = value.items() if isinstance(value, dict) else enumerate(value)
+    inner = (too_wide(member, most, (*path, key)) for key, member in members if isinstance(member, (dict, list)))
+    return next((found for found in inner if found is not None), None)
+
+
+def _weight(text: str, most_depth: int) -> int:
+    """Bytes that the values take in CPython, with what it holds while it makes them, without the letters of texts.
+
+    Raises Unreadable where they nest too deep.
+    """
+    weight = _WEIGHTS[","] * text.count(",")
+    depth = 0
+    known: set[str] = set()
+    for match in _MARKS.finditer(text):
+        name, colon = match.groups()
+        if colon:
+            if name in known:
+                weight += _NAME_BYTES
+            elif len(known) < _NAMES_KNOWN:
+                known.add(name)
+            else:
+                weight += _NEW_NAME_BYTES
+        elif name:
+            weight += _TEXT_BYTES
+        elif (bracket := match[0]) in "[{":
+            weight += _WEIGHTS[bracket]
+            depth += 1
+            if depth > most_depth:
+                line = text.count("\n", 0, match.start()) + 1
+                column = match.start() - text.rfind("\n", 0, match.start())
+                raise Unreadable("too_deep", f"line {line} column {column}", f"more than {most_depth} levels of nesting")
+        else:
+            depth -= 1
+    return weight
+
+
 def decode_utf8(body: bytes) -> str:
     """`body` as text without its byte order mark; raises Unreadable."""
     try:
@@ -76,20 +140,6 @@ def decode_utf8(body: bytes) -> str:
 def pointer(parent: str, key: str | int) -> str:
     """The JSON pointer (RFC 6901) of a member."""
     return f"{parent}/{key}" if isinstance(key, int) else f"{parent}/{key.replace('~', '~0').replace('/', '~1')}"
-
-
-def _check_depth(text: str, most: int) -> None:
-    depth = 0
-    for match in _BRACKETS.finditer(text):
-        bracket = match.group()
-        if bracket in ("[", "{"):
-            depth += 1
-            if depth > most:
-                line = text.count("\n", 0, match.start()) + 1
-                column = match.start() - text.rfind("\n", 0, match.start())
-                raise Unreadable("too_deep", f"line {line} column {column}", f"more than {most} levels of nesting")
-        elif bracket in ("]", "}"):
-            depth -= 1
 
 
 class _Hooks:

@@ -93,8 +93,9 @@ def _sender(one: Set, context: Context, senders: dict[tuple[int, int], Sendershi
     group = one.group
     key = (one.interchange.number, group.number if group is not None else 0)
     if key not in senders:
-        named = (one.interchange.get(6), group.get(2) if group is not None else "")
-        senders[key] = sendership("ISA06, GS02", named, one.interchange.where, context)
+        interchange = one.interchange
+        named = ((interchange.get(5), interchange.get(6)), ("", group.get(2) if group is not None else ""))
+        senders[key] = sendership("ISA06, GS02", named, interchange.where, context)
     return senders[key]
 
 

@@ -38,6 +38,19 @@ def test_a_carrier_is_added_pushes_and_is_revoked(lovla: Lovla, settings: Settin
     assert "unknown, revoked or expired" in lovla("push", message, "--carrier", "CLIA").stderr
 
 
+def test_a_senders_mailboxes_are_set_without_a_new_key_and_are_its_alone(lovla: Lovla) -> None:
+    lovla("carriers", "add", "CLIM", "--kind", "trucker", "--edi-id", "ZZ:CLIM1", "--no-save")
+    (was,) = [row for row in said(lovla("carriers", "list", "--json")) if row["code"] == "CLIM"]
+    (now,) = said(lovla("carriers", "set", "CLIM", "--edi-id", "zz:clim1", "--edi-id", "555 12", "--json"))
+    assert (was["edi_ids"], now["edi_ids"]) == (["ZZ:CLIM1"], ["ZZ:CLIM1", "555 12"])
+    (row,) = [row for row in said(lovla("carriers", "list", "--json")) if row["code"] == "CLIM"]
+    assert row["keys"] == was["keys"]
+    refused = lovla("carriers", "add", "CLIN", "--kind", "trucker", "--edi-id", "555 12", "--no-save")
+    assert refused.exit_code == 1 and "mailbox of CLIM" in refused.stderr
+    assert lovla("carriers", "set", "CLIM", "--edi-id", "").exit_code == 0
+    assert lovla("carriers", "set", "NOBODY", "--edi-id", "A").exit_code == 1
+
+
 def test_two_keys_are_live_while_one_is_rotated_and_no_third(lovla: Lovla) -> None:
     lovla("carriers", "add", "CLIB", "--kind", "airline", "--no-save")
     assert lovla("carriers", "rotate", "CLIB", "--no-save").exit_code == 0

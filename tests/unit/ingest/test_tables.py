@@ -14,6 +14,11 @@ def test_senders_are_read_with_their_facilities() -> None:
     assert sender.scac is None
 
 
+def test_mailboxes_are_read_in_capitals() -> None:
+    (sender,) = read_senders("code,kind,name,edi_ids\nHARBOR,trucker,Harbor Line,zz:HLINE; 5551;\n")
+    assert sender.edi_ids == ("ZZ:HLINE", "5551")
+
+
 def test_facilities_are_read_with_empty_cells_as_unknown() -> None:
     text = (
         "\ufeffcode,kind,name,unlocode,iata,zone,street,city,postal_code,gln,smdg,free_time_h,source\n"
@@ -30,6 +35,7 @@ def test_facilities_are_read_with_empty_cells_as_unknown() -> None:
         ("code,kind,name,colour\nA,terminal,A,red\n", "unknown column colour"),
         ("code,kind,name\nA,castle,A\n", "row 2, column kind"),
         ("code,kind,name\nA,terminal,A\nA,terminal,B\n", "row 3: A stands twice"),
+        ("code,kind,name,edi_ids\nA,terminal,A,ZZ:A:B\n", "row 2, column edi_ids"),
         ("code,kind,name\nA,terminal,A,more\n", "row 2: more cells"),
     ],
 )

@@ -233,6 +233,16 @@ def test_half_of_an_interchange_is_waited_for_and_then_refused(
     assert [content for _, content, _, _ in door.pushed] == [half + rest]
 
 
+def test_a_table_that_ends_within_a_line_is_waited_for_and_then_taken(box: Path, tmp_path: Path) -> None:
+    (box / "cut.csv").write_bytes(b"load,status\nHRT-1,PU\nHRT-2")
+    (box / "whole.csv").write_bytes(b"load,status\nHRT-1,PU\n")
+    door = FakeDoor()
+    with Watch(tmp_path, door.push, settle_s=5.0, unended_s=60.0) as watching:
+        told = [note for now_s in (0.0, 5.0, 59.0) for note in watching.turn(now_s)]
+        assert [(note.name, note.outcome) for note in told] == [("whole.csv", "done")]
+        assert [(note.name, note.outcome) for note in watching.turn(60.0)] == [("cut.csv", "done")], "many tables end so"
+
+
 def test_a_slow_upload_of_an_interchange_is_pushed_once_when_it_is_whole(box: Path, tmp_path: Path) -> None:
     half, rest, _ = HALVES[0]
     (box / "x.edi").write_bytes(half)
@@ -305,7 +315,7 @@ def test_what_looks_unfinished_is_left_alone(name: str, box: Path, tmp_path: Pat
 
 
 def test_a_lock_file_keeps_a_file_where_it_is(box: Path, tmp_path: Path) -> None:
-    (box / "a.csv").write_bytes(b"x")
+    (box / "a.csv").write_bytes(b"x\n")
     (box / "a.csv.lock").write_bytes(b"")
     assert turns(tmp_path, FakeDoor()) == []
 
@@ -317,7 +327,7 @@ def test_a_lock_file_keeps_a_file_where_it_is(box: Path, tmp_path: Path) -> None
 def test_names_may_hold_any_bytes(box: Path, tmp_path: Path) -> None:
     wild = [b"\xff\xfe.csv", b"a\nb.txt", b"\x1b[31mred", b" ", b"-rf", b"n" * 255, "жук.json".encode()]
     for name in wild:
-        (Path(os.fsdecode(os.fsencode(box) + b"/" + name))).write_bytes(b"x" + name)
+        (Path(os.fsdecode(os.fsencode(box) + b"/" + name))).write_bytes(b"x" + name + b"\n")
 
     told = turns(tmp_path, FakeDoor())
 
@@ -463,12 +473,12 @@ def run(root: Path, failpoint: str = "") -> int:
 
 @pytest.mark.parametrize("failpoint", FAILPOINTS)
 def test_after_a_kill_at_any_step_nothing_is_lost_and_nothing_counts_twice(failpoint: str, box: Path, tmp_path: Path) -> None:
-    (box / "one.csv").write_bytes(b"1")
+    (box / "one.csv").write_bytes(b"1\n")
     assert run(tmp_path, failpoint) == EXIT_CODE
 
     assert run(tmp_path) == 0
 
-    assert (box / "done" / "one.csv").read_bytes() == b"1"
+    assert (box / "done" / "one.csv").read_bytes() == b"1\n"
     receipt = json.loads((box / "done" / "one.csv.receipt.json").read_text())
     keys = (tmp_path / "pushed.log").read_text().split()
     assert len(set(keys)) == 1, "what repeats has the same Idempotency-Key"
@@ -484,7 +494,7 @@ def test_after_a_kill_at_any_step_nothing_is_lost_and_nothing_counts_twice(failp
 @pytest.mark.parametrize("failpoint", FAILPOINTS)
 def test_a_kill_at_the_second_file_leaves_the_first_as_it_is(failpoint: str, box: Path, tmp_path: Path) -> None:
     for name in ("one.csv", "two.csv"):
-        (box / name).write_bytes(name.encode())
+        (box / name).write_bytes(name.encode() + b"\n")
     assert run(tmp_path, f"{failpoint}:2") == EXIT_CODE
 
     assert run(tmp_path) == 0

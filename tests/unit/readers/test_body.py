@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -89,6 +91,30 @@ def test_a_quarter_of_a_million_empty_members_are_refused_before_much_is_copied(
 
     assert caught.value.code == "too_large"
     assert Fed.total <= (LIMITS.gzip_members + 1) * 64 * 1024, "not the whole rest for each of them"
+
+
+GROWN: dict[str, Callable[[int], bytes]] = {
+    "noise": lambda size: gzip.compress(Random(size).randbytes(size), 1, mtime=0),
+    "words": lambda size: gzip.compress(
+        b"".join(b"EQD+CN+MRSU%07d:102:5++2+3+5'" % (n * 7919 % 9_999_991) for n in range(size // 33)), 1, mtime=0
+    ),
+    "members": lambda size: b"".join(gzip.compress(Random(n).randbytes(size // 100), 1, mtime=0) for n in range(100)),
+}
+
+
+@pytest.mark.parametrize("shape", GROWN)
+def test_unpacking_grows_with_the_body(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is given to the decompressor, what it left the time before included, beside the bytes of the body."""
+    monkeypatch.setattr(zlib, "decompressobj", Fed)
+    copied = []
+    for size in (100_000, 1_000_000, 10_000_000):
+        monkeypatch.setattr(Fed, "total", 0)
+        body = GROWN[shape](size)
+        assert len(decode_body(body, "gzip")) > size * 0.9
+        copied.append(Fed.total / len(body))
+
+    assert copied[2] < copied[1] * 1.3, f"times the body: {copied}"
+    assert max(copied) < 32, f"times the body: {copied}"
 
 
 @pytest.mark.parametrize("padding", [b"", b"\0" * 700])

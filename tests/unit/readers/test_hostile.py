@@ -133,6 +133,8 @@ def test_what_was_made_to_keep_us_busy_does_not(content: str) -> None:
         ('{"hello": 1}', "unknown_format", "no form"),
         ("PLS CFM ETA ASAP", "unknown_format", "neither"),
         ("\x1f\x8b...", "unsupported_standard", "gzip"),
+        ("\xff\xfeI\0S\0A\0", "unsupported_standard", "UTF-16"),
+        ("\xfe\xff\0[", "unsupported_standard", "UTF-16"),
     ],
 )
 def test_what_cannot_be_read_is_named(content: str, code: str, name: str) -> None:

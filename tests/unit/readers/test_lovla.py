@@ -77,3 +77,13 @@ def test_an_event_can_be_withdrawn_by_sending_it_again() -> None:
     again = read_text(json.dumps(GOOD | {"source_id": "T-1", "retracted": True}), context_at(AT)).events[0]
 
     assert (again.event_id, again.retracted) == (first.event_id, True)
+
+
+def test_what_holds_more_than_any_event_is_refused_by_one_sentence() -> None:
+    for wide, where in (
+        ({"references": [-9] * 5_000}, "/references"),
+        ({"place": dict.fromkeys(map(str, range(5_000)))}, "/place"),
+    ):
+        (problem,) = read_text(json.dumps(GOOD | wide), context_at(AT)).problems
+        assert (problem.code, problem.where) == ("bad_value", where)
+        assert problem.text.startswith("5000 values")

@@ -25,6 +25,10 @@ from services.ingest.readers.strict_json import parse_json
         (b'{"a\\u001f": 1}', "bad_character", ""),
         (b'["\x01"]', "not_json", "line 1 column 3"),
         (b"[" * 33 + b"]" * 33, "too_deep", "line 1 column 33"),
+        (b"[" + b"{}," * 60_000 + b"0]", "too_many_values", ""),
+        (b"[" + b"[[[]]]," * 30_000 + b"0]", "too_many_values", ""),
+        (b"{" + b",".join(b'"%x":1' % n for n in range(60_000)) + b"}", "too_many_values", ""),
+        (b"[" * 33 + b"{}," * 60_000, "too_deep", "line 1 column 33"),
         (b'{"a": 1}\n x', "not_json", "line 2 column 2"),
         (b'{"a" 1}', "not_json", "line 1 column 6"),
         (b"\xff", "not_utf8", "byte 0"),
@@ -52,14 +56,19 @@ def test_brackets_in_strings_are_not_depth() -> None:
     assert parse_json(b'["' + b"[" * 100 + b'\\"[[["]') == ["[" * 100 + '"[[[']
 
 
+def test_what_marks_of_json_stand_within_texts_weigh_nothing() -> None:
+    (text,) = parse_json(b'["' + b"{}[],:" * 30_000 + b'"]')
+    assert len(text) == 180_000
+
+
 def test_32_levels_are_allowed() -> None:
     parse_json(b"[" * 32 + b"]" * 32)
 
 
 @pytest.mark.parametrize("bomb", [b'["' + b'\\"' * 2_000_000, b'"' * 2_000_000, b"[" * 2_000_000, b"[1," * 2_000_000])
 def test_a_bomb_is_refused_soon(bomb: bytes) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(Unreadable):
         parse_json(bomb)
 
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5

@@ -509,6 +509,8 @@ FLEET = Registers.of(
         Sender(code="MAERSK", kind="ocean_carrier", name="Maersk", scac="MAEU"),
         Sender(code="FWD", kind="forwarder", name="A forwarder"),
         Sender(code="OPS", kind="operator", name="Operations"),
+        Sender(code="HARBOR", kind="trucker", name="Harbor Line", edi_ids=("ZZ:HLINE", "5551")),
+        Sender(code="OTHER", kind="trucker", name="Other", edi_ids=("02:HLINE",)),
     ],
     [],
 )
@@ -527,6 +529,10 @@ def of(isa06: str, gs02: str, sender: str, **more: Any) -> Reading:
         ("55512", "COSU", "COSU"),
         ("cosu", "X", "COSU"),
         ("A", "B", "GUEST"),
+        ("HLINE", "X", "HARBOR"),
+        ("hline", "", "HARBOR"),
+        ("5551", "X", "HARBOR"),
+        ("X", "HLINE", "HARBOR"),
     ],
 )
 def test_an_interchange_of_the_pushing_sender_needs_no_word(isa06: str, gs02: str, sender: str) -> None:
@@ -539,6 +545,14 @@ def test_one_of_another_registered_sender_is_refused() -> None:
     (wrong,) = reading.problems
     assert (wrong.code, wrong.where) == ("foreign_interchange", "segment 1 (ISA)")
     assert "COSU" in wrong.text and "MAERSK" in wrong.text
+    assert not reading.events
+
+
+@pytest.mark.parametrize(("isa06", "gs02", "sender"), [("HLINE", "X", "COSU"), ("X", "5551", "OTHER"), ("HLINE", "X", "OTHER")])
+def test_one_of_another_senders_mailbox_is_refused(isa06: str, gs02: str, sender: str) -> None:
+    reading = of(isa06, gs02, sender)
+    (wrong,) = reading.problems
+    assert wrong.code == "foreign_interchange" and "HARBOR" in wrong.text
     assert not reading.events
 
 
