@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Mapping
 
@@ -59,4 +60,7 @@ def _lovla() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    # what Kafka's client says while it tries would bury the one sentence in which the verb says what is wrong
+    for name in ("librdkafka", "kafka"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     assemble(*sys.argv[1:2])()

@@ -35,6 +35,8 @@ def overview(
         return
     from deploy.local.mailbox import read
 
+    if not (state_dir / "mailbox").exists():
+        _fail(f"there is no mailbox in {state_dir}: run `lovla up` first, or name another folder with --state-dir")
     found = [one for one in read(state_dir / "mailbox") if to is None or to in (one.to, one.sender)][-last:]
     if as_json:
         for one in found:
@@ -70,7 +72,7 @@ def show(
             typer.echo(f"{name}: {value}")
         if found.kind == "sms_out":
             typer.echo(f"Id: {found.ref}")
-        typer.echo(f"\n{found.text}")
+        typer.echo("\n" + found.text.replace("\r\n", "\n"))
         if found.ref and found.kind != "sms_in":
             typer.echo(f"\nWhy it came: lovla explain '{found.ref}'", err=True)
 

@@ -83,6 +83,9 @@ def _now(questions: Questions) -> tuple[datetime, str]:
 
     moment, clock = questions.as_of(), SystemClock().now()
     if moment is None:
+        typer.echo(
+            "lovla: nothing has been judged yet: tracker and sink have only begun, or do not run; see `lovla status`.", err=True
+        )
         return clock, "the pipeline has no time yet; this machine's clock is taken"
     behind = max(clock, questions.heard() or clock) - moment
     if behind > JUDGED_WITHIN:

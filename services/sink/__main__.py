@@ -29,7 +29,7 @@ def main() -> int:
         return 0 if stop.is_set() else 2
     log_sink = LogSink(settings, database, clock, failpoint=Failpoints(settings.failpoint).reach)
     state_sink = StateSink(settings, database, clock)
-    failed: list[BaseException] = []
+    failed: list[str] = []
     workers = [
         threading.Thread(target=_guard, args=(work, stop, failed), name=name)
         for name, work in (("sink.logs", log_sink.run), ("sink.state", state_sink.run))
@@ -53,16 +53,16 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _guard(work: Callable[[threading.Event], None], stop: threading.Event, failed: list[BaseException]) -> None:
+def _guard(work: Callable[[threading.Event], None], stop: threading.Event, failed: list[str]) -> None:
     """One half that fails ends the other: a process that does half its work looks healthy and is not."""
+    failed.append(work.__qualname__)  # until it has come back: a C library can end a thread with what nobody can catch
     try:
         work(stop)
+        failed.remove(work.__qualname__)
     except SinkStopped as error:
         log.error("sink.must_stop", text=str(error))
-        failed.append(error)
-    except Exception as error:
+    except Exception:
         log.exception("sink.failed")
-        failed.append(error)
     finally:
         stop.set()
 

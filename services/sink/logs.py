@@ -191,7 +191,17 @@ class LogSink:
             | {"enable.partition.eof": True}
         )
 
+        wrong: list[Exception] = []
+
         def assigned(member: Consumer, given: list[TopicPartition]) -> None:
+            # an exception that leaves a callback of the client (2.16) can come out of it as a KafkaError, which is no exception:
+            # nothing catches it, and the thread is gone
+            try:
+                begun(member, given)
+            except Exception as error:
+                wrong.append(error)
+
+        def begun(member: Consumer, given: list[TopicPartition]) -> None:
             for known in member.committed(given, timeout=kafka.REQUEST_TIMEOUT_S) if given else []:
                 if known.error is not None:
                     raise KafkaException(known.error)
@@ -230,7 +240,10 @@ class LogSink:
         measured = 0.0
         try:
             while not self._stop.is_set() and not self._complete():
-                self._take(consumer.consume(READ_AT_ONCE, POLL_S))
+                messages = consumer.consume(READ_AT_ONCE, POLL_S)
+                if wrong:
+                    raise wrong[0]
+                self._take(messages)
                 self._recover(consumer)
                 now = self._clock.monotonic()
                 due = [p for p in self._partitions.values() if p.recovering is None and p.due(now)]
