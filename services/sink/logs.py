@@ -194,7 +194,7 @@ class LogSink:
         wrong: list[Exception] = []
 
         def assigned(member: Consumer, given: list[TopicPartition]) -> None:
-            # an exception that leaves a callback of the client (2.16) can come out of it as a KafkaError, which is no exception:
+            # an exception that leaves a callback of the client (2.16) can come out as a KafkaError, which is no exception:
             # nothing catches it, and the thread is gone
             try:
                 begun(member, given)
