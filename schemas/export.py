@@ -38,7 +38,7 @@ FLOW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "alert.candidates.v1": (("alerts.worker",), ("alerts.worker",)),
     "notifications.v1": (("alerts.worker", "alerts.api"), ("alerts.sender", "sink")),
     "deliveries.v1": (("alerts.sender", "alerts.api"), ("alerts.sender", "sink")),
-    "alerts.control.v1": (("cli",), ("alerts.sender",)),
+    "alerts.control.v1": (("cli",), ("alerts.sender", "console")),
     "alert.waiting.v1": (("alerts.worker",), ("alerts.worker",)),
     "alert.states.v1": (("alerts.worker",), ("alerts.worker",)),
     "alert.acknowledgements.v1": (("ingest.api",), ("alerts.worker", "sink")),

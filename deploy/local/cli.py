@@ -89,12 +89,13 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
         stack = _stack(state_dir)
         parts = stack.status()
         lags = []
-        if any(part.name == "kafka" and part.state == "running" for part in parts):
+        kafka_runs = any(part.name == "kafka" and part.state == "running" for part in parts)
+        if kafka_runs:
             from deploy.local.lag import lags as measure
 
             with contextlib.suppress(StackError):  # a broker just restarted: lag is a courtesy here
                 lags = measure(stack.kafka())
-        held = _messages_held(stack) if lags else None
+        held = _messages_held(stack) if kafka_runs else None
         wrong = conditions(look(stack, parts, lags))
         if as_json:
             _print_json(
@@ -125,13 +126,13 @@ def _messages_held(stack: Stack) -> str | None:
     """The kill switch in a sentence while it is on. None too where Kafka cannot be asked: it is a courtesy here."""
     from confluent_kafka import KafkaException
 
-    from services.alerts.control import in_words, switch
+    from services.alerts.control import switch
     from services.runtime.kafka import TopicMissing
+    from services.runtime.messages_held import held
     from services.runtime.settings import Settings
 
     with contextlib.suppress(KafkaException, TopicMissing, TimeoutError):
-        word = switch(Settings.load(stack.state_dir))
-        return in_words(word) if word is not None and word.act == "pause" else None
+        return held(switch(Settings.load(stack.state_dir)))
     return None
 
 

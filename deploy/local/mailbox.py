@@ -84,7 +84,7 @@ class Fault:
     """How to misbehave, and how often. `where`: connect, mail, rcpt, data (SMTP), send, find, callback (SMS).
 
     `how`: a reply to give ("451 4.7.1 greylisted", "429", "500"), `hang`, `drop` (the line, without an answer), `lose` (take
-    the message, then drop the line), `twice` (callbacks). `to`: only for this recipient.
+    the message, then drop the line), `undelivered`, `twice`, `undelivered twice` (callbacks). `to`: only for this recipient.
     """
 
     where: str

@@ -176,9 +176,10 @@ class Simulator:
 
     async def _call_back(self, one: _Sent, url: str) -> None:
         fault = self.faults.take("callback", one.to)
-        for status in ("sent", "undelivered" if fault is not None and fault.how == "undelivered" else "delivered"):
+        words = fault.how.split() if fault is not None else []
+        for status in ("sent", "undelivered" if "undelivered" in words else "delivered"):
             one.status = status
-            for _ in range(2 if fault is not None and fault.how == "twice" else 1):
+            for _ in range(2 if "twice" in words else 1):
                 if one.reference:  # Vonage's shape
                     status = "failed" if status == "undelivered" else status
                     fields = {"msisdn": one.to[1:], "messageId": one.sid, "status": status, "client-ref": one.reference}

@@ -14,12 +14,11 @@ from schemas.topics import ALERTS_CONTROL, DELIVERIES, NOTIFICATIONS
 from services.alerts.attempts import Ledger
 from services.alerts.journal import GROUP
 from services.runtime import kafka
+from services.runtime.messages_held import SWITCH
 from services.runtime.register import RegisterView, write
 from services.runtime.restore import read_range
 from services.runtime.settings import Settings
 from services.runtime.sources import Record
-
-SWITCH = "switch"
 
 
 def retry_key(notification: str) -> str:
@@ -40,14 +39,6 @@ def switch(settings: Settings) -> AlertsControl | None:
     view.start()
     view.close()
     return view.get(SWITCH)
-
-
-def in_words(word: AlertsControl | None) -> str:
-    """The switch in a sentence."""
-    if word is None or word.act != "pause":
-        return "messages go out"
-    why = f": {word.reason}" if word.reason else ""
-    return f"PAUSED since {word.at:%Y-%m-%d %H:%M} UTC by {word.by}{why}; `lovla alerts resume` lets messages out"
 
 
 @dataclass(frozen=True)

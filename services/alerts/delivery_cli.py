@@ -24,8 +24,9 @@ def register(app: typer.Typer) -> None:
 def status(as_json: AsJson = False) -> None:
     """The kill switch, and what became of the notifications of the last two days."""
     from services.alerts.attempts import MEMORY
-    from services.alerts.control import in_words, standings, switch
+    from services.alerts.control import standings, switch
     from services.runtime.clock import SystemClock
+    from services.runtime.messages_held import in_words
     from services.runtime.settings import Settings
 
     settings = Settings.load()
@@ -99,8 +100,9 @@ def retry(
 
 def _move(act: Literal["pause", "resume"], reason: str | None, by: str | None, as_json: bool) -> None:
     from schemas.alerts_v1 import AlertsControl
-    from services.alerts.control import in_words, tell
+    from services.alerts.control import tell
     from services.runtime.clock import SystemClock
+    from services.runtime.messages_held import in_words
     from services.runtime.settings import Settings
 
     word = AlertsControl(act=act, at=SystemClock().now(), by=_who(by), reason=reason)

@@ -25,7 +25,7 @@ from services.alerts import email, letters, subscriptions
 from services.alerts.attempts import MEMORY, NOT_BROUGHT, Ledger
 from services.alerts.bounces import Verp
 from services.alerts.channels import EmailChannel, SmsChannel, WebhookChannel
-from services.alerts.control import SWITCH, read_deliveries, retry_key
+from services.alerts.control import read_deliveries, retry_key
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.journal import Fenced, Journal, JournalLost
 from services.alerts.links import Links
@@ -37,6 +37,7 @@ from services.runtime import kafka, logs, metrics
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.failpoints import Failpoints
 from services.runtime.lease import ShardLease
+from services.runtime.messages_held import SWITCH
 from services.runtime.process import begin, on_stop
 from services.runtime.register import RegisterView, write
 from services.runtime.restore import read_range

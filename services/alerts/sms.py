@@ -89,12 +89,12 @@ def write(notification: Notification, subscription: Subscription, links: Links) 
     if notification.purpose == "confirm":
         return plainly(speech.say("sms.confirm", code=links.code(subscription)))
     said = plainly(" ".join((notification.sms or notification.subject).split()))
-    asked = speech.say("sms.acknowledge_short", code=notification.code) if notification.code else speech.say("sms.stop")
-    if notification.code and f"ACK {notification.code}" in said:
-        asked = ""
-    if "STOP" in said and not notification.code:
-        asked = ""
-    return fit(said, asked)
+    if notification.code is None:
+        return fit(said, speech.say("sms.stop"))
+    whole = fit(said, "")
+    if f"ACK {notification.code}" in whole:  # it asks already
+        return whole
+    return fit(said, speech.say("sms.acknowledge_short", code=notification.code))
 
 
 def fit(said: str, asked: str, most: int = MOST_SEGMENTS) -> str:

@@ -254,6 +254,10 @@ class Store:
                 )
             return self._write(acts.make(name, wanted, address, address_hash, owner, self.all(), said, sight))
 
+    def made_before(self, owner: str | None, repeat_key: str | None) -> Subscription | None:
+        """What `add` gives for a `repeat_key` that it was given before, if it is there still."""
+        return None if repeat_key is None else self.all().get(self._name(owner, repeat_key))
+
     def ask(self, name: str, said: Said) -> Subscription:
         """Ask its address once more to confirm."""
         with self._lock:

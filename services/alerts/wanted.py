@@ -16,6 +16,9 @@ from services.alerts.languages import language
 
 VALUES_MOST = 100  # of one filter
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
+_PUNCTUATION = re.compile(r"[./_-]+")
+_CONTAINER = re.compile(r"[A-Z]{3}[UJZ]\d{7}", re.ASCII)
+_AIR_WAYBILL = re.compile(r"(\d{3})(\d{8})", re.ASCII)
 
 
 @cache
@@ -36,11 +39,24 @@ def _clock(text: str) -> str:
 
 
 def _bounded(filters: Filters) -> Filters:
+    spelt = tuple(dict.fromkeys(each for one in filters.references for each in _told(one)))
+    filters = filters.model_copy(update={"references": spelt})
     for name in Filters.model_fields:
         value = getattr(filters, name)
         if isinstance(value, tuple) and len(value) > VALUES_MOST:
             raise ValueError(f"{name}: at most {VALUES_MOST} values")
     return filters
+
+
+def _told(reference: str) -> tuple[str, ...]:
+    """How changes write a reference that somebody copied from a paper: a container without blanks and dashes, an air waybill
+    with its dash, all else in capitals; and as it was given, since 11 digits and a lot's letters may mean something else."""
+    text = "".join(reference.split())
+    bare = _PUNCTUATION.sub("", text).upper()
+    if _CONTAINER.fullmatch(bare):
+        return (bare,)
+    waybill = _AIR_WAYBILL.fullmatch(bare)
+    return (f"{waybill[1]}-{waybill[2]}", text) if waybill else (text, text.upper())
 
 
 Clock = Annotated[str, AfterValidator(_clock)]

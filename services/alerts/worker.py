@@ -11,7 +11,8 @@ finished. compose, when something is due: the same stages; nothing is committed 
 
 Partitions come: the subscriptions' view has reached the end that it had; the waiting table and the states are restored; what a
 predecessor left in an outbox is written; then the first record is handled. Partitions go: what is handled ends, states are
-dropped. A worker that stood still for longer than its session (a frozen machine) ends: somebody else may own its partitions.
+dropped. A worker whose process stood still for longer than its session (a frozen machine) ends before it writes anything more:
+somebody else may own its partitions.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from services.alerts.compose import Compose, Put, Writes
 from services.alerts.letters import headers, letter
 from services.alerts.matching import Book, Key, Match, Step, Told
 from services.alerts.settings import AlertsSettings
-from services.alerts.stream import Record, Stream, Write
+from services.alerts.stream import AWAY_AT_MOST_S, Record, Stream, Write
 from services.alerts.watchdog import STUCK_S, Watchdog
 from services.alerts.work import WorkFollower
 from services.runtime import kafka, logs, metrics, restore, sources, wire
@@ -62,6 +63,8 @@ LOOK_S = 0.2
 """How often it looks what is due."""
 AT_ONCE = 64
 """Subscribers whose messages are written side by side."""
+PULSE_S = 0.5
+"""How often it looks whether its process stood still."""
 WATCH_S = 10.0
 UNREADABLE_IN_A_ROW = 100
 """So many records in a row that nobody can read are no damage but a contract that we do not know: stop, lose none."""
@@ -75,6 +78,10 @@ Partition = tuple[str, int]
 T = TypeVar("T")
 _CANDIDATE: TypeAdapter[AlertCandidate] = TypeAdapter(AlertCandidate)
 _ACKNOWLEDGEMENT: TypeAdapter[Acknowledgement] = TypeAdapter(Acknowledgement)
+
+
+class _Found(Exception):
+    """The first is enough."""
 
 
 class Worker:
@@ -95,8 +102,9 @@ class Worker:
         self._unreadable = 0
         self._gone: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._beat = time.monotonic()
+        self._beat = time.monotonic()  # when compose was last seen to get on
         self._trouble: str | None = None
+        self._blind: str | None = None
         self.stream = Stream(
             GROUP,
             settings.kafka,
@@ -125,13 +133,12 @@ class Worker:
         threading.Thread(target=self._watch, args=(watching,), name="alerts.watchdog", daemon=True).start()
         await self.stream.start()
         self._beat = time.monotonic()  # however long the subscriptions took to read: it owned nothing
+        pulse = asyncio.create_task(self._pulse())
         log.info("alerts.worker_started", subscriptions=len(self._view.snapshot()))
         try:
             while not stop.is_set():
                 if (trouble := self.stream.trouble) is not None:
                     raise RuntimeError(trouble)
-                if (stood := time.monotonic() - self._beat) > self._settings.alerts_session_s:
-                    self._stuck(f"it stood still for {stood:.0f} s: another worker may own its partitions by now")
                 self._beat = time.monotonic()
                 if self.stream.ready:
                     async with self._turn:
@@ -142,6 +149,7 @@ class Worker:
                     continue
         finally:
             watching.set()
+            pulse.cancel()
             await self.stream.stop()
             self._view.close()
             self._acts.close()
@@ -151,6 +159,7 @@ class Worker:
         """None, or what is wrong."""
         return (
             self._trouble
+            or self._blind
             or self._view.healthy()
             or self._acts.healthy()
             or (None if self.stream.ready else "no partitions yet")
@@ -283,9 +292,12 @@ class Worker:
         )
         if step.candidates:
             metrics.counter("lovla_alerts_candidates_total").inc(len(step.candidates))
-        self._failpoints.reach("alerts.candidates_written")
-        await self.stream.write([self._waiting(key, told) for key, told in step.waiting.items()])
-        self._failpoints.reach("alerts.waiting_written")
+            self._failpoints.reach("alerts.candidates_written")
+        # what waited and was told in the same step was never written
+        changed = {key: told for key, told in step.waiting.items() if told is not None or key in self._waits_in}
+        await self.stream.write([self._waiting(key, told) for key, told in changed.items()])
+        if changed:
+            self._failpoints.reach("alerts.waiting_written")
 
     def _waiting(self, key: Key, told: Told | None) -> Write:
         name = f"{key[0]}\0{key[1]}".encode()
@@ -357,25 +369,59 @@ class Worker:
         self._unreadable = 0
         return found
 
+    async def _pulse(self) -> None:
+        """Ends a process that stood still, all of it, for longer than its session. A task of its own: it goes on while a write
+        waits for a broker that is away, which is no standing still; and it is awake at once when the process is, before what
+        it had begun to do goes on."""
+        seen = time.monotonic()
+        while True:
+            await asyncio.sleep(PULSE_S)
+            now = time.monotonic()
+            if now - seen > self._settings.alerts_session_s:
+                self._stuck(f"it stood still for {now - seen:.0f} s: another worker may own its partitions by now")
+            seen = now
+
     def _watch(self, ended: threading.Event) -> None:
-        """In a thread of its own: it must run when the loop does not."""
-        dog: Watchdog[Partition] = Watchdog()
+        """In a thread of its own: it must run when the loop does not. Nothing but the worker's end ends it."""
+        dog: Watchdog[Partition] = Watchdog(STUCK_S)
         while not ended.wait(WATCH_S):
-            stood = time.monotonic() - self._beat
-            if stood > STUCK_S:
-                self._stuck(f"the loop stands still for {stood:.0f} s")
-            states = Counter(one.state for one in self._view.snapshot().values())
-            for state in get_args(Subscription.model_fields["state"].annotation):
-                metrics.gauge("lovla_alerts_subscriptions", state=state).set(states[state])
-            owned = set(self._owned)
             try:
-                committed = kafka.committed(self._settings.kafka, GROUP, owned)
-                ends = {one: kafka.end_offset(self._settings, *one) for one in owned}
-            except KafkaException as error:  # the broker is away: no fault of ours
+                stuck = self._look(dog)
+            except (KafkaException, kafka.TopicMissing, TimeoutError) as error:  # the broker is away: no fault of ours
                 log.warning("alerts.watchdog_blind", error=str(error))
-                continue
-            if owned == self._owned and (stuck := dog.look(committed, ends, self._clock.monotonic())) is not None:
-                self._stuck(stuck)
+            except Exception as error:
+                self._blind = f"the watchdog cannot look: {type(error).__name__}: {error}"
+                log.exception("alerts.watchdog_failed")
+            else:
+                self._blind = None
+                if stuck is not None:
+                    self._stuck(stuck)
+
+    def _look(self, dog: Watchdog[Partition]) -> str | None:
+        """None, or what stands still: compose, or a partition's offset as the broker has it."""
+        stood = time.monotonic() - self._beat
+        if stood > STUCK_S + AWAY_AT_MOST_S:  # a write that waits for its broker is no standing still
+            return f"compose stands still for {stood:.0f} s"
+        states = Counter(one.state for one in self._view.snapshot().values())
+        for state in get_args(Subscription.model_fields["state"].annotation):
+            metrics.gauge("lovla_alerts_subscriptions", state=state).set(states[state])
+        owned = set(self._owned) if self.stream.ready else set()  # what is being restored is not read yet
+        committed = kafka.committed(self._settings.kafka, GROUP, owned)
+        ends = {one: kafka.end_offset(self._settings, *one) for one in owned}
+        stuck = dog.look(committed, ends, time.monotonic(), self._holds)
+        return stuck if owned == self._owned and self.stream.ready else None
+
+    def _holds(self, place: Partition, start: int, end: int) -> bool:
+        """Whether any committed record lies in these offsets."""
+
+        def found(_: sources.Record) -> None:
+            raise _Found
+
+        try:
+            restore.read_range(self._settings, *place, start, end, found)
+        except _Found:
+            return True
+        return False
 
     def _stuck(self, text: str) -> None:
         self._trouble = text

@@ -18,8 +18,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from schemas.alerts_v1 import AlertsControl
 from schemas.registers_v1 import Account, Sender
-from schemas.topics import ACCOUNTS, SENDERS
+from schemas.topics import ACCOUNTS, ALERTS_CONTROL, SENDERS
 from services.console import assets, frame
 from services.console.acting import Acting
 from services.console.door import ConsoleDoor
@@ -37,6 +38,7 @@ from services.console.verbs_page import Verb, VerbsPage, run_verb
 from services.runtime import logs, metrics, process, web
 from services.runtime.clickhouse import connect
 from services.runtime.clock import SystemClock
+from services.runtime.messages_held import SWITCH, held
 from services.runtime.register import RegisterView, start_patiently
 from services.runtime.settings import SettingsError
 
@@ -133,9 +135,10 @@ def assemble(settings: ConsoleSettings) -> FastAPI:
     clock = SystemClock()
     accounts = RegisterView(settings, ACCOUNTS.name, Account)
     senders = RegisterView(settings, SENDERS.name, Sender)
-    registers: tuple[RegisterView[Any], ...] = (accounts, senders)
+    control = RegisterView(settings, ALERTS_CONTROL.name, AlertsControl)
+    registers: tuple[RegisterView[Any], ...] = (accounts, senders, control)
     entry = Entry(settings, People(settings.state_dir), clock, accounts.snapshot, senders.snapshot)
-    door = ConsoleDoor(settings, reader, entry, clock, pool)
+    door = ConsoleDoor(settings, reader, entry, clock, pool, held=lambda: held(control.get(SWITCH)))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -40,6 +40,9 @@ class ConsoleDoor:
     board: Board = field(default_factory=Board)
     kept: Kept = None  # type: ignore[assignment]  # made with the clock below, unless it is handed in
 
+    held: Callable[[], str | None] = lambda: None
+    """Why no message goes out to subscribers, if so (the kill switch)."""
+
     arrow: Ask = None  # type: ignore[assignment]  # as the reader, unless it is handed in
 
     def __post_init__(self) -> None:

@@ -419,6 +419,7 @@ class Pages:
                 theme=viewer.theme,
                 nav=frame.navigation(name, self.built) if viewer.name else [],
                 freshness=fresh,
+                held=self._door.held() if viewer.name else None,
                 zones=ZONES,
                 **values,
             )

@@ -5,6 +5,7 @@ who wants to know is told by real mail and SMS, once, and whatever was told or h
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import random
@@ -144,6 +145,11 @@ def test_what_was_decided_live_is_decided_so_again_by_the_backtest(ran: Ran) -> 
     assert asked >= 4
 
 
+def says(page: str, words: str) -> bool:
+    """Whether a page of the console holds these words."""
+    return words in httpx.get(page, trust_env=False, timeout=30).text
+
+
 @pytest.mark.stack
 @pytest.mark.timeout(300)
 def test_any_of_fifty_notifications_can_be_explained_sent_or_suppressed(ran: Ran) -> None:
@@ -154,6 +160,11 @@ def test_any_of_fifty_notifications_can_be_explained_sent_or_suppressed(ran: Ran
     crowd.say(first)
     until(lambda: crowd.told() >= len(crowd.ids), "the first news is sent to all")
     ran("alerts", "pause", "a test")
+    console = f"http://127.0.0.1:{environment.read(ran.folder)['LOVLA_CONSOLE_PORT']}"
+    for page in ("/health", "/messages"):
+        until(functools.partial(says, console + page, "PAUSED since"), f"{page} says so")
+    status = CliRunner().invoke(assemble("status"), ["status", "--state-dir", str(ran.folder)])
+    assert "alerts: PAUSED since" in status.output, status.output
     crowd.say(second)
     until(lambda: crowd.made() >= 2 * len(crowd.ids), "the second news is due to all")
     for name in crowd.ids[:4]:

@@ -15,6 +15,7 @@ from deploy.local.process import free_ports
 from deploy.local.sms_simulator import Account, Simulator
 from schemas.alerts_v1 import Delivery, Suppression
 from services.alerts.addresses import Hasher
+from services.alerts.attempts import Ledger
 from services.alerts.bounces import Verp, report
 from services.alerts.callbacks import Callbacks
 from services.alerts.delivery_settings import DeliverySettings
@@ -125,6 +126,20 @@ def test_a_text_that_could_not_be_brought_says_so(world: World) -> None:
     world.faults.add(Fault("callback", "undelivered"))
     send(world)
     eventually(lambda: [record.state for record in world.heard.deliveries] == ["undelivered"])
+
+
+@pytest.mark.parametrize(("how", "state"), [("twice", "delivered"), ("undelivered twice", "undelivered")])
+def test_a_receipt_that_comes_twice_says_twice_the_same(world: World, how: str, state: str) -> None:
+    world.faults.add(Fault("callback", how))
+    send(world)
+    eventually(lambda: len(world.heard.deliveries) == 2)
+    first, second = world.heard.deliveries
+    assert second == first.model_copy(update={"at": second.at}) and first.state == state
+    once, twice = Ledger(), Ledger()
+    for ledger, told in ((once, [first]), (twice, [first, second])):
+        for record in told:
+            ledger.take(record.model_copy(update={"at": first.at}))
+    assert twice.get(NOTIFICATION) == once.get(NOTIFICATION)
 
 
 def test_an_answer_is_obeyed_and_answered(world: World) -> None:

@@ -49,7 +49,9 @@ def topic(settings: Settings) -> str:
     return name
 
 
-async def plain(settings: Settings, topic: str, name: str, read: list[bytes], failing: bytes | None = None) -> Any:
+async def plain(
+    settings: Settings, topic: str, name: str, read: list[bytes], failing: bytes | None = None, commit_s: float = 0.3
+) -> Any:
     """Faust as it comes."""
     app = faust.App(
         name,
@@ -60,7 +62,7 @@ async def plain(settings: Settings, topic: str, name: str, read: list[bytes], fa
         topic_disable_leader=True,
         web_enabled=False,
         autodiscover=False,
-        broker_commit_interval=0.3,
+        broker_commit_interval=commit_s,
         value_serializer="raw",
     )
 
@@ -78,7 +80,7 @@ async def plain(settings: Settings, topic: str, name: str, read: list[bytes], fa
     return app
 
 
-async def ours(settings: Settings, topic: str, name: str, read: list[bytes], ended: list[int]) -> Stream:
+async def ours(settings: Settings, topic: str, name: str, read: list[bytes], ended: list[int], commit_s: float = 0.3) -> Stream:
     async def handler(record: Record) -> None:
         read.append(record.value or b"")
         if record.value == FAILING and ended is not None and not ended and name.startswith("failing"):
@@ -88,7 +90,7 @@ async def ours(settings: Settings, topic: str, name: str, read: list[bytes], end
         pass
 
     stream = Stream(
-        name, settings.kafka, settings.state_dir / "ours", {topic: handler}, nothing, nothing, ended.append, commit_s=0.3
+        name, settings.kafka, settings.state_dir / "ours", {topic: handler}, nothing, nothing, ended.append, commit_s
     )
     await stream.start()
     return stream
@@ -142,3 +144,46 @@ async def test_faust_commits_past_a_record_whose_handler_failed_and_ours_ends_be
     await until(lambda: str(RECORDS - 1).encode() in again)
     await stream.stop()
     assert FAILING in again
+
+
+SELDOM_S = 300.0
+"""Between two commits by the clock: what is committed at a rebalance is then seen."""
+
+
+def write(settings: Settings, topic: str, *values: str) -> None:
+    """Each to both partitions of a topic, without transactions."""
+    producer = clients.producer(settings, "lovla-test")
+    for value in values:
+        for partition in (0, 1):
+            producer.produce(topic, f"{value}/{partition}".encode(), b"k", partition)
+    assert producer.flush(30) == 0
+
+
+@pytest.mark.timeout(400)
+async def test_faust_gives_again_at_a_rebalance_what_it_had_handled_and_ours_commits_it_first(settings: Settings) -> None:
+    """A second worker joins (its issue 502): plain Faust empties its list of what is handled before it commits."""
+    topic = f"shared-{secrets.token_hex(4)}"
+    with clients.admin(settings.kafka) as admin:
+        admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(30)
+    write(settings, topic, *map(str, range(RECORDS)))
+
+    theirs: list[bytes] = []
+    group = f"plain-{topic}"
+    apps = [await plain(settings, topic, group, theirs, commit_s=SELDOM_S)]
+    await until(lambda: len(theirs) == 2 * RECORDS)
+    apps.append(await plain(settings, topic, group, theirs, commit_s=SELDOM_S))
+    await until(lambda: len(theirs) >= 4 * RECORDS)
+    for app in apps:
+        await app.stop()
+    assert len(set(theirs)) == 2 * RECORDS  # all of it, handled twice
+
+    read: list[bytes] = []
+    streams = [await ours(settings, topic, f"ours-{topic}", read, [], SELDOM_S)]
+    await until(lambda: len(read) == 2 * RECORDS)
+    streams.append(await ours(settings, topic, f"ours-{topic}", read, [], SELDOM_S))
+    await until(lambda: all(stream.ready and len(stream.partitions()) == 1 for stream in streams))
+    write(settings, topic, "after")
+    await until(lambda: {b"after/0", b"after/1"} <= set(read))
+    for stream in streams:
+        await stream.stop()
+    assert len(read) == len(set(read)) == 2 * RECORDS + 2

@@ -4,21 +4,32 @@ crash. What a crash leaves is named in docs/alerts.md; here each is made."""
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from typer.testing import CliRunner, Result
 
-from schemas.alerts_v1 import AlertsControl, Delivery, Notification
+from deploy.local.mailbox import Fault
+from deploy.local.process import free_ports
+from schemas.alerts_v1 import AlertsControl, Delivery, Notification, Subscription
 from schemas.topics import NOTIFICATIONS
+from services.alerts.addresses import Hasher
+from services.alerts.bounces import Verp
+from services.alerts.callbacks import Callbacks, KafkaTold
 from services.alerts.control import tell
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.journal import Fenced, Journal
+from services.alerts.providers_sms import provider
 from services.alerts.sender import keeping_aside, read_notification
+from services.cli import assemble
 from services.ingest.records import read_letters
+from services.runtime.clock import SystemClock
 from services.runtime.failpoints import EXIT_CODE
 from services.runtime.settings import Settings
 from services.runtime.sources import Record
@@ -35,7 +46,7 @@ from tests.integration.alerts.delivering import (
 from tests.integration.alerts.mail import Mailbox, a_mailbox, serving
 from tests.integration.alerts.test_webhook import LOOPBACK, Receiver
 from tests.integration.alerts.working import settings_of
-from tests.stack import Kafka
+from tests.stack import PORTS, Kafka
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +121,7 @@ def dies_at(failpoint: str, told: DeliverySettings, mailbox: Mailbox, log: Path)
         ("email", "recorded", ["intent", "accepted"], 1),
         ("sms", "intended", ["intent", "intent", "accepted"], 1),
         ("sms", "sent", ["intent", "accepted"], 1),  # it asked first
+        ("webhook", "intended", ["intent", "intent", "accepted"], 1),
         ("webhook", "sent", ["intent", "intent", "accepted"], 2),  # the named point again
     ],
 )
@@ -147,8 +159,15 @@ def test_a_crash_loses_nothing_and_doubles_only_at_the_one_named_point(
         assert len(mails) == copies and len({mail.ref for mail in mails}) == 1
 
 
+def lovla(settings: Settings, *verb: str) -> Result:
+    """A verb of the command line, over this broker."""
+    return CliRunner().invoke(
+        assemble(), [*verb], env={"LOVLA_KAFKA": settings.kafka, "LOVLA_STATE_DIR": str(settings.state_dir)}
+    )
+
+
 @pytest.mark.timeout(400)
-def test_the_kill_switch_and_a_dead_one_tried_again_over_kafka(
+def test_the_kill_switch_and_a_dead_one_tried_again_by_their_verbs(
     told: DeliverySettings, settings: Settings, desk: Desk, mailbox: Mailbox
 ) -> None:
     buyer = a_subscription("switch", "buyer@switch.example")
@@ -158,20 +177,30 @@ def test_the_kill_switch_and_a_dead_one_tried_again_over_kafka(
     with sending(no_mail):
         desk.notify(late)
         desk.await_state("dead", late)
-    again = datetime.now(UTC) + timedelta(seconds=1)
-    tell(settings, AlertsControl(act="retry", at=again, by="test", notification=late.notification))
+    dead = {
+        one["notification"]: one for one in map(json.loads, lovla(settings, "alerts", "dead", "--json").stdout.splitlines())
+    }
+    assert dead[late.notification]["reason"] == "no_provider" and buyer.address not in json.dumps(dead)
+    assert lovla(settings, "alerts", "retry").exit_code == 1
+    strange = lovla(settings, "alerts", "retry", "ab" * 16)
+    assert strange.exit_code == 1 and "is not dead" in strange.stderr
+    asked = lovla(settings, "alerts", "retry", late.notification, "--by", "maria", "--json")
+    assert json.loads(asked.stdout) == {"notification": late.notification, "asked": True}
     second = a_notification(buyer, "SWITCH-2")
-    tell(settings, AlertsControl(act="pause", at=datetime.now(UTC), by="test", reason="wrong plans"))
+    paused = lovla(settings, "alerts", "pause", "wrong plans", "--by", "maria")
+    assert paused.exit_code == 0, paused.output
     try:
+        assert "PAUSED since" in lovla(settings, "alerts", "status").stdout
         with sending(told) as process:
             desk.notify(second)
             eventually(lambda: holds(process, late, second))
             assert mailbox.mails(buyer.address) == []
-            tell(settings, AlertsControl(act="resume", at=datetime.now(UTC), by="test"))
+            assert "messages go out" in lovla(settings, "alerts", "resume").stdout
             desk.await_state("accepted", late, second)
     finally:
         tell(settings, AlertsControl(act="resume", at=datetime.now(UTC), by="test"))  # or every later sender here stands still
     assert {mail.subject for mail in mailbox.mails(buyer.address)} == {"SWITCH-1 is late", "SWITCH-2 is late"}
+    assert late.notification not in lovla(settings, "alerts", "dead", "--json").stdout
 
 
 @pytest.mark.timeout(400)
@@ -205,6 +234,42 @@ def test_a_text_that_could_not_be_brought_goes_by_mail_whether_the_sender_runs_j
     assert len(mailbox.texts(texted.address)) == 3
     for one in (first, second, third):
         assert desk.states(one) == ["intent", "accepted", "undelivered", "intent", "accepted"]
+
+
+@pytest.mark.timeout(400)
+def test_a_receipt_that_the_provider_tells_twice_sends_one_mail(told: DeliverySettings, desk: Desk, mailbox: Mailbox) -> None:
+    """The provider's own requests, signed, to the callbacks' addresses, over Kafka, to a sender that runs."""
+    mailed = a_subscription("told-twice-mail", "buyer@told-twice.example")
+    number = "+12135552101"
+    hasher = Hasher(told.secret_key.get_secret_value().encode())
+    texted = a_subscription("told-twice", number, "sms", fallback=mailed.subscription, address_hash=hasher.of("sms", number))
+    late, after = a_notification(texted, "TWICE-1"), a_notification(mailed, "TWICE-2")
+    all_of_it = ["accepted", "accepted", "intent", "intent", "undelivered", "undelivered"]
+    desk.subscribe(mailed, texted)
+    port = free_ports(1, among=PORTS)[0]
+    here = delivery_settings(told, public_url=f"http://127.0.0.1:{port}")
+    app = FastAPI()
+    verp = Verp(b"secret", "bounces.lovla.example")
+    heard = Callbacks(
+        provider(here), Nobody(), KafkaTold(here), dict[str, Subscription]().get, hasher, verp, SystemClock(), here.links_url
+    )
+    app.include_router(heard.router())
+    with serving(app, port), sending(here):
+        mailbox.faults.add(Fault("callback", "undelivered twice", to=number))
+        desk.notify(late)
+        eventually(lambda: sorted(desk.states(late)) == all_of_it)
+        desk.notify(after)  # in the same lane, behind whatever else was begun
+        desk.await_state("accepted", after)
+    assert sorted(desk.states(late)) == all_of_it
+    assert [mail.subject for mail in mailbox.mails(mailed.address)] == ["TWICE-1 is late", "TWICE-2 is late"]
+    assert len(mailbox.texts(number)) == 1
+
+
+class Nobody:
+    """Nobody answers."""
+
+    def take(self, number: str, text: str, ref: str = "") -> str | None:
+        raise AssertionError
 
 
 def test_a_journal_that_was_fenced_refuses_intents_and_still_writes_results(settings: Settings, desk: Desk) -> None:

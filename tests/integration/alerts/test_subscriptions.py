@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
+import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from deploy.local import environment
+from deploy.local.mailbox import Fault, Message, read
 from deploy.local.process import free_ports
-from schemas.alerts_v1 import Consent, Notification
+from schemas.alerts_v1 import Consent, Delivery, Notification
 from schemas.registers_v1 import Facility
-from schemas.topics import CONSENT, NOTIFICATIONS, TOPICS, Topic
-from services.alerts.api import assemble as assemble_api
+from schemas.topics import CONSENT, DELIVERIES, NOTIFICATIONS, TOPICS, Topic
+from services.alerts.bounces import report
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.links import Links
 from services.alerts.subscriptions import view
@@ -30,32 +31,36 @@ from services.runtime.settings import Settings
 from services.runtime.sources import Record
 from services.sink import inserts
 from services.sink.rows import LOG_TABLES
-from tests.integration.ingest.conftest import add_sender, eventually
+from tests.integration.alerts.mail import Mailbox, a_mail_server
+from tests.integration.alerts.working import publish
+from tests.integration.ingest.conftest import Process, add_sender, eventually
 from tests.stack import PORTS, Stack
+from tests.unit.alerts.build import change
 
 EMAIL = "night.buyer@hospital.example"
+FORGOTTEN = "to.be.forgotten@hospital.example"
 
 
-class AlertsApi:
-    """The alerts' door, served from a thread of this process over the real Kafka."""
+class AlertsApi(Process):
+    """The alerts' door over the real Kafka."""
 
-    def __init__(self, settings: DeliverySettings) -> None:
-        config = uvicorn.Config(assemble_api(settings), settings.alerts_host, settings.alerts_port, log_config=None, ws="none")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, name="alerts-api")
-        self._thread.start()
+    def __init__(self, settings: DeliverySettings, log: Path) -> None:
+        super().__init__("services.alerts.api", settings, log)
         self.http = httpx.Client(base_url=settings.links_url, trust_env=False, timeout=60)
 
     def ready(self) -> bool:
-        assert self._thread.is_alive()
+        assert self.running, self.log.read_text()
         with contextlib.suppress(httpx.TransportError):
             return self.http.get("/readyz").status_code == 200
         return False
 
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(30)
-        self.http.close()
+
+@pytest.fixture(scope="module")
+def logs(stack: Stack) -> Path:
+    """Where services log: below the folder that is looked through for what must be forgotten."""
+    folder = stack.directory() / "logs"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +72,14 @@ def alerts(settings: Settings) -> DeliverySettings:
 
 
 @pytest.fixture(scope="module")
-def api(alerts: DeliverySettings) -> Iterator[AlertsApi]:
-    door = AlertsApi(alerts)
+def api(alerts: DeliverySettings, logs: Path) -> Iterator[AlertsApi]:
+    door = AlertsApi(alerts, logs / "alerts-api.log")
     try:
         eventually(door.ready, 400)
         yield door
     finally:
-        door.stop()
+        door.http.close()
+        door.kill()
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +87,11 @@ def key(api: AlertsApi, alerts: DeliverySettings) -> dict[str, str]:
     headers, _ = add_sender(alerts, "LACDHS", "buyer", "alerts")
     eventually(lambda: api.http.get("/v1/subscriptions", headers=headers).status_code == 200)
     return headers
+
+
+def lovla(settings: Settings, *verb: str) -> Result:
+    """A verb of the command line."""
+    return CliRunner().invoke(assemble(), [*verb], env={"LOVLA_STATE_DIR": str(settings.state_dir)})
 
 
 def records(settings: Settings, topic: Topic, key: str) -> list[bytes]:
@@ -142,6 +153,24 @@ def test_a_subscription_is_asked_for_and_counts_once_its_address_said_yes(
     ledger = [Consent.model_validate_json(value) for value in records(alerts, CONSENT, made["subscription"])]
     assert [one.act for one in ledger] == ["asked", "confirmed"]
     assert ledger[1].by == "subscriber" and "127.0.0.0/24" in (ledger[1].source or "") and "LAC-USC" in (ledger[1].shown or "")
+    its_owner_shows_pauses_resumes_and_removes_it(alerts, key, made["subscription"])
+    acts = [Consent.model_validate_json(value).act for value in records(alerts, CONSENT, made["subscription"])]
+    assert acts == ["asked", "confirmed", "paused", "resumed", "forgotten"]
+
+
+def its_owner_shows_pauses_resumes_and_removes_it(alerts: Settings, key: dict[str, str], name: str) -> None:
+    """By the verbs of the command line."""
+    own = ["--as", "LACDHS", "--key", key["Authorization"].split()[1]]
+    shown = lovla(alerts, "subscriptions", "show", name, *own)
+    assert shown.exit_code == 0 and EMAIL in shown.output and "LAC-USC; minor or worse" in shown.output, shown.output
+    for verb, state in (("show", "active"), ("pause", "paused"), ("resume", "active")):
+        done = lovla(alerts, "subscriptions", verb, name, *own, "--json")
+        assert done.exit_code == 0 and json.loads(done.stdout)["state"] == state, done.output
+    removed = lovla(alerts, "subscriptions", "remove", name, *own)
+    assert (removed.exit_code, removed.stdout.strip()) == (0, f"{name} is removed.")
+    for verb in ("show", "pause", "resume", "remove"):
+        gone = lovla(alerts, "subscriptions", verb, name, *own)
+        assert gone.exit_code == 1 and "There is no such subscription, or it is not yours." in gone.stderr, (verb, gone.output)
 
 
 def files_that_hold(folder: Path, text: str) -> list[str]:
@@ -161,22 +190,82 @@ def tables_that_hold(client: ClickHouse, text: str) -> list[str]:
     return [one["name"] for one in tables if client.query(holds.format(one["name"]), {"text": text})[0]["rows"]]
 
 
+@contextlib.contextmanager
+def at_work(alerts: DeliverySettings, logs: Path, box: Mailbox) -> Iterator[None]:
+    """A worker and a sender as processes, with logs of their own."""
+    mail = {f"LOVLA_{name.upper()}": str(value) for name, value in box.settings().items()}
+    worker = Process("services.alerts.worker", alerts, logs / "alerts-worker.log")
+    sender = Process("services.alerts.sender", alerts, logs / "alerts-sender.log", **mail)
+    try:
+        for one, begun in ((worker, "alerts.partitions_assigned"), (sender, "alerts.sender.serves")):
+            eventually(lambda one=one, begun=begun: begun in one.log.read_text(), 200)  # type: ignore[misc]
+        yield
+        assert worker.running and sender.running
+    finally:
+        sender.kill()
+        worker.kill()
+
+
+def everybody_handles(alerts: DeliverySettings, api: AlertsApi, box: Mailbox, asked: dict[str, str], address: str) -> None:
+    """Mail to the address fails, is brought, and comes back: each server names the address in its answer."""
+
+    def mails() -> list[Message]:
+        return [one for one in read(box.folder) if one.to == address]
+
+    eventually(lambda: bool(mails()))
+    links = Links(alerts.secret_key.get_secret_value().encode(), alerts.links_url)
+    everybody = view(alerts)
+    everybody.start()
+    everybody.close()
+    subscription = everybody.get(asked["subscription"])
+    assert subscription is not None and "Confirmed" in api.http.post(links.confirm(subscription)).text
+    news = secrets.token_hex(4)
+
+    def is_told() -> bool:
+        """Said again until the worker knows of the subscription; told once."""
+        published = change(
+            consignment="FORGET-0001",
+            buyer="LACDHS",
+            at=datetime.now(UTC),
+            change_id=secrets.token_hex(16),
+            exception={"key": news},
+        )
+        publish(alerts, [published])
+        return len(mails()) > 1
+
+    eventually(is_told)
+    came = report(mails()[-1].sender, b"Subject: x\r\n\r\n", address, "5.1.1", f"550 5.1.1 <{address}> is unknown")
+    assert api.http.post("/mail/bounce", content=came.as_bytes()).status_code == 204
+    told = [Delivery.model_validate_json(value) for value in records(alerts, DELIVERIES, asked["subscription"])]
+    assert {"intent", "failed", "accepted", "bounced"} <= {one.state for one in told}
+    assert any("<address>" in (one.text or "") for one in told if one.state == "failed"), "the server named it"
+
+
 @pytest.mark.timeout(900)
 def test_a_forgotten_address_is_nowhere_and_nobody_writes_to_it_again(
-    api: AlertsApi, alerts: DeliverySettings, key: dict[str, str], stack: Stack
+    api: AlertsApi, alerts: DeliverySettings, key: dict[str, str], stack: Stack, logs: Path, tmp_path: Path
 ) -> None:
-    """Topics' files, ClickHouse's tables and files, logs: looked through before and after."""
-    address = "to.be.forgotten@hospital.example"
+    """Topics' files, ClickHouse's tables and files, logs of services that handled it: looked through before and after."""
+    with a_mail_server(tmp_path) as box:
+        box.faults.add(Fault("rcpt", f"452 4.2.2 <{FORGOTTEN}> is over its quota", to=FORGOTTEN))
+        with at_work(alerts, logs, box):
+            forgotten_is_nowhere(api, alerts, key, stack, box)
+
+
+def forgotten_is_nowhere(api: AlertsApi, alerts: DeliverySettings, key: dict[str, str], stack: Stack, box: Mailbox) -> None:
+    address = FORGOTTEN
     env = {"LOVLA_STATE_DIR": str(alerts.state_dir)}
     app = assemble()
     client = connect(alerts, "admin")
+    wanted = {"channel": "email", "filters": {"consignments": ["FORGET-0001"]}}
     try:
         made = [
-            api.http.post("/v1/subscriptions", json={"channel": "email", "address": written}, headers=key).json()
+            api.http.post("/v1/subscriptions", json=wanted | {"address": written}, headers=key).json()
             for written in (address, address.upper().replace("HOSPITAL.EXAMPLE", "hospital.example"))
         ]
-        kept = {"channel": "email", "address": "staying@hospital.example"}
-        staying = api.http.post("/v1/subscriptions", json=kept, headers=key).json()["subscription"]
+        other = {"channel": "email", "address": "staying@hospital.example"}
+        staying = api.http.post("/v1/subscriptions", json=other, headers=key).json()["subscription"]
+        everybody_handles(alerts, api, box, made[0], address)
         # Not the whole address: where records are compressed together, its host may stand there as a reference to another's.
         assert files_that_hold(stack.directory(), "to.be.forgotten"), "the search would find it"
         added = CliRunner().invoke(app, ["carriers", "add", "OPS", "--kind", "operator", "--json"], env=env)
@@ -187,25 +276,19 @@ def test_a_forgotten_address_is_nowhere_and_nobody_writes_to_it_again(
         assert forgotten.exit_code == 0, forgotten.output
         assert json.loads(forgotten.stdout) == {"forgotten": 2, "erased": True}
 
-        sunk = [topic for topic in TOPICS if topic.name in LOG_TABLES]
-        for topic in sunk:  # as the sink does, without a process of its own
-            table = LOG_TABLES[topic.name]
-            rows = [table.row(record) for record in everything(alerts, topic)]
-            if rows:
+        kept = {topic: everything(alerts, topic) for topic in TOPICS if not topic.sharded}
+        for topic in kept:  # as the sink does, without a process of its own
+            if (table := LOG_TABLES.get(topic.name)) is not None and kept[topic]:
+                rows = [table.row(record) for record in kept[topic]]
                 client.insert(table.table, table.names, inserts.columns_of(rows), inserts.log_settings(topic.name))
         acts = "SELECT act FROM consent WHERE subscription = {name:String}"
         assert {"act": "forgotten"} in client.query(acts, {"name": made[0]["subscription"]})
         for text in (address, address.upper(), "to.be.forgotten"):
             assert files_that_hold(stack.directory(), text) == []
             assert tables_that_hold(client, text) == []
-            for topic in TOPICS:
-                if not topic.sharded:
-                    said = [
-                        record
-                        for record in everything(alerts, topic)
-                        if text.encode() in (record.value or b"") + (record.key or b"")
-                    ]
-                    assert said == [], topic.name
+            for topic, found in kept.items():
+                said = [record for record in found if text.encode() in (record.value or b"") + (record.key or b"")]
+                assert said == [], topic.name
         refused = api.http.post("/v1/subscriptions", json={"channel": "email", "address": address}, headers=key)
         assert refused.status_code == 422 and "Nothing may be sent" in refused.text
         listed = api.http.get("/v1/subscriptions", headers=key).json()["subscriptions"]

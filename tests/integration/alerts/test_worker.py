@@ -9,20 +9,22 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from schemas.alerts_v1 import Subscription
+from schemas.alerts_v1 import Notification, Subscription
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.journey_change_v1 import Change
 from schemas.topics import ACKNOWLEDGEMENTS, ALERT_CANDIDATES, DEAD_LETTERS, JOURNEY_CHANGES
+from services.alerts import worker as workers
 from services.alerts.settings import AlertsSettings
+from services.alerts.stream import LedgerThread
 from services.alerts.stream import Record as Read
-from services.alerts.worker import GROUP, Worker
+from services.alerts.worker import EXIT_STUCK, GROUP, Worker
 from services.runtime import kafka as clients
 from services.runtime.failpoints import EXIT_CODE
 from services.runtime.restore import restore
@@ -200,6 +202,11 @@ def end(worker: subprocess.Popen[bytes]) -> None:
 POINTS = ("candidates_written", "waiting_written", "stage_0_of_1", *(f"stage_{n}_of_4" for n in range(4)))
 
 
+def told(found: Iterable[Notification]) -> list[str]:
+    """Which exceptions a subscriber's notifications tell, each notification once however often it was written."""
+    return sorted(item.key for made in {one.notification: one for one in found}.values() for item in made.items)
+
+
 @pytest.mark.timeout(600)
 async def test_a_worker_killed_at_each_step_tells_everything_once(
     settings: AlertsSettings, written: Written, tmp_path: Path
@@ -208,18 +215,104 @@ async def test_a_worker_killed_at_each_step_tells_everything_once(
     names = [consignment() for _ in POINTS]
     subscribers = [only(name) for name in names]
     subscribe(settings, *subscribers)
-    for point, name in zip(POINTS, names, strict=True):
+    due = [["late:arrived"] for _ in POINTS]
+    for n, (point, name) in enumerate(zip(POINTS, names, strict=True)):
+        if point == "waiting_written":  # two, so that the first waits until the second is read; there before the worker is
+            due[n] = ["dwell", "late"]  # and critical, so that neither waits for the other's sake
+            two = [
+                one(name, n=m, severity="critical", exception={"key": kind, "kind": kind}) for m, kind in enumerate(due[n], 1)
+            ]
+            publish(settings, two, at=now() - timedelta(hours=8))
         worker = process(settings, tmp_path / "worker", f"alerts.{point}")
-        publish(settings, [one(name)])
+        if point != "waiting_written":
+            publish(settings, [one(name)])
         assert await asyncio.to_thread(worker.wait, 90) == EXIT_CODE
     last = process(settings, tmp_path / "worker")
     try:
-        await until(lambda: all(written.each(subscribers)))
+        await until(lambda: [told(found) for found in written.each(subscribers)] == due)
     finally:
         end(last)
     assert last.returncode == 0
-    for found in written.each(subscribers):
-        assert len({(made.notification, made.text) for made in found}) == 1  # written again, perhaps; the sender sends it once
+    for found in written.each(subscribers):  # written again, perhaps; the sender sends it once
+        assert len({(made.notification, made.text) for made in found}) == len({made.notification for made in found})
+
+
+@pytest.mark.timeout(600)
+async def test_a_worker_that_was_frozen_ends_as_soon_as_it_wakes_and_a_successor_has_gone_on(
+    settings: AlertsSettings, written: Written, tmp_path: Path
+) -> None:
+    """SIGSTOP for longer than its session: its partitions are another's by then."""
+    names = [consignment() for _ in range(3)]
+    before, meanwhile, after = subscribers = [only(name) for name in names]
+    subscribe(settings, *subscribers)
+    frozen, second = process(settings, tmp_path / "frozen"), None
+    try:
+        publish(settings, [one(names[0])])
+        await until(lambda: written.notifications(before))
+        frozen.send_signal(signal.SIGSTOP)
+        publish(settings, [one(names[1])])
+        second = process(settings, tmp_path / "second")
+        await until(lambda: written.notifications(meanwhile))
+        frozen.send_signal(signal.SIGCONT)
+        assert await asyncio.to_thread(frozen.wait, 60) == EXIT_STUCK
+        publish(settings, [one(names[2])])
+        await until(lambda: written.notifications(after))
+    finally:
+        frozen.kill()
+        frozen.wait(10)
+        if second is not None:
+            end(second)
+    assert second.returncode == 0
+    assert "it stood still for" in (tmp_path / "frozen" / "worker.log").read_text()
+    assert [len({made.notification for made in found}) for found in written.each(subscribers)] == [1, 1, 1]
+
+
+@pytest.mark.timeout(400)
+async def test_a_worker_whose_stream_fetches_or_commits_no_more_ends_by_what_the_broker_says(
+    settings: AlertsSettings, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust says nothing of either, and its own notes say that all is well. What the watchdog cannot look at, it says, and
+    looks again."""
+    monkeypatch.setattr(workers, "WATCH_S", 0.3)
+    monkeypatch.setattr(workers, "STUCK_S", 6.0)
+    names = [consignment() for _ in range(3)]
+    subscribers = [only(name) for name in names]
+    subscribe(settings, *subscribers)
+    ended: list[int] = []
+
+    def broken(*_: object) -> dict[tuple[str, int], int]:
+        raise ValueError("a fault of ours")
+
+    async def unmade(*_: object) -> bool:
+        return True
+
+    async with working(settings, ended=ended) as worker:
+        for subscriber in subscribers:
+            await knows(worker, subscriber)
+        with monkeypatch.context() as broke:
+            broke.setattr(clients, "committed", broken)
+            await until(lambda: "the watchdog cannot look: ValueError: a fault of ours" in str(worker.healthy()))
+        publish(settings, [one(names[0])])
+        await until(lambda: written.notifications(subscribers[0]))
+        await until(lambda: worker.healthy() is None)
+        assert ended == []  # it works
+
+        worker.stream.app.consumer.stop_flow()
+        publish(settings, [one(names[1])])
+        await until(lambda: ended)
+        assert set(ended) == {EXIT_STUCK} and f"{JOURNEY_CHANGES.name}'" in str(worker.healthy())
+        assert written.candidates(subscribers[1]) == []
+        worker.stream.app.consumer.resume_flow()
+        await until(lambda: written.notifications(subscribers[1]))  # nothing was lost
+
+        with monkeypatch.context() as lied:
+            lied.setattr(LedgerThread, "_commit", unmade)
+            worker._trouble = None
+            ended.clear()
+            publish(settings, [one(names[2])])
+            await until(lambda: written.notifications(subscribers[2]))
+            await until(lambda: ended)
+        assert set(ended) == {EXIT_STUCK}
 
 
 @pytest.mark.timeout(600)

@@ -17,6 +17,7 @@ import pytest
 from argon2 import PasswordHasher
 from pydantic import SecretStr
 
+from schemas.alerts_v1 import AlertsControl
 from schemas.journey_v1 import Journey
 from schemas.registers_v1 import Account, Sender
 from services.console import lists_api
@@ -34,6 +35,7 @@ from services.console.way_in import WayIn
 from services.ingest.keys import sha256_hex
 from services.runtime.clickhouse import ClickHouse, connect
 from services.runtime.clock import ManualClock
+from services.runtime.messages_held import held
 from services.runtime.settings import Settings
 from services.sink import migrate
 from tests.browser import world
@@ -499,6 +501,18 @@ async def test_who_asked_for_what_is_told_without_addresses(port: ClickHouse, tm
         assert (await viewer.get("/messages/why?subscription=--help&consignment=x")).status_code == 400
         mailbox = (await viewer.get("/mailbox")).text
         assert "a@b.example" in mailbox and "<script>window" not in mailbox
+
+
+async def test_while_messages_are_held_back_every_page_says_so_and_why(port: ClickHouse, tmp_path: Path) -> None:
+    made = Console(port, tmp_path, demo=True)
+    switch = AlertsControl(act="pause", at=NOW, by="maria", reason="<b>wrong plans")
+    made.door.held = lambda: held(switch)
+    said = f"No message goes to subscribers: PAUSED since {NOW:%Y-%m-%d %H:%M} UTC by maria: &lt;b&gt;wrong plans"
+    async with made.browser() as browser:
+        for page in ("/health", "/messages", "/"):
+            assert said in (await browser.get(page)).text
+        switch = AlertsControl(act="resume", at=NOW, by="maria")
+        assert "No message goes" not in (await browser.get("/health")).text
 
 
 async def test_the_mailbox_is_the_demos_alone(console: Console) -> None:

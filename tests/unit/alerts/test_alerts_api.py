@@ -59,6 +59,26 @@ def test_without_a_key_there_is_nothing(house: House) -> None:
         assert answer.status_code == 401 and answer.headers["content-type"] == "application/problem+json"
 
 
+def test_a_repeat_gets_the_first_answer_whatever_became_of_the_registers(house: House) -> None:
+    key = house.key("LACDHS", "alerts")
+    repeat = key | {"Idempotency-Key": "order-4711"}
+    first = house.http("POST", "/v1/subscriptions", json=BODY, headers=repeat)
+    del house.facilities["LAC-USC"]
+    again = house.http("POST", "/v1/subscriptions", json=BODY, headers=repeat)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.headers["location"] == first.headers["location"] and len(house.register.notifications()) == 1
+    assert again.json() == first.json() | {"unregistered": ["facilities: LAC-USC"]}  # it is said, and no reason to refuse
+    for other in (
+        key,
+        key | {"Idempotency-Key": "order-4712"},
+        house.key("CEDARS", "alerts") | {"Idempotency-Key": "order-4711"},
+    ):
+        assert house.http("POST", "/v1/subscriptions", json=BODY, headers=other).status_code == 422
+    house.store.forget("email", EMAIL, house.said())
+    removed = house.http("POST", "/v1/subscriptions", json=BODY, headers=repeat)
+    assert removed.status_code == 422, "what is gone is made anew, or not"
+
+
 def test_anothers_subscription_looks_like_none(house: House) -> None:
     theirs = house.subscribed(owner="CEDARS")
     key = house.key("LACDHS", "alerts")

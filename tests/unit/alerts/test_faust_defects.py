@@ -7,6 +7,7 @@ that need a broker are in tests/integration/alerts/test_faust_on_kafka.py.
 from __future__ import annotations
 
 import asyncio
+import time
 import weakref
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,7 +23,14 @@ from faust.streams import _current_event
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
+from schemas.alert_states_v1 import Subscriber
+from schemas.topics import ALERT_CANDIDATES
+from services.alerts import worker as workers
+from services.alerts.settings import AlertsSettings
 from services.alerts.stream import EXIT_FAULT, LedgerConsumer, Record, Stream, Write
+from services.alerts.worker import EXIT_STUCK, Worker
+from services.runtime import restore, sources, wire
+from services.runtime.clock import SystemClock
 
 PARTITION = TP("journey.changes.v1", 0)
 
@@ -63,6 +71,18 @@ def message(offset: int) -> Any:
 
 def test_the_release_is_the_pinned_one() -> None:
     assert (version("faust-streaming"), version("aiokafka")) == ("0.15.3", "0.14.0")
+
+
+async def test_faust_is_set_so_that_it_keeps_no_tables_serves_nothing_declares_nothing_and_unpickles_nothing(
+    tmp_path: Path,
+) -> None:
+    app = (await stream(tmp_path)).app
+    set_ = app.conf
+    assert (set_.web_enabled, set_.topic_allow_declare, set_.topic_disable_leader) == (False, False, True)
+    assert (str(set_.processing_guarantee.value), set_.stream_wait_empty) == ("at_least_once", True)
+    assert (set_.key_serializer, set_.value_serializer, dict(app.tables)) == ("raw", "raw", {})
+    (agent,) = app.agents.values()
+    assert agent.concurrency == 1 and agent.channel.value_serializer == "raw"
 
 
 # -- a commit past a record in flight (faust-streaming/faust#606) --------------------------------------------------------
@@ -245,3 +265,78 @@ async def test_ours_goes_on_only_with_what_the_broker_has(tmp_path: Path) -> Non
     assert not writing.done()
     producer.pending[0].set_result(None)
     await asyncio.wait_for(writing, 5)
+
+
+def kept_change(changelog: TP, offset: int, key: str) -> Any:
+    """A change of a table, as it is read back at a restore."""
+    read = SimpleNamespace(tp=changelog, topic=changelog.topic, partition=changelog.partition, offset=offset, value=b"{}")
+    return SimpleNamespace(message=read, key=key, value={"of": changelog.topic})
+
+
+async def test_faust_restores_what_is_of_another_table_into_the_one_read_before_it(tmp_path: Path) -> None:
+    """A rebalance takes a partition away while its changes wait to be restored: they go on into whatever table was restored
+    last (`_slurp_changelogs`, whose source says so itself). Tables of ours would hold others' states."""
+    app = plain(tmp_path)
+    mine, others = (app.Table(name, partitions=1, recovery_buffer_size=1) for name in ("mine", "others"))
+    kept, taken_away = (TP(table.changelog_topic_name, 0) for table in (mine, others))
+    recovery = app.tables.recovery
+    recovery.add_active(mine, kept)
+    recovery._last_active_event_processed_at = None  # as at the beginning of a restore
+    app.flow_control.resume()
+    for event in (kept_change(kept, 0, "a"), kept_change(taken_away, 7, "b"), kept_change(kept, 1, "c")):
+        app.tables.changelog_queue.put_nowait(event)
+    restoring = asyncio.create_task(type(recovery)._slurp_changelogs(recovery))
+    async with asyncio.timeout(20):
+        while "c" not in mine.data.data:
+            await asyncio.sleep(0.01)
+    restoring.cancel()
+    assert mine.data.data["b"] == {"of": taken_away.topic} and others.data.data == {}
+
+
+def a_worker(folder: Path, ended: list[int], **settings: Any) -> Worker:
+    """That no broker knows."""
+    told = AlertsSettings(kafka="127.0.0.1:1", state_dir=folder).model_copy(update=settings)
+    return Worker(told, SystemClock(), ended.append)
+
+
+async def test_ours_restores_each_partition_from_its_own_records_and_ends_where_one_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = {0: [("a", b"old"), ("b", wire.dump(Subscriber(subscription="b" * 16))), ("a", None)]}
+    log[1] = [("c", wire.dump(Subscriber(subscription="c" * 16)))]
+
+    def read(_: Any, topic: str, partition: int, take: Any) -> int:
+        for offset, (key, value) in enumerate(log[partition]):
+            take(sources.Record(topic, partition, offset, 0, key.encode(), value, None))
+        return len(log[partition])
+
+    monkeypatch.setattr(restore, "restore", read)
+    ended: list[int] = []
+    subject = a_worker(tmp_path, ended)
+    states, *_ = subject._restore({(ALERT_CANDIDATES.name, 0), (ALERT_CANDIDATES.name, 1)})
+    assert {n: [one.subscription[0] for one in found] for n, found in states.items()} == {0: ["b"], 1: ["c"]}
+
+    log[1].append(("d", b"{"))
+    with pytest.raises(ValueError, match="JSON"):
+        await subject.stream._on_assigned(None, {TP(ALERT_CANDIDATES.name, 1)})
+    assert ended == [EXIT_FAULT] and not subject.stream.ready  # no record is handled on half a state
+
+
+# -- a process that stood still -----------------------------------------------------------------------------------------------
+
+
+async def test_a_process_that_stood_still_for_its_session_ends_although_what_it_was_writing_got_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker may own its partitions: what it had decided must not be written over that one's."""
+    monkeypatch.setattr(workers, "PULSE_S", 0.05)
+    ended: list[int] = []
+    subject = a_worker(tmp_path, ended, alerts_session_s=2.0)
+    pulse = asyncio.create_task(subject._pulse())
+    await asyncio.sleep(0.3)
+    assert ended == []
+    time.sleep(2.2)  # the machine was frozen, or the process was
+    subject._beat = time.monotonic()  # as the write that was under way says
+    await asyncio.sleep(0.3)
+    pulse.cancel()
+    assert ended == [EXIT_STUCK] and "stood still" in str(subject.healthy())

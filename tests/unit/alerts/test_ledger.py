@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.alerts.ledger import Ledger
 from services.alerts.watchdog import Watchdog
 
@@ -60,19 +62,35 @@ def test_a_record_of_a_partition_that_was_taken_away_finishes_nothing() -> None:
     assert ledger.partitions() == []
 
 
-def test_a_watchdog_bites_when_records_come_and_the_offset_stands() -> None:
-    dog: Watchdog[str] = Watchdog(stuck_s=60)
-    assert [dog.look({"p": 5}, {"p": 6 + n}, 20.0 * n) for n in range(4)] == [None] * 4
-    assert dog.look({"p": 5}, {"p": 10}, 90.0) is not None
+def some(*_: object) -> bool:
+    return True
 
 
-def test_a_watchdog_is_quiet_while_nothing_comes_and_about_a_marker_at_the_end() -> None:
+def test_a_watchdog_bites_when_records_wait_and_the_offset_stands_whether_more_come_or_not() -> None:
+    for comes in (0, 1):
+        dog: Watchdog[str] = Watchdog(stuck_s=60)
+        assert [dog.look({"p": 5}, {"p": 9 + n * comes}, 20.0 * n, some) for n in range(4)] == [None] * 4
+        assert dog.look({"p": 5}, {"p": 13}, 90.0, some) is not None
+
+
+def test_a_watchdog_is_quiet_while_nothing_comes_and_about_markers_at_the_end() -> None:
     dog: Watchdog[str] = Watchdog(stuck_s=60)
-    assert [dog.look({"p": 5}, {"p": 6}, 100.0 * n) for n in range(5)] == [None] * 5
+    asked: list[tuple[str, int, int]] = []
+
+    def markers(*place: Any) -> bool:
+        asked.append(place)
+        return False
+
+    assert [dog.look({"p": 5}, {"p": 7}, 100.0 * n, markers) for n in range(5)] == [None] * 5
+    assert asked == [("p", 5, 7)]  # once, for nothing has come since
+    assert [dog.look({"p": 5}, {"p": 8}, 400.0 + 50 * n, markers) for n in range(3)] == [None] * 3
+    assert asked[1:] == [("p", 7, 8)]
+    assert dog.look({"p": 5}, {"p": 9}, 580.0, some) is not None
+    assert Watchdog[str](60).look({"p": 5}, {"p": 5}, 1_000.0, some) is None
 
 
 def test_a_watchdog_is_quiet_while_the_offset_moves_and_forgets_what_is_not_owned() -> None:
     dog: Watchdog[str] = Watchdog(stuck_s=60)
-    assert [dog.look({"p": n}, {"p": 100 + n}, 50.0 * n) for n in range(9)] == [None] * 9
-    assert dog.look({}, {}, 500.0) is None
-    assert dog.look({"p": 8}, {"p": 900}, 5_000.0) is None
+    assert [dog.look({"p": n}, {"p": 100 + n}, 50.0 * n, some) for n in range(9)] == [None] * 9
+    assert dog.look({}, {}, 500.0, some) is None
+    assert dog.look({"p": 8}, {"p": 900}, 5_000.0, some) is None

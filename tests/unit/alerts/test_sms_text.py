@@ -50,6 +50,18 @@ def test_a_text_takes_at_most_two_segments_and_keeps_its_question(said: str, ask
     assert ("ACK 4711" in text) if asked else ("STOP" in text)
 
 
+@given(st.text(max_size=270))
+def test_a_question_that_stands_in_the_text_already_is_whole_or_put_anew(said: str) -> None:
+    late = a_notification(PHONE, "A-1", sms=f"{said} Reply ACK 4711 if you take care.", code="4711")
+    text = sms.write(late, PHONE, LINKS)
+    assert sms.count(text).segments <= 2 and text.count("ACK 4711") == 1
+
+
+def test_a_name_that_holds_the_word_is_not_taken_for_the_offer_to_stop() -> None:
+    text = sms.write(a_notification(PHONE, "A-1", sms="A-1 late 18 h at NONSTOP TERMINALS."), PHONE, LINKS)
+    assert text == "A-1 late 18 h at NONSTOP TERMINALS. Reply STOP to end."
+
+
 def test_the_code_of_a_request_to_confirm_is_the_links_own() -> None:
     asked = PHONE.model_copy(update={"state": "unconfirmed", "asked_at": PHONE.created_at})
     text = sms.write(a_notification(asked, "A-1", purpose="confirm"), asked, LINKS)

@@ -251,6 +251,24 @@ def test_words_that_cannot_be_meant_are_refused(words: dict[str, object], why: s
         Wanted.model_validate({"channel": "email", "address": EMAIL} | words)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("mrsu 437163-9", ("MRSU4371639",)),
+        ("020 1234 5675", ("020-12345675", "02012345675")),
+        ("020-12345675", ("020-12345675",)),
+        ("po-4711", ("po-4711", "PO-4711")),
+        ("SELU4013", ("SELU4013",)),
+    ],
+)
+def test_a_reference_is_found_however_its_paper_writes_it(given: str, kept: tuple[str, ...]) -> None:
+    words = {"channel": "email", "address": EMAIL, "filters": {"references": [given]}}
+    wanted = Wanted.model_validate(words)
+    assert wanted.filters.references == kept
+    again = wanted.model_dump() | {"filters": wanted.filters}
+    assert Wanted.model_validate(again).filters.references == kept  # changed later, it stays
+
+
 def test_neither_channel_nor_address_can_be_changed(house: House) -> None:
     made = house.subscribed()
     for words in ({"address": "x@y.example"}, {"channel": "sms"}, {"state": "active"}):
