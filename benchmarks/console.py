@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -92,7 +93,7 @@ def measure(bench: Bench) -> Result:
             f" {time.monotonic() - began:.0f} s. p95 of {requests} requests of one viewer after another, over HTTP (of"
             f" {ASK_LEAST} or more where they take {ASK_S:.0f} s together)."
         )
-        with httpx.Client(base_url=settings.links_url, timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=settings.links_url, timeout=600, trust_env=False) as client:
             check(database, client, size)
             given = _given(database, settings, requests)
             for asked in questions(size):
@@ -472,6 +473,10 @@ def _took_ms(client: httpx.Client, path: str, given: Sequence[Mapping[str, objec
     return took
 
 
+def _sent(sizes: list[float], one: Mapping[str, float]) -> None:
+    sizes.append(one["encodedDataLength"])
+
+
 _PAINTED: Final = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 
@@ -494,7 +499,7 @@ def _painted(address: str, runs: int, result: Result) -> None:
                 told = context.new_cdp_session(page)
                 told.send("Network.enable")
                 sizes: list[float] = []
-                told.on("Network.loadingFinished", lambda one, sizes=sizes: sizes.append(one["encodedDataLength"]))
+                told.on("Network.loadingFinished", partial(_sent, sizes))
                 page.goto(address + path, wait_until="load")
                 until(lambda page=page: page.evaluate(_PAINTED) is not None, f"the first paint of {what}", 30)
                 painted.append(float(page.evaluate(_PAINTED)))
@@ -525,7 +530,7 @@ class _Watched:
         """Raises NotEqual where a stream ends or is told another number than there are changes."""
         limits = httpx.Limits(max_connections=2 * self.viewers + 50, max_keepalive_connections=self.viewers + 50)
         since = round(time.time() * 1000) + 1
-        async with httpx.AsyncClient(base_url=address, timeout=120, limits=limits, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=address, timeout=600, limits=limits, trust_env=False) as client:
             heard: list[int] = [0] * self.viewers
             listening = [asyncio.create_task(self._listen(client, since, heard, n)) for n in range(self.viewers)]
             await asyncio.sleep(self.viewers / REQUESTS_S + 2)  # so many new requests of one viewer are let in
