@@ -28,6 +28,7 @@ from typing import Any, Final
 import httpx
 import psutil
 from cryptography.fernet import Fernet
+from playwright.sync_api import Page
 from pydantic import BaseModel
 
 from benchmarks.bench import Bench
@@ -480,6 +481,10 @@ def _sent(sizes: list[float], one: Mapping[str, float]) -> None:
 _PAINTED: Final = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 
+def _has_painted(page: Page) -> bool:
+    return page.evaluate(_PAINTED) is not None
+
+
 def _painted(address: str, runs: int, result: Result) -> None:
     """What a browser that was never there is sent, and when it paints, as Chromium itself tells it."""
     if not any(map(shutil.which, ("chromium", "chromium-browser"))):
@@ -501,7 +506,7 @@ def _painted(address: str, runs: int, result: Result) -> None:
                 sizes: list[float] = []
                 told.on("Network.loadingFinished", partial(_sent, sizes))
                 page.goto(address + path, wait_until="load")
-                until(lambda page=page: page.evaluate(_PAINTED) is not None, f"the first paint of {what}", 30)
+                until(partial(_has_painted, page), f"the first paint of {what}", 30)
                 painted.append(float(page.evaluate(_PAINTED)))
                 sent.append(sum(sizes))
                 context.close()

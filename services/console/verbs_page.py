@@ -37,7 +37,7 @@ async def run_verb(words: Sequence[str]) -> list[dict[str, Any]]:
         said = await verbs.run(words, VERB_S)
     except TimeoutError:
         raise Problem("not-ready", f"`lovla {words[0]}` gave no answer within {VERB_S:.0f} s.", retry_after_s=BUSY_S) from None
-    if said.code:
+    if said.code and not said.lines:  # `lovla status` says what does not serve, and ends with 1
         raise Problem("not-found", said.complaint or f"`lovla {words[0]}` could not tell.")
     return [json.loads(line) for line in said.lines]
 

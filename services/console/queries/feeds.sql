@@ -15,7 +15,9 @@ SELECT
     events.warned AS warned,
     claimed.events_claimed AS claims,
     letters.letters AS dead_letters,
-    feeds.silent_since AS silent_since
+    feeds.silent_since AS silent_since,
+    if(last_event_at IS NULL OR feeds.silent_after_h = 0, NULL,
+        assumeNotNull(last_event_at) + toIntervalSecond(toUInt64(feeds.silent_after_h * 3600))) AS expected_by
 FROM
 (
     SELECT code AS name_of FROM senders FINAL
@@ -60,7 +62,10 @@ LEFT JOIN
 LEFT JOIN
 (
     SELECT claim.sender AS sender, uniqExact(claim.event_id) AS events_claimed
-    FROM journeys FINAL
+    FROM
+    (
+    -- with_claims.sql --
+    )
     ARRAY JOIN claims AS claim
     GROUP BY sender
 ) AS claimed ON claimed.sender = everyone.name_of
