@@ -50,6 +50,8 @@ class Acting:
         return (
             ("POST", "/act", self.act),
             ("GET", "/act", self.nothing),
+            ("POST", "/unmatched/link", self.link),
+            ("GET", "/unmatched/link", self.unmatched_again),
             ("GET", "/consignments/{name:path}/receive", self.receive),
             ("GET", "/consignments/{name:path}/do", self.consignment_again),
             ("POST", "/consignments/{name:path}/do", self.do),
@@ -123,6 +125,26 @@ class Acting:
         """A statement or a command, and what the tracker made of it."""
         viewer, given = await self._door.entry.acting(request, "planner")
         return await self._once(name, viewer, given, lambda *said: self._asked(name, *said))
+
+    async def link(self, request: Request) -> Response:
+        """The same from a line of Unmatched: its reference is that of the consignment that the form names."""
+        viewer, given = await self._door.entry.acting(request, "planner")
+        return await self._once("link", viewer, given, lambda *said: self._linked(one(given, "consignment"), *said))
+
+    async def _linked(self, name: str, viewer: Viewer, given: Form, once: str) -> Outcome:
+        try:
+            outcome = await self._asked(name, viewer, {**given, "do": ["link"]}, once)
+        except Problem as problem:
+            if problem.kind != "not-found":
+                raise
+            return Outcome(viewer.name, "link", "", {"consignment": problem.detail if name else "To which consignment?"}, given)
+        self._door.kept.forget("unmatched")
+        return outcome
+
+    async def unmatched_again(self, request: Request) -> Response:
+        """Where somebody comes who had to sign in first: the form is gone."""
+        self._pages.viewer(request)
+        return to("/unmatched")
 
     async def _asked(self, name: str, viewer: Viewer, given: Form, once: str) -> Outcome:
         doing = one(given, "do")

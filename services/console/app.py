@@ -26,6 +26,7 @@ from services.console.acting import Acting
 from services.console.door import ConsoleDoor
 from services.console.entry import Entry, SignIn
 from services.console.gate import MEDIA_TYPE, Problem, bounded
+from services.console.health_page import HealthPage
 from services.console.letters import Letters, Retry, by_verb
 from services.console.lists_api import Lists
 from services.console.live import Live
@@ -79,6 +80,7 @@ def build(
         Lists(door),
         Letters(door, pages, retry),
         VerbsPage(door, pages, verb),
+        HealthPage(door, pages, verb),
         TrackingPage(door),
         Live(door),
         Acting(door, pages),

@@ -64,6 +64,12 @@ class Kept:
             self._fill(key, mine, ask)
         return known.rows.result(), known.at
 
+    def forget(self, name: str) -> None:
+        """Count what questions of that name ask anew when it is asked next: somebody did something about it."""
+        with self._lock:
+            for key in [key for key in self._answers if key[0][0] == name]:  # type: ignore[index]  # as `rows` makes them
+                del self._answers[key]
+
     @staticmethod
     def _past(known: Answer, times: tuple[datetime, ...], now: datetime, bound_s: float) -> bool:
         apart = [(now - known.at).total_seconds(), *((b - a).total_seconds() for a, b in zip(known.times, times, strict=True))]

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from fastapi import Request, Response
 
-from services.console import acts
+from services.console import acts, verbs
 from services.console.acting import to
 from services.console.door import ConsoleDoor
 from services.console.entry import one
@@ -48,24 +47,17 @@ Retry = Callable[[str, str], Awaitable[Outcome]]
 
 
 async def by_verb(letter: str, by: str) -> Outcome:
-    """Run the verb. Its settings are those that this process was started with."""
-    verb = "from services.cli import main; main()"
-    argv = [sys.executable, "-P", "-c", verb, "dead-letters", "retry", letter, "--by", f"{by} (console)", "--json"]
-    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    """Run the verb."""
     try:
-        out, err = await asyncio.wait_for(process.communicate(), RETRY_S)
+        said = await verbs.run(["dead-letters", "retry", letter, "--by", f"{by} (console)"], RETRY_S)
     except TimeoutError:
-        process.kill()
-        await process.wait()
         return Outcome(True, f"No answer within {RETRY_S:.0f} s: whether it was done, its state says in a moment.")
-    log.info("console.letter_retried", letter=letter, by=by, code=process.returncode)
-    rows = [line for line in out.decode("utf-8", "replace").splitlines() if line.strip()]
+    log.info("console.letter_retried", letter=letter, by=by, code=said.code)
     try:
-        told = "; ".join(str(json.loads(row)["outcome"]) for row in rows)
+        told = "; ".join(str(json.loads(line)["outcome"]) for line in said.lines)
     except (ValueError, KeyError, TypeError):
         told = ""
-    said = told or err.decode("utf-8", "replace").strip().removeprefix("lovla: ")[:500]
-    return Outcome(process.returncode == 0, said or "The verb said nothing.")
+    return Outcome(said.code == 0, told or said.complaint or "The verb said nothing.")
 
 
 class Letters:

@@ -1,8 +1,9 @@
 """`/live`: what changed since a page was made, and how old what is known is, as server-sent events.
 
-One question every POLL_S for all viewers together, however many; none while nobody listens. A viewer is told a number, never a
-row: what is under their mouse stays, and changes wait until they ask for them. The page's own time travels in the address
-(`since`), so that a line that was cut and is taken up again goes on counting where it was.
+One question every POLL_S for all viewers together, however many, and its answer is put into words once; none while nobody
+listens. A viewer is told a number, never a row: what is under their mouse stays, and changes wait until they ask for them. The
+page's own time travels in the address (`since`), so that a line that was cut and is taken up again goes on counting where it
+was.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from services.runtime import logs
 
 log = logs.get("console")
 
-POLL_S: Final = 2.0
+POLL_S: Final = 0.5
 BEAT_S: Final = 15.0
 """Something is sent at least so often: who is gone is found out, and nobody between us cuts the line."""
 KEPT: Final = timedelta(hours=1)
 """How far back is counted; a page that is older is told that there is more."""
 OVERLAP: Final = timedelta(seconds=60)
 """Topics' partitions are sunk one by one: what was appended earlier may come to be seen later."""
+_OVERLAP_MS: Final = round(OVERLAP.total_seconds() * 1000)
 CHANGES_MOST: Final = 20_000
 STREAMS_MOST: Final = 600
 COUNTED_MOST: Final = 99
@@ -38,11 +40,13 @@ COUNTED_MOST: Final = 99
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`appended_ms`: in Kafka; `seen`: the number of the poll that found it; `act`: somebody did it in the console."""
+    """`appended_ms`: in Kafka; `seen`, `seen_ms`: the number of the poll that found it, and when; `act`: somebody did it in the
+    console."""
 
     consignment: str
     appended_ms: int
     seen: int
+    seen_ms: int
     act: bool = False
 
 
@@ -61,7 +65,7 @@ class Board:
         for row in rows:
             appended = int(str(row["appended_ms"]))
             self.changes.setdefault(
-                str(row["change_id"]), Change(str(row["consignment"]), appended, self.polls, bool(row.get("act")))
+                str(row["change_id"]), Change(str(row["consignment"]), appended, self.polls, _ms(now), bool(row.get("act")))
             )
         oldest = _ms(now - KEPT)
         self.changes = {name: one for name, one in self.changes.items() if one.appended_ms >= oldest}
@@ -75,15 +79,18 @@ class Board:
 
     def news(self, since_ms: int, polls: int, consignment: str = "") -> int:
         """How many consignments changed since a page was made at `since_ms`, when there had been `polls` polls: what was
-        appended after it, and what we came to see only after it. What was done here before is on it."""
-        return len(
-            {
-                one.consignment
-                for one in self.changes.values()
-                if (one.appended_ms > since_ms or (one.seen > polls > 0 and not one.act))
-                and consignment in ("", one.consignment)
-            }
-        )
+        appended after it, and what we came to see only after it. What was done here before is on it. No more are counted than
+        are told."""
+        before = since_ms - _OVERLAP_MS
+        found: set[str] = set()
+        for one in reversed(self.changes.values()):  # what was seen last, first
+            if one.seen_ms < before and (not polls or one.seen <= polls):
+                break  # this and all others were seen, and so appended, before the page was made
+            if (one.appended_ms > since_ms or (one.seen > polls > 0 and not one.act)) and consignment in ("", one.consignment):
+                found.add(one.consignment)
+                if len(found) > COUNTED_MOST:
+                    break
+        return len(found)
 
 
 class Live:
@@ -96,6 +103,8 @@ class Live:
         self._streams = 0
         self._polled = asyncio.Condition()
         self._polling: asyncio.Task[None] | None = None
+        self._texts: dict[str, str] = {}
+        """What the last poll's answer is told as, by what is shown."""
 
     def routes(self) -> Sequence[tuple[str, str, Callable[..., Awaitable[Response]]]]:
         """Method, path, endpoint."""
@@ -118,11 +127,13 @@ class Live:
             self._listen()
             # a line that is taken up again cannot know what was seen when; the time of the page tells enough
             polls = self._board.polls if _ms(self._door.clock.now()) - since_ms < 5_000 else 0
-            last = ""
+            last, said_at = "", self._door.clock.monotonic()
             yield "retry: 3000\n\n"
             while True:
                 text = self._page(since_ms, polls, consignment)
-                yield f"event: news\ndata: {text}\n\n" if text != last else ": still here\n\n"
+                if text != last or self._door.clock.monotonic() - said_at >= BEAT_S:
+                    said_at = self._door.clock.monotonic()
+                    yield f"event: news\ndata: {text}\n\n" if text != last else ": still here\n\n"
                 last = text
                 await self._change()
         finally:
@@ -149,6 +160,7 @@ class Live:
                 self._board.take(rows, await self._door.ask(lambda questions: questions.as_of()), now)
             except Problem as problem:  # ClickHouse is away: what is known grows old, and the pages say so
                 log.warning("console.live", text=problem.detail)
+            self._texts.clear()
             async with self._polled:
                 self._polled.notify_all()
             await asyncio.sleep(self._poll_s)
@@ -158,10 +170,12 @@ class Live:
         if not self._board.polls:
             return ""
         count = self._board.news(since_ms, polls, consignment)
-        fresh = frame.freshness(self._board.as_of, self._door.clock.now())
         shown = f"{COUNTED_MOST}+" if count > COUNTED_MOST else str(count) if count else ""
-        text = environment().get_template("live.html").render(shown=shown, freshness=fresh)
-        return " ".join(text.split())
+        if shown not in self._texts:
+            fresh = frame.freshness(self._board.as_of, self._door.clock.now())
+            text = environment().get_template("live.html").render(shown=shown, freshness=fresh)
+            self._texts[shown] = " ".join(text.split())
+        return self._texts[shown]
 
 
 def address(now: datetime, consignment: str = "") -> str:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
@@ -48,7 +49,6 @@ REPORTS: Final[Mapping[str, tuple[str, Callable[[Questions, Given, datetime], Re
     "feeds": ("Feeds", reports.feeds),
     "unmatched": ("Unmatched and claims", reports.unmatched),
     "messages": ("Messages", reports.messages),
-    "health": ("Health", reports.health),
 }
 """Pages that are tables: key, title, and what is asked."""
 
@@ -233,7 +233,8 @@ class Pages:
                 raise Problem("not-found", "There is no such hospital.")
             told = reports.hospital(questions, facility, now)
             if viewer.may("planner"):
-                told = replace(told, tables=[receiving.table(questions, facility, now), *told.tables])
+                tables = [receiving.table(questions, facility, now), *told.tables]
+                told = replace(told, tables=tables, share=f"/hospitals/{quote(facility)}/share")
             return told, place.name
 
         (report, name), as_of = await self._asked(asking)

@@ -270,7 +270,8 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class FeedHealth:
-    """How a sender's feed does in the window; `events_per_h` of 24 hours, `lateness_h` the median, `claims` of all time."""
+    """How a sender's feed does in the window; `events_per_h` of 24 hours, `lateness_h` the median, `claims` of all time;
+    `expected_by`: who says nothing until then is silent."""
 
     sender: str
     name: str
@@ -285,6 +286,7 @@ class FeedHealth:
     claims: int
     dead_letters: int
     silent_since: datetime | None
+    expected_by: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,6 +430,20 @@ class Vessel:
     latest: datetime | None
     arrived: datetime | None
     slip_h: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Eta:
+    """What a sender says of the arrival of a vessel or flight, as it said last (`heard`): `classifier` estimated or planned.
+    `earliest`, `latest`: of what it says for the several `consignments`."""
+
+    sender: str
+    arrival: datetime
+    classifier: str
+    heard: datetime
+    earliest: datetime
+    latest: datetime
+    consignments: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -622,9 +638,13 @@ class Questions:
         """The worst off first; delivered since then."""
         return self._ask("hospitals", Hospital, now=now, since=since, limit=limit)
 
-    def vessels(self, limit: int = NO_LIMIT) -> list[Vessel]:
-        """Those with the most delayed consignments first."""
-        return self._ask("vessels", Vessel, limit=limit)
+    def vessels(self, limit: int = NO_LIMIT, vessel: str = "") -> list[Vessel]:
+        """Those with the most delayed consignments first; `vessel`: a part of the name."""
+        return self._ask("vessels", Vessel, limit=limit, vessel=vessel)
+
+    def etas(self, vessel: str, most: int = 2_000) -> list[Eta]:
+        """What each sender says of when it arrives, who spoke last first."""
+        return self._ask("etas", Eta, vessel=vessel, most=most)
 
     def messages(self, since: datetime, about: About = ANY_MESSAGE, limit: int = NO_LIMIT) -> list[Told]:
         """What was due since then, the newest first."""
@@ -655,12 +675,13 @@ class Questions:
         """A page, and where the next one begins; None: there is none."""
         asked, params = self._worklist(wanted, now, limit + 1, order, {"ordered"})
         names = ("group_key", "number_key", "text_key", "consignment")
-        if self._source(wanted) == "from_open":
+        whole = {"from_open": "from_those", "from_all": "from_these"}.get(self._source(wanted))
+        if whole:
             # all rows are looked at for their order, and a page of them is told: what only a page tells is read of it alone
             found = self._clickhouse.query(f"SELECT {', '.join(names)} FROM ({asked})", params)  # noqa: S608  our own words
             ids = [line["consignment"] for line in found]
             those = params | {"ids": ids, "offset": 0, "after_id": ""}
-            told = self._clickhouse.query(_delayed("from_those", frozenset({"worked"})), those) if ids else []
+            told = self._clickhouse.query(_delayed(whole, frozenset({"worked"})), those) if ids else []
             by_id = {line["consignment"]: line for line in told}
             rows = [by_id[id_] for id_ in ids if id_ in by_id]
         else:
@@ -671,10 +692,23 @@ class Questions:
     def facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
         """Of all rows that are wanted, whatever the page."""
         asked, params = self._worklist(wanted, now, NO_LIMIT, Order(group=order.group), set())
-        line = self._clickhouse.query(sql("facets").replace("-- ROWS --", asked), params)[0]
-        lists = ("hospitals", "carriers", "terminals", "vessels", "kinds", "stages", "groups")
-        sorted_ = {name: sorted(line[name], key=lambda one: (-one[2], one[1]))[:FACET_MOST] for name in lists}
-        return _row(Facets, {**line, **sorted_})
+        counts: dict[str, dict[tuple[str, str], int]] = {}
+        for line in self._clickhouse.query(sql("facets").replace("-- ROWS --", asked), params):
+            counted = counts.setdefault(line["by"], {})
+            for value, shown in ((line["value"], line["shown"]), *((kind, kind) for kind in line["also"])):
+                counted[value, shown] = counted.get((value, shown), 0) + line["rows"]
+        severities = {value: rows for (value, _), rows in counts.pop("severities", {}).items()}
+        lists = {
+            name: sorted(((*key, rows) for key, rows in counts.get(name, {}).items()), key=lambda one: (-one[2], one[1]))
+            for name in ("hospitals", "carriers", "terminals", "vessels", "kinds", "stages", "groups")
+        }
+        return Facets(
+            total=sum(severities.values()),
+            critical=severities.get("critical", 0),
+            major=severities.get("major", 0),
+            minor=severities.get("minor", 0),
+            **{name: found[:FACET_MOST] for name, found in lists.items()},
+        )
 
     def _worklist(
         self,

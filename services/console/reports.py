@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from services.console.acts import LINKS
 from services.console.frame import query
 from services.console.questions import About, Arrivals, Dwell, Hospital, Questions, Told
 from services.console.render import count, span
 from services.console.worklist import Given, number, text
 
-Kind = Literal["text", "number", "time", "span", "share", "code"]
+Kind = Literal["text", "number", "time", "span", "share", "code", "link"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`kind`: how its cells are told; spans are hours, shares between 0 and 1."""
+    """`kind`: how its cells are told; spans are hours, shares between 0 and 1; of a `link` the value is the (kind, value) of a
+    reference, and it is a form that links it to a consignment."""
 
     name: str
     label: str
@@ -63,8 +65,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Lines over time, and the table with the same figures, which is what is read without scripts. `times`: of all lines;
-    `lines`: (label, a value a time or None)."""
+    """Lines over time, side by side, and the table with the same figures, which is what is read without scripts. `times`: of
+    all lines; `lines`: (label, a value a time or None)."""
 
     table: Table
     times: Sequence[datetime]
@@ -72,16 +74,20 @@ class Chart:
     unit: str = ""
 
     @property
-    def told(self) -> str:
-        """As static/console.js draws it."""
-        series = [{"label": label, "values": list(values)} for label, values in self.lines]
-        return json.dumps({"x": [round(at.timestamp()) for at in self.times], "series": series, "unit": self.unit})
+    def each(self) -> Sequence[tuple[str, str]]:
+        """A small picture a line, all to one scale: its label, and what static/console.js draws."""
+        times = [round(at.timestamp()) for at in self.times]
+        high = max((value for _, values in self.lines for value in values if value is not None), default=0.0)
+        return [
+            (label, json.dumps({"x": times, "label": label, "values": list(values), "high": high, "unit": self.unit}))
+            for label, values in self.lines
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """A page: what it is about, by which words it can be narrowed (name -> value), its tables. `answer`: said first.
-    `counted_at`: when the oldest of its figures were counted; None: just now."""
+    `counted_at`: when the oldest of its figures were counted; None: just now. `share`: where planners make a link to it."""
 
     intro: str
     tables: Sequence[Table]
@@ -90,10 +96,11 @@ class Report:
     answer: Answer | None = None
     charts: Sequence[Chart] = ()
     counted_at: datetime | None = None
+    share: str = ""
 
 
-LINES_MOST: Final = 5
-"""Of one chart: more cannot be told apart."""
+LINES_MOST: Final = 9
+"""Of one chart: more are not compared at a glance."""
 OUTS_FOR: Final = timedelta(hours=72)
 ROWS: Final = 500
 TOLD: Final = timedelta(days=60)
@@ -189,7 +196,9 @@ def hospital(questions: Questions, facility: str, now: datetime) -> Report:
 
 
 def vessels(questions: Questions, given: Given, now: datetime) -> Report:
-    """Who is on it, when it comes, how many a slip would hit."""
+    """Who is on it, when it comes, how many a slip would hit; of the one that is named, what each source says."""
+    vessel = text(given, "vessel")
+    found = questions.vessels(ROWS, vessel)
     rows = [
         (
             Cell(one.vessel, _all(vessel=one.vessel, state="open"), note=one.voyage),
@@ -202,8 +211,9 @@ def vessels(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(_known(one.arrived) or _known(one.latest), note="arrived" if _known(one.arrived) else ""),
             Cell(_differs(one.earliest, one.latest), bad=bool(_differs(one.earliest, one.latest))),
             Cell(one.slip_h if one.slip_h and one.slip_h > 0 else None),
+            Cell("who says when", query("/vessels", {"vessel": one.vessel}) + "#etas"),
         )
-        for one in questions.vessels(ROWS)
+        for one in found
     ]
     columns = (
         Column("vessel", "Vessel or flight"),
@@ -216,9 +226,37 @@ def vessels(questions: Questions, given: Given, now: datetime) -> Report:
         Column("arrival", "Arrival", "time"),
         Column("differs", "Sources differ by", "span"),
         Column("slip", "Slip", "span", "after the plan"),
+        Column("etas", "By source"),
     )
     intro = "What open consignments are on. A slip of one delays all that are on it."
-    return Report(intro, [Table("vessels", "Vessels and flights", columns, rows, "No vessel or flight is known.")], {})
+    tables = [Table("vessels", "Vessels and flights", columns, rows, "No vessel or flight is known.")]
+    if vessel and len({one.vessel for one in found}) == 1:
+        tables.append(_etas(questions, found[0].vessel))
+    return Report(intro, tables, {"vessel": vessel})
+
+
+def _etas(questions: Questions, vessel: str) -> Table:
+    """When it arrives, by who says so."""
+    rows = [
+        (
+            Cell(one.sender, query("/feeds", {"carrier": one.sender})),
+            Cell(one.arrival),
+            Cell(one.classifier),
+            Cell(_differs(one.earliest, one.latest), bad=bool(_differs(one.earliest, one.latest))),
+            Cell(one.heard),
+            Cell(one.consignments),
+        )
+        for one in questions.etas(vessel)
+    ]
+    columns = (
+        Column("sender", "Who"),
+        Column("arrival", "Says that it arrives", "time"),
+        Column("classifier", "It is"),
+        Column("apart", "Differs from itself by", "span", "between the consignments on it"),
+        Column("heard", "Said", "time"),
+        Column("consignments", "Of consignments", "number"),
+    )
+    return Table("etas", f"Arrival of {vessel}, by source", columns, rows, "Nobody has estimated it: what stands is the plan.")
 
 
 def terminals(questions: Questions, given: Given, now: datetime) -> Report:
@@ -366,6 +404,7 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(one.kind, note=""),
             Cell(one.silent_since, bad=one.silent_since is not None),
             Cell(one.last_event_at),
+            Cell(one.expected_by, bad=one.silent_since is not None),
             Cell(round(one.events_per_h, 1)),
             Cell(one.lateness_h),
             Cell(one.events),
@@ -382,6 +421,7 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
         Column("kind", "Kind", "code"),
         Column("silent", "Silent since", "time"),
         Column("last", "Last event", "time"),
+        Column("expected", "Next expected by", "time", "after that it counts as silent"),
         Column("rate", "Events/h", "number", "in 24 hours"),
         Column("lateness", "Told after", "span", "the median, of what happened"),
         Column("events", "Events", "number"),
@@ -461,6 +501,7 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(", ".join(sorted(one.codes))),
             Cell(one.first_at),
             Cell(one.last_at),
+            Cell((one.kind, one.value) if one.kind in LINKS else None),
         )
         for one in questions.unmatched(now - timedelta(days=days), carrier, ROWS)
     ]
@@ -472,6 +513,7 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
         Column("codes", "Codes"),
         Column("first", "First heard", "time"),
         Column("last", "Last heard", "time"),
+        Column("link", "It is of consignment", "link"),
     )
     claims = [
         (
@@ -575,7 +617,7 @@ def health(questions: Questions, given: Given, now: datetime) -> Report:
         Column("age", "Age", "span", "by the pipeline's own time"),
         Column("rows", "Rows", "number"),
     )
-    intro = "What ClickHouse holds, and how old it is. Services and ports: `lovla status`; every receipt: `lovla audit`."
+    intro = "What serves, how far behind it is, and how fresh what ClickHouse holds. Every receipt: `lovla audit`."
     return Report(intro, [Table("health", "Freshness", columns, rows)], {})
 
 

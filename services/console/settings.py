@@ -32,6 +32,9 @@ class ConsoleSettings(Settings):
         None, description="the operator's key with which people act; unset: the one that is kept on this machine for OPS"
     )
     console_wait_s: float = Field(4.0, ge=0, le=30, description="how long a form waits until what it did can be seen")
+    console_prometheus: str | None = Field(
+        None, pattern=r"^https?://[^?#\s]+[^/?#\s]$", description="a Prometheus; Health tells which rules fire there"
+    )
     oidc_issuer: str | None = Field(
         None, pattern=r"^https?://[^?#\s]+$", description="the OpenID Connect provider; unset: local accounts alone"
     )

@@ -1,7 +1,9 @@
-"""What who has a link sees of one consignment: where it stands in words, when it is expected, and nothing else. Pure.
+"""What who has a link sees of one consignment: where it stands in words, when it is expected, and nothing else; or of one
+hospital: which goods are on their way to it, by day. Pure.
 
-A token is the base64url text of (format, expiry in seconds since 1970, consignment) and the first 16 bytes of an HMAC-SHA256
-over them, under a key derived from LOVLA_SECRET_KEY. Nothing is stored; another secret ends all links.
+A token is the base64url text of (format, expiry in seconds since 1970, id) and the first 16 bytes of an HMAC-SHA256 over them,
+under a key derived from LOVLA_SECRET_KEY. The format says of what the id is, so that neither kind opens the other. Nothing is
+stored; another secret ends all links.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ GOOD_FOR: Final = timedelta(days=30)
 GOOD_FOR_MOST: Final = timedelta(days=365)
 TOKEN_MOST: Final = 400
 _HEAD: Final = struct.Struct(">cI")
-_FORMAT: Final = b"1"
+CONSIGNMENT: Final = b"1"
+HOSPITAL: Final = b"2"
 _SEAL_BYTES: Final = 16
 _PURPOSE: Final = b"lovla tracking v1"
 
@@ -54,21 +57,21 @@ def _key(secret: bytes) -> bytes:
     return hmac.new(secret, _PURPOSE, hashlib.sha256).digest()
 
 
-def token(secret: bytes, consignment: str, until: datetime) -> str:
-    """A link's last part: opens the page of this consignment alone, until then."""
-    packed = _HEAD.pack(_FORMAT, int(until.timestamp())) + consignment.encode()
+def token(secret: bytes, about: str, until: datetime, form: bytes = CONSIGNMENT) -> str:
+    """A link's last part: opens the page of this consignment (or hospital) alone, until then."""
+    packed = _HEAD.pack(form, int(until.timestamp())) + about.encode()
     return _text(packed + hmac.new(_key(secret), packed, hashlib.sha256).digest()[:_SEAL_BYTES])
 
 
-def opened(secret: bytes, given: str, now: datetime) -> tuple[str, datetime]:
-    """The consignment that a token is of, and until when. Raises BadToken."""
+def opened(secret: bytes, given: str, now: datetime, form: bytes = CONSIGNMENT) -> tuple[str, datetime]:
+    """The consignment (or hospital) that a token is of, and until when. Raises BadToken."""
     try:
         raw = base64.b64decode(given.encode("ascii") + b"=" * (-len(given) % 4), altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raw = b""
     packed, seal = raw[:-_SEAL_BYTES], raw[-_SEAL_BYTES:]
     whole = hmac.compare_digest(seal, hmac.new(_key(secret), packed, hashlib.sha256).digest()[:_SEAL_BYTES])
-    if len(given) > TOKEN_MOST or len(packed) <= _HEAD.size or not whole or _text(raw) != given or packed[:1] != _FORMAT:
+    if len(given) > TOKEN_MOST or len(packed) <= _HEAD.size or not whole or _text(raw) != given or packed[:1] != form:
         raise BadToken("This link is not whole. Take it from the message again, or ask whoever sent it for another.")
     until = datetime.fromtimestamp(_HEAD.unpack(packed[: _HEAD.size])[1], UTC)
     if now >= until:

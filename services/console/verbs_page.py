@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from fastapi import Request, Response
 
-from services.console import worklist
+from services.console import verbs, worklist
 from services.console.door import ConsoleDoor
 from services.console.frame import query
 from services.console.gate import Problem
@@ -33,22 +32,14 @@ Verb = Callable[[Sequence[str]], Awaitable[list[dict[str, Any]]]]
 
 
 async def run_verb(words: Sequence[str]) -> list[dict[str, Any]]:
-    """Run it with the settings that this process was started with."""
-    argv = [sys.executable, "-P", "-c", "from services.cli import main; main()", *words, "--json"]
-    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    """Run it."""
     try:
-        out, err = await asyncio.wait_for(process.communicate(), VERB_S)
+        said = await verbs.run(words, VERB_S)
     except TimeoutError:
-        process.kill()
-        await process.wait()
         raise Problem("not-ready", f"`lovla {words[0]}` gave no answer within {VERB_S:.0f} s.", retry_after_s=BUSY_S) from None
-    except asyncio.CancelledError:  # nobody waits for it any more
-        process.kill()
-        raise
-    if process.returncode:
-        said = err.decode("utf-8", "replace").strip().removeprefix("lovla: ")[:500]
-        raise Problem("not-found", said or f"`lovla {words[0]}` could not tell.")
-    return [json.loads(line) for line in out.decode("utf-8", "replace").splitlines() if line.strip()]
+    if said.code and not said.lines:  # `lovla status` says what does not serve, and ends with 1
+        raise Problem("not-found", said.complaint or f"`lovla {words[0]}` could not tell.")
+    return [json.loads(line) for line in said.lines]
 
 
 class VerbsPage:

@@ -148,9 +148,10 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
         group=_one_of("group", first(given, "group"), ("", *GROUPS)),
         offset=number(given, "offset", 0, 0, OFFSET_MOST),
     )
-    columns = tuple(column for column in first(given, "columns").split(",") if column)
+    columns = tuple(dict.fromkeys(column for said in given.get("columns", ()) for column in said.split(",") if column))
     for column in columns:
         _one_of("columns", column, tuple(COLUMNS))
+    columns = () if set(columns) == set(USUAL) else columns
     rows = number(given, "rows", PAGE_ROWS, 1, PAGE_MOST)
     said: dict[str, object] = {
         "exception": list(exceptions),

@@ -1,8 +1,9 @@
 """The auditor: re-reads what Kafka holds, read committed, and compares. It trusts no counter and no position of the sink's.
 
 Four checks, each of every partition:
-- *rows*: a log table holds exactly the records of its topic, as sets of offsets, each with its record's time;
-- *newest*: the state tables hold the newest version of each key of the compacted topics;
+- *rows*: a log table holds exactly the records of its topic, as sets of offsets, each with its record's time; and what views
+  fill from it holds what it says;
+- *newest*: the state tables hold the newest version of each key of the compacted topics; and what views fill from them too;
 - *outcomes*: every raw record became events, commands or dead letters, each said once, and nothing came from nowhere;
 - *receipts* (where some are given): each opens to one raw record, of the bytes that were sent.
 
@@ -40,7 +41,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs i
 )
 
 from schemas.shipment_event_v1 import CONTROL_KEY
-from schemas.topics import FACILITIES, JOURNEYS, RAW_MESSAGES, SENDERS, TOPICS
+from schemas.topics import FACILITIES, JOURNEYS, RAW_MESSAGES, SENDERS, SHIPMENT_EVENTS, TOPICS
 from services.runtime import kafka
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.clock import Clock
@@ -83,22 +84,33 @@ _NOT_YET = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
     }
 )
-_OPEN_WORK = """
-SELECT consignment, max(journeys_version) AS version, max(open_version) AS shown
+_FED_BY_JOURNEYS: Mapping[str, str] = {
+    "open_journeys": "NOT (stage IN ('delivered', 'cancelled') AND empty(open_kinds))",
+    "journey_marks": "true",
+}
+"""What views fill from journeys -> of which consignments it must have a row. open_journeys: what is over need not be there."""
+_DIFFERING = """
+SELECT consignment, max(journeys_version) AS version, max(fed_version) AS shown
 FROM
 (
-    SELECT
-        consignment,
-        version AS journeys_version,
-        toUInt64(0) AS open_version,
-        NOT (stage IN ('delivered', 'cancelled') AND empty(open_kinds)) AS is_open
+    SELECT consignment, version AS journeys_version, toUInt64(0) AS fed_version, {needed} AS is_needed
     FROM journeys FINAL
     UNION ALL
-    SELECT consignment, 0, version, 0 FROM open_journeys FINAL
+    SELECT consignment, 0, version, 0 FROM {table} FINAL
 )
 GROUP BY consignment
-HAVING (max(is_open) OR shown > 0) AND shown != version
+HAVING (max(is_needed) OR shown > 0) AND shown != version
 """
+_FED_BY_EVENTS: Mapping[str, tuple[str, str]] = {
+    "event_marks": ("event_id", "lower(hex(reinterpretAsFixedString(id)))"),
+    "event_references": (
+        "arrayJoin(arrayDistinct(arrayMap(r -> concat(r.kind, ' ', r.value), references)))",
+        "concat(kind, ' ', value)",
+    ),
+}
+"""What views fill from shipment_events -> what a row says, in the terms of the event and in its own."""
+_FED_AT_ONCE = 1_000_000
+"""Offsets of a partition that are held against each other row by row, where their sums differ."""
 _EVER = frozenset(topic.name for topic in TOPICS if topic.kept == "ever")
 
 
@@ -232,6 +244,7 @@ class _Audit:
                     self._compare(findings[place], windows[place], read.offset + 1)
                     windows[place] = Window(read.offset + 1)
             self._compare_ends(findings, windows)
+            self._fed_by_events({place: findings[place] for place in places if place[0] == SHIPMENT_EVENTS.name})
             for topic, state in states.items():
                 self._newest(topic, state, {place: findings[place] for place in places if place[0] == topic})
             outcomes = []
@@ -364,6 +377,45 @@ class _Audit:
             beyond = [offset for offset in row["offsets"] if offset >= now[place]]
             findings[place].tell("unaccounted", beyond, f"a row of {table} past the end of the topic")
 
+    # -- what views fill from events ------------------------------------------------------------------------------------
+
+    def _fed_by_events(self, findings: Mapping[Place, Finding]) -> None:
+        """Tables that views fill from shipment_events, against it, but for partitions of which something is told already.
+
+        A view's rows are written after the table's, and both before the sink commits: what lies before that is judged."""
+        sound = {place: finding for place, finding in findings.items() if finding.clean}
+        stands = self._positions.committed(SINK, list(sound)) if sound else {}
+        ends = {place: min(self._ends[place], stands[place]) for place in sound}
+        for table in _FED_BY_EVENTS if sound else ():
+            differing = self._fed_differing(table, ends)
+            for (topic, number), finding in sound.items():
+                lacking = [offset for partition, offset, is_said in differing if partition == number and is_said]
+                finding.tell("gap", lacking, f"an event that {table} lacks")
+                beside = [offset for partition, offset, is_said in differing if partition == number and not is_said]
+                finding.tell("unaccounted", beside, f"a row of {table} that no row of {topic} says")
+
+    def _fed_differing(self, table: str, ends: Mapping[Place, int]) -> set[tuple[int, int, bool]]:
+        """(partition, offset, whether the event says it, else the table does) of what only one of the two says."""
+        of_event, own = _FED_BY_EVENTS[table]
+        where = " OR ".join(f"k_partition = {place[1]} AND k_offset < {end}" for place, end in ends.items())
+        events = f"SELECT k_partition, k_offset, {of_event} AS said FROM shipment_events WHERE kind = 'event' AND ({where})"  # noqa: S608
+        fed = f"SELECT k_partition, k_offset, {own} AS said FROM {table} FINAL WHERE ({where})"  # noqa: S608  our own tables
+        sums = f"SELECT k_partition, intDiv(k_offset, {_FED_AT_ONCE}) AS part, sum(cityHash64(k_offset, said)) AS sum FROM"
+        known = [self._clickhouse.query(f"{sums} ({rows}) GROUP BY k_partition, part") for rows in (events, fed)]
+        ours, theirs = ({(row["k_partition"], row["part"]): row["sum"] for row in rows} for rows in known)
+        found: set[tuple[int, int, bool]] = set()
+        for partition, part in sorted(at for at in ours.keys() | theirs.keys() if ours.get(at) != theirs.get(at)):
+            begin = part * _FED_AT_ONCE
+            within = f"k_partition = {partition} AND k_offset >= {begin} AND k_offset < {begin + _FED_AT_ONCE}"
+            rows = self._clickhouse.query(
+                "SELECT k_offset, max(of_event) AS is_said, max(of_table) AS is_there FROM ("  # noqa: S608  our own tables
+                f"SELECT k_offset, said, 1 AS of_event, 0 AS of_table FROM ({events} AND {within})"
+                f" UNION ALL SELECT k_offset, said, 0, 1 FROM ({fed} AND {within}))"
+                " GROUP BY k_offset, said HAVING is_said != is_there"
+            )
+            found |= {(partition, row["k_offset"], bool(row["is_said"])) for row in rows}
+        return found
+
     # -- newest ---------------------------------------------------------------------------------------------------------
 
     def _newest(self, topic: str, state: States, findings: Mapping[Place, Finding]) -> None:
@@ -390,32 +442,33 @@ class _Audit:
             finding.rows = finding.records - finding.gap - finding.waiting
         if topic == JOURNEYS.name:
             told = {key for _, key in (*(key for key, _ in behind), *self._ahead(state, rows))}
-            self._open_work(state, findings, told)
+            for table in _FED_BY_JOURNEYS:
+                self._fed_by_journeys(table, state, findings, told)
 
-    def _open_work(self, state: States, findings: Mapping[Place, Finding], told: Collection[str]) -> None:
-        """open_journeys, which a view fills, against journeys, but for what is `told` already.
+    def _fed_by_journeys(self, table: str, state: States, findings: Mapping[Place, Finding], told: Collection[str]) -> None:
+        """A table that a view fills against journeys, but for what is `told` already.
 
         The two are not read at one instant, and the sink may be at work: wrong is what is so twice, with the same versions.
         """
-        differing = set(self._open_differing())
+        differing = set(self._differing(table))
         if differing:
             _pause()
-            differing &= set(self._open_differing())
+            differing &= set(self._differing(table))
         for consignment, version, shown in sorted(differing):
             if consignment in told:
                 continue
             known = state.newest.get(("journeys", consignment))
             place, offset = (known.place, known.offset) if known else (min(findings), -1)
             if not shown:
-                findings[place].tell("gap", [offset], f"{consignment}: under way, and not in open_journeys")
+                findings[place].tell("gap", [offset], f"{consignment}: it should be in {table}, and is not")
             elif shown < version:
-                findings[place].tell("gap", [offset], f"{consignment}: open_journeys has version {shown} of it, not {version}")
+                findings[place].tell("gap", [offset], f"{consignment}: {table} has version {shown} of it, not {version}")
             else:
-                findings[place].tell("unaccounted", [offset], f"{consignment}: open_journeys has a version that journeys lacks")
+                findings[place].tell("unaccounted", [offset], f"{consignment}: {table} has a version that journeys lacks")
 
-    def _open_differing(self) -> list[tuple[str, int, int]]:
-        """(consignment, its version, its version in open_journeys or 0) where these differ. What is over need not be there."""
-        rows = self._clickhouse.query(_OPEN_WORK)
+    def _differing(self, table: str) -> list[tuple[str, int, int]]:
+        """(consignment, its version, its version in the table or 0) where these differ."""
+        rows = self._clickhouse.query(_DIFFERING.format(table=table, needed=_FED_BY_JOURNEYS[table]))
         return [(row["consignment"], row["version"], row["shown"]) for row in rows]
 
     def _ahead(self, state: States, rows: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:

@@ -72,7 +72,7 @@ def own_console(clickhouse: ClickHouse, folder: Path, hostile: bool = True, size
     behind = Behind(folder, books, settings, SystemClock())
     settings = behind.settings
     door = ConsoleDoor(settings, asking, Entry(settings, People(folder), SystemClock()), way_in=behind.way_in)
-    with served(build(door)) as address:
+    with served(build(door, verb=world.status)) as address:
         yield Console(address, books, now, settings, behind)
     asking.close()
     client.execute(f"DROP DATABASE {database}")

@@ -61,6 +61,20 @@ def test_every_filter_narrows_the_list_and_stands_in_the_address(open_page: Open
     assert page.locator(f"form.filters [name={name}]").input_value() == value
 
 
+def test_columns_are_chosen_and_stay_with_the_filters(open_page: Opening) -> None:
+    page = open_page("/delayed?exception=any&severity=critical")
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_label("Goods", exact=True).last.uncheck()
+    page.get_by_label("Vessel or flight", exact=True).last.check()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show these").click()
+    with page.expect_navigation():
+        page.locator("form.filters [name=tier]").select_option("2")
+    heads = page.locator("th[data-column]").evaluate_all("all => all.map((one) => one.dataset.column)")
+    assert "vessel" in heads and "goods" not in heads
+    assert "severity=critical" in page.url and "tier=2" in page.url
+
+
 def test_a_change_waits_behind_a_bar_and_comes_without_a_reload(open_page: Opening, console: Console) -> None:
     page = open_page("/delayed?exception=any&q=LACDHS-9")
     page.evaluate("window.marked = true")

@@ -66,6 +66,31 @@ _GOODS: Final = (
 )
 
 
+async def status(words: Sequence[str]) -> list[dict[str, Any]]:
+    """What `lovla status` says of a stack of which one part does not serve."""
+    assert words[0] == "status"
+    part = {"since": "2026-11-20T09:00:00+00:00", "pid": 7, "log": "log", "last_word": None}
+    return [
+        {
+            "parts": [
+                {"name": "kafka", "state": "running", "reason": None, "ports": {"kafka": 9092}, **part},
+                {
+                    "name": "sink",
+                    "state": "not ready",
+                    "reason": "/healthz says 503",
+                    "ports": {"sink": 9103},
+                    **part,
+                },
+            ],
+            "lags": [{"group": "tracker-0", "topic": "shipment.events.v1", "behind": 1_234}],
+            "conditions": [
+                {"runbook": "consumer-lag", "what": "tracker-0 is behind", "page": "docs/operations/consumer-lag.md"}
+            ],
+            "messages_held": None,
+        }
+    ]
+
+
 def digest(text: str) -> str:
     """An id that looks like one of ours."""
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

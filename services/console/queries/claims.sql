@@ -1,6 +1,9 @@
 -- Whose words move nothing where: by sender and consignment, the most first.
 SELECT claim.sender AS sender, consignment, uniqExact(claim.event_id) AS words
-FROM journeys FINAL
+FROM
+(
+-- with_claims.sql --
+)
 ARRAY JOIN claims AS claim
 WHERE {sender:String} = '' OR claim.sender = {sender:String}
 GROUP BY sender, consignment

@@ -15,7 +15,9 @@ SELECT
     events.warned AS warned,
     claimed.events_claimed AS claims,
     letters.letters AS dead_letters,
-    feeds.silent_since AS silent_since
+    feeds.silent_since AS silent_since,
+    if(last_event_at IS NULL OR feeds.silent_after_h = 0, NULL,
+        assumeNotNull(last_event_at) + toIntervalSecond(toUInt64(feeds.silent_after_h * 3600))) AS expected_by
 FROM
 (
     SELECT code AS name_of FROM senders FINAL
@@ -30,11 +32,12 @@ LEFT JOIN
     SELECT
         sender,
         max(received_at) AS last_at,
-        uniqExactIf(id, received_at > now - INTERVAL 24 HOUR) AS day_events,
-        uniqExact(id) AS events,
+        -- ids are hashes: half of one tells millions apart, in half the memory
+        uniqExactIf(toUInt64(id), received_at > now - INTERVAL 24 HOUR) AS day_events,
+        uniqExact(toUInt64(id)) AS events,
         count() AS records,
-        uniqExact(id, place) AS copies,
-        uniqExactIf(id, bitTest(marks, 5)) AS warned,
+        uniqExact(cityHash64(id, place)) AS copies,
+        uniqExactIf(toUInt64(id), bitTest(marks, 5)) AS warned,
         countIf(bitTest(marks, 3)) AS actuals,
         quantileExactIf(0.5)(
             dateDiff('second', fromUnixTimestamp64Milli(toInt64(intDiv(marks, 64)), 'UTC'), received_at), bitTest(marks, 3)
@@ -60,7 +63,10 @@ LEFT JOIN
 LEFT JOIN
 (
     SELECT claim.sender AS sender, uniqExact(claim.event_id) AS events_claimed
-    FROM journeys FINAL
+    FROM
+    (
+    -- with_claims.sql --
+    )
     ARRAY JOIN claims AS claim
     GROUP BY sender
 ) AS claimed ON claimed.sender = everyone.name_of

@@ -15,8 +15,21 @@ SELECT
     toBool(arrayExists(
         r -> (r.1, r.2) IN
         (
-            SELECT reference.kind, reference.value FROM journeys FINAL ARRAY JOIN references AS reference
-            UNION DISTINCT SELECT 'consignment', consignment FROM journeys FINAL
+            SELECT name.1, name.2
+            FROM journeys FINAL
+            ARRAY JOIN arrayConcat([('consignment', consignment)], arrayMap(r -> (r.kind, r.value), references)) AS name
+            -- those that have any name that these events have
+            PREWHERE consignment IN
+            (
+                SELECT consignment FROM journey_finds
+                WHERE kind = 'name' AND word IN
+                (
+                    SELECT replaceRegexpAll(upper(arrayJoin(references).2), '[^A-Z0-9]', '')
+                    FROM shipment_events
+                    WHERE kind = 'event'
+                        AND event_id IN (SELECT event_id FROM event_references WHERE value IN {values:Array(String)})
+                )
+            )
         ),
         links
     )) AS owned

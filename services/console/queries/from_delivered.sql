@@ -1,12 +1,12 @@
 -- What somebody works on, and what was delivered since {delivered_since} and has left that table by the server's clock.
+-- worked_on.sql --
+UNION ALL
 SELECT
     -- shown.sql --,
-    wrong,
-    exceptions,
+    -- wrong.sql --,
+    arrayFilter(e -> e.status = 'open', exceptions) AS exceptions,
     false AS found
-FROM open_journeys FINAL
-UNION ALL
--- from_all.sql --
+FROM journeys FINAL
 PREWHERE consignment IN
 (
     SELECT consignment FROM journey_finds

@@ -7,12 +7,7 @@ SELECT
 FROM journeys FINAL
 PREWHERE consignment IN ({ids:Array(String)})
 UNION ALL
-SELECT
-    -- shown.sql --,
-    wrong,
-    exceptions,
-    false AS found
-FROM open_journeys FINAL
+-- worked_on.sql --
 WHERE consignment NOT IN ({ids:Array(String)})
     AND (
         positionCaseInsensitiveUTF8(vessel, {text:String}) > 0

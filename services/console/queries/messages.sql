@@ -48,8 +48,17 @@ LEFT JOIN
         argMax(deliveries.reason, (at, k_offset)) AS reason,
         argMax(deliveries.text, (at, k_offset)) AS text
     FROM deliveries
-    WHERE ({subscription:String} = '' OR deliveries.subscription = {subscription:String})
-        AND at >= {since:DateTime64(3, 'UTC')}
+    WHERE at >= {since:DateTime64(3, 'UTC')}
+        -- by the key of the table: what became of the others is not read
+        AND (deliveries.subscription, deliveries.notification) IN
+        (
+            SELECT notifications.subscription, notifications.notification
+            FROM notifications
+            WHERE notifications.due_at >= {since:DateTime64(3, 'UTC')}
+                AND ({facility:String} = '' OR has(notifications.facilities, {facility:String}))
+                AND ({consignment:String} = '' OR has(notifications.consignments, {consignment:String}))
+                AND ({subscription:String} = '' OR notifications.subscription = {subscription:String})
+        )
     GROUP BY notification
 ) AS tries USING (notification)
 WHERE {state:String} = '' OR state = {state:String} OR ({state:String} = 'waits' AND state = '')

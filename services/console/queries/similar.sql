@@ -1,6 +1,6 @@
 -- Consignments whose id looks like the one that was not found.
-SELECT consignment
-FROM journeys FINAL
+SELECT DISTINCT consignment
+FROM journeys
 WHERE positionCaseInsensitive(consignment, {text:String}) > 0
 ORDER BY consignment
 LIMIT 5

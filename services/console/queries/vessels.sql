@@ -18,6 +18,7 @@ FROM
     SELECT *, arrayFirst(m -> m.milestone = 'arrived' AND m.leg = '', milestones) AS arrival
     FROM open_journeys FINAL
     WHERE vessel != '' AND stage NOT IN ('delivered', 'cancelled')
+        AND ({vessel:String} = '' OR positionCaseInsensitiveUTF8(vessel, {vessel:String}) > 0)
 )
 GROUP BY vessel, voyage
 ORDER BY delayed DESC, consignments DESC, vessel, voyage

@@ -106,8 +106,8 @@
     else told("behind", `That did not work (${status}); nothing was changed.`);
   });
 
-  // Charts: <div class="chart" data-chart='{"x": [...], "series": [{"label", "values", "dash"}], "unit"}'> beside a table with
-  // the same figures. The table is what counts; the picture is drawn where uPlot is there.
+  // Charts: <div class="chart" data-chart='{"x": [...], "label", "values": [...], "high", "unit"}'> beside a table with the same
+  // figures; those of one table have one scale. The table is what counts; the picture is drawn where uPlot is there.
   function draw(holder) {
     if (typeof uPlot === "undefined" || holder.dataset.drawn) return;
     holder.dataset.drawn = "yes";
@@ -118,20 +118,20 @@
       probe.style.color = `var(${name})`;
       return getComputedStyle(probe).color;
     };
-    const tones = ["--link", "--critical", "--major", "--good", "--quiet"].map(colour);
+    const tone = colour("--link");
     const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--rule"), width: 1 }, ticks: { stroke: colour("--rule") }, font: `12px ${ink("font-family") || "system-ui"}` };
     probe.remove();
-    // a height of its own: the holder grows with the legend below the lines, and must not make them grow in turn
-    const size = () => ({ width: Math.max(holder.clientWidth, 200), height: 192 });
+    const size = () => ({ width: Math.max(holder.clientWidth, 200), height: 128 });
     const chart = new uPlot(
       {
         ...size(),
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), holder.dataset.zone || "UTC"),
         axes: [axis, { ...axis, size: 56, values: (_, values) => values.map((value) => `${value.toLocaleString()}${told.unit ? " " + told.unit : ""}`) }],
-        scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 1) * 1.05 || 1] } },
-        series: [{}, ...told.series.map((one, index) => ({ label: one.label, stroke: tones[index % tones.length], width: 1.5, dash: index ? [6, 3 * index] : undefined, points: { show: told.x.length < 40, size: 4 } }))],
+        legend: { show: false },
+        scales: { y: { range: (_, low) => [Math.min(0, low ?? 0), told.high * 1.05 || 1] } },
+        series: [{}, { label: told.label, stroke: tone, width: 1.5, points: { show: told.x.length < 40, size: 4 } }],
       },
-      [told.x, ...told.series.map((one) => one.values)],
+      [told.x, told.values],
       holder,
     );
     new ResizeObserver(() => chart.setSize(size())).observe(holder);

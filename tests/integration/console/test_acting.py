@@ -68,7 +68,7 @@ class Acting:
     async def signed_in(self, name: str) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(self.app)
         browser = httpx.AsyncClient(transport=transport, base_url="http://console.test", follow_redirects=True)
-        await browser.post("/sign-in", data={"name": name, "password": PASSWORD, "next": "/health"})
+        await browser.post("/sign-in", data={"name": name, "password": PASSWORD, "next": "/vessels"})
         return browser
 
     @property
@@ -93,7 +93,7 @@ async def ana(acting: Acting) -> AsyncIterator[httpx.AsyncClient]:
 async def sent(browser: httpx.AsyncClient, page: str, to: str, **fields: Any) -> httpx.Response:
     """Send a form of a page that was just loaded: with the session's token and a `once` of its own."""
     if "csrf" not in browser.headers:  # kept there for the next form
-        browser.headers["csrf"] = re.search(r'name="csrf" value="([^"]+)"', (await browser.get("/health")).text)[1]  # type: ignore[index]  # it has one
+        browser.headers["csrf"] = re.search(r'name="csrf" value="([^"]+)"', (await browser.get("/vessels")).text)[1]  # type: ignore[index]  # it has one
     own = {"csrf": browser.headers["csrf"], "once": uuid.uuid4().hex, "shown_at": NOW.isoformat()}
     return await browser.post(to, data=own | {"next": page} | fields)
 
@@ -204,7 +204,7 @@ async def test_a_viewer_sees_no_forms_and_is_refused(acting: Acting) -> None:
         assert 'action="/act"' not in text
         assert "/do" not in text
     for to in ("/act", f"/consignments/{world.STORY}/do"):
-        assert (await sent(viewer, "/health", to, act="note", do="record", row=world.STORY, text="x")).status_code == 403
+        assert (await sent(viewer, "/vessels", to, act="note", do="record", row=world.STORY, text="x")).status_code == 403
     assert acting.behind.acts.done == []
     assert acting.sent == []
 
@@ -285,6 +285,22 @@ async def test_a_command_goes_through_the_way_in_under_the_name_of_who_is_signed
         assert (meta["kind"], meta["sender"], meta["recorded_by"], meta["consignment"]) == (kind, "OPS", "ana", world.STORY)
         assert said.items() >= body.items()
         assert "has not judged it yet" in notice(answer)
+
+
+async def test_what_nobody_owns_is_linked_from_its_line_and_only_to_what_is_known(
+    acting: Acting, ana: httpx.AsyncClient
+) -> None:
+    said = {"kind": "container", "value": "MRSU4371639"}
+    answer = await sent(ana, "/unmatched", "/unmatched/link", **said, consignment="NO-1")
+    assert (answer.url.path, acting.sent) == ("/unmatched", [])
+    assert "Nothing was done: No consignment NO-1 is known." in unescape(answer.text)
+    answer = await sent(ana, "/unmatched", "/unmatched/link", **said, consignment=world.STORY)
+    assert answer.url.path == "/unmatched" and "MRSU4371639 is linked." in notice(answer)
+    ((meta, body),) = acting.sent
+    assert (meta["recorded_by"], meta["consignment"], body["command"]) == ("ana", world.STORY, "link")
+    viewer = await acting.signed_in("viv")
+    assert (await sent(viewer, "/unmatched", "/unmatched/link", **said, consignment=world.STORY)).status_code == 403
+    await viewer.aclose()
 
 
 async def test_a_phoned_in_status_is_recorded_corrected_and_withdrawn(acting: Acting, ana: httpx.AsyncClient) -> None:

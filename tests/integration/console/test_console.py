@@ -11,6 +11,7 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -25,12 +26,13 @@ from services.console.app import build
 from services.console.arrow import MEDIA_TYPE, over_http
 from services.console.door import ConsoleDoor
 from services.console.entry import Entry
+from services.console.health_page import HealthPage
 from services.console.letters import Outcome, Retry, by_verb
-from services.console.pages import HEADERS, REPORTS
+from services.console.pages import HEADERS, REPORTS, Pages
 from services.console.people import People
-from services.console.questions import GROUPS, SORTS
+from services.console.questions import GROUPS, SORTS, sql
 from services.console.settings import ConsoleSettings
-from services.console.verbs_page import Verb, run_verb
+from services.console.verbs_page import Verb
 from services.console.way_in import WayIn
 from services.ingest.keys import sha256_hex
 from services.runtime.clickhouse import ClickHouse, connect
@@ -49,6 +51,7 @@ PAGES = (
     f"/letters/{world.digest('letter XSS')}",
     "/consignments",
     *(f"/{name}" for name in REPORTS),
+    "/health",
     "/hospitals/H-HARBOR",
 )
 LISTS = ("/api/v1/delayed", "/api/v1/consignments")
@@ -71,7 +74,7 @@ class Console:
     """A console with somebody in it, and two senders that hold keys."""
 
     def __init__(
-        self, clickhouse: ClickHouse, state_dir: Path, demo: bool, retry: Retry = by_verb, verb: Verb = run_verb
+        self, clickhouse: ClickHouse, state_dir: Path, demo: bool, retry: Retry = by_verb, verb: Verb = world.status
     ) -> None:
         settings = ConsoleSettings(kafka="127.0.0.1:1", state_dir=state_dir, secret_key=SecretStr("k" * 44), console_demo=demo)
         self.clock = ManualClock(NOW)
@@ -456,6 +459,24 @@ async def test_lists_come_as_an_arrow_stream_with_the_same_rows(
         assert (await buyer.get("/api/v1/delayed?format=arrow")).status_code == 403
 
 
+def test_the_products_own_reader_may_ask_for_arrow_and_with_ids_by_the_ten_thousand(
+    console_settings: Settings, tmp_path: Path
+) -> None:
+    from pyarrow import ipc  # of the local stack's own packages
+
+    migrate.apply(console_settings)  # the reader's grants are for `lovla` alone
+    settings = ConsoleSettings(**console_settings.model_dump() | {"state_dir": tmp_path})
+    ask = over_http(settings, "reader", console_settings.clickhouse_reader_password)
+    many = [f"{'X' * 40}-{number}" for number in range(10_000)]
+    counted = ask(
+        "SELECT length({ids:Array(String)}) AS n, count() AS rows FROM journeys PREWHERE consignment IN ({ids:Array(String)})",
+        {"ids": many},
+    )
+    assert ipc.open_stream(counted).read_all().to_pylist() == [{"n": len(many), "rows": 0}]
+    for name, params in (("vessels", {"limit": 10, "vessel": "a'\\\t"}), ("silent_feeds", {})):
+        assert ipc.open_stream(ask(f"SELECT * FROM ({sql(name)})", params)).read_all().num_rows == 0
+
+
 # --- what verbs tell
 
 
@@ -513,6 +534,69 @@ async def test_while_messages_are_held_back_every_page_says_so_and_why(port: Cli
             assert said in (await browser.get(page)).text
         switch = AlertsControl(act="resume", at=NOW, by="maria")
         assert "No message goes" not in (await browser.get("/health")).text
+
+
+async def test_a_hospitals_page_is_shared_by_a_link_that_tells_goods_and_nothing_of_who_brings_them(console: Console) -> None:
+    async with console.browser() as ana, console.browser() as anybody:
+        await signed_in(ana)
+        assert (await anybody.post("/hospitals/H-HARBOR/share")).status_code in (303, 403)
+        made = await ana.post("/hospitals/H-HARBOR/share", data={"csrf": await csrf_of(ana)})
+        told = (await ana.get(made.headers["location"])).text
+        token = re.search(r"/h/([\w-]+)", told)
+        assert token is not None
+        page = await anybody.get(f"/h/{token[1]}")
+        assert page.status_code == 200 and "On its way to" in page.text and "surgical mask" in page.text
+        assert not re.search(r"LACDHS|MASKLA|LVLA|MRSU|MAEU|COSU|<script", page.text)
+        assert (await anybody.get(f"/t/{token[1]}")).status_code == 404
+        assert (await anybody.get(f"/h/{token[1][:-2]}")).status_code == 404
+        console.clock.advance(31 * 86_400)
+        assert "too old" in (await anybody.get(f"/h/{token[1]}")).text
+
+
+async def test_a_vessels_page_tells_who_says_when_it_arrives(demo: httpx.AsyncClient) -> None:
+    page = (await demo.get("/vessels", params={"vessel": "MAERSK ESSEX"})).text
+    told = page.partition("Arrival of MAERSK ESSEX, by source")[2]
+    assert re.findall(r'href="/feeds\?carrier=([A-Z]+)"', told) and "estimated" in told
+    assert "by source" not in (await demo.get("/vessels")).text.partition("<table")[0]
+
+
+async def test_health_tells_what_serves_what_is_wrong_and_where_it_says_what_to_do(port: ClickHouse, tmp_path: Path) -> None:
+    asked: list[Sequence[str]] = []
+
+    async def verb(words: Sequence[str]) -> list[dict[str, Any]]:
+        asked.append(words)
+        (told,) = await world.status(words)
+        told["conditions"][0]["what"] = world.HOSTILE
+        return [told]
+
+    made = Console(port, tmp_path, demo=True, verb=verb)
+    async with made.browser() as viewer:
+        page = (await viewer.get("/health")).text
+        assert "not ready" in page and "tracker-0" in page and "1,234" in page and "<script>window" not in page
+        assert "docs/operations/consumer-lag.md" in page and "Rules that fire" not in page
+        await viewer.get("/health")
+        assert asked == [["status", "--state-dir", str(tmp_path)]]  # the answer is told again, while it is fresh
+        made.clock.advance(60)
+        await viewer.get("/health")
+        assert len(asked) == 2
+
+
+async def test_health_tells_which_rules_fire_and_that_it_does_not_know(port: ClickHouse, tmp_path: Path) -> None:
+    fires = {
+        "labels": {"alertname": "SinkDown", "severity": "page", "runbook": "sink-down"},
+        "annotations": {"summary": world.HOSTILE},
+        "state": "firing",
+        "activeAt": "2026-11-20T17:00:00.123456789Z",
+        "value": "1e+00",
+    }
+    answers = [httpx.Response(200, json={"status": "success", "data": {"alerts": [fires]}}), httpx.Response(502)]
+    made = Console(port, tmp_path, demo=True)
+    made.door.settings = made.door.settings.model_copy(update={"console_prometheus": "http://prometheus.test"})
+    page = HealthPage(made.door, Pages(made.door), world.status, httpx.MockTransport(lambda request: answers.pop(0)))
+    (told,) = await page._firing()
+    assert [cell.value for cell in told.rows[0]][::4] == ["SinkDown", "docs/operations/sink-down.md"]
+    (told,) = await page._firing()
+    assert not told.rows and "not known" in told.empty
 
 
 async def test_the_mailbox_is_the_demos_alone(console: Console) -> None:

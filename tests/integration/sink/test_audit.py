@@ -229,7 +229,7 @@ def test_a_journey_whose_newest_version_is_missing_or_was_never_written_is_found
     for version, consignment, offset in ((9, "LACDHS-77", placed[0]), (1, "NOBODY-1", -1)):
         admin.execute(f"INSERT INTO journeys (consignment, version) VALUES ('{consignment}', {version})")
         assert examples(wrong(settings, admin)) == [("unaccounted", topics.JOURNEYS.name, 0, offset)]
-        for table in ("journeys", "open_journeys"):
+        for table in ("journeys", "open_journeys", "journey_marks"):
             admin.execute(f"DELETE FROM {table} WHERE consignment = '{consignment}'")
         admin.execute("INSERT INTO journeys (consignment, version) VALUES ('LACDHS-77', 7)")
     assert wrong(settings, admin) == []
@@ -252,7 +252,26 @@ def test_open_work_that_a_view_lost_or_left_behind_is_found(
     admin.execute("DELETE FROM open_journeys WHERE consignment IN ('LACDHS-78', 'LACDHS-79')")
     admin.execute("INSERT INTO open_journeys (consignment, version, leaves_at) VALUES ('LACDHS-79', 1, '2100-01-01')")
     assert examples(wrong(settings, admin)) == [("gap", topics.JOURNEYS.name, 0, offset) for offset in placed]
+    admin.execute("DELETE FROM journey_marks WHERE consignment = 'LACDHS-79'")
+    found = examples(wrong(settings, admin))
+    assert found == [("gap", topics.JOURNEYS.name, 0, offset) for offset in (*placed, placed[1])]
     admin.execute("INSERT INTO journeys SELECT * FROM journeys FINAL WHERE consignment IN ('LACDHS-78', 'LACDHS-79')")
+    assert wrong(settings, admin) == []
+
+
+@pytest.mark.parametrize("table", ["event_marks", "event_references"])
+def test_what_a_view_of_events_lost_or_made_up_is_found(
+    settings: Settings, admin: ClickHouse, world: object, table: str
+) -> None:
+    row = place(admin, table, topics.SHIPMENT_EVENTS)
+    admin.execute(f"CREATE TABLE kept_{table} AS {table}")
+    copy(admin, table, row, into=f"kept_{table}")
+    delete(admin, table, *row[1:])
+    assert examples(wrong(settings, admin)) == [("gap", *row)]
+    copy(admin, f"kept_{table}", row, into=table, replace="id + 1 AS id" if table == "event_marks" else "'X' AS value")
+    assert sorted(examples(wrong(settings, admin))) == [("gap", *row), ("unaccounted", *row)]
+    delete(admin, table, *row[1:])
+    copy(admin, f"kept_{table}", row, into=table)
     assert wrong(settings, admin) == []
 
 

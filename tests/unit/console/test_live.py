@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.console.live import KEPT, Board
+from services.console.live import COUNTED_MOST, KEPT, Board
 
 NOW = datetime(2020, 4, 12, 12, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -53,3 +53,14 @@ def test_what_one_did_oneself_is_no_news_and_what_a_colleague_does_later_is() ->
     board.take([row("a", "MINE", -1) | {"act": True}, row("b", "HERS", 1) | {"act": True}], NOW, NOW + timedelta(seconds=2))
     assert board.news(NOW_MS, page_made_at_poll) == 1
     assert board.news(NOW_MS, page_made_at_poll, "HERS") == 1
+
+
+def test_counting_ends_at_what_was_seen_before_the_page_was_made_and_at_what_is_told() -> None:
+    board = Board()
+    board.take([row(f"old {n}", f"OLD-{n}", -600 + n) for n in range(300)], NOW, NOW - timedelta(seconds=300))
+    page_made_at_poll = board.polls
+    board.take([row("a", "ONE", 1), row("late", "LATE", -400)], NOW, NOW + timedelta(seconds=2))
+    assert board.news(NOW_MS, page_made_at_poll) == 2
+    assert board.news(NOW_MS, 0) == 1
+    assert board.news(NOW_MS - 700_000, 0) == COUNTED_MOST + 1
+    assert board.news(NOW_MS - 302_000, 0) == 2

@@ -20,7 +20,7 @@ from services.console.entry import Entry
 from services.console.people import People
 from services.console.questions import sql
 from services.console.settings import ConsoleSettings
-from services.console.tracking import BadToken, opened, token, tracked
+from services.console.tracking import CONSIGNMENT, HOSPITAL, BadToken, opened, token, tracked
 from services.console.tracking_page import BURST, TrackingPage
 from services.runtime.clickhouse import OutcomeUnknown
 from services.runtime.clock import ManualClock
@@ -54,6 +54,14 @@ def browser(folder: Path, books: Books) -> TestClient:
     for method, path, endpoint in TrackingPage(door).routes():
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
     return TestClient(app)
+
+
+def test_a_hospitals_link_opens_no_consignment_and_a_consignments_no_hospital() -> None:
+    for made, other in ((CONSIGNMENT, HOSPITAL), (HOSPITAL, CONSIGNMENT)):
+        given = token(SECRET, "H-CEDARS", NOW + timedelta(days=1), made)
+        assert opened(SECRET, given, NOW, made)[0] == "H-CEDARS"
+        with pytest.raises(BadToken):
+            opened(SECRET, given, NOW, other)
 
 
 def link(consignment: str = "LACDHS-0001", days: float = 1) -> str:

@@ -24,6 +24,13 @@ def test_an_empty_address_asks_for_what_is_late_or_will_be_the_worst_first() -> 
     assert (view.wanted.kinds, view.order.sort, view.columns, view.given) == (DELAY_KINDS, "worst", worklist.USUAL, {})
 
 
+def test_columns_come_ticked_one_by_one_and_the_usual_ones_need_not_be_said() -> None:
+    ticked = worklist.read({"columns": ["severity", "tier"]}, NOW, LA)
+    assert (ticked.columns, ticked.given) == (("severity", "tier"), {"columns": "severity,tier"})
+    usual = worklist.read({"columns": sorted(worklist.USUAL)}, NOW, LA)
+    assert (usual.columns, usual.given) == (worklist.USUAL, {})
+
+
 def test_every_word_of_an_address_is_kept_in_the_view_so_that_links_can_be_made_of_it() -> None:
     said = {"exception": ["dwell", "late"], "hospital": ["H-HARBOR"], "tier": ["2"], "sort": ["expected"], "reverse": ["1"]}
     view = worklist.read(said | {"q": [" MRSU "], "columns": ["goods,tier"], "offset": ["50"]}, NOW, LA)

@@ -1,0 +1,168 @@
+"""`/health`: what serves, what is wrong and where it says what to do, how far behind, how fresh what is asked here is.
+
+Services, lag, audit and conditions are what `lovla status` tells of the stack on this machine, asked beside the page at most
+once in FRESH_S whoever looks; the page tells the last answer and its age, and waits for the very first alone. Where a
+Prometheus is named (LOVLA_CONSOLE_PROMETHEUS), the rules that fire there are told as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+import httpx
+from fastapi import Request, Response
+
+from services.console import reports
+from services.console.door import ConsoleDoor
+from services.console.gate import Problem
+from services.console.pages import Pages, Route
+from services.console.questions import Questions
+from services.console.reports import Cell, Column, Report, Table
+from services.console.verbs_page import Verb
+from services.runtime import logs
+
+log = logs.get("console")
+
+FRESH_S: Final = 10.0
+WAIT_S: Final = 5.0
+RULES_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """What `lovla status` said last: `parts`, `lags`, `conditions` and `messages_held` as it has them. `missing`: why it said
+    nothing."""
+
+    at: datetime
+    told: Mapping[str, Any] = field(default_factory=dict)
+    missing: str = ""
+
+
+class HealthPage:
+    """Its address."""
+
+    def __init__(self, door: ConsoleDoor, pages: Pages, verb: Verb, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._door, self._pages, self._verb, self._transport = door, pages, verb, transport
+        self._known: Stands | None = None
+        self._asking: asyncio.Task[None] | None = None
+        pages.beside |= {"health"}
+
+    def routes(self) -> Sequence[Route]:
+        """Method, path, endpoint."""
+        return (("GET", "/health", self.shown),)
+
+    async def shown(self, request: Request) -> Response:
+        viewer = self._pages.viewer(request)
+        self._ask()
+        if self._known is None and self._asking is not None:
+            await asyncio.wait({self._asking}, timeout=WAIT_S)
+        firing = await self._firing()
+
+        def asking(questions: Questions) -> tuple[Report, datetime | None]:
+            as_of = questions.as_of()
+            return reports.health(questions, {}, as_of or self._door.clock.now()), as_of
+
+        fresh, as_of = await self._door.ask(asking)
+        age_s = (self._door.clock.now() - self._known.at).total_seconds() if self._known else 0.0
+        intro = f"{fresh.intro} Services were looked at {age_s:.0f} s ago." if age_s >= 1 else fresh.intro
+        report = replace(fresh, intro=intro, tables=[*stands(self._known), *firing, *fresh.tables])
+        return self._pages.page(request, "health", "Health", viewer, as_of, "report", report=report)
+
+    def _ask(self) -> None:
+        """See to it that somebody asks, unless the last answer is fresh."""
+        is_old = self._known is None or (self._door.clock.now() - self._known.at).total_seconds() > FRESH_S
+        if is_old and (self._asking is None or self._asking.done()):
+            self._asking = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        try:
+            told = await self._verb(["status", "--state-dir", str(self._door.settings.state_dir)])
+            self._known = Stands(self._door.clock.now(), told[-1] if told else {}, "" if told else "It said nothing.")
+        except Problem as problem:
+            self._known = Stands(self._door.clock.now(), missing=problem.detail)
+
+    async def _firing(self) -> Sequence[Table]:
+        """The rules that fire, where there is a Prometheus to ask."""
+        address = self._door.settings.console_prometheus
+        if address is None:
+            return ()
+        try:
+            async with httpx.AsyncClient(transport=self._transport, timeout=RULES_S, trust_env=False) as client:
+                answer = (await client.get(f"{address}/api/v1/alerts")).raise_for_status().json()
+            return (firing(answer["data"]["alerts"]),)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            log.warning("console.prometheus", error=type(error).__name__)
+            return (replace(firing(()), empty="Prometheus gave no answer: which rules fire is not known."),)
+
+
+def stands(known: Stands | None) -> Sequence[Table]:
+    """What is wrong, who serves, and how far behind they are."""
+    told = known.told if known else {}
+    wrong = [(Cell(one["what"], bad=True), Cell(one["page"])) for one in told.get("conditions", ())]
+    if held := told.get("messages_held"):
+        wrong.insert(0, (Cell(held, bad=True), Cell("docs/operations/alerts-paused.md")))
+    parts = [
+        (
+            Cell(one["name"]),
+            Cell(one["state"], bad=one["state"] != "running", note=str(one.get("reason") or "")),
+            Cell(_time(one.get("since"))),
+            Cell(", ".join(f"{port}" for port in one.get("ports", {}).values())),
+        )
+        for one in told.get("parts", ())
+    ]
+    lags = [(Cell(one["group"]), Cell(one["topic"]), Cell(one["behind"])) for one in told.get("lags", ())]
+    nothing = (
+        "Nothing is wrong that this machine can see, the audit's findings among it."
+        if told
+        else f"It is not known here: {known.missing}"
+        if known
+        else "It is being asked; load this page again in a moment."
+    )
+    unknown = "Not known here: `lovla status` on the machine that runs them."
+    return (
+        Table("wrong", "What is wrong", (Column("what", "What"), Column("page", "What to do")), wrong, nothing),
+        Table(
+            "services",
+            "Services",
+            (Column("name", "Service"), Column("state", "State"), Column("since", "Since", "time"), Column("ports", "Ports")),
+            parts,
+            unknown,
+        ),
+        Table(
+            "behind",
+            "Behind",
+            (Column("group", "Who"), Column("topic", "Of what"), Column("behind", "Records behind", "number")),
+            lags,
+            unknown,
+        ),
+    )
+
+
+def firing(alerts: Sequence[Mapping[str, Any]]) -> Table:
+    """Rules that fire, as Prometheus tells them (HTTP API, "Alerts"); those that wait for their time are told as pending."""
+    rows = [
+        (
+            Cell(one["labels"].get("alertname"), bad=one["labels"].get("severity") == "page"),
+            Cell(one.get("state"), note=one["labels"].get("severity", "")),
+            Cell(_time(one.get("activeAt"))),
+            Cell(one.get("annotations", {}).get("summary", "")),
+            Cell(f"docs/operations/{one['labels']['runbook']}.md" if "runbook" in one["labels"] else ""),
+        )
+        for one in sorted(alerts, key=lambda one: (one.get("state") != "firing", one["labels"].get("alertname", "")))
+    ]
+    columns = (
+        Column("rule", "Rule"),
+        Column("state", "State"),
+        Column("since", "Since", "time"),
+        Column("summary", "What it means"),
+        Column("page", "What to do"),
+    )
+    return Table("rules", "Rules that fire", columns, rows, "No rule fires.")
+
+
+def _time(text: object) -> datetime | None:
+    return datetime.fromisoformat(str(text)) if text else None
