@@ -269,8 +269,15 @@ def carriers_add(
 
     settings = _settings()
     registers = _registers(settings)
-    given = {"kind": kind, "name": name, "scac": scac, "iata": iata, "awb_prefix": awb_prefix, "facilities": facility}
-    given["edi_ids"] = None if edi_id is None else _edi_ids(edi_id)
+    given: dict[str, Any] = {
+        "kind": kind,
+        "name": name,
+        "scac": scac,
+        "iata": iata,
+        "awb_prefix": awb_prefix,
+        "facilities": facility,
+        "edi_ids": None if edi_id is None else _edi_ids(edi_id),
+    }
     new = {field: value for field, value in given.items() if value is not None}
     old = registers.senders.get(code)
     if old is None and kind is None:

@@ -159,7 +159,7 @@ def check(seed: int, number: int, messages: Sequence[bytes], stage: Readers, rea
 
 def check_as(reader: str | None, body: bytes, stage: Readers, encoding: str = "identity", number: int = 0) -> int:
     """Read a body, where the reader has a form also in that; as `check_body`."""
-    if reader not in FORMS:
+    if reader is None or reader not in FORMS:
         return check_body(body, stage, encoding, number)
     put, encoding = FORMS[reader]
     return check_body(put(body), stage, encoding, number) + check_body(body, stage, encoding, number)
