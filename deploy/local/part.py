@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -78,8 +79,9 @@ def await_all(parts: Mapping[Part, Running], within_s: float, on_ready: Callable
                 on_ready(part)
             elif time.monotonic() > deadline:
                 raise StackError(
-                    f"{part.name} is not ready after {within_s:.0f} s ({answer}); "
-                    f"its log ({part.log}) ends with:\n{_last_words(part)}"
+                    f"{part.name} is not ready after {within_s:.0f} s ({answer}). It still runs, and may only be slow"
+                    f" (load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores): `lovla up` waits on for it, `lovla down`"
+                    f" ends what was started; its log ({part.log}) ends with:\n{_last_words(part)}"
                 )
         if not waiting:
             return
