@@ -1,7 +1,7 @@
 """`/health`: what serves, what is wrong and where it says what to do, how far behind, how fresh what is asked here is.
 
 Services, lag, audit and conditions are what `lovla status` tells of the stack on this machine, asked beside the page at most
-once in FRESH_S whoever looks; the page tells the last answer and its age, and waits for the very first alone. Where a
+once in FRESH_S whoever looks; the page tells the last answer and when it came, and waits for the very first alone. Where a
 Prometheus is named (LOVLA_CONSOLE_PROMETHEUS), the rules that fire there are told as well.
 """
 
@@ -67,8 +67,7 @@ class HealthPage:
             return reports.health(questions, {}, as_of or self._door.clock.now()), as_of
 
         fresh, as_of = await self._door.ask(asking)
-        age_s = (self._door.clock.now() - self._known.at).total_seconds() if self._known else 0.0
-        intro = f"{fresh.intro} Services were looked at {age_s:.0f} s ago." if age_s >= 1 else fresh.intro
+        intro = f"{fresh.intro} Services as they were at {self._known.at:%H:%M} UTC." if self._known else fresh.intro
         report = replace(fresh, intro=intro, tables=[*stands(self._known), *firing, *fresh.tables])
         return self._pages.page(request, "health", "Health", viewer, as_of, "report", report=report)
 

@@ -63,7 +63,7 @@ def test_every_filter_narrows_the_list_and_stands_in_the_address(open_page: Open
 
 def test_columns_are_chosen_and_stay_with_the_filters(open_page: Opening) -> None:
     page = open_page("/delayed?exception=any&severity=critical")
-    page.get_by_text("Columns", exact=True).click()
+    page.locator("summary", has_text="Columns").click()
     page.get_by_label("Goods", exact=True).last.uncheck()
     page.get_by_label("Vessel or flight", exact=True).last.check()
     with page.expect_navigation():
