@@ -81,7 +81,7 @@ def test_delayed_shows_a_table_in_the_hospitals_own_time(shared: Books, told: di
     consignment = late_consignment(shared)
     answer = lovla(told, "delayed", "--hospital", "harbor", "--limit", "1000")
     assert answer.exit_code == 0, answer.output
-    line = next(line for line in answer.output.splitlines() if consignment in line)
+    line = next(line for line in answer.stdout.splitlines() if consignment in line)
     assert "Harbor-UCLA Medical Center" in line
     assert "Sat 11 Apr 2020 05:00" in line
     assert "[red]18 h[/red]" in line, "a sender's text is no markup"
@@ -91,7 +91,7 @@ def test_delayed_shows_a_table_in_the_hospitals_own_time(shared: Books, told: di
 def test_delayed_gives_json_lines_in_utc(shared: Books, told: dict[str, str]) -> None:
     consignment = late_consignment(shared)
     answer = lovla(told, "delayed", "--carrier", "ZZTOP", "--json", "--limit", "1000")
-    rows = {row["consignment"]: row for row in map(json.loads, answer.output.splitlines())}
+    rows = {row["consignment"]: row for row in map(json.loads, answer.stdout.splitlines())}
     assert rows[consignment]["since"] == "2020-04-11T12:00:00Z"
     assert rows[consignment]["hours_late"] == 18.0
 
@@ -110,8 +110,8 @@ def test_nothing_is_said_kindly(shared: Books, told: dict[str, str]) -> None:
         (("find", "NOTHING-LIKE-IT"), "Nothing is known"),
     ):
         answer = lovla(told, *words)
-        assert answer.exit_code == 0, (words, answer.output)
-        assert said in answer.output
+        assert answer.exit_code == 0, (words, answer.stdout)
+        assert said in answer.stdout
 
 
 def test_show_leads_from_the_consignment_to_the_bytes(shared: Books, told: dict[str, str]) -> None:
@@ -127,8 +127,8 @@ def test_show_leads_from_the_consignment_to_the_bytes(shared: Books, told: dict[
         "1/17 @/0",
         "Sat 11 Apr 2020 09:40",
     ):
-        assert said in answer.output, said
-    assert json.loads(lovla(told, "show", consignment, "--json").output)["consignment"] == consignment
+        assert said in answer.stdout, said
+    assert json.loads(lovla(told, "show", consignment, "--json").stdout)["consignment"] == consignment
 
 
 def test_show_raw_prints_the_bytes_and_nothing_else(shared: Books, told: dict[str, str]) -> None:
@@ -141,12 +141,12 @@ def test_show_raw_prints_the_bytes_and_nothing_else(shared: Books, told: dict[st
     body = b"ISA*00*\xff\r\n~"
     waiting = lovla(told, "show", "--raw", event.event_id)
     assert waiting.exit_code == 1
-    assert "has not come yet" in waiting.output
+    assert "has not come yet" in waiting.stderr
     shared.write_raw(RawMessage(kind="message", sender="MAEU", sha256="ab" * 32), body, offset=offset, partition=3)
     assert lovla(told, "show", "--raw", event.event_id).stdout_bytes == body
     unknown = lovla(told, "show", "--raw", "00" * 16)
     assert unknown.exit_code == 1
-    assert "no event" in unknown.output
+    assert "no event" in unknown.stderr
 
 
 def test_show_raw_takes_the_beginning_of_an_id_and_a_place_in_the_topic(shared: Books, told: dict[str, str]) -> None:
@@ -159,7 +159,7 @@ def test_show_raw_takes_the_beginning_of_an_id_and_a_place_in_the_topic(shared: 
     assert lovla(told, "show", "--raw", letter.letter_id).stdout_bytes == b"not JSON"
     several = lovla(told, "show", "--raw", letter.letter_id[:12])
     assert several.exit_code == 1
-    assert "several ids begin with" in several.output
+    assert "several ids begin with" in several.stderr
     assert lovla(told, "show", "--raw", letter.letter_id[:5]).exit_code == 1, "too little of it"
 
 
@@ -206,7 +206,7 @@ def test_a_tracker_that_stands_still_is_told(books: Books, capsys: pytest.Captur
 def test_find_by_a_purchase_order(shared: Books, told: dict[str, str]) -> None:
     consignment = late_consignment(shared)
     answer = lovla(told, "find", consignment[7:], "--json")
-    assert [json.loads(line)["consignment"] for line in answer.output.splitlines()] == [consignment]
+    assert [json.loads(line)["consignment"] for line in answer.stdout.splitlines()] == [consignment]
 
 
 def test_every_question_has_a_table(shared: Books, told: dict[str, str]) -> None:
@@ -221,8 +221,8 @@ def test_every_question_has_a_table(shared: Books, told: dict[str, str]) -> None
         ("delayed", "--all"),
     ):
         answer = lovla(told, *words)
-        assert answer.exit_code == 0, (words, answer.output)
-        for line in lovla(told, *words, "--json").output.splitlines():
+        assert answer.exit_code == 0, (words, answer.stdout)
+        for line in lovla(told, *words, "--json").stdout.splitlines():
             json.loads(line)
 
 
@@ -250,17 +250,17 @@ def test_a_carriers_own_code_that_is_in_no_map_is_named_with_its_count_and_an_ex
     shared.write(read_with())
     table = lovla(told, "feeds", "--carrier", sender)
     assert table.exit_code == 0, table.output
-    (line,) = [line for line in table.output.splitlines() if "87/VQ" in line]
+    (line,) = [line for line in table.stdout.splitlines() if "87/VQ" in line]
     assert line.split()[:5] == [sender, "edifact.iftsta", "87/VQ", "Ship", "departed"]
     assert line.rstrip().endswith("0/7 segment 38 (STS)")
-    (row,) = [json.loads(line) for line in lovla(told, "feeds", "--codes", "--json", "--carrier", sender).output.splitlines()]
+    (row,) = [json.loads(line) for line in lovla(told, "feeds", "--codes", "--json", "--carrier", sender).stdout.splitlines()]
     assert (row["code"], row["words"], row["events"]) == ("87/VQ", "Ship departed", 1)
     raw = lovla(told, "feeds", "--json", "--carrier", sender)
-    assert json.loads(raw.output)["unmapped"] == 1
+    assert json.loads(raw.stdout)["unmapped"] == 1
 
     shared.write(read_with(made))
-    assert "is in a map" in lovla(told, "feeds", "--codes", "--carrier", sender).output
-    assert json.loads(lovla(told, "feeds", "--json", "--carrier", sender).output)["unmapped"] == 0
+    assert "is in a map" in lovla(told, "feeds", "--codes", "--carrier", sender).stdout
+    assert json.loads(lovla(told, "feeds", "--json", "--carrier", sender).stdout)["unmapped"] == 0
 
 
 def test_the_drivers_own_log_does_not_stand_before_the_sentence(told: dict[str, str]) -> None:
@@ -284,6 +284,6 @@ def test_trouble_is_one_sentence_that_says_what_to_do(told: dict[str, str], tmp_
         (told, ("show", "LACDHS-NOT-THERE"), "no consignment"),
     ):
         answer = lovla(environment, *words)
-        assert answer.exit_code == 1, (words, answer.output)
-        assert said in answer.output
-        assert len(answer.output.strip().splitlines()) == 1, answer.output
+        assert answer.exit_code == 1, (words, answer.stderr)
+        assert said in answer.stderr
+        assert len(answer.stderr.strip().splitlines()) == 1, answer.stderr

@@ -108,10 +108,10 @@ def test_the_verb_has_a_table_and_json(shared: Books, told: dict[str, str]) -> N
         shared.write(event(sender=sender, received_at=at, occurred_at=at, warnings=()))
     table = lovla(told, "score", sender, "--days", "14")
     assert table.exit_code == 0, table.output
-    assert table.output.count(sender) == 3  # two days, and the whole
-    assert f"{sender} in 14 days: score 100.0 % of 2 events and 0 unread" in table.output
-    rows = [json.loads(line) for line in lovla(told, "score", sender, "--json").output.splitlines()]
+    assert table.stdout.count(sender) == 3  # two days, and the whole
+    assert f"{sender} in 14 days: score 100.0 % of 2 events and 0 unread" in table.stdout
+    rows = [json.loads(line) for line in lovla(told, "score", sender, "--json").stdout.splitlines()]
     assert sum(row["events"] for row in rows) == 3
     everyone = lovla(told, "score", "--limit", "100000")
-    assert everyone.output.count(sender) == 1
-    assert "NOBODY sent nothing within 28 days" in lovla(told, "score", "NOBODY").output
+    assert everyone.stdout.count(sender) == 1
+    assert "NOBODY sent nothing within 28 days" in lovla(told, "score", "NOBODY").stdout
