@@ -60,6 +60,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
                 f"More than {LIMITS.values:,} values in one document, or thousands with next to nothing in them.",
                 "Send several documents, without what is empty.",
             ),
+            ("too_long", "A list has more values than any real one.", "Send what belongs there, once."),
             ("too_deep", f"The document nests deeper than {LIMITS.depth} levels.", "Send it in the standard's own form."),
             (
                 "bad_gzip",

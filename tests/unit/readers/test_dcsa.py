@@ -211,7 +211,7 @@ def test_a_bad_event_does_not_refuse_the_others() -> None:
 
     assert [verdict.event is not None for verdict in reading.verdicts] == [False, True, False, True]
     assert [p.where for p in reading.problems] == ["/0", "/2/eventType"]
-    assert reading.problems[1].payload == b'{"eventType": null}'
+    assert reading.problems[1].payload == b'{"eventType":null}'
 
 
 def test_events_may_stand_in_an_events_member() -> None:
