@@ -109,6 +109,8 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
             )
         else:
             _print_status(parts)
+            if all(part.state == "stopped" for part in parts):
+                typer.echo(_nothing_runs(stack.state_dir))
             if lags:
                 table = Table("group", "topic", "behind")
                 for lag in lags:
@@ -280,6 +282,13 @@ def _print_status(parts: list[PartStatus]) -> None:
             typer.echo(f"{part.name} died: see {part.log}; `lovla up` starts it again.")
         elif part.state == "not ready":
             typer.echo(f"{part.name} does not serve: {part.reason}")
+
+
+def _nothing_runs(state_dir: Path) -> str:
+    """What to do then; a demo has a stack of its own."""
+    demo = state_dir / "demo"
+    there = f" The demo's own stack: export LOVLA_STATE_DIR={_short(str(demo))}" if (demo / "demo.json").exists() else ""
+    return f"Nothing runs of {_short(str(state_dir))}: `lovla up` starts it.{there}"
 
 
 def _short(path: str) -> str:

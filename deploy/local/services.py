@@ -99,4 +99,5 @@ class ServicePart:
             answer = httpx.get(f"http://127.0.0.1:{self.port}{self.service.health}", timeout=3, trust_env=False)
         except httpx.HTTPError as error:
             return f"{self.service.health}: {type(error).__name__}"
-        return None if answer.status_code == 200 else f"{self.service.health} says {answer.status_code}: {answer.text[:200]}"
+        said = " ".join(answer.text[:200].split())
+        return None if answer.status_code == 200 else f"{self.service.health} says {answer.status_code}: {said}"
