@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 ActsAs = Annotated[str, typer.Option("--as", help="Whose kept key to use; subscriptions belong to that sender.")]
 KeyText = Annotated[str | None, typer.Option("--key", help="The key; else the one kept for that sender.")]
-Id = Annotated[str, typer.Argument(help="The subscription's id, as `lovla subscriptions list` shows it.")]
+Id = Annotated[str, typer.Argument(help="The subscription's id, as `lovla subscriptions list` shows it, or its beginning.")]
+ID_LENGTH = 16
 ChannelOf = Annotated[Channel | None, typer.Option("--channel", help="email, sms or webhook; else by what the address is.")]
 Many = list[str] | None
 _COLUMNS = ("subscription", "state", "channel", "address", "owner", "about", "digest", "confirmed_at")
@@ -127,13 +128,7 @@ def list_all(
     as_json: AsJson = False,
 ) -> None:
     """All subscriptions; with a sender's key its own."""
-    rows: list[dict[str, Any]] = []
-    asked: str | None = f"/v1/subscriptions?limit=500{f'&state={state}' if state else ''}"
-    path = asked
-    while path is not None:
-        page = _send(acts_as, key, "GET", path)
-        rows += page["subscriptions"]
-        path = f"{asked}&after={quote(page['next'])}" if "next" in page else None
+    rows = _listed(acts_as, key, state)
     show([row if as_json else row | {"about": _about(row)} for row in rows], _COLUMNS, as_json)
 
 
@@ -141,28 +136,28 @@ def list_all(
 @told
 def show_one(name: Id, acts_as: ActsAs = OPERATOR, key: KeyText = None, as_json: AsJson = False) -> None:
     """One subscription, all of it."""
-    _show_one(_send(acts_as, key, "GET", f"/v1/subscriptions/{quote(name)}"), as_json)
+    _show_one(_send(acts_as, key, "GET", f"/v1/subscriptions/{_whole(acts_as, key, name)}"), as_json)
 
 
 @subscriptions.command("pause")
 @told
 def pause(name: Id, acts_as: ActsAs = OPERATOR, key: KeyText = None, as_json: AsJson = False) -> None:
     """Nothing is sent until it is resumed."""
-    _show_one(_send(acts_as, key, "POST", f"/v1/subscriptions/{quote(name)}/pause"), as_json)
+    _show_one(_send(acts_as, key, "POST", f"/v1/subscriptions/{_whole(acts_as, key, name)}/pause"), as_json)
 
 
 @subscriptions.command("resume")
 @told
 def resume(name: Id, acts_as: ActsAs = OPERATOR, key: KeyText = None, as_json: AsJson = False) -> None:
     """Messages again. What its subscriber stopped, only its subscriber can resume."""
-    _show_one(_send(acts_as, key, "POST", f"/v1/subscriptions/{quote(name)}/resume"), as_json)
+    _show_one(_send(acts_as, key, "POST", f"/v1/subscriptions/{_whole(acts_as, key, name)}/resume"), as_json)
 
 
 @subscriptions.command("ask")
 @told
 def ask(name: Id, acts_as: ActsAs = OPERATOR, key: KeyText = None, as_json: AsJson = False) -> None:
     """Ask its address once more to confirm."""
-    _show_one(_send(acts_as, key, "POST", f"/v1/subscriptions/{quote(name)}/ask"), as_json)
+    _show_one(_send(acts_as, key, "POST", f"/v1/subscriptions/{_whole(acts_as, key, name)}/ask"), as_json)
 
 
 @subscriptions.command("confirm")
@@ -175,14 +170,14 @@ def confirm(
     as_json: AsJson = False,
 ) -> None:
     """Confirm a phone number by the code that its owner read out."""
-    _show_one(_send(acts_as, key, "POST", f"/v1/subscriptions/{quote(name)}/confirm", {"code": code}), as_json)
+    _show_one(_send(acts_as, key, "POST", f"/v1/subscriptions/{_whole(acts_as, key, name)}/confirm", {"code": code}), as_json)
 
 
 @subscriptions.command("remove")
 @told
 def remove(name: Id, acts_as: ActsAs = OPERATOR, key: KeyText = None) -> None:
     """Away with it. To erase an address from everywhere: `lovla subscriptions forget`."""
-    _send(acts_as, key, "DELETE", f"/v1/subscriptions/{quote(name)}")
+    _send(acts_as, key, "DELETE", f"/v1/subscriptions/{_whole(acts_as, key, name)}")
     typer.echo(f"{name} is removed.")
 
 
@@ -246,7 +241,7 @@ def missed(
     """What a webhook's receiver missed: its messages as they were posted, from a time or a cursor on."""
     asked = {"since": since, "after": after, "limit": str(limit)}
     query = "&".join(f"{word}={quote(value, safe='')}" for word, value in asked.items() if value is not None)
-    page = _send(acts_as, key, "GET", f"/v1/subscriptions/{quote(name, safe='')}/messages?{query}")
+    page = _send(acts_as, key, "GET", f"/v1/subscriptions/{_whole(acts_as, key, name)}/messages?{query}")
     if as_json:
         show([page], (), True)
         return
@@ -273,6 +268,30 @@ def _send(code: str, key: str | None, method: str, path: str, body: object = Non
     content = None if body is None else json.dumps(body).encode()
     with Client(f"http://{settings.alerts_host}:{settings.alerts_port}", key or file.read_text().strip()) as client:
         return client.send(method, path, content, {"Content-Type": "application/json"})
+
+
+def _listed(code: str, key: str | None, state: str | None = None) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    asked = f"/v1/subscriptions?limit=500{f'&state={state}' if state else ''}"
+    path: str | None = asked
+    while path is not None:
+        page = _send(code, key, "GET", path)
+        rows += page["subscriptions"]
+        path = f"{asked}&after={quote(page['next'])}" if "next" in page else None
+    return rows
+
+
+def _whole(code: str, key: str | None, begin: str) -> str:
+    """The id that begins so, ready for an address. Raises Stop where there is not exactly one."""
+    if len(begin) >= ID_LENGTH:
+        return quote(begin, safe="")
+    if len(begin) < 3:
+        raise Stop("At least three letters of the id, please; see `lovla subscriptions list`")
+    found = [row["subscription"] for row in _listed(code, key) if row["subscription"].startswith(begin)]
+    if len(found) != 1:
+        said = "several subscriptions begin so" if found else "no such subscription, or it is not yours"
+        raise Stop(f"{begin}: {said}; see `lovla subscriptions list`")
+    return quote(found[0], safe="")
 
 
 def _hours(text: str | None) -> list[str] | None:
