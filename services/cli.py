@@ -62,9 +62,7 @@ def _version(asked: bool) -> None:
 
 
 def _lovla(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="The release.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The release.")] = False,
 ) -> None:
     # a command with one verb alone would take the verb's name for an argument of it; this makes it a group
     pass
