@@ -29,7 +29,7 @@ from services.ingest.readers.json_items import Item, Node
 from services.ingest.readers.model import LIMITS, Context, Envelope, Problem, Told, Verdict
 
 STANDARD: Final = "epcis.2.0"
-READER_VERSION: Final = 3
+READER_VERSION: Final = 4
 
 _EVENTS: Final = ("ObjectEvent", "AggregationEvent", "TransactionEvent", "TransformationEvent", "AssociationEvent")
 _DOCUMENTS: Final = ("EPCISDocument", "EPCISQueryDocument")
