@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
@@ -176,7 +176,7 @@ def place_of(
 ) -> Place:
     """A place; the same one for the same words, of which a feed has few. `name` is one that `Draft.short` gave."""
     place = Place(unlocode=unlocode, iata=iata, name=name, country=country, facility=facility, role=role)
-    if is_plain(f"{name or ''}{role or ''}") and not _is_nowhere(place):
+    if is_plain(f"{name or ''}{role or ''}") and _nowhere(place) is None:
         if len(_PLACES) >= _REMEMBERED:
             _PLACES.clear()
             place_of.cache_clear()
@@ -184,9 +184,10 @@ def place_of(
     return place
 
 
-def _is_nowhere(place: Place) -> bool:
-    """Whether its UN/LOCODE begins with the letters of no country."""
-    return place.unlocode is not None and place.unlocode[:2] not in countries()
+def _nowhere(place: Place) -> str | None:
+    """Its UN/LOCODE, if that begins with the letters of no country."""
+    code = place.unlocode
+    return code if code is not None and code[:2] not in countries() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,13 @@ class Draft(msgspec.Struct):
         """The code stands in no map: keep the event, move nothing."""
         self.mapped = False
         self.warn("unmapped_code", f"the code {self.code} is in no map; the event is kept and moves nothing", where)
+
+    def gather(self, step: Callable[..., object], *given: object) -> None:
+        """Do a step of the reading; what is wrong there is noted, as by `fault`, and the next step can be done."""
+        try:
+            step(*given)
+        except Bad as bad:
+            self.fault(bad)
 
     @property
     def has_enough_references(self) -> bool:
@@ -553,9 +561,8 @@ class Draft(msgspec.Struct):
             return None, None
         if (known := _PLACES.get(id(place))) is not None:
             return known
-        if _is_nowhere(place):
-            text = f"{place.unlocode} is of no country that there is ({place.unlocode[:2]}, ISO 3166); kept as sent"
-            self.warn("unknown_country", text)
+        if (code := _nowhere(place)) is not None:
+            self.warn("unknown_country", f"{code} is of no country that there is ({code[:2]}, ISO 3166); kept as sent")
         shown_place = self._legible(place)
         return shown_place, msgspec.Raw(_ENCODER.encode(shown_place))
 
@@ -578,11 +585,10 @@ class Draft(msgspec.Struct):
             self.milestone = None
 
     def _outside(self) -> Bad | None:
-        """What is wrong with its time: there is none, which nothing told of yet, or it lies outside of the fence."""
+        """What is wrong with its time: there is none, for no reason that was noted, or it lies outside of the fence."""
         occurred_at, received_at = self.occurred_at, self.context.received_at
         if occurred_at is None:
-            is_told = any(bad.code in ("no_time", "bad_time") for bad in self.faults)
-            return None if is_told else Bad("no_time", self.position, "does not say when")
+            return None if self.faults else Bad("no_time", self.position, "does not say when")
         if not self.context.fence:
             return None
         text, ahead = "", _AHEAD[self.classifier]

@@ -13,6 +13,7 @@ _RFC3339 = re.compile(
     r"\s?(?:([Zz])|([+-])([0-9]{2}):?([0-9]{2}))?"
 )
 _AHEAD: Final = timedelta(days=2)  # of the receipt: clocks of other zones, and such as are wrong; as the time fence has it
+_WRONG_DAY: Final = timedelta(days=31)
 _OFFSET_MAX: Final = timedelta(hours=15)  # the widest in use is +14:00
 
 
@@ -40,7 +41,8 @@ def parse_rfc3339(text: str) -> datetime:
 def nearest_year(day: int, month: int, near: datetime, happened: bool = False) -> date:
     """The date of `day` and `month` in the year that brings it nearest to `near`. Raises ValueError if there is none.
 
-    `happened`: the newest of them that is no more than two days ahead, for what was told of at `near` is over by then.
+    `happened`: what lies more than a month ahead of `near` was a year before, for it is over by then. What lies ahead by less is
+    sooner a wrong day than eleven months old: the time fence refuses it.
     """
     found: list[date] = []
     for year in range(near.year - 4, near.year + 5):  # 29 February may be four years away, eight around 2100
@@ -51,7 +53,7 @@ def nearest_year(day: int, month: int, near: datetime, happened: bool = False) -
     if not found:
         raise ValueError(f"day {day} of month {month} is in no calendar")
     if happened:
-        return max(candidate for candidate in found if candidate <= (near + _AHEAD).date())
+        found = [candidate for candidate in found if candidate <= (near + _WRONG_DAY).date()] or found
     return min(found, key=lambda candidate: abs(candidate - near.date()))
 
 

@@ -199,6 +199,19 @@ WRONG = {
         b"UNB+UNOA:2+COSU+LOVLA+200330:0905+91'UNH+1+CODECO:D:95B:UN'UNT+2+1'UNZ+1+91'",
         [("missing_segment", "UNH Message header"), ("no_container", "UNH Message header")],
     ),
+    "a DCSA event": (
+        b'[{"eventType": "EQUIPMENT", "eventClassifierCode": "MAYBE", "eventDateTime": "soon"}]',
+        [
+            ("bad_value", "eventClassifierCode"),
+            ("missing_field", "equipmentEventTypeCode"),
+            ("bad_time", "eventDateTime"),
+            ("no_linking_reference", "equipmentReference"),
+        ],
+    ),
+    "an EPCIS event": (
+        b'{"type": "ObjectEvent", "action": "OBSERVE", "eventTime": "soon", "epcList": [], "bizStep": "receiving"}',
+        [("bad_time", "eventTime"), ("no_linking_reference", "epcList")],
+    ),
 }  # fmt: skip
 
 
@@ -211,7 +224,7 @@ async def test_all_that_is_wrong_with_a_statement_is_told_at_once(house: House, 
     told = [(finding["code"], finding["field"] or "") for finding in statement["findings"]]
     for code, field in wrong:
         assert any(said == code and named.startswith(field) for said, named in told), f"{code} {field}: {told}"
-    assert all("segment" in finding["where"] and finding["do"] for finding in statement["findings"])
+    assert all(finding["text"] and finding["means"] and finding["do"] for finding in statement["findings"])
 
 
 async def test_what_is_told_of_one_statement_is_bounded(house: House) -> None:
