@@ -41,8 +41,8 @@ def parse_rfc3339(text: str) -> datetime:
 def nearest_year(day: int, month: int, near: datetime, happened: bool = False) -> date:
     """The date of `day` and `month` in the year that brings it nearest to `near`. Raises ValueError if there is none.
 
-    `happened`: what lies more than a month ahead of `near` was a year before, for it is over by then. What lies ahead by less is
-    sooner a wrong day than eleven months old: the time fence refuses it.
+    `happened`: what lies more than a month ahead of `near` was a year before, for it is over by then. What lies ahead by less
+    is sooner a wrong day than eleven months old: the time fence refuses it.
     """
     found: list[date] = []
     for year in range(near.year - 4, near.year + 5):  # 29 February may be four years away, eight around 2100
