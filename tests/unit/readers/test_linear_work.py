@@ -244,17 +244,17 @@ FAT: dict[str, tuple[int, Callable[[int], bytes]]] = {
     "epcis": (LARGEST, fat_json("epcis.json", "epcisBody", "eventList")),
     "one_record": (LARGEST, fat_json("one_record.json")),
     "mapped": (LARGEST, fat_json("mapped_json.json", "shipments")),
-    "x12: 214": (5_000_000, fat_text("x12_214.edi", r"ST\*214", r"SE\*[^$]*\$\s*", r"SE\*", f"K1*{PAD * 4}$\n")),
-    "x12: 315": (5_000_000, fat_text("x12_315.edi", r"ST\*315", r"SE\*[^~]*~\s*", r"SE\*", f"K1*{PAD * 4}~\n")),
-    "x12: 322": (5_000_000, fat_text("x12_322.edi", r"ST\*322", r"SE\*[^~]*~\s*", r"SE\*", f"K1*{PAD * 4}~\n")),
+    "x12: 214": (2_000_000, fat_text("x12_214.edi", r"ST\*214", r"SE\*[^$]*\$\s*", r"SE\*", f"K1*{PAD * 4}$\n")),
+    "x12: 315": (2_000_000, fat_text("x12_315.edi", r"ST\*315", r"SE\*[^~]*~\s*", r"SE\*", f"K1*{PAD * 4}~\n")),
+    "x12: 322": (2_000_000, fat_text("x12_322.edi", r"ST\*322", r"SE\*[^~]*~\s*", r"SE\*", f"K1*{PAD * 4}~\n")),
     "x12: 856": (LARGEST, fat_text("x12_856.edi", r"ST\*856", r"SE\*[^~]*~\s*", r"SE\*", f"REF*ZZ*{PAD * 4}~\n")),
-    "edifact": (500_000, fat_text("edifact_iftsta.edi", r"UNH\+1\+", r"UNT\+[^']*'\s*", "UNT", f"FTX+AAI+++{PAD}'\n")),
-    "cargo_imp": (2_000_000, fat_text("fsu.txt", "FSU/", r"DEP/[^\n]*\n", r"\Z", f"OSI/{PAD}\r\n")),
+    "edifact": (300_000, fat_text("edifact_iftsta.edi", r"UNH\+1\+", r"UNT\+[^']*'\s*", "UNT", f"FTX+AAI+++{PAD}'\n")),
+    "cargo_imp": (1_000_000, fat_text("fsu.txt", "FSU/", r"DEP/[^\n]*\n", r"\Z", f"OSI/{PAD}\r\n")),
     "cargo_xml": (
         4_000_000,
         fat_text("xfsu.xml", "<ram:ReportedStatus>", "</ram:ReportedStatus>", "</ram:R", f"<ram:Note>{PAD * 20}</ram:Note>"),
     ),
-    "wrapped": (500_000, lambda size: json.dumps({"messageRaw": FAT["edifact"][1](size).decode()}).encode()),
+    "wrapped": (300_000, lambda size: json.dumps({"messageRaw": FAT["edifact"][1](size).decode()}).encode()),
 }
 """Messages that are read to their end, and the bytes up to which: EDIFACT is cut up character by character, each of which is a
 step, so that its larger ones would take minutes here."""
