@@ -384,9 +384,7 @@ def feeds(
             _print(render.unmapped(unmapped, local), f"{more}; {_UNMAPPED_HELP}")
         if again:
             senders = ", ".join(sorted({one.sender for one in again}))
-            typer.echo(
-                f"Interchanges came again under a control number that was there before, from {senders}: `lovla interchanges`"
-            )
+            typer.echo(f"A control number came again, which changes nothing, from {senders}: `lovla interchanges` lists them.")
 
 
 @told
