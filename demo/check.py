@@ -13,6 +13,7 @@ import httpx
 
 from demo.truth import Found
 from schemas.words import EXCEPTION_KINDS
+from services.runtime import inside
 from services.runtime.settings import Settings
 
 TOLERANCE = timedelta(minutes=1)
@@ -142,6 +143,7 @@ class Questions:
             },
             timeout=60.0,
             trust_env=False,
+            verify=inside.plain(),
         )
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from random import Random
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -142,6 +143,7 @@ def speaker_of(sender: str) -> str:
     return "dcsa.2.2" if sender in world.OCEAN_DCSA else "x12.315"
 
 
+@cache
 def _zone_of(unlocode: str | None) -> ZoneInfo:
     for origin in (*world.origins("sea"), *world.origins("air")):
         if origin.unlocode == unlocode:
@@ -331,6 +333,7 @@ def fsu(sender: str, known_at: datetime, told: list[Told]) -> Message:
     return Message(sender, known_at, MESSAGES, "text/plain", "cargo_imp.fsu", body.encode("ascii"), says=tuple(told))
 
 
+@cache
 def _station(unlocode: str | None) -> str:
     return {o.unlocode: o.iata for o in world.origins("air")}.get(unlocode or "", "LAX")
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from functools import cache
+from itertools import accumulate, pairwise
 from random import Random
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -445,9 +446,15 @@ def _doubtful(moment: datetime, zone: str) -> bool:
 
 def _arrival_day(random: Random, now: datetime) -> datetime:
     """A planned arrival between 55 days ago and 14 days ahead, days weighted by the port's TEU of that month."""
+    days, weights = _arrival_days(now)
+    return _minutes(random.choices(days, cum_weights=weights)[0]) + timedelta(minutes=random.randrange(0, 1440, 10))
+
+
+@cache
+def _arrival_days(now: datetime) -> tuple[list[datetime], list[float]]:
+    """The days, and the sum of their weights so far."""
     days = [now + timedelta(days=d) for d in range(-PAST_D, AHEAD_D)]
-    weights = [world.teu_by_month()[day.month] for day in days]
-    return _minutes(random.choices(days, weights)[0]) + timedelta(minutes=random.randrange(0, 1440, 10))
+    return days, list(accumulate(world.teu_by_month()[day.month] for day in days))
 
 
 def sail(random: Random, kind: str, now: datetime, serial: int) -> Voyage:
@@ -508,6 +515,7 @@ class _Course:
         self.hospital = random.choice(world.hospitals())
         self.trucker = random.choice(world.TRUCKERS)
         self.told: list[Told] = []
+        self._facts: list[Fact | None] = []
         self.counts: list[DockCount] = []
         self.plan: dict[Milestone, datetime] = {}
         self.containers: tuple[str, ...] = ()
@@ -572,7 +580,7 @@ class _Course:
         return Case(
             mode=self.mode,
             plan=self.plan,
-            facts=tuple(fact_of(t) for t in self.told if not t.void),
+            facts=tuple(self._facts_told()),
             units=self.containers,
             required_by=self.required_by,
             declared_voyage=self.declared_voyage.carried_by if self.declared_voyage else None,
@@ -580,6 +588,11 @@ class _Course:
             receipts=tuple(Receipt(c.known_at, c.at, {line: good for line, good, _, _ in c.lines}) for c in self.counts),
             free_time_h=self.free_time_h,
         )
+
+    def _facts_told(self) -> list[Fact]:
+        """What counts of what is told. Asked twice: before and after it is talked on, when only more is told."""
+        self._facts += [None if t.void else fact_of(t) for t in self.told[len(self._facts) :]]
+        return [fact for fact in self._facts if fact is not None]
 
     def silence(self) -> None:
         """Nothing becomes known in the mute span; what happened in it is told after it."""
@@ -632,17 +645,17 @@ class _Course:
         """The consignment, if its truth is what its story says, now and an hour on, with room to spare."""
         case = self.case()
         expected = evaluate(case, self.now)
+        told = [f for f in expected if f.kind in WANTED.get(self.story, ())]
+        if self.fresh:
+            told = [f for f in told if f.end is None]
+        if bool(told) != (self.story in WANTED) or (expected and not told):
+            raise NoDraw
         shape = [(f.key, f.end is None) for f in expected]
         if len({f.key for f in expected}) != len(expected):
             raise NoDraw
         for later, slack in ((MARGIN, timedelta()), (timedelta(), SLACK), (timedelta(), -SLACK), (MARGIN, -SLACK)):
             if [(f.key, f.end is None) for f in evaluate(case, self.now + later, slack)] != shape:
                 raise NoDraw
-        told = [f for f in expected if f.kind in WANTED.get(self.story, ())]
-        if self.fresh:
-            told = [f for f in told if f.end is None]
-        if bool(told) != (self.story in WANTED) or (expected and not told):
-            raise NoDraw
         return self._consignment(case, expected)
 
     def _consignment(self, case: Case, expected: tuple[Found, ...]) -> Consignment:

@@ -6,7 +6,8 @@ or linking: a `Case` holds only what counts for one consignment, who said it, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import combinations, pairwise
@@ -127,13 +128,19 @@ class View:
             for unit in self.units:
                 said = [f for f in word if f.unit in (unit, "")]
                 if said:
-                    self._times[milestone, unit] = max(said, key=lambda f: (_strength(f), f.known_at)).at
+                    best = said[0] if len(said) == 1 else max(said, key=lambda f: (_strength(f), f.known_at))
+                    self._times[milestone, unit] = best.at
             times = [self.unit_time(milestone, unit) for unit in self.units]
             if all(times):
                 self.own[milestone] = max(t for t in times if t)
         if any(r.final for r in self.receipts):
             self.own["delivered"] = next(r.at for r in reversed(self.receipts) if r.final)
         self.done = min((t for t in (self.own.get("delivered"), case.cancelled_at) if t), default=None)
+        self._estimates: dict[Milestone, list[Fact]] = {}
+        for fact in self.facts:
+            if fact.milestone and fact.classifier == "estimated" and not fact.leg:
+                self._estimates.setdefault(fact.milestone, []).append(fact)
+        self._limits: tuple[list[datetime], list[timedelta | None]] | None = None
 
     def unit_time(self, milestone: Milestone, unit: str) -> datetime | None:
         """The actual that decides for a unit: the stronger sender's, else the later known."""
@@ -156,8 +163,16 @@ class View:
             kind = "customs"
         return TOLERANCE_H[kind] * HOUR + self.slack
 
-    def estimates(self, milestone: Milestone) -> list[Fact]:
-        return [f for f in self.facts if f.milestone == milestone and f.classifier == "estimated" and not f.leg]
+    def estimates(self, milestone: Milestone) -> Sequence[Fact]:
+        return self._estimates.get(milestone, ())
+
+    def phase_limit(self, known: datetime) -> timedelta | None:
+        """The limit of silence by what was told to have happened until `known`; none outside departed..delivered."""
+        if self._limits is None:
+            self._limits = _limits(self)
+        moments, limits = self._limits
+        place = bisect_right(moments, known)
+        return limits[place - 1] if place else None
 
 
 def _strength(fact: Fact) -> int:
@@ -181,9 +196,10 @@ def _overdue(view: View, milestone: Milestone) -> Iterable[Found]:
     horizon = min((t for t in (reached, view.now) if t), default=view.now)
     steps: list[tuple[datetime | None, datetime]] = [(None, view.plan[milestone])]
     steps += [(f.known_at, max(view.plan[milestone], f.at)) for f in view.estimates(milestone) if f.known_at < horizon]
+    tolerance = view.tolerance(milestone)
     opened: datetime | None = None
     for (known, expected), following in zip(steps, [*(s[0] for s in steps[1:]), None], strict=True):
-        deadline = expected + view.tolerance(milestone)
+        deadline = expected + tolerance
         begins = max(deadline, known) if known else deadline
         if opened and known and deadline > known:
             yield Found(f"overdue:{milestone}", opened, known)
@@ -256,25 +272,44 @@ def silence_limit(view: View, known: datetime) -> timedelta | None:
     """The limit of the phase that the least advanced unit was in, by what was known then; none outside departed..delivered."""
     if view.receipts and view.receipts[0].known_at <= known:
         return None
-    actuals = [f for f in view.actuals if f.known_at <= known]
+    return view.phase_limit(known)
+
+
+def _limits(view: View) -> tuple[list[datetime], list[timedelta | None]]:
+    """Each moment at which something that happened became known, in order, and the limit from then on."""
+    moments: list[datetime] = []
+    limits: list[timedelta | None] = []
     furthest = dict.fromkeys((*view.units, ""), -1)
-    for fact in actuals:
-        if fact.milestone and fact.unit in furthest:
-            furthest[fact.unit] = max(furthest[fact.unit], ORDER[fact.milestone])
-    reached = [max(furthest[unit], furthest[""]) for unit in view.units]
-    if max((ORDER[f.milestone] for f in actuals if f.milestone), default=-1) < ORDER["departed"]:
-        return None
-    least = min(reached)
+    most = -1
+    moved: Fact | None = None  # the last known movement of those with several legs
+    for fact in view.actuals:
+        assert fact.milestone is not None
+        place = ORDER[fact.milestone]
+        most = max(most, place)
+        if fact.unit in furthest:
+            furthest[fact.unit] = max(furthest[fact.unit], place)
+        if fact.milestone.startswith("transship") and (moved is None or fact.at > moved.at):
+            moved = fact
+        if moments and moments[-1] == fact.known_at:  # known together
+            moments.pop()
+            limits.pop()
+        moments.append(fact.known_at)
+        least = min(max(furthest[unit], furthest[""]) for unit in view.units)
+        hours = None if most < ORDER["departed"] else _hours_of(view.case.mode, least, moved)
+        limits.append(None if hours is None else hours * HOUR + view.slack)
+    return moments, limits
+
+
+def _hours_of(mode: Literal["sea", "air"], least: int, moved: Fact | None) -> float | None:
+    """How long the least advanced unit, which has come as far as `least`, may be silent."""
     if least >= ORDER["delivered"]:
         return None
-    mode = view.case.mode
     if least >= ORDER["gate_out"]:
-        return SILENT_ON_ROAD_H * HOUR + view.slack
-    if least in (ORDER["transship_arrived"], ORDER["transship_departed"]):
+        return SILENT_ON_ROAD_H
+    if moved is not None and least in (ORDER["transship_arrived"], ORDER["transship_departed"]):
         # several legs: the last known movement says whether it stands or sails
-        last = max((f for f in actuals if f.milestone and f.milestone.startswith("transship")), key=lambda f: f.at)
-        return SILENT_H[(mode, "moving" if last.milestone == "transship_departed" else "standing")] * HOUR + view.slack
-    return SILENT_H[(mode, "standing" if least >= ORDER["arrived"] else "moving")] * HOUR + view.slack
+        return SILENT_H[(mode, "moving" if moved.milestone == "transship_departed" else "standing")]
+    return SILENT_H[(mode, "standing" if least >= ORDER["arrived"] else "moving")]
 
 
 def _on_hold(view: View) -> Iterable[Found]:

@@ -139,20 +139,22 @@ def teu_by_month() -> dict[int, float]:
     return {int(r["month"][5:]): float(r["total_teu"]) for r in table("port_of_la_teu.csv") if r["month"].startswith("2020")}
 
 
-def _offset(code: str) -> timedelta:
-    """Each sender's batches leave at its own minutes, so that not all come at once."""
-    return timedelta(minutes=sum(map(ord, code)) * 7 % 110)
+@cache
+def _batches(code: str) -> tuple[datetime, timedelta]:
+    """One of the moments at which the sender's batches leave, and how long after it the next does. Each sender's leave at its
+    own minutes, so that not all come at once."""
+    return EPOCH + timedelta(minutes=sum(map(ord, code)) * 7 % 110), timedelta(hours=PERIOD_H[senders()[code].kind])
 
 
 def batch_after(code: str, moment: datetime) -> datetime:
     """When the sender's next batch leaves at or after `moment`."""
-    period, start = timedelta(hours=PERIOD_H[senders()[code].kind]), EPOCH + _offset(code)
+    start, period = _batches(code)
     return start + -(-(moment - start) // period) * period
 
 
 def batch_before(code: str, moment: datetime) -> datetime:
     """When the sender's last batch left at or before `moment`."""
-    period, start = timedelta(hours=PERIOD_H[senders()[code].kind]), EPOCH + _offset(code)
+    start, period = _batches(code)
     return start + (moment - start) // period * period
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import logging
 import sys
 from collections.abc import Mapping
+from typing import Annotated
 
 import typer
 
@@ -53,7 +55,15 @@ def assemble(verb: str | None = None) -> typer.Typer:
     return app
 
 
-def _lovla() -> None:
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lovla {importlib.metadata.version('lovla')}")
+        raise typer.Exit
+
+
+def _lovla(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The release.")] = False,
+) -> None:
     # a command with one verb alone would take the verb's name for an argument of it; this makes it a group
     pass
 

@@ -11,12 +11,13 @@ import hashlib
 import os
 import sys
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import psutil
 
-from deploy.local.part import refused
+from deploy.local.part import page, refused
 
 DATABASE = "lovla"
 KEPT_FREE_BYTES = 256 * 1024**2
@@ -142,16 +143,14 @@ class ClickHouseServer:
 
     def not_ready(self) -> str | None:
         """Ready when both doors answer."""
-        import httpx
-
         answer = refused(self.tcp_port) or self.query("SELECT 1")
         if answer is not None:
             return answer
         try:
-            httpx.get(f"http://127.0.0.1:{self.http_port}/ping", timeout=2).raise_for_status()
-        except httpx.HTTPError as error:
-            return f"HTTP: {error}"
-        return None
+            status, text = page(self.http_port, "/ping", timeout_s=2)
+        except (OSError, HTTPException) as error:
+            return f"HTTP: {type(error).__name__}"
+        return None if status == 200 else f"HTTP: {status} {text[:200]}"
 
     def query(self, sql: str) -> str | None:
         """Run a statement as admin on the native port; None, or why it failed."""

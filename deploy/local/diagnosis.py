@@ -10,10 +10,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
 from deploy.local import environment
 from deploy.local.lag import Lag
+from deploy.local.part import page
 from deploy.local.process import tail
 from deploy.local.stack import LEAST_FREE_BYTES, PartStatus, Stack
 from services.runtime.runbooks import Runbook
@@ -143,13 +145,12 @@ def look(stack: Stack, parts: Sequence[PartStatus], lags: Sequence[Lag] = ()) ->
 
 def _metrics(part: PartStatus) -> dict[str, float]:
     """The sums of a part's metrics; {} if it does not answer."""
-    import httpx
     from prometheus_client.parser import text_string_to_metric_families
 
     sums: dict[str, float] = {}
-    with contextlib.suppress(httpx.HTTPError, ValueError):
-        answer = httpx.get(f"http://127.0.0.1:{part.ports[part.name]}/metrics", timeout=3, trust_env=False)
-        for family in text_string_to_metric_families(answer.text):
+    with contextlib.suppress(OSError, HTTPException, ValueError):
+        _, text = page(part.ports[part.name], "/metrics")
+        for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
     return sums

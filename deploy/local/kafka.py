@@ -16,7 +16,8 @@ from deploy.local.part import refused
 from deploy.local.process import tail
 
 SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-"""For a Java that ends within seconds: what its second compiler and its threads for garbage would save, they cost twice."""
+"""For a Java that works for seconds or a few minutes: what its second compiler and its threads for garbage would save, they
+cost twice."""
 YEAR_MIN = 365 * 24 * 60
 FORMAT_TIMEOUT_S = 120
 

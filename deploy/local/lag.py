@@ -34,15 +34,16 @@ class Lag:
     behind: int
 
 
-def lags(bootstrap: str) -> list[Lag]:
-    """One line a group and topic.
+def lags(bootstrap: str, of: tuple[str, ...] = ("",)) -> list[Lag]:
+    """One line a group and topic. `of`: only groups whose names begin so.
 
     Raises:
         StackError: the broker does not answer.
     """
     try:
         with kafka.admin(bootstrap, TIMEOUT_S) as admin:
-            groups = [group.group_id for group in admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid]
+            known = [group.group_id for group in admin.list_consumer_groups(request_timeout=TIMEOUT_S).result().valid]
+            groups = [group for group in known if group.startswith(of)]
             topics = admin.list_topics(timeout=TIMEOUT_S).topics
             places = [(name, number) for name, topic in topics.items() for number in topic.partitions]
             committed = {group: kafka.committed(bootstrap, group, places, TIMEOUT_S) for group in groups}

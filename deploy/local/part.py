@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import time
@@ -95,6 +96,18 @@ def refused(port: int) -> str | None:
     except OSError as error:
         return f"port {port}: {error.strerror or error}"
     return None
+
+
+def page(port: int, path: str, timeout_s: float = 3.0) -> tuple[int, str]:
+    """Status and text of a page on a port of 127.0.0.1, asked without httpx: to load it and to make a client takes longer than
+    many questions. Raises OSError, http.client.HTTPException."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode("utf-8", "replace")
+    finally:
+        connection.close()
 
 
 def _last_words(part: Part) -> str:

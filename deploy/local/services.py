@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
-from deploy.local.part import refused
+from deploy.local.part import page, refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,12 @@ class ServicePart:
 
     def not_ready(self) -> str | None:
         """Ready when its health page says 200."""
-        import httpx
-
         nobody = refused(self.port)
         if nobody is not None:
             return nobody
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self.port}{self.service.health}", timeout=3, trust_env=False)
-        except httpx.HTTPError as error:
+            status, text = page(self.port, self.service.health)
+        except (OSError, HTTPException) as error:
             return f"{self.service.health}: {type(error).__name__}"
-        said = " ".join(answer.text[:200].split())
-        return None if answer.status_code == 200 else f"{self.service.health} says {answer.status_code}: {said}"
+        said = " ".join(text[:200].split())
+        return None if status == 200 else f"{self.service.health} says {status}: {said}"

@@ -11,12 +11,14 @@ import hashlib
 import hmac
 import json
 import secrets
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree
@@ -190,7 +192,7 @@ class Simulator:
 
     async def _tell(self, url: str, fields: Mapping[str, str], signature: str | None = None) -> httpx.Response | None:
         headers = {} if signature is None else {"X-Twilio-Signature": signature}
-        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=10, trust_env=False, verify=_trusted()) as client:
             for attempt in range(CALLBACK_TRIES):
                 try:
                     answer = await client.post(url, data=dict(fields), headers=headers)
@@ -248,6 +250,12 @@ class Simulator:
 
     async def _healthy(self) -> Response:
         return Response("ok\n", media_type="text/plain")
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom callbacks trust. Made once: each client would read the certificates of the world anew, 75 ms of CPU."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def twilio_signature(token: str, url: str, fields: Mapping[str, str]) -> str:

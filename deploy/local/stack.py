@@ -40,6 +40,9 @@ PORT_SETTINGS: Mapping[str, str] = {
 }
 """The ports that can be chosen, and the line of lovla.env that keeps each."""
 
+KAFKA_JVM = "LOVLA_STACK_KAFKA_JVM"
+"""The line of lovla.env that holds more options for Kafka's Java; it may be missing."""
+
 _OWNERS: Mapping[str, str] = {
     "controller": "kafka",
     "clickhouse_http": "clickhouse",
@@ -314,6 +317,7 @@ class Stack:
                     self.state_dir / "kafka",
                     int(told["LOVLA_STACK_KAFKA_PORT"]),
                     int(told["LOVLA_STACK_KAFKA_CONTROLLER_PORT"]),
+                    jvm=tuple(told.get(KAFKA_JVM, "").split()),
                 )
             )
         parts += [ServicePart(service, self.state_dir, int(told[service.port_setting]), told) for service in self._services]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
-from services.runtime.verbs import AsJson, Stop, show, told
+from services.runtime.verbs import AsJson, Stop, only_one, show, told
 
 if TYPE_CHECKING:
     from schemas.alerts_v1 import Subscription
@@ -162,11 +162,7 @@ def _subscriptions(settings: Settings) -> dict[str, Subscription]:
 
 
 def _one_of(everybody: dict[str, Subscription], begin: str) -> Subscription:
-    matching = [one for name, one in sorted(everybody.items()) if name.startswith(begin)]
-    if len(matching) != 1:
-        found = "several subscriptions begin so" if matching else "no such subscription"
-        raise Stop(f"{begin}: {found}; see `lovla subscriptions list`")
-    return matching[0]
+    return everybody[only_one(begin, sorted(everybody), "subscriptions", "lovla subscriptions list")]
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from services.runtime.settings import Settings
 log = logs.get("subscriptions")
 
 _ALPHABET = string.ascii_lowercase + string.digits
-_LENGTH = 16
+ID_LENGTH = 16
 R = TypeVar("R", Subscription, Suppression)
 T = TypeVar("T")
 TRANSACTIONAL_ID = "alerts-api"
@@ -375,9 +375,9 @@ class Store:
 
     def _name(self, owner: str | None, repeat_key: str | None) -> str:
         if repeat_key is None:
-            return "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+            return "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
         digest = hmac.new(self._ids, f"{owner} {repeat_key}".encode(), hashlib.sha256).digest()
-        return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:_LENGTH])
+        return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:ID_LENGTH])
 
     def _write(self, done: Done) -> Subscription:
         self._put(*done.records)

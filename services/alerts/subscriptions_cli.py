@@ -12,7 +12,7 @@ import typer
 from schemas.alerts_v1 import Channel
 from schemas.words import Severity
 from services.runtime.progress import bar
-from services.runtime.verbs import OPERATOR, AsJson, Stop, key_file, show, told
+from services.runtime.verbs import OPERATOR, AsJson, Stop, key_file, only_one, show, told
 
 if TYPE_CHECKING:
     from services.alerts.settings import AlertsSettings
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 ActsAs = Annotated[str, typer.Option("--as", help="Whose kept key to use; subscriptions belong to that sender.")]
 KeyText = Annotated[str | None, typer.Option("--key", help="The key; else the one kept for that sender.")]
 Id = Annotated[str, typer.Argument(help="The subscription's id, as `lovla subscriptions list` shows it, or its beginning.")]
-ID_LENGTH = 16
 ChannelOf = Annotated[Channel | None, typer.Option("--channel", help="email, sms or webhook; else by what the address is.")]
 Many = list[str] | None
+LIST = "lovla subscriptions list"
 _COLUMNS = ("subscription", "state", "channel", "address", "owner", "about", "digest", "confirmed_at")
 
 subscriptions = typer.Typer(no_args_is_help=True, help="Who is told what, by email, SMS or webhook.")
@@ -177,8 +177,9 @@ def confirm(
 @told
 def remove(name: Id, acts_as: ActsAs = OPERATOR, key: KeyText = None) -> None:
     """Away with it. To erase an address from everywhere: `lovla subscriptions forget`."""
-    _send(acts_as, key, "DELETE", f"/v1/subscriptions/{_whole(acts_as, key, name)}")
-    typer.echo(f"{name} is removed.")
+    whole = _whole(acts_as, key, name)
+    _send(acts_as, key, "DELETE", f"/v1/subscriptions/{whole}")
+    typer.echo(f"{whole} is removed.")
 
 
 @subscriptions.command("forget")
@@ -283,15 +284,14 @@ def _listed(code: str, key: str | None, state: str | None = None) -> list[dict[s
 
 def _whole(code: str, key: str | None, begin: str) -> str:
     """The id that begins so, ready for an address. Raises Stop where there is not exactly one."""
+    from services.alerts.subscriptions import ID_LENGTH
+
     if len(begin) >= ID_LENGTH:
         return quote(begin, safe="")
     if len(begin) < 3:
-        raise Stop("At least three letters of the id, please; see `lovla subscriptions list`")
-    found = [row["subscription"] for row in _listed(code, key) if row["subscription"].startswith(begin)]
-    if len(found) != 1:
-        said = "several subscriptions begin so" if found else "no such subscription, or it is not yours"
-        raise Stop(f"{begin}: {said}; see `lovla subscriptions list`")
-    return quote(found[0], safe="")
+        raise Stop(f"At least three letters of the id, please; see `{LIST}`")
+    mine = (row["subscription"] for row in _listed(code, key))
+    return quote(only_one(begin, mine, "subscriptions", LIST), safe="")
 
 
 def _hours(text: str | None) -> list[str] | None:

@@ -29,6 +29,7 @@ class WayIn:
             headers={"Authorization": inside.bearer(settings.secret_key.get_secret_value().encode(), ALERTS)},
             timeout=_TIMEOUT_S,
             trust_env=False,
+            verify=inside.plain(),
             transport=transport,
         )
 

@@ -228,8 +228,9 @@ class Worker:
         changes = [partition for topic, partition in partitions if topic == JOURNEY_CHANGES.name]
         found = kafka.committed(self._settings.kafka, GROUP, [(JOURNEY_CHANGES.name, partition) for partition in changes])
         committed = {partition: found.get((JOURNEY_CHANGES.name, partition), 0) for partition in changes}
+        written = kafka.end_offsets(self._settings, [(JOURNEY_CHANGES.name, partition) for partition in changes])
         for partition in changes:
-            ends[partition] = self._last_record(partition, committed[partition])
+            ends[partition] = self._last_record(partition, committed[partition], written[JOURNEY_CHANGES.name, partition])
             for value in self._table(ALERT_WAITING.name, partition).values():
                 kept = Waiting.model_validate_json(value, extra="ignore")
                 assert isinstance(kept.change, ExceptionChanged)
@@ -254,9 +255,8 @@ class Worker:
         restore.restore(self._settings, topic, partition, enter)
         return table
 
-    def _last_record(self, partition: int, committed: int) -> int:
-        """After the last record of what is there now. A log that transactions write ends with a marker, which is none."""
-        end = kafka.end_offset(self._settings, JOURNEY_CHANGES.name, partition)
+    def _last_record(self, partition: int, committed: int, end: int) -> int:
+        """After the last record before `end`. A log that transactions write ends with a marker, which is none."""
         last, width = committed, TAIL
 
         def enter(record: sources.Record) -> None:
@@ -407,7 +407,7 @@ class Worker:
             metrics.gauge("lovla_alerts_subscriptions", state=state).set(states[state])
         owned = set(self._owned) if self.stream.ready else set()  # what is being restored is not read yet
         committed = kafka.committed(self._settings.kafka, GROUP, owned)
-        ends = {one: kafka.end_offset(self._settings, *one) for one in owned}
+        ends = kafka.end_offsets(self._settings, owned)
         stuck = dog.look(committed, ends, time.monotonic(), self._holds)
         return stuck if owned == self._owned and self.stream.ready else None
 

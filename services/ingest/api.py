@@ -49,7 +49,7 @@ from services.ingest.retrying import RETRIES_MAX
 from services.ingest.settings import IngestSettings
 from services.ingest.ticker import Ticker
 from services.ingest.work_acts import KafkaWorkActs
-from services.runtime import inside, logs, metrics, process, web
+from services.runtime import garbage, inside, logs, metrics, process, web
 from services.runtime.clock import SystemClock
 from services.runtime.kafka import TopicMissing
 from services.runtime.openapi import complete
@@ -688,6 +688,7 @@ def main() -> None:
     except (SettingsError, OSError) as error:  # a code map that is none
         log.error("api.stopped", error=str(error))
         sys.exit(1)
+    garbage.relax()
     web.serve(app, settings.api_host, settings.api_port, bounded(settings.connections, settings.head_s, settings.body_s))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from services.runtime import inside
 from services.runtime.verbs import Stop
 
 _TRIES = 6
@@ -34,7 +35,9 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=30.0, transport=transport, trust_env=False)
+        self._http = httpx.Client(
+            base_url=base_url, headers=headers, timeout=30.0, transport=transport, trust_env=False, verify=inside.plain()
+        )
         self._base_url = base_url
         self._sleep = sleep
 

@@ -243,26 +243,42 @@ def partitions(client: Consumer | Producer, topic: str, timeout_s: float = REQUE
 def end_offset(
     settings: Settings, topic: str, partition: int, timeout_s: float = REQUEST_TIMEOUT_S, clients: Clients = LIBRDKAFKA
 ) -> int:
-    """The high watermark: the end of everything written, committed or not.
+    """The high watermark: the end of everything written, committed or not. See `end_offsets`."""
+    return end_offsets(settings, [(topic, partition)], timeout_s, clients)[topic, partition]
+
+
+def end_offsets(
+    settings: Settings,
+    places: Collection[tuple[str, int]],
+    timeout_s: float = REQUEST_TIMEOUT_S,
+    clients: Clients = LIBRDKAFKA,
+) -> dict[tuple[str, int], int]:
+    """The high watermark of each (topic, partition); by one client for all, which costs more than what it asks.
 
     A client that reads committed is told the last *stable* offset instead, which lies before the records of a transaction that
     is not yet settled: who stops there loses the last batch (KAFKA-10167). So this asks with a client that reads all.
     Raises TopicMissing, KafkaException.
     """
+    if not places:
+        return {}
     config = consumer_config(settings, "lovla-watermark", "lovla-watermark")
     client = clients.consumer(config | {"isolation.level": "read_uncommitted"})
     until = clients.monotonic() + timeout_s
+    ends: dict[tuple[str, int], int] = {}
     try:
-        partitions(client, topic, timeout_s)
-        while True:
-            try:
-                return client.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout_s)[1]
-            except KafkaException:  # a topic just made, a broker just back: no leader yet
-                if clients.monotonic() > until:
-                    raise
-                time.sleep(0.1)
+        for topic in sorted({topic for topic, _ in places}):
+            partitions(client, topic, timeout_s)
+        for place in places:
+            while place not in ends:
+                try:
+                    ends[place] = client.get_watermark_offsets(TopicPartition(*place), timeout=timeout_s)[1]
+                except KafkaException:  # a topic just made, a broker just back: no leader yet
+                    if clients.monotonic() > until:
+                        raise
+                    time.sleep(0.1)
     finally:
         client.close()
+    return ends
 
 
 def fatal(error: KafkaError) -> bool:

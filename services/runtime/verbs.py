@@ -80,6 +80,17 @@ def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: boo
     console().print(table)
 
 
+def only_one(begin: str, names: Iterable[str], things: str, verb: str) -> str:
+    """The name that begins so. Raises Stop where there is not exactly one: `things` are what is named, `verb` lists them."""
+    found = [name for name in names if name.startswith(begin)]
+    if begin in found:
+        return begin
+    if len(found) == 1:
+        return found[0]
+    said = f"several {things} begin so" if found else f"none of the {things} that you see begins so"
+    raise Stop(f"{begin}: {said}; see `{verb}`")
+
+
 def key_file(state_dir: Path, code: str) -> Path:
     """Where the key of a sender is kept on this machine, readable by its owner alone."""
     return state_dir / "keys" / code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 import typer
@@ -47,3 +48,8 @@ def test_a_verb_loads_no_other_owner() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "services.console.tracking_cli" in loaded
     assert not {"confluent_kafka", "clickhouse_driver", "pydantic", "services.ingest.cli", "deploy.local.cli"} & set(loaded)
+
+
+def test_it_says_its_version() -> None:
+    said = CliRunner().invoke(cli.assemble(), ["--version"])
+    assert (said.exit_code, said.output.strip()) == (0, f"lovla {version('lovla')}")

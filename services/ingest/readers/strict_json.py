@@ -20,7 +20,11 @@ from services.ingest.legible import shown
 from services.ingest.readers.model import LIMITS, Limits, Unreadable
 
 # The closing quote is optional so that each match consumes what it scanned: linear even on unbalanced quotes.
-_MARKS = re.compile(r'("(?:[^"\\]|\\.)*+"?)(\s*+:)?|[\[{\]}]', re.DOTALL)
+_TEXT = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
+_TEXTS = re.compile(_TEXT, re.DOTALL)
+_NAMES = re.compile(rf"({_TEXT})(\s*+:)?", re.DOTALL)
+_BRACKETS = re.compile(rf"{_TEXT}|[\[{{\]}}]", re.DOTALL)
+_NO_BRACKETS = re.compile(r"[^\[\]{}]++")
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AT = re.compile(" (?:starting )?at$")  # of a sentence of the json module, whose place is told apart
@@ -88,11 +92,14 @@ def parse_narrow(body: bytes | str, most: int, limits: Limits = LIMITS) -> Any:
 def check_shape(text: str, size: int, depth: int) -> None:
     """Raise Unreadable where JSON of `size` bytes nests deeper than `depth`, or would take too much memory."""
     brackets = text.count("[") + text.count("{")
-    marks = sum(weight * text.count(mark) for mark, weight in _WEIGHTS.items())
+    weight = sum(each * text.count(mark) for mark, each in _WEIGHTS.items()) + _NEW_NAME_BYTES * text.count(":")
     most = MEMORY_TIMES * size + _FREE_BYTES - sys.getsizeof(text) - size  # the text, and its letters in the values
-    if brackets <= depth and marks + _NEW_NAME_BYTES * text.count(":") <= most:
+    if brackets <= depth and weight <= most:
         return  # fewer brackets cannot nest deeper, and names cannot be more than new ones
-    if _weight(text, depth) > most:
+    bare = _TEXTS.sub('"', text)  # a mark for each text: what stands in texts nests nothing and weighs nothing
+    if brackets > depth:
+        _check_depth(text, bare, depth)
+    if weight > most and _weight(text, bare) > most:
         said = f"{size} bytes of next to empty values, which take more than {MEMORY_TIMES} times that; send them without"
         raise Unreadable("too_many_values", "", said)
 
@@ -100,6 +107,8 @@ def check_shape(text: str, size: int, depth: int) -> None:
 def too_wide(value: Any, most: int, path: tuple[str | int, ...] = ()) -> tuple[tuple[str | int, ...], int] | None:
     """The path of the first object or array that holds more than `most` values, and how many: a contract would complain of each
     of them, and a complaint takes a kilobyte."""
+    if not _is_wide(value, most):
+        return None
     if len(value) > most:
         return path, len(value)
     members = value.items() if isinstance(value, dict) else enumerate(value)
@@ -107,34 +116,48 @@ def too_wide(value: Any, most: int, path: tuple[str | int, ...] = ()) -> tuple[t
     return next((found for found in inner if found is not None), None)
 
 
-def _weight(text: str, most_depth: int) -> int:
-    """Bytes that the values take in CPython, with what it holds while it makes them, without the letters of texts.
+def _is_wide(value: Any, most: int) -> bool:
+    """Whether it or anything in it holds more than `most` values."""
+    if len(value) > most:
+        return True
+    for member in value.values() if isinstance(value, dict) else value:
+        if isinstance(member, (dict, list)) and _is_wide(member, most):
+            return True
+    return False
 
-    Raises Unreadable where they nest too deep.
-    """
-    weight = _WEIGHTS[","] * text.count(",")
+
+def _check_depth(text: str, bare: str, most: int) -> None:
     depth = 0
+    for bracket in _NO_BRACKETS.sub("", bare):
+        depth += 1 if bracket in "[{" else -1
+        if depth > most:
+            break
+    else:
+        return
+    depth = 0
+    for match in _BRACKETS.finditer(text):  # again, for the place
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
+        if depth > most:
+            line = text.count("\n", 0, match.start()) + 1
+            column = match.start() - text.rfind("\n", 0, match.start())
+            raise Unreadable("too_deep", f"line {line} column {column}", f"more than {most} levels of nesting")
+
+
+def _weight(text: str, bare: str) -> int:
+    """Bytes that the values take in CPython, with what it holds while it makes them, without the letters of texts.
+    `bare`: the text with a quote for each of its texts."""
+    weight = sum(each * bare.count(mark) for mark, each in _WEIGHTS.items() if mark != '"')
     known: set[str] = set()
-    for match in _MARKS.finditer(text):
+    for match in _NAMES.finditer(text):
         name, colon = match.groups()
-        if colon:
-            if name in known:
-                weight += _NAME_BYTES
-            elif len(known) < _NAMES_KNOWN:
-                known.add(name)
-            else:
-                weight += _NEW_NAME_BYTES
-        elif name:
+        if not colon:
             weight += _TEXT_BYTES
-        elif (bracket := match[0]) in "[{":
-            weight += _WEIGHTS[bracket]
-            depth += 1
-            if depth > most_depth:
-                line = text.count("\n", 0, match.start()) + 1
-                column = match.start() - text.rfind("\n", 0, match.start())
-                raise Unreadable("too_deep", f"line {line} column {column}", f"more than {most_depth} levels of nesting")
+        elif name in known:
+            weight += _NAME_BYTES
+        elif len(known) < _NAMES_KNOWN:
+            known.add(name)
         else:
-            depth -= 1
+            weight += _NEW_NAME_BYTES
     return weight
 
 

@@ -37,7 +37,7 @@ def transaction(settings: Settings, topic: str, records: int, commit: bool = Tru
 
 
 def behind(settings: Settings, group: str) -> int:
-    (found,) = [lag.behind for lag in lags(settings.kafka) if lag.group == group]
+    (found,) = [lag.behind for lag in lags(settings.kafka, of=(group,))]
     return found
 
 
