@@ -41,7 +41,7 @@ from services.alerts.gate import (
     by_key,
     key_in,
     media_type,
-    parse_json,
+    parse_narrow,
 )
 from services.alerts.languages import language
 from services.alerts.public_page import PublicPage
@@ -61,6 +61,7 @@ T = TypeVar("T")
 LIST_MOST = 500
 _TIME: TypeAdapter[datetime] = TypeAdapter(UtcTime)
 _JSON = frozenset({"application/json"})
+_VALUES_MOST = 1_000  # of an object or list in a body: a subscription has a handful, and each wrong one is a complaint
 _TIDY_S = 3_600.0
 
 log = logs.get("alerts_api")
@@ -118,7 +119,7 @@ class Routes:
         media_type(request.headers.get("content-type"), _JSON, "application/json")
         body = await self._door.body(request, caller.meter)
         try:
-            return parse_json(body)
+            return parse_narrow(body, _VALUES_MOST)
         except Unreadable as error:
             errors = [Place(where=error.where, code=error.code, text=error.text)]
             raise Problem("invalid", "This is no JSON that can be taken.", errors=errors) from error

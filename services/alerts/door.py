@@ -114,6 +114,6 @@ def invalid(error: ValidationError) -> Problem:
     """What pydantic found, place by place; never what was there (addresses)."""
     errors = [
         Place(where="".join(f"/{part}" for part in one["loc"]), code=one["type"], text=one["msg"])
-        for one in error.errors(include_input=False, include_context=False, include_url=False)
+        for one in error.errors(include_input=False, include_context=False, include_url=False)[:100]
     ]
     return Problem("invalid", "The body does not hold what it should.", errors=errors)

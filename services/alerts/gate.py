@@ -12,7 +12,7 @@ from services.ingest.idempotency import key_in
 from services.ingest.limits import Bucket
 from services.ingest.problems import KINDS, MEDIA_TYPE, Place, Problem
 from services.ingest.readers import Unreadable
-from services.ingest.readers.strict_json import parse_json
+from services.ingest.readers.strict_json import parse_narrow
 
 __all__ = (
     "KINDS",
@@ -28,5 +28,5 @@ __all__ = (
     "by_key",
     "key_in",
     "media_type",
-    "parse_json",
+    "parse_narrow",
 )

@@ -354,8 +354,8 @@ def feeds(
 ) -> None:
     """How each sender's feed does: last event, events an hour, delay, repeats, unmapped, warnings, dead letters, claims.
 
-    A repeat: the same event came again. Unmapped: its code is in no map; it is kept and moves nothing; which codes, is told
-    below the feeds. A claim: its sender has no standing for the consignment; it moves nothing.
+    A repeat: the same event came again. Unmapped: its code is in no map; it is kept and moves nothing. Which codes, and whose
+    interchanges came again, is told below the feeds. A claim: its sender has no standing for the consignment; it moves nothing.
     """
     from zoneinfo import ZoneInfo
 
@@ -367,6 +367,7 @@ def feeds(
         since = now - timedelta(days=days)
         unmapped, more = _cut(questions, questions.unmapped(since, carrier, limit + 1), limit)
         if not codes:
+            again = questions.interchanges(since, carrier, limit)
             rows, note = _cut(questions, questions.feeds(now, since, carrier, everyone, limit + 1), limit)
     if as_json:
         _lines(unmapped if codes else rows)
@@ -381,6 +382,9 @@ def feeds(
         _print(render.feeds(rows, local, days), f"{note}; {as_of}; times in {local.key}; claims: in journeys as they are now")
         if unmapped:
             _print(render.unmapped(unmapped, local), f"{more}; {_UNMAPPED_HELP}")
+        if again:
+            senders = ", ".join(sorted({one.sender for one in again}))
+            typer.echo(f"A control number came again, which changes nothing, from {senders}: `lovla interchanges` lists them.")
 
 
 @told

@@ -1,6 +1,7 @@
-"""`/api/v1/{hospitals,vessels,carriers,arrivals,messages,health}`: what the pages of these names hold, for programs.
+"""`/api/v1/{hospitals,vessels,carriers,interchanges,arrivals,messages,health}`: what the pages hold, for programs.
 
-JSON or CSV as query_api.py has it. All of it is about everybody's, so a key that sees its own only is refused.
+JSON or CSV as query_api.py has it. Most of it is about everybody's, so a key that sees its own only is refused; how well a
+sender is understood, and which of its interchanges came again, are told to that sender's own key as well.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fastapi import Request, Response
 from services.console.door import ConsoleDoor
 from services.console.pages import Route, parameters
 from services.console.query_api import DAYS_MOST, ROWS_MOST, answer_arrow, answer_csv, answer_json, wants_arrow, wants_csv
-from services.console.questions import About, Arrivals, Hospital, Newest, Questions, Score, Told, Vessel
+from services.console.questions import About, Arrivals, Hospital, Interchange, Newest, Questions, Score, Told, Vessel
 from services.console.worklist import Given, number, text
 
 
@@ -29,6 +30,8 @@ class Listed:
     days: int
     words: Mapping[str, str]
     ask: Callable[[Questions, datetime, datetime, Given], Sequence[object]]
+    own: bool = False
+    """Whether a sender's own key is told what is about that sender: `carrier` is then its own, whatever is asked."""
 
 
 _CARRIER: Final = {"carrier": "The sender's code."}
@@ -50,6 +53,15 @@ LISTS: Final[Mapping[str, Listed]] = {
         28,
         _CARRIER,
         lambda questions, _, since, given: questions.scores(since, 0, 24, text(given, "carrier"), ROWS_MOST),
+        own=True,
+    ),
+    "interchanges": Listed(
+        "X12 and EDIFACT interchanges whose control number was there before: harmless, and their sender may want to know",
+        Interchange,
+        28,
+        _CARRIER,
+        lambda questions, _, since, given: questions.interchanges(since, text(given, "carrier"), ROWS_MOST),
+        own=True,
     ),
     "arrivals": Listed(
         "Arrivals by carrier and lane: on time, and how wrong the last estimate was",
@@ -95,7 +107,10 @@ class Lists:
     def _listed(self, name: str, listed: Listed) -> Callable[[Request], Awaitable[Response]]:
         async def told(request: Request) -> Response:
             reader, given = self._door.entry.reader(request), parameters(request)
-            reader.need_everything()
+            if not listed.own:
+                reader.need_everything()
+            elif reader.owner:
+                given = {**given, "carrier": [reader.owner]}
             days = number(given, "days", listed.days, 1, DAYS_MOST) if listed.days else 0
             if wants_arrow(request):
 

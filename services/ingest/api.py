@@ -42,7 +42,7 @@ from services.ingest.outcomes import Outcomes
 from services.ingest.problems import MEDIA_TYPE, Place, Problem
 from services.ingest.raw_log import Away, RawLog
 from services.ingest.readers import Unreadable, decode_body
-from services.ingest.readers.strict_json import parse_json
+from services.ingest.readers.strict_json import parse_narrow
 from services.ingest.records import RawRecords
 from services.ingest.registers import Registers
 from services.ingest.retrying import RETRIES_MAX
@@ -95,7 +95,7 @@ def _places(error: ValidationError) -> list[Place]:
 def _asked_in(said: Said, contract: TypeAdapter[T], expected: str) -> T:
     """The body as JSON of that contract; raises Problem 422."""
     try:
-        return contract.validate_python(parse_json(decode_body(said.content, said.content_encoding)))
+        return contract.validate_python(parse_narrow(decode_body(said.content, said.content_encoding), work_acts.ACTS_MOST))
     except Unreadable as error:
         errors = [Place(where=error.where, code=error.code, text=error.text)]
         raise Problem("invalid", "This is no JSON that can be taken.", errors=errors) from error
@@ -150,6 +150,9 @@ class RetryBody(BaseModel):
     positions: list[tuple[Annotated[int, Field(ge=0, lt=2**31)], Annotated[int, Field(ge=0, lt=2**63)]]] = Field(
         max_length=RETRIES_MAX
     )
+
+
+_RETRY: TypeAdapter[RetryBody] = TypeAdapter(RetryBody)
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,16 +387,7 @@ class Addresses:
         caller.need_for_good()
         with Held(self._door.budget, caller.meter) as held:
             said = await self._said(request, held, "action", JSON_TYPES)
-        try:
-            asked = RetryBody.model_validate(parse_json(decode_body(said.content, said.content_encoding)))
-        except Unreadable as error:
-            errors = [Place(where=error.where, code=error.code, text=error.text)]
-            raise Problem("invalid", "This is no JSON that can be taken.", errors=errors) from error
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            where = "".join(f"/{part}" for part in wrong["loc"])
-            errors = [Place(where=where, code=wrong["type"], text=wrong["msg"])]
-            raise Problem("invalid", "Positions are expected.", errors=errors) from error
+        asked = _asked_in(said, _RETRY, "Positions are expected.")
         positions = [Position(partition, offset) for partition, offset in asked.positions]
         return JSONResponse({"sender": sender, "retried": await self._door.retry(sender, positions, said.recorded_by)})
 

@@ -124,9 +124,16 @@ def _show_taken(taken: Mapping[str, Any], as_json: bool) -> None:
         columns = ("where", "outcome", "milestone", "consignment", "event_id", "problems", "warnings")
         used = [name for name in columns if any(verdict.get(name) for verdict in taken["verdicts"])]
         show(taken["verdicts"], used, False)
+        _show_words(taken)
         typer.echo(f"receipt {taken['receipt']}: {taken['accepted']} accepted, {taken['rejected']} rejected")
     if taken["accepted"] == 0:
         raise typer.Exit(1)
+
+
+def _show_words(said: Mapping[str, Any]) -> None:
+    """What each code of a complaint means, and what to do about it."""
+    for code, words in said.get("explained", {}).items():
+        typer.echo(f"{code}: {words['means']} {words['do']}")
 
 
 def _show_tried(tried: Mapping[str, Any], as_json: bool) -> None:
@@ -879,6 +886,7 @@ def receipts_show(
     typer.echo(f"{found['kind']} of {found['sender']}, received {found['received_at']}: {found['state']}")
     columns = ("where", "outcome", "milestone", "consignment", "declared_version", "reason", "text", "problems", "warnings")
     show(found["verdicts"], [name for name in columns if any(v.get(name) for v in found["verdicts"])], False)
+    _show_words(found)
 
 
 def register(app: typer.Typer) -> None:

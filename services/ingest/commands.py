@@ -12,7 +12,7 @@ import difflib
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -34,8 +34,9 @@ from schemas.consignment_command_v1 import (
 from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import RawPointer
 from schemas.words import LINKING_KINDS, MILESTONES, PartyRole, ReferenceKind
-from services.ingest.identifiers import normalise
+from services.ingest.identifiers import niosh_doubt, normalise
 from services.ingest.legible import legible
+from services.ingest.places import countries
 from services.ingest.problems import Place
 from services.ingest.readers import Asked, Unreadable, decode_body
 from services.ingest.readers.strict_json import parse_json, too_wide
@@ -68,6 +69,7 @@ class Row:
     consignment: str | None
     command: Command | None
     problems: tuple[Place, ...] = ()
+    warnings: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def read_asked(
         )
         return Row(position, consignment, None, (Place(where=position, code="no_scope", text=text),))
     as_json = meta.model_copy(update={"kind": "registration", "consignment": None, "if_match": None})
-    row = _judge(as_json, _Raw(position, asked.fields), received_at, partition, offset, asked.row)
+    row = replace(_judge(as_json, _Raw(position, asked.fields), received_at, partition, offset, asked.row), warnings=())
     if isinstance(row.command, RegisterConsignment) and asked.onto is not None:
         return replace(row, command=row.command.model_copy(update={"onto": asked.onto}))
     return row
@@ -175,7 +177,21 @@ def _judge(meta: RawMessage, raw: _Raw, received_at: datetime, partition: int, o
         return Row(
             raw.where, consignment, None, tuple(_place(inside, e["loc"], e["type"], e["msg"]) for e in error.errors()[:20])
         )
-    return Row(raw.where, consignment, command)
+    declared = command.declaration if isinstance(command, RegisterConsignment | AmendConsignment) else None
+    return Row(raw.where, consignment, command, warnings=tuple(_doubts(raw.where, declared)) if declared is not None else ())
+
+
+def _doubts(where: str, declared: ConsignmentDeclaration) -> Iterator[Place]:
+    """What a declaration says that may be a typing error: taken as it is, and told."""
+    for index, item in enumerate(declared.items):
+        if item.description is not None and (text := niosh_doubt(item.description)) is not None:
+            yield _place(where, ("items", index, "description"), "niosh_approval", text)
+    route = declared.route
+    ends = (("origin", route.origin), ("port_of_discharge", route.port_of_discharge))
+    for name, code in (*ends, *(("via", one) for one in route.via)):
+        if code is not None and code[:2] not in countries():
+            text = f"{code} is of no country that there is ({code[:2]}, ISO 3166); kept as sent"
+            yield _place(where, ("route", name), "unknown_country", text)
 
 
 def _legible(value: Any) -> Any:

@@ -161,7 +161,8 @@ def report(meta: RawMessage, content: bytes, read: Read, received_at: datetime, 
             own = [warning for warning in verdict.event.warnings if warning not in read.warnings]  # the first bears both
             findings += map(of_warning, own)
         elif verdict.problem is not None:
-            findings.append(of_problem(verdict.problem))
+            findings += map(of_problem, verdict.problem.every)
+            findings += map(of_warning, (one for one in verdict.problem.warnings if one not in read.warnings))
         elif verdict.asked is not None:
             row = read.rows[index]
             outcome, consignment = ("registers" if row.command is not None else "rejected"), row.consignment

@@ -35,7 +35,7 @@ from services.ingest.limits import KIB, Limits, Rates
 from services.ingest.problems import Place, Problem
 from services.ingest.raw_log import Appended, Away
 from services.ingest.readers import Registers as KnownRegisters
-from services.ingest.reading import Read, read_message, row_verdict, said_warnings
+from services.ingest.reading import Read, explained, read_message, row_verdict, said_warnings
 from services.ingest.records import RawRecord
 from services.ingest.retrying import UNPARK, again, unparking
 from services.ingest.sandbox import Sandbox
@@ -131,7 +131,8 @@ class Accepted:
     def about_all(self) -> dict[str, Any]:
         """What is said of the whole request, where there is something to say."""
         said: dict[str, Any] = {"warnings": list(self.warnings)} if self.warnings else {}
-        return said | ({"sandbox": True} if self.sandbox else {})
+        words = explained(self.verdicts, self.warnings)
+        return said | ({"explained": words} if words else {}) | ({"sandbox": True} if self.sandbox else {})
 
 
 @dataclass
@@ -184,7 +185,7 @@ class Door:
         self._count_events(caller, len(read.kept))
         appended = await self._append(caller, meta, said, order_key(read.commands, meta.sender))
         at = meta.received_at or appended.at
-        verdicts, warnings = read.said(appended.position), said_warnings(read.warnings)
+        verdicts, warnings = read.said(appended.position), said_warnings(read.warnings, read.standard)
 
         async def acknowledged() -> Acknowledgement:
             control = _control_number(appended.position)
@@ -241,8 +242,8 @@ class Door:
         """The receipt of a request that was taken; what a sandbox key sent is remembered here and nowhere else."""
         if not caller.sandbox:
             return self.sealer.seal(appended.position)
-        said = _receipt_head(meta, meta.received_at or appended.at, "read") | {"verdicts": list(verdicts), "sandbox": True}
-        return self._sandbox.keep(caller.sender.code, said | ({"warnings": list(warnings)} if warnings else {}))
+        said = _receipt_head(meta, meta.received_at or appended.at, "read") | _told(verdicts, warnings) | {"sandbox": True}
+        return self._sandbox.keep(caller.sender.code, said)
 
     async def receipt(self, caller: Caller, text: str) -> dict[str, Any]:
         """What became of a request. Raises Problem 404 for what is not there or not the caller's, alike."""
@@ -271,12 +272,13 @@ class Door:
         if meta.kind == "message":
             known = self.registers.known()
             judged = await self._aside(record.content, lambda: read_message(meta, record.content, at, known))
-            found["verdicts"] = judged.said(position, self.outcomes.get, in_view)
-            return found | ({"warnings": said_warnings(judged.warnings)} if judged.warnings else {})
+            return found | _told(
+                judged.said(position, self.outcomes.get, in_view), said_warnings(judged.warnings, judged.standard)
+            )
         rows = await self._aside(record.content, lambda: read_commands(meta, record.content, at))
         ids = [command_id(position.partition, position.offset, index, meta) for index in range(len(rows))]
         verdicts = [row_verdict(row, of, self.outcomes.get(of), in_view) for row, of in zip(rows, ids, strict=True)]
-        return found | {"verdicts": verdicts}
+        return found | _told(verdicts)
 
     async def retry(self, sender: str, positions: Sequence[Position], recorded_by: str | None) -> int:
         """Unpark a sender, then bring back these records of it, each once; returns how many. Raises Problem."""
@@ -368,6 +370,13 @@ def _receipt_head(meta: RawMessage, at: datetime, state: str) -> dict[str, Any]:
     """What a receipt says of its request, before the verdicts."""
     said = {"kind": meta.kind, "sender": meta.sender, "received_at": rfc3339(at), "sha256": meta.sha256, "state": state}
     return dict(said)
+
+
+def _told(verdicts: Sequence[Mapping[str, Any]], warnings: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+    """What a receipt says of the content of its request."""
+    said: dict[str, Any] = {"verdicts": list(verdicts)} | ({"warnings": list(warnings)} if warnings else {})
+    words = explained(verdicts, warnings)
+    return said | ({"explained": words} if words else {})
 
 
 def _control_number(position: Position) -> int:

@@ -318,6 +318,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
                 "Send the place's UN/LOCODE.",
             ),
             (
+                "unknown_country",
+                "A UN/LOCODE begins with the letters of a country, and these are no country's. It was kept as sent.",
+                "Check the first two letters.",
+            ),
+            (
                 "bad_place",
                 "The code of the place is none that we know; it was not used.",
                 "Send a UN/LOCODE or an airport's code.",
@@ -424,7 +429,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
                 "What goods they are was taken from their description, or could not be told.",
                 "Ask us for our categories.",
             ),
-            ("niosh_approval", "An approval number of a respirator was found in the description.", _NOTHING),
+            (
+                "niosh_approval",
+                "The description names an approval number that is none of a filtering facepiece respirator (TC-84A-1234).",
+                "Check the number; people look at what is not of that form.",
+            ),
             # --- fields
             ("missing_field", "A field is missing that the standard asks for.", "Send it."),
             ("bad_value", "The field's value is none that the standard allows.", "Send one of its values."),

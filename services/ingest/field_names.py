@@ -225,6 +225,15 @@ _OF_STATEMENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
                     "lovla": "references",
                 },
             ),
+            (
+                ("unknown_country",),
+                {
+                    "dcsa": "UNLocationCode",
+                    "edifact": "LOC, element 2 C517 3225 Place/location identification (LOC Place/location identification)",
+                    "one_record": "recordedAtLocation",
+                    "lovla": "unlocode",
+                },
+            ),
         )
         for code in codes
     }

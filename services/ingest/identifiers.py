@@ -38,7 +38,7 @@ _LOCODE = re.compile(r"[A-Z]{2}[A-Z2-9]{3}")
 _SCAC = re.compile(r"[A-Z]{2,4}")
 _DIGITS = re.compile(r"[0-9]+")
 _LOT = re.compile(r"[!\"%&'()*+,./0-9:;<=>?A-Z_a-z-]{1,20}")  # GS1 character set 82
-_NIOSH = re.compile(r"\bTC-[0-9]{1,3}[A-Z]?-[0-9A-Z]{1,12}\b")
+_NIOSH = re.compile(r"\bTC(?:-[0-9]{1,3}[A-Z]?-|[ -]?84A[ -]?)[0-9A-Z]{1,12}\b")
 _FACEPIECE = re.compile(r"TC-84A-[0-9]{4}")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _BLANKS = re.compile(r"\s+")
@@ -222,6 +222,14 @@ def niosh_approval(text: str) -> tuple[str, bool] | None:
     one of another series, or of too many or few digits, is worth only people can tell. None: it names none."""
     found = _NIOSH.search(text.upper())
     return (found[0], _FACEPIECE.fullmatch(found[0]) is not None) if found else None
+
+
+def niosh_doubt(description: str) -> str | None:
+    """What is wrong with the approval number that a description names, as a sentence; None: nothing, or it names none."""
+    found = niosh_approval(description)
+    if found is None or found[1]:
+        return None
+    return f"{found[0][:30]} is no approval number of a filtering facepiece respirator (TC-84A-1234): have it checked"
 
 
 def doubt(kind: str, value: str) -> str | None:

@@ -21,7 +21,8 @@ from services.runtime.openapi import refused
 
 
 class AcceptedBody(BaseModel):
-    """Kafka has the record. One verdict for every event or row; `warnings` are about the message's envelope."""
+    """Kafka has the record. One verdict for every event or row; `warnings` are about the message's envelope. `explained`: what
+    each code of a problem or warning means, and what to do about it."""
 
     receipt: str
     received_at: str
@@ -29,6 +30,7 @@ class AcceptedBody(BaseModel):
     rejected: int
     verdicts: list[dict[str, Any]]
     warnings: list[dict[str, str]] | None = None
+    explained: dict[str, dict[str, str]] | None = None
 
 
 class TriedBody(BaseModel):
@@ -64,6 +66,7 @@ class ReceiptBody(BaseModel):
     state: str
     verdicts: list[dict[str, Any]]
     warnings: list[dict[str, str]] | None = None
+    explained: dict[str, dict[str, str]] | None = None
 
 
 _TEXTS: Mapping[str, tuple[str, str]] = {

@@ -468,6 +468,13 @@ def _airports() -> dict[str, airportsdata.Airport]:
 
 
 @cache
+def countries() -> frozenset[str]:
+    """The two letters of ISO 3166-1 by which a UN/LOCODE begins; XZ, which it has for installations at sea."""
+    text = importlib.resources.files("tzdata").joinpath("zoneinfo/iso3166.tab").read_text(encoding="utf-8")
+    return frozenset({"XZ", *(line[:2] for line in text.splitlines() if line and not line.startswith("#"))})
+
+
+@cache
 def _zones_by_country() -> Mapping[str, tuple[str, ...]]:
     text = importlib.resources.files("tzdata").joinpath("zoneinfo/zone.tab").read_text(encoding="utf-8")
     zones: dict[str, tuple[str, ...]] = {}

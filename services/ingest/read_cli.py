@@ -238,10 +238,9 @@ def _lines(said: _Said) -> Iterator[str | Complaint]:
         yield from _once(Complaint(file, warning.where, warning.code, warning.text, True), told)
     for verdict in said.statements:
         if verdict.problem is not None:
-            problem = verdict.problem
-            yield from _once(Complaint(file, problem.where, problem.code, problem.text), told)
-        about = verdict.event.warnings if verdict.event else verdict.asked.warnings if verdict.asked else ()
-        for warning in about:
+            for problem in verdict.problem.every:
+                yield from _once(Complaint(file, problem.where, problem.code, problem.text), told)
+        for warning in verdict.warnings:
             yield from _once(Complaint(file, warning.where, warning.code, warning.text, True), told)
         if verdict.event is not None:
             yield verdict.event.model_dump_json(exclude_none=True)

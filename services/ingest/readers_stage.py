@@ -275,7 +275,7 @@ def _letters(
             sender=sender,
             reason=problem.code,
             where=problem.where[:128],
-            text=problem.text[:500],
+            text=_all_of(problem),
             standard=standard,
             topic=record.topic,
             partition=record.partition,
@@ -290,6 +290,11 @@ def _letters(
         headers = wire.headers(DeadLetter, id=letter.letter_id, source="readers", time=received_at)
         metrics.counter("lovla_dead_letters_total", stage="readers", reason=letter.reason).inc()
         yield Output(DEAD_LETTERS.name, sender.encode(), wire.dump(letter), headers=headers)
+
+
+def _all_of(problem: Problem) -> str:
+    """All that is wrong with a statement, as far as a letter holds it; a receipt tells it place by place."""
+    return "; ".join([problem.text, *(f"{one.where}: {one.text}" for one in problem.more)])[:500]
 
 
 def main() -> int:

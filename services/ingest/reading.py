@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,8 @@ from schemas.journey_change_v1 import CommandJudged
 from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import ShipmentEvent, Warning_
 from services.ingest.commands import Row, command_id, read_asked
+from services.ingest.explanations import explain
+from services.ingest.field_names import field_name
 from services.ingest.problems import Place
 from services.ingest.readers import (
     WARNINGS_MAX,
@@ -132,10 +134,10 @@ class Read:
         found = []
         for index, verdict in enumerate(self.kept):
             if verdict.asked is None:
-                found.append(_said(verdict))
+                found.append(_said(verdict, self.standard))
                 continue
             command = command_id(position.partition, position.offset, verdict.asked.row)
-            warnings = said_warnings(verdict.asked.warnings)
+            warnings = said_warnings(verdict.asked.warnings, self.standard)
             said = row_verdict(self.rows[index], command, outcome_of(command), in_view)
             found.append(said | ({"warnings": warnings} if warnings else {}))
         return found
@@ -191,14 +193,16 @@ def _carrying(verdict: Verdict, warnings: Sequence[Warning_]) -> Kept:
     return Kept(verdict.position, wire.dump(carried))
 
 
-def _said(verdict: Kept) -> dict[str, Any]:
+def _said(verdict: Kept, standard: str | None) -> dict[str, Any]:
     problem = verdict.problem
+    said: dict[str, Any]
     if verdict.event is None:
         assert problem is not None
-        wrong = {"where": problem.where, "code": problem.code, "text": problem.text}
-        return {"where": verdict.position, "outcome": "rejected", "problems": [wrong]}
+        wrong = [_complaint(one.where, one.code, one.text, standard, one.element) for one in problem.every]
+        said = {"where": verdict.position, "outcome": "rejected", "problems": wrong}
+        return said | ({"warnings": said_warnings(problem.warnings, standard)} if problem.warnings else {})
     event = verdict.gist
-    said: dict[str, Any] = {
+    said = {
         "where": verdict.position,
         "outcome": "accepted" if event.mapped else "unmapped",
         "event_id": event.event_id,
@@ -207,7 +211,7 @@ def _said(verdict: Kept) -> dict[str, Any]:
         "classifier": event.classifier,
     }
     if event.warnings:
-        said["warnings"] = said_warnings(event.warnings)
+        said["warnings"] = said_warnings(event.warnings, standard)
     return said
 
 
@@ -218,6 +222,8 @@ def row_verdict(row: Row, command: str, outcome: CommandJudged | None = None, in
     if row.command is None:
         return verdict | {"outcome": "rejected", "problems": list(row.problems)}
     verdict["command_id"] = command
+    if row.warnings:
+        verdict["warnings"] = list(row.warnings)
     if outcome is None and in_view:
         return verdict | {"outcome": "queued"}
     if outcome is None:
@@ -231,6 +237,20 @@ def row_verdict(row: Row, command: str, outcome: CommandJudged | None = None, in
     )
 
 
-def said_warnings(warnings: Sequence[Warning_ | _Noted]) -> list[dict[str, str]]:
+def said_warnings(warnings: Sequence[Warning_ | _Noted], standard: str | None) -> list[dict[str, str]]:
     """Warnings as the answer holds them."""
-    return [{"where": warning.where, "code": warning.code, "text": warning.text} for warning in warnings]
+    return [_complaint(warning.where, warning.code, warning.text, standard) for warning in warnings]
+
+
+def _complaint(where: str, code: str, text: str, standard: str | None, element: int | None = None) -> dict[str, str]:
+    """A warning or problem, with the standard's name of what it is about where that is told by its place."""
+    field = field_name(standard, where, code, text, element) if standard is not None else None
+    return {"where": where, "code": code, "text": text} | ({"field": field} if field is not None else {})
+
+
+def explained(verdicts: Iterable[Mapping[str, Any]], warnings: Iterable[Mapping[str, str]] = ()) -> dict[str, dict[str, str]]:
+    """What each code in an answer means and what to do about it, once for all places: the words of a dry run."""
+    codes = {complaint["code"] for complaint in warnings}
+    for verdict in verdicts:
+        codes.update(complaint["code"] for name in ("problems", "warnings") for complaint in verdict.get(name, ()))
+    return {code: {"means": said.means, "do": said.do} for code in sorted(codes) for said in (explain(code),)}

@@ -61,15 +61,15 @@ class Said:
                 continue
             position = self._number_of(verdict.position)
             if verdict.problem is not None:
-                number = self._number_of(verdict.problem.where) or position
-                if number is None:
-                    self.whole.append(verdict.problem)
-                else:
-                    self.problems.setdefault(number, []).append(verdict.problem)
+                for problem in verdict.problem.every:
+                    number = self._number_of(problem.where) or position
+                    if number is None:
+                        self.whole.append(problem)
+                    else:
+                        self.problems.setdefault(number, []).append(problem)
             elif position is not None:
                 self.begun.append(position)
-            about = verdict.event.warnings if verdict.event is not None else verdict.asked.warnings if verdict.asked else ()
-            self._note(about)
+            self._note(verdict.warnings)
         self._note(reading.warnings)
 
     def _note(self, warnings: Iterable[Warning_]) -> None:

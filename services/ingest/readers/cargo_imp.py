@@ -34,10 +34,10 @@ from services.ingest.readers.air_status import (
 from services.ingest.readers.draft import WARNINGS_MAX, Bad, Draft, Identities
 from services.ingest.readers.envelopes import sendership
 from services.ingest.readers.model import MIB, Context, Envelope, Limits, Told, Unreadable, Verdict
-from services.ingest.readers.times import nearest_month, nearest_year
+from services.ingest.readers.times import nearest_year, newest_day
 
 STANDARD: Final = "cargo_imp.fsu"
-READER_VERSION: Final = 4
+READER_VERSION: Final = 5
 
 _LEG: Final = BEFORE_FLIGHT | {"DEP"}  # name a leg; their times are those of its two ends
 _TIMED: Final = _LEG | {"ARR", "RCF"}  # the marked times of these are of a flight
@@ -360,12 +360,12 @@ def _is_whole(field_before: str, line: str, blank: re.Match[str]) -> bool:
 
 
 def _created_at(envelope: Sequence[str], context: Context) -> datetime | None:
-    """The time of the envelope's `.SENDER ddhhmm` line (of SITATEX: MSGID), UTC, in the month nearest to the receipt."""
+    """The time of the envelope's `.SENDER ddhhmm` line (of SITATEX: MSGID), UTC, the newest before its receipt."""
     for before, line in zip(["", *envelope], envelope, strict=False):
         match = _ORIGIN.match(line)
         if match and (line.startswith(".") or before == "=MSGID"):
             try:
-                day = nearest_month(int(match[1]), context.received_at)
+                day = newest_day(int(match[1]), context.received_at)
                 return datetime(day.year, day.month, day.day, int(match[2]), int(match[3]), tzinfo=UTC)
             except ValueError:
                 return None
@@ -616,7 +616,7 @@ def _day_change(letter: str, line: _Line) -> int:
 def _moment(draft: Draft, parts: _Parts, time: tuple[int, int], days: int) -> datetime:
     assert parts.date is not None
     try:
-        day = nearest_year(*parts.date, draft.context.received_at)
+        day = nearest_year(*parts.date, draft.context.received_at, happened=draft.classifier == "actual")
     except ValueError as error:
         raise Bad("bad_time", draft.position, str(error)) from error
     local = datetime(day.year, day.month, day.day) + timedelta(days=days, hours=time[0], minutes=time[1])  # noqa: DTZ001  zone follows

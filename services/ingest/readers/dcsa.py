@@ -71,20 +71,24 @@ def _draft(event: Node, context: Context) -> Draft:
     }.get(kind)
     if names is None:
         raise Bad("bad_value", event.at("eventType"), f"{kind[:40]} is none of EQUIPMENT, TRANSPORT, SHIPMENT")
-    classifier = codes.CLASSIFIERS.get(event.required("eventClassifierCode").upper())
-    if classifier is None:
-        raise Bad("bad_value", event.at("eventClassifierCode"), "the classifier is none of PLN, EST, ACT")
-    code = event.required(*names).upper()
-    draft = Draft(context, STANDARD, READER_VERSION, event.where, f"{kind}/{code}", classifier=classifier)
+    classifier = codes.CLASSIFIERS.get((event.text("eventClassifierCode") or "").upper())
+    code = (event.text(*names) or "").upper()
+    draft = Draft(context, STANDARD, READER_VERSION, event.where, f"{kind}/{code}", classifier=classifier or "actual")
+    draft.gather(event.required, "eventClassifierCode")
+    if classifier is None and not draft.faults:
+        draft.fault(Bad("bad_value", event.at("eventClassifierCode"), "the classifier is none of PLN, EST, ACT"))
+    draft.gather(event.required, *names)
     own = event.text("eventID")
     draft.source_id = draft.short(own, event.at("eventID")) if own else None
     call = event.node("transportCall")
-    _places(draft, event, call)
-    _times(draft, event)
-    _transport(draft, kind, code, event, call)
-    _references(draft, event, kind)
+    draft.gather(_places, draft, event, call)
+    draft.gather(_times, draft, event)
+    draft.gather(_transport, draft, kind, code, event, call)
+    draft.gather(_references, draft, event, kind)
     role = (draft.place.role if draft.place else None) or codes.NO_TYPE
-    if kind == "EQUIPMENT":
+    if not code:
+        pass  # told above
+    elif kind == "EQUIPMENT":
         _equipment(draft, code, role, event)
     elif kind == "TRANSPORT":
         _moved(draft, code, role, event, call)

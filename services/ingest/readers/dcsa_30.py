@@ -182,7 +182,7 @@ def _event(said: _Said, context: Context, identities: Identities) -> ShipmentEve
     draft = _start(said, context, "/".join([kind, *words]), classifier)
     call = said.transport.node("transportCall")
     role = _place(draft, said, call)
-    _time(draft, said)
+    draft.gather(_time, draft, said)
     if call is not None:
         _transport(draft, codes.code_of(words[0]) if words else "", call)
     _references(draft, said, kind)

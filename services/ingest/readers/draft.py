@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
@@ -30,12 +30,13 @@ from schemas.words import (
 )
 from services.ingest import identifiers
 from services.ingest.legible import legible, shown
-from services.ingest.places import Zone
+from services.ingest.places import Zone, countries
 from services.ingest.readers.model import Context, Problem, Verdict
 
 LINKING_MAX: Final = 8
 REFERENCES_MAX: Final = 32
 WARNINGS_MAX: Final = 64
+FAULTS_MAX: Final = 16  # told of one statement that cannot be read
 
 # The time fence (docs/architecture.md, "Ingest"), relative to the time of receipt, never to now.
 _PAST: Final = timedelta(days=400)
@@ -53,19 +54,48 @@ _YEARS: Final = range(1970, 2200)  # outside of it a time is a typing error, and
 
 
 class Bad(Exception):
-    """This statement cannot be read; the others can. Caught by each reader's loop."""
+    """This statement cannot be read; the others can. Caught by each reader's loop.
 
-    def __init__(self, code: str, where: str, text: str, element: int | None = None) -> None:
+    `more`: what else keeps it from being read, as far as could be read on. `warnings`: what was noted of it before.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        where: str,
+        text: str,
+        element: int | None = None,
+        more: Iterable[Bad] = (),
+        warnings: Sequence[Warning_] = (),
+    ) -> None:
         super().__init__(f"{where}: {code}: {text}")
         self.code = code
         self.where = shown(where)
         self.text = text[:500]
         self.element = element  # of the segment at `where`, as in Problem
+        self.more = tuple(more)
+        self.warnings = tuple(warnings)
 
-    def verdict(self, position: str, payload: bytes) -> Verdict:
+    @classmethod
+    def of(cls, every: Iterable[Bad], warnings: Sequence[Warning_] = ()) -> Bad:
+        """Several in one, the first of them the reason; at least one, each told once, FAULTS_MAX at most."""
+        told = {(one.code, one.where, one.text): one for bad in every for one in (bad, *bad.more)}
+        first, *others = list(told.values())[:FAULTS_MAX]
+        return cls(first.code, first.where, first.text, first.element, others, warnings or first.warnings)
+
+    def verdict(self, position: str, payload: bytes, warnings: Sequence[Warning_] = ()) -> Verdict:
+        """The refusal. `warnings`: of the message, where none were noted of the statement."""
         # One byte past the cut of dead letters, so that what is cut is seen to be; a thousand problems stay small.
-        cut = payload[: _PAYLOAD_MAX + 1]
-        return Verdict(position, problem=Problem(self.code, self.where or position, self.text, cut, self.element))
+        problem = Problem(
+            self.code,
+            self.where or position,
+            self.text,
+            payload[: _PAYLOAD_MAX + 1],
+            self.element,
+            more=tuple([Problem(one.code, one.where or position, one.text, b"", one.element) for one in self.more]),
+            warnings=self.warnings or tuple(warnings),
+        )
+        return Verdict(position, problem=problem)
 
 
 class Identities:
@@ -131,7 +161,8 @@ def hold_of(said: tuple[HoldKind, HoldState] | None) -> Hold | None:
 
 
 _PLACES: Final[dict[int, tuple[Place, msgspec.Raw]]] = {}
-"""By the identity of a place that is legible: itself, and its JSON. It is held here, so that no other takes its identity."""
+"""By the identity of a place that is legible and in a country that there is: itself, and its JSON. It is held here, so that no
+other takes its identity."""
 
 
 @lru_cache(_REMEMBERED)
@@ -145,12 +176,18 @@ def place_of(
 ) -> Place:
     """A place; the same one for the same words, of which a feed has few. `name` is one that `Draft.short` gave."""
     place = Place(unlocode=unlocode, iata=iata, name=name, country=country, facility=facility, role=role)
-    if is_plain(f"{name or ''}{role or ''}"):
+    if is_plain(f"{name or ''}{role or ''}") and _nowhere(place) is None:
         if len(_PLACES) >= _REMEMBERED:
             _PLACES.clear()
             place_of.cache_clear()
         _PLACES[id(place)] = place, msgspec.Raw(_ENCODER.encode(place))
     return place
+
+
+def _nowhere(place: Place) -> str | None:
+    """Its UN/LOCODE, if that begins with the letters of no country."""
+    code = place.unlocode
+    return code if code is not None and code[:2] not in countries() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +251,12 @@ class Draft(msgspec.Struct):
     warnings: list[Warning_] = msgspec.field(default_factory=list)
     single: frozenset[ReferenceKind] = frozenset()
     """Kinds of which such an event can be about one alone: another one beside it is a contradiction, told and not used."""
+    faults: tuple[Bad, ...] = ()
+    """What keeps it from being an event, where reading went on all the same: `finish` tells all of it at once."""
+
+    def fault(self, bad: Bad) -> None:
+        """Note what keeps it from being an event, and read on: its sender is told all that is wrong, not the first alone."""
+        self.faults = (*self.faults, Bad.of([bad]))  # one of its own: what was raised holds the frames that hold this draft
 
     def warn(self, code: str, text: str, where: str | None = None) -> None:
         """Note what was wrong or assumed."""
@@ -229,6 +272,13 @@ class Draft(msgspec.Struct):
         """The code stands in no map: keep the event, move nothing."""
         self.mapped = False
         self.warn("unmapped_code", f"the code {self.code} is in no map; the event is kept and moves nothing", where)
+
+    def gather(self, step: Callable[..., object], *given: object) -> None:
+        """Do a step of the reading; what is wrong there is noted, as by `fault`, and the next step can be done."""
+        try:
+            step(*given)
+        except Bad as bad:
+            self.fault(bad)
 
     @property
     def has_enough_references(self) -> bool:
@@ -337,19 +387,18 @@ class Draft(msgspec.Struct):
         return moment.replace(tzinfo=UTC)
 
     def finish(self, event_id: str) -> ShipmentEvent:
-        """The event; raises Bad (`outside_time_fence`, `no_linking_reference`, `too_long`).
+        """The event; raises Bad (`outside_time_fence`, `no_linking_reference`, `too_long`, and what was noted by `fault`).
 
         What is plainly as the contract wants it is not validated once more (`_is_sound`); anything else is handed over as
         plain values, which the contract validates in one call, several times cheaper than a call a part.
         """
-        occurred_at = self._fenced()
+        occurred_at, outside = self.occurred_at, self._outside()
         self._spare_goods()
         references = self._bounded()
-        if self.retracts is None and not self.retracted and not any(kind in LINKING_KINDS for kind, _ in references):
-            text = "names nothing that a consignment is found by (container, bill of lading, booking, air waybill ...)"
-            unused = [warning.text for warning in self.warnings if warning.code in ("placeholder", "bad_reference")]
-            text = "; ".join([text, *unused[:2]])
-            raise Bad("no_linking_reference", self.position, text)
+        nameless = self.retracts is None and not self.retracted and not any(kind in LINKING_KINDS for kind, _ in references)
+        if occurred_at is None or outside is not None or nameless or self.faults:
+            wrong = [*self.faults, outside, self._nameless() if nameless else None]
+            raise Bad.of([bad for bad in wrong if bad is not None], self.warnings)
         context = self.context
         code = self.short(self.code) or "?"
         source_id = self.short(self.source_id) if self.source_id else self.source_id
@@ -486,7 +535,7 @@ class Draft(msgspec.Struct):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             field_name = ".".join(str(part) for part in first["loc"])
-            raise Bad("bad_value", self.position, f"{field_name}: {first['msg']}") from error
+            raise Bad("bad_value", self.position, f"{field_name}: {first['msg']}", warnings=self.warnings) from error
 
     def _is_sound(self, code: str, source_id: str | None, reason: str | None) -> bool:
         """Whether the contract would make no other event of it, seen without asking: then it is not validated.
@@ -512,6 +561,8 @@ class Draft(msgspec.Struct):
             return None, None
         if (known := _PLACES.get(id(place))) is not None:
             return known
+        if (code := _nowhere(place)) is not None:
+            self.warn("unknown_country", f"{code} is of no country that there is ({code[:2]}, ISO 3166); kept as sent")
         shown_place = self._legible(place)
         return shown_place, msgspec.Raw(_ENCODER.encode(shown_place))
 
@@ -533,20 +584,24 @@ class Draft(msgspec.Struct):
             self.warn("empty_container", f"an empty container carries nobody's goods: {self.code} moves nothing")
             self.milestone = None
 
-    def _fenced(self) -> datetime:
-        if self.occurred_at is None:
-            raise Bad("no_time", self.position, "does not say when")
-        received_at = self.context.received_at
+    def _outside(self) -> Bad | None:
+        """What is wrong with its time: there is none, for no reason that was noted, or it lies outside of the fence."""
+        occurred_at, received_at = self.occurred_at, self.context.received_at
+        if occurred_at is None:
+            return None if self.faults else Bad("no_time", self.position, "does not say when")
         if not self.context.fence:
-            return self.occurred_at
-        if self.occurred_at < received_at - _PAST:
-            text = f"{self.occurred_at.isoformat()} is more than {_PAST.days} days before its receipt"
-            raise Bad("outside_time_fence", self.position, text)
-        if self.occurred_at > received_at + _AHEAD[self.classifier]:
-            days = _AHEAD[self.classifier].days
-            text = f"{self.classifier} {self.occurred_at.isoformat()} is more than {days} days after its receipt"
-            raise Bad("outside_time_fence", self.position, text)
-        return self.occurred_at
+            return None
+        text, ahead = "", _AHEAD[self.classifier]
+        if occurred_at < received_at - _PAST:
+            text = f"{occurred_at.isoformat()} is more than {_PAST.days} days before its receipt"
+        elif occurred_at > received_at + ahead:
+            text = f"{self.classifier} {occurred_at.isoformat()} is more than {ahead.days} days after its receipt"
+        return Bad("outside_time_fence", self.position, text) if text else None
+
+    def _nameless(self) -> Bad:
+        text = "names nothing that a consignment is found by (container, bill of lading, booking, air waybill ...)"
+        unused = [warning.text for warning in self.warnings if warning.code in ("placeholder", "bad_reference")]
+        return Bad("no_linking_reference", self.position, "; ".join([text, *unused[:2]]))
 
     def _bounded(self) -> list[tuple[ReferenceKind, str]]:
         if len(self.references) <= LINKING_MAX:

@@ -85,4 +85,4 @@ def _verdicts(
             message.warn("unknown_release", message.start, f"release {message.release[:20]} is unknown; read as D.00B")
         yield from found[1](message, context, identities[found[0]])
     except Bad as bad:
-        yield bad.verdict(where, message.payload)
+        yield bad.verdict(where, message.payload, message.warnings)

@@ -35,10 +35,13 @@ def read_message(message: Message, context: Context, identities: Identities) -> 
     """One verdict a container; a bad one costs only itself. Raises Bad where there is none."""
     header, groups = _groups(message)
     begin = next((segment for segment in header if segment.name == "BGM"), None)
+    where = message.start.where
+    nothing = [] if groups else [Bad("no_container", where, f"a {message.kind} without EQD says nothing")]
     if begin is None or not begin.get(1):
-        raise Bad("missing_segment", message.start.where, f"a {message.kind} without BGM does not say what it reports")
-    if not groups:
-        raise Bad("no_container", message.start.where, f"a {message.kind} without EQD says nothing")
+        what = Bad("missing_segment", where, f"a {message.kind} without BGM does not say what it reports")
+        raise Bad.of([what, *nothing])
+    if nothing:
+        raise nothing[0]
     said = Said.of(segment for segment in header if segment.name != "TDT")
     carriers = _carriers(header)
     around = digest(parts.tokens(segment for segment in header if segment.name in ("TDT", "LOC")))
@@ -105,8 +108,12 @@ def _draft(
     _places(draft, message.kind, code, eqd.get(5), own, header)
     chosen = next((said.times[name] for said in (own, header) for name in _MOVED[message.kind] if name in said.times), None)
     if chosen is None:
-        raise Bad("no_time", eqd.where, f"no DTM+{_MOVED[message.kind][0]} tells when")
-    draft.occurred_at = read_time(draft, chosen, zone_of(draft.place, context.registers))
+        draft.fault(Bad("no_time", eqd.where, f"no DTM+{_MOVED[message.kind][0]} tells when"))
+        return draft
+    try:
+        draft.occurred_at = read_time(draft, chosen, zone_of(draft.place, context.registers))
+    except Bad as bad:
+        draft.fault(bad)
     return draft
 
 

@@ -257,10 +257,10 @@ def _stamp(draft: Draft, around: _Around) -> str | None:
 def _draft(status: _Status, group: list[Segment], every: frozenset[str], around: _Around, position: str) -> Draft:
     sts, said, own = status.sts, status.said, Said.of(group[1:])
     code, agency = sts.get(2).upper(), sts.get(2, 2).upper()
-    if not code:
-        raise Bad("missing_code", sts.where, "STS names no status (9011)", 2)
     name = code if agency in OF_THE_LIST else f"{agency}/{code}"
     draft = Draft(around.context, STANDARD, READER_VERSION, position, name, warnings=list(around.message.warnings))
+    if not code:
+        draft.fault(Bad("missing_code", sts.where, "STS names no status (9011)", 2))
     levels = [own, around.header, around.consignment, said]
     if group:
         draft.single = frozenset({"container"})
@@ -270,7 +270,7 @@ def _draft(status: _Status, group: list[Segment], every: frozenset[str], around:
     mode = _mode(leg.tdt if leg is not None else None, around.context)
     _carried(draft, leg, mode, around)
     parts.seal(draft, own)
-    milestone = _map(draft, sts, code, agency, mode)
+    milestone = _map(draft, sts, code, agency, mode) if code else None
     draft.reason = _reason(sts, said)
     draft.pieces = _pieces(said, around)
     parts.function_of(draft, around.message, around.header, around.begin)
@@ -278,7 +278,12 @@ def _draft(status: _Status, group: list[Segment], every: frozenset[str], around:
     where = _place_of_status(draft, status, around, milestone)
     if where is not None:
         draft.place = parts.activity(draft, where, [status.ends, said, around.consignment, around.header], around.header)
-    status.told = _Told(milestone, where, _when(draft, status, milestone, where))
+    try:
+        told = _Told(milestone, where, _when(draft, status, milestone, where))
+    except Bad as bad:
+        draft.fault(bad)
+    else:  # what is refused tells nothing: the times of its legs are told by themselves
+        status.told = told if code else status.told
     parts.made_at(draft, around.message, around.header)
     return draft
 

@@ -29,7 +29,7 @@ from services.ingest.readers.json_items import Item, Node
 from services.ingest.readers.model import LIMITS, Context, Envelope, Problem, Told, Verdict
 
 STANDARD: Final = "epcis.2.0"
-READER_VERSION: Final = 3
+READER_VERSION: Final = 4
 
 _EVENTS: Final = ("ObjectEvent", "AggregationEvent", "TransactionEvent", "TransformationEvent", "AssociationEvent")
 _DOCUMENTS: Final = ("EPCISDocument", "EPCISQueryDocument")
@@ -185,7 +185,7 @@ class _Reader:
         draft.source_id = draft.short(own, event.at("eventID"))
         draft.created_at = draft.in_utc(event.time("recordTime"), "recordTime", event.at("recordTime"))
         where = _places(draft, statement)
-        _time(draft, event)
+        draft.gather(_time, draft, event)
         objects = _objects(draft, statement)
         _transactions(draft, statement)
         if error is None:
@@ -193,8 +193,11 @@ class _Reader:
         else:
             _erroneous(draft, error, words)
         named = (kind for kind, _ in (*draft.references, *objects.references))
-        if error is None and not any(kind in LINKING_KINDS for kind in named):
-            raise Bad("no_linking_reference", event.where, _nothing_named(event))
+        nameless = error is None and not any(kind in LINKING_KINDS for kind in named)
+        if nameless:
+            draft.fault(Bad("no_linking_reference", event.where, _nothing_named(event)))
+        if draft.faults:
+            raise Bad.of(draft.faults, draft.warnings)
         identities = Identities(self.context.sender, STANDARD)
         # The event that was wrong may have had many parts; a declaration that repeats its list has as many.
         is_short = error is not None and not objects.listed and bool(event.text("eventID"))

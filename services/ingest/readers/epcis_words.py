@@ -78,12 +78,14 @@ class Vocabulary:
         return f"{CBV}{kind}-{uri.removeprefix(urn)}" if uri.startswith(urn) else uri
 
     def short(self, kind: str, text: str) -> str:
-        """A word of the vocabulary bare, another's as full URI."""
+        """A word of the vocabulary bare, another's as full URI. Capitals, which some write, make no other word of it."""
         uri = self.word(kind, text)
-        for start in (f"{CBV}{kind}-", f"http{CBV.removeprefix('https')}{kind}-", f"https://ns.gs1.org/cbv/{kind}-"):
-            if uri.startswith(start):
-                return uri.removeprefix(start)
-        return uri
+        web = (f"{CBV}{kind}-", f"http{CBV.removeprefix('https')}{kind}-", f"https://ns.gs1.org/cbv/{kind}-")
+        for start in (*web, f"urn:epcglobal:cbv:{_KINDS[kind]}:"):
+            if uri[: len(start)].lower() == start.lower():
+                bare = uri[len(start) :]
+                return bare.lower() if bare.lower() in _BARE[kind] else bare
+        return uri.lower() if uri.lower() in _BARE[kind] else uri
 
     def name(self, key: str) -> str:
         """The name of a member of somebody's own as the event hash writes it: `{namespace}local`."""

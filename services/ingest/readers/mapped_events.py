@@ -20,7 +20,7 @@ from services.ingest.readers.model import Context
 from services.ingest.readers.own_codes import VERSIONS
 
 STANDARDS: Final[Mapping[str, Standard]] = {"csv": "mapped.csv", "json": "mapped.json"}
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 
 _CLASSIFIERS: Final[Mapping[str, Classifier]] = {"planned": "planned", "estimated": "estimated", "actual": "actual"}
 _MODES: Final[Mapping[str, Mode]] = {"sea": "sea", "air": "air", "road": "road", "rail": "rail"}
@@ -71,7 +71,7 @@ class Making:
             draft.mode = meaning.mode or draft.mode
             draft.empty = draft.empty if meaning.empty is None else meaning.empty
         self._classify()
-        draft.occurred_at = self._moment(rule.occurred_at, self._view, when)
+        draft.occurred_at = self._moment(rule.occurred_at, self._view, when, happened=draft.classifier == "actual")
         self._own_times()
         return True
 
@@ -250,13 +250,14 @@ class Making:
             if source.received:
                 setattr(self.draft, name, self.draft.context.received_at)
             elif (text := self._text(source, view)) is not None:
-                setattr(self.draft, name, self._moment(source, view, text))
+                setattr(self.draft, name, self._moment(source, view, text, happened=True))
 
-    def _moment(self, source: TimeSource, view: View, text: str) -> datetime:
+    def _moment(self, source: TimeSource, view: View, text: str, *, happened: bool) -> datetime:
         where = view.at(source)
         names = source.format or self._mapping.stated.time.format
         try:
-            found = moment_of(text, [self._mapping.formats[name] for name in names], self.draft.context.received_at)
+            formats = [self._mapping.formats[name] for name in names]
+            found = moment_of(text, formats, self.draft.context.received_at, happened)
         except NoTime as error:
             raise Bad("bad_time", where, str(error)) from None
         if not found.has_clock:

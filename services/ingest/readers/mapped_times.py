@@ -32,12 +32,13 @@ class Found:
     has_clock: bool = True
 
 
-def moment_of(text: str, formats: Sequence[TimeFormat], near: datetime) -> Found:
-    """`text` by the first format that it has. `near`: for the year, where a format has none. Raises NoTime."""
+def moment_of(text: str, formats: Sequence[TimeFormat], near: datetime, happened: bool = False) -> Found:
+    """`text` by the first format that it has. `near`, `happened`: as `nearest_year` has them, for the year where a format has
+    none. Raises NoTime."""
     wrong = ""
     for format_ in formats:
         try:
-            found = _by(format_, text, near)
+            found = _by(format_, text, near, happened)
         except ValueError as error:
             wrong = wrong or f"{text[:40]}: {error}"
             continue
@@ -46,7 +47,7 @@ def moment_of(text: str, formats: Sequence[TimeFormat], near: datetime) -> Found
     raise NoTime(wrong or f"{text[:40]} is not written as {' or '.join(one.name for one in formats)}")
 
 
-def _by(format_: TimeFormat, text: str, near: datetime) -> Found | None:
+def _by(format_: TimeFormat, text: str, near: datetime, happened: bool) -> Found | None:
     """None if the text is not of this form; raises ValueError if it is, and no time."""
     if format_.name == "iso":
         if len(text) == 10:
@@ -59,7 +60,7 @@ def _by(format_: TimeFormat, text: str, near: datetime) -> Found | None:
     match = format_.pattern.fullmatch(text)
     if match is None:
         return None
-    return _parts(dict(zip(format_.tokens, match.groups(), strict=True)), near)
+    return _parts(dict(zip(format_.tokens, match.groups(), strict=True)), near, happened)
 
 
 def _number(name: str, text: str) -> Found | None:
@@ -80,13 +81,13 @@ def _number(name: str, text: str) -> Found | None:
     return Found(datetime.fromtimestamp(seconds_since, UTC))
 
 
-def _parts(said: dict[str, str], near: datetime) -> Found:
+def _parts(said: dict[str, str], near: datetime, happened: bool) -> Found:
     day = int(said.get("DD") or said["D"])
     month = _month(said)
     if (year := said.get("YYYY") or said.get("YY")) is not None:
         on = date(int(year) + (2000 if len(year) == 2 else 0), month, day)
     else:
-        on = nearest_year(day, month, near)
+        on = nearest_year(day, month, near, happened)
     _sensible(on.year)
     hour_text = next((said[name] for name in ("HH", "H", "hh", "h") if name in said), None)
     hour, minute, second = int(hour_text or 0), int(said.get("mm", 0)), int(said.get("ss", 0))

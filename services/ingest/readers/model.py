@@ -53,6 +53,8 @@ class Problem:
 
     `element`: which element of the segment at `where` is wrong (X12, EDIFACT; from 1), for acknowledgements, where it is known.
 
+    `more`: what else keeps the same event from being read, without bytes of its own; `warnings`: what was noted of it beside.
+
     `where` and `text` often quote the message: what in them could steer a terminal is marked here, once for all readers.
     """
 
@@ -61,6 +63,13 @@ class Problem:
     text: str
     payload: bytes
     element: int | None = None
+    more: tuple[Problem, ...] = ()
+    warnings: tuple[Warning_, ...] = ()
+
+    @property
+    def every(self) -> tuple[Problem, ...]:
+        """Itself, and what else is wrong."""
+        return (self, *self.more)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "where", shown(self.where))
@@ -94,6 +103,12 @@ class Verdict(msgspec.Struct, frozen=True):
     event: ShipmentEvent | None = None
     problem: Problem | None = None
     asked: Asked | None = None
+
+    @property
+    def warnings(self) -> tuple[Warning_, ...]:
+        """What was noted of it, whatever it is."""
+        told = self.event or self.problem or self.asked
+        return told.warnings if told is not None else ()
 
 
 @dataclass(frozen=True, slots=True)

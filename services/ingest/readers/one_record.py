@@ -225,10 +225,10 @@ class _Reader:
         self.set_code(draft)
         self.set_objects(draft)
         self.set_place(draft)
-        self.set_times(draft)
+        draft.gather(self.set_times, draft)
         if not draft.references:
             text = "leads to no air waybill: embed the waybill of the shipment in eventFor, or name the shipment by a UUID"
-            raise Bad("no_linking_reference", self.where, text)
+            raise Bad.of([*draft.faults, Bad("no_linking_reference", self.where, text)], draft.warnings)
         return draft
 
     def set_code(self, draft: Draft) -> None:

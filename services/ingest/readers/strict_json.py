@@ -80,6 +80,15 @@ def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:
     return value
 
 
+def parse_narrow(body: bytes | str, most: int, limits: Limits = LIMITS) -> Any:
+    """As `parse_json`, for a body that a contract judges: raises Unreadable (`too_long`) also where something holds more than
+    `most` values, since the contract would complain of each of them."""
+    value = parse_json(body, limits)
+    if isinstance(value, (dict, list)) and (wide := too_wide(value, most)) is not None:
+        raise Unreadable("too_long", _pointer(wide[0]), f"{wide[1]} values; at most {most}")
+    return value
+
+
 def check_shape(text: str, size: int, depth: int) -> None:
     """Raise Unreadable where JSON of `size` bytes nests deeper than `depth`, or would take too much memory."""
     brackets = text.count("[") + text.count("{")

@@ -12,6 +12,8 @@ _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
     r"\s?(?:([Zz])|([+-])([0-9]{2}):?([0-9]{2}))?"
 )
+_AHEAD: Final = timedelta(days=2)  # of the receipt: clocks of other zones, and such as are wrong; as the time fence has it
+_WRONG_DAY: Final = timedelta(days=31)
 _OFFSET_MAX: Final = timedelta(hours=15)  # the widest in use is +14:00
 
 
@@ -36,8 +38,12 @@ def parse_rfc3339(text: str) -> datetime:
     return moment.replace(tzinfo=timezone(signed) if signed else UTC)
 
 
-def nearest_year(day: int, month: int, near: datetime) -> date:
-    """The date of `day` and `month` in the year that brings it nearest to `near`. Raises ValueError if there is none."""
+def nearest_year(day: int, month: int, near: datetime, happened: bool = False) -> date:
+    """The date of `day` and `month` in the year that brings it nearest to `near`. Raises ValueError if there is none.
+
+    `happened`: what lies more than a month ahead of `near` was a year before, for it is over by then. What lies ahead by less
+    is sooner a wrong day than eleven months old: the time fence refuses it.
+    """
     found: list[date] = []
     for year in range(near.year - 4, near.year + 5):  # 29 February may be four years away, eight around 2100
         try:
@@ -46,13 +52,16 @@ def nearest_year(day: int, month: int, near: datetime) -> date:
             continue
     if not found:
         raise ValueError(f"day {day} of month {month} is in no calendar")
+    if happened:
+        found = [candidate for candidate in found if candidate <= (near + _WRONG_DAY).date()] or found
     return min(found, key=lambda candidate: abs(candidate - near.date()))
 
 
-def nearest_month(day: int, near: datetime) -> date:
-    """The date of day of month `day` that is nearest to `near`. Raises ValueError if there is none."""
-    found = [near.date() + timedelta(days=days) for days in range(-31, 32)]
+def newest_day(day: int, near: datetime) -> date:
+    """The newest date of day of month `day` that is no more than two days ahead of `near`, when what was received then was
+    sent. Raises ValueError if there is none."""
+    found = [(near + _AHEAD).date() - timedelta(days=days) for days in range(62)]
     try:
-        return min((candidate for candidate in found if candidate.day == day), key=lambda c: abs(c - near.date()))
-    except ValueError:
+        return next(candidate for candidate in found if candidate.day == day)
+    except StopIteration:
         raise ValueError(f"{day} is no day of a month") from None

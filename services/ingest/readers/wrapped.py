@@ -110,8 +110,9 @@ def _placed(verdict: Verdict, prefix: str) -> Verdict:
     position = shown(prefix + verdict.position)
     if verdict.problem is not None:
         problem = verdict.problem
-        where = prefix + problem.where if problem.where else position
-        return Verdict(position, problem=replace(problem, where=where))
+        first, *more = [replace(one, where=prefix + one.where if one.where else position) for one in problem.every]
+        warnings = tuple([_moved(warning, prefix) for warning in problem.warnings])
+        return Verdict(position, problem=replace(first, more=tuple(more), warnings=warnings))
     if verdict.event is None:
         return Verdict(position, asked=verdict.asked)
     event = verdict.event

@@ -124,4 +124,4 @@ def _verdicts(one: Set, context: Context, identities: dict[str, Identities], sen
             identities[one.kind] = Identities(context.sender, status[0])
         yield from status[1](one, context, identities[one.kind])
     except Bad as bad:
-        yield bad.verdict(one.start.where, one.payload)
+        yield bad.verdict(one.start.where, one.payload, one.warnings)

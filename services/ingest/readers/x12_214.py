@@ -126,8 +126,6 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     }
     for loop, status, found in read:
         try:
-            if isinstance(found, Bad):
-                raise found
             tokens = [digests[id(loop)], *(segment.elements for segment in (status.at7, *status.more))]
             event_id = identities.of(tokens, None if found.classifier == "actual" else one.stamp)
             yield Verdict(found.position, event=found.finish(event_id))
@@ -137,14 +135,11 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
 
 def _drafts(
     one: Set, header: _Loop, loops: Sequence[_Loop], context: Context, are_several: bool
-) -> Iterable[tuple[_Loop, _Status, Draft | Bad]]:
+) -> Iterable[tuple[_Loop, _Status, Draft]]:
     """What each status says, before its stop is weighed against the others; one at a time, where there is one stop."""
     for loop, around in _arounds(one, header, loops, context):
         for status in loop.statuses:
-            try:
-                yield loop, status, _draft(one, around, status, context, are_several)
-            except Bad as bad:
-                yield loop, status, bad
+            yield loop, status, _draft(around, status, context, are_several)
 
 
 class _Stops:
@@ -165,19 +160,19 @@ class _Stops:
         all_count = len(self._shared) > 1 and len(self._counts) == len(self._shared)
         self._total = total if all_count and total <= _PIECES_MOST else None
 
-    def settle(self, read: Sequence[tuple[_Loop, Draft | Bad]]) -> None:
+    def settle(self, read: Sequence[tuple[_Loop, Draft]]) -> None:
         """Set the pieces of the parts, or take the milestone from what is not the last that a load's stops tell.
 
         By moments, whatever the code: a truck that reached one stop at ten and is seen, or expected, at another one at two has
         not delivered its load at ten.
         """
         for loop, found in read:
-            moment = _AFTER_ALL if isinstance(found, Bad) or found.occurred_at is None else found.occurred_at
+            moment = _AFTER_ALL if found.occurred_at is None else found.occurred_at
             loop.latest = max(loop.latest, moment)
         latest = sorted((loop.latest for loop in self._shared), reverse=True)[:2]
         shared = {id(loop) for loop in self._shared}
         for loop, found in read:
-            if isinstance(found, Bad) or loop.links or not latest:
+            if loop.links or not latest:
                 continue
             if self._total is not None:
                 if (count := self._counts.get(id(loop))) is not None:
@@ -247,12 +242,12 @@ def _payload(shipment: Sequence[Segment], status: _Status) -> bytes:
     return "\n".join(segment.raw for segment in (*shipment, status.at7, *status.more)).encode("utf-8", "replace")
 
 
-def _draft(one: Set, around: _Around, status: _Status, context: Context, one_of_several: bool) -> Draft:
+def _draft(around: _Around, status: _Status, context: Context, one_of_several: bool) -> Draft:
     at7 = status.at7
     code, appointment = at7.get(1).upper(), at7.get(3).upper()
-    if not code and not appointment:
-        raise Bad("missing_code", at7.where, "AT7 names neither a status (AT701) nor an appointment (AT703)", 1)
     draft = _copy(around.named, at7.where, code or f"appointment/{appointment}")
+    if not code and not appointment:
+        draft.fault(Bad("missing_code", at7.where, "AT7 names neither a status (AT701) nor an appointment (AT703)", 1))
     known = _known(code, context)
     if code:
         _map(draft, known)
@@ -269,7 +264,10 @@ def _draft(one: Set, around: _Around, status: _Status, context: Context, one_of_
     zone = _place(draft, status.first("MS1"), _party_at(code, around.parties))
     if one_of_several and draft.place is not None and around.stop:
         draft.place = draft.place.model_copy(update={"role": f"stop {around.stop}"})
-    draft.occurred_at = read_time(draft, at7, 5, zone)
+    try:
+        draft.occurred_at = read_time(draft, at7, 5, zone)
+    except Bad as bad:
+        draft.fault(bad)
     return draft
 
 

@@ -12,11 +12,11 @@ import msgspec
 from schemas.words import Milestone, ReferenceKind
 from services.ingest.places import Zone, zone_of
 from services.ingest.readers import own_codes
-from services.ingest.readers.draft import Bad, Draft, Identities, hold_of
+from services.ingest.readers.draft import FAULTS_MAX, Bad, Draft, Identities, hold_of
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import OCEAN, REFERENCES, Status
 from services.ingest.readers.x12_places import ROLES, Port, end_of, firsts_of, named_place, port_place, ports_of, role_of
-from services.ingest.readers.x12_segments import Segment, Set, read_time
+from services.ingest.readers.x12_segments import Segment, Set, read_time, time_faults
 
 STANDARD: Final = "x12.315"
 READER_VERSION: Final = 4
@@ -60,10 +60,9 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     """The set's event, two of CU (customs and carrier released), and one for each other port's estimate. Raises Bad."""
     status = one.first("B4")
     if status is None:
-        raise Bad("missing_segment", one.start.where, "a 315 without B4 has no status")
+        times = [fault for time in one.every("DTM") if time.get(1) in _TIME_OF for fault in time_faults(time, 2)]
+        raise Bad("missing_segment", one.start.where, "a 315 without B4 has no status", more=times[:FAULTS_MAX])
     code = status.get(3).upper()
-    if not code:
-        raise Bad("missing_code", status.where, "B4 names no status (B403)", 3)
     one.warn_of_more(status, 3)
     tokens = [segment.elements for segment in one.segments]
     ports, before = ports_of(one.segments)
@@ -77,6 +76,8 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     for facet in facets:
         draft = said if len(facets) == 1 and not expected else _again(said)
         _where_and_when(draft, status, roles, ports, spot, chosen)
+        if draft.faults:  # then what is expected is told of as well
+            draft.faults += tuple([fault for _, time in expected[:_ESTIMATES_MOST] for fault in time_faults(time, 2)])
         for _, time in expected[_ESTIMATES_MOST:]:
             draft.warn("time_not_used", f"an estimate of a port beyond {_ESTIMATES_MOST} others is not read", time.where)
         if facet:
@@ -190,7 +191,9 @@ def _draft(one: Set, status: Segment, code: str, context: Context) -> Draft:
     draft = Draft(context, STANDARD, READER_VERSION, status.where, code, warnings=list(one.warnings))
     _, _, _, _, _, _, _, owner, number, load, _, _, _, digit = status.first(14)
     draft.empty = _LOADS.get(load.upper())
-    known = _UNKNOWN if own_codes.apply(draft, code) else _map(draft)
+    if not code:
+        draft.fault(Bad("missing_code", status.where, "B4 names no status (B403)", 3))
+    known = _UNKNOWN if not code or own_codes.apply(draft, code) else _map(draft)
     if number:
         draft.single = _ONE  # B4 names the unit; where it names none, N9 may list all that the status is about
     if number and not draft.split_equipment(owner, number, digit, status.where):
@@ -253,12 +256,15 @@ def _where_and_when(
     zone = zone_of(draft.place, draft.context.registers, port.state if port is not None else None)
     if chosen is not None and chosen.get(1) == _ESTIMATED and _has_happened(draft, status, chosen, zone):
         chosen = None
-    if chosen is None:
-        draft.occurred_at = read_time(draft, status, 4, zone, has_zone=False)
-        return
-    if draft.classifier == "actual" and chosen.get(1) == _ESTIMATED:
-        draft.classifier = "estimated"
-    draft.occurred_at = read_time(draft, chosen, 2, zone)
+    try:
+        if chosen is None:
+            draft.occurred_at = read_time(draft, status, 4, zone, has_zone=False)
+            return
+        if draft.classifier == "actual" and chosen.get(1) == _ESTIMATED:
+            draft.classifier = "estimated"
+        draft.occurred_at = read_time(draft, chosen, 2, zone)
+    except Bad as bad:
+        draft.fault(bad)
 
 
 def _has_happened(draft: Draft, status: Segment, estimate: Segment, zone: Zone) -> bool:

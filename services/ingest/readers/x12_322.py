@@ -14,7 +14,7 @@ from services.ingest.readers.draft import Bad, Draft, Identities, hold_of
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import REFERENCES, TERMINAL
 from services.ingest.readers.x12_places import end_of, firsts_of, named_place, port_place, ports_of, role_of
-from services.ingest.readers.x12_segments import Segment, Set, read_time
+from services.ingest.readers.x12_segments import Segment, Set, read_time, time_faults
 
 STANDARD: Final = "x12.322"
 READER_VERSION: Final = 2
@@ -43,12 +43,11 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     if status is None:
         raise Bad("missing_segment", one.start.where, "a 322 without Q5 has no status")
     code = status.get(1).upper()
-    if not code:
-        raise Bad("missing_code", status.where, "Q5 names no status (Q501)", 1)
     one.warn_of_more(status, 1)
     units = _units(one)
     if not units:
-        raise Bad("missing_segment", one.start.where, "a 322 without N7 names no unit")
+        wrong = Bad("missing_segment", one.start.where, "a 322 without N7 names no unit")
+        raise Bad.of([wrong, *_without_code(status), *time_faults(status, 2)])
     correction = one.first("ZC1")
     facets = ("", "freight") if code == "CU" and own_codes.meaning_of(context, STANDARD, code) is None else ("",)
     for unit in units:
@@ -81,12 +80,19 @@ def _draft(one: Set, status: Segment, code: str, unit: _Unit, context: Context, 
     if correction is not None:
         text = "corrects an earlier message; what that one said stands until its sender withdraws it"
         draft.warn("correction", text, correction.where)
+    for wrong in _without_code(status):
+        draft.fault(wrong)
     _equipment(draft, unit.n7, unit.n7.get(18), unit.n7.get(11))
     for segment in unit.more:
         _note(draft, segment, status)
-    _map(draft, status)
+    if code:
+        _map(draft, status)
     _where_and_when(draft, status, unit)
     return draft
+
+
+def _without_code(status: Segment) -> Sequence[Bad]:
+    return () if status.get(1) else [Bad("missing_code", status.where, "Q5 names no status (Q501)", 1)]
 
 
 def _note(draft: Draft, segment: Segment, status: Segment) -> None:
@@ -171,4 +177,7 @@ def _where_and_when(draft: Draft, status: Segment, unit: _Unit) -> None:
     own = [time for time in unit.more if time.name == "DTM" and _is_its_own(time, status)]
     if draft.classifier == "actual" and own and all(time.get(1) == _ESTIMATED for time in own):
         draft.classifier = "estimated"
-    draft.occurred_at = read_time(draft, status, 2, zone_of(draft.place, draft.context.registers, state))
+    try:
+        draft.occurred_at = read_time(draft, status, 2, zone_of(draft.place, draft.context.registers, state))
+    except Bad as bad:
+        draft.fault(bad)

@@ -128,10 +128,13 @@ def read_set(one: Set, context: Context) -> Iterator[Verdict]:
     if purpose in _DELETIONS:
         text = "a ship notice withdrawn cancels nothing by itself: cancel the consignment, or send the right notice (BSN01 05)"
         raise Bad("deletion", begin.where, text, 1)
+    wrong: list[Bad] = []
     if purpose not in PURPOSES:
-        raise Bad("unknown_purpose", begin.where, f"purpose {purpose[:10]} (BSN01) is not read", 1)
+        wrong.append(Bad("unknown_purpose", begin.where, f"purpose {purpose[:10]} (BSN01) is not read", 1))
     if not number:
-        raise Bad("missing_code", begin.where, "BSN has no number (BSN02)", 2)
+        wrong.append(Bad("missing_code", begin.where, "BSN has no number (BSN02)", 2))
+    if wrong:
+        raise Bad.of(wrong)
     notice = _Notice(one, context)
     fields = {"consignment": notice.consignment(number)} | notice.fields()
     asked = Asked(
@@ -409,11 +412,7 @@ class _Notice:
 
     def _category(self, line: _Line, description: str, where: str) -> ItemCategory:
         upper = description.upper()
-        approval = identifiers.niosh_approval(upper)
-        if approval is not None and not approval[1] and line.pid is not None:
-            text = (
-                f"{approval[0][:30]} is no approval number of a filtering facepiece respirator (TC-84A-1234): have it checked"
-            )
+        if line.pid is not None and (text := identifiers.niosh_doubt(upper)) is not None:
             self.notes.warn("niosh_approval", text, line.pid.where)
         found = next((category for words, category in CATEGORIES if words in upper), None)
         if found is None:

@@ -394,6 +394,15 @@ def read_time(draft: Noting, segment: Segment, first: int, place_zone: Zone, has
     return draft.at_local(local, place_zone, where)
 
 
+def time_faults(segment: Segment, first: int) -> Sequence[Bad]:
+    """What is wrong with the time in a segment that is not read for its own sake."""
+    try:
+        _local(segment, first)
+    except Bad as bad:
+        return [bad]
+    return ()
+
+
 def _local(segment: Segment, first: int) -> datetime:
     date, time = segment.get(first), segment.get(first + 1)
     if len(date) == 8 and len(time) == 4 and (usual := date + time).isascii() and usual.isdigit():
@@ -405,24 +414,32 @@ def _local(segment: Segment, first: int) -> datetime:
             if sensible_year(moment.year):
                 return moment
     where = segment.where
+    wrong: list[Bad] = []
     day = _DATE.fullmatch(date)
     clock = _TIME.fullmatch(time or "0000")
+    local = datetime(2000, 1, 1)  # noqa: DTZ001  zone follows; stands in for a date that is none, while the time of day is looked at
     if day is None:
         text = f"{date[:20]} is not a date" if date else "there is no date"
-        raise Bad("bad_time" if date else "no_time", where, text, first)
+        wrong.append(Bad("bad_time" if date else "no_time", where, text, first))
+    else:
+        year = int((day[1] or "20") + day[2])
+        try:
+            local = datetime(year, int(day[3]), int(day[4]))  # noqa: DTZ001  zone follows
+        except ValueError as error:
+            wrong.append(Bad("bad_time", where, f"{date} {time}: {error}", first))
+        else:
+            if not sensible_year(year):
+                wrong.append(Bad("bad_time", where, f"{date} lies outside of all sense", first))
+    midnight = False
     if clock is None:
-        raise Bad("bad_time", where, f"{time[:20]} is not a time of day", first + 1)
-    hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
-    midnight = (hour, minute, second) == (24, 0, 0)
-    year = int((day[1] or "20") + day[2])
-    try:
-        date_of = datetime(year, int(day[3]), int(day[4]))  # noqa: DTZ001  zone follows
-    except ValueError as error:
-        raise Bad("bad_time", where, f"{date} {time}: {error}", first) from error
-    try:
-        local = date_of.replace(hour=0 if midnight else hour, minute=minute, second=second)
-    except ValueError as error:
-        raise Bad("bad_time", where, f"{date} {time}: {error}", first + 1) from error
-    if not sensible_year(year):
-        raise Bad("bad_time", where, f"{date} lies outside of all sense", first)
+        wrong.append(Bad("bad_time", where, f"{time[:20]} is not a time of day", first + 1))
+    else:
+        hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
+        midnight = (hour, minute, second) == (24, 0, 0)
+        try:
+            local = local.replace(hour=0 if midnight else hour, minute=minute, second=second)
+        except ValueError as error:
+            wrong.append(Bad("bad_time", where, f"{date} {time}: {error}", first + 1))
+    if wrong:
+        raise Bad.of(wrong)
     return local + timedelta(days=1) if midnight else local

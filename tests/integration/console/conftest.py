@@ -41,9 +41,9 @@ class Books:
         for topic, of_topic in rows.items():
             self._insert(topic, of_topic)
 
-    def write_raw(self, meta: RawMessage, payload: bytes, offset: int, partition: int = 1) -> None:
+    def write_raw(self, meta: RawMessage, payload: bytes, offset: int, partition: int = 1, at_ms: int = 0) -> None:
         headers = wire.raw_headers(meta)
-        self._insert(RAW_MESSAGES, [Record(RAW_MESSAGES.name, partition, offset, 0, b"x", payload, headers)])
+        self._insert(RAW_MESSAGES, [Record(RAW_MESSAGES.name, partition, offset, at_ms, b"x", payload, headers)])
 
     def _insert(self, topic: Topic, records: Sequence[Record]) -> None:
         if topic.name in LOG_TABLES:

@@ -263,6 +263,19 @@ def test_a_carriers_own_code_that_is_in_no_map_is_named_with_its_count_and_an_ex
     assert json.loads(lovla(told, "feeds", "--json", "--carrier", sender).stdout)["unmapped"] == 0
 
 
+def test_below_the_feeds_stands_whose_interchanges_came_again(shared: Books, told: dict[str, str]) -> None:
+    sender, now = f"C{uuid.uuid4().hex[:7].upper()}", datetime.now(UTC)
+    shared.write(EVENTS[0].model_copy(update={"sender": sender, "event_id": uuid.uuid4().hex, "received_at": now}))
+    payload = f"UNB+UNOC:3+{sender}+LOVLA+200329:1205+REF1'".encode()
+    meta = RawMessage(kind="message", sender=sender, sha256="ab" * 32)
+    first = uuid.uuid4().int % 2**40
+    for offset in (first, first + 1):
+        assert "lovla interchanges" not in lovla(told, "feeds", "--carrier", sender).stdout
+        shared.write_raw(meta, payload, offset, at_ms=int(now.timestamp() * 1000))
+
+    assert f"from {sender}: `lovla interchanges` lists them" in lovla(told, "feeds", "--carrier", sender).stdout
+
+
 def test_the_drivers_own_log_does_not_stand_before_the_sentence(told: dict[str, str]) -> None:
     """In a process of its own: pytest's log handlers would hide it."""
     words = [sys.executable, "-c", "from services.cli import main; main()", "delayed"]

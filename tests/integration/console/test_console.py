@@ -339,6 +339,13 @@ async def test_a_key_sees_its_own_and_learns_nothing_of_others(console: Console)
         for path in ("/api/v1/today", "/api/v1/inbound", "/api/v1/terminals"):
             assert (await carrier.get(path)).status_code == 403
         assert {row["sender"] for row in (await carrier.get("/api/v1/feeds")).json()["rows"]} <= {CARRIER}
+        for path in ("/api/v1/carriers", "/api/v1/interchanges"):
+            for asked in (path, f"{path}?carrier=PORT"):
+                answer = await carrier.get(asked)
+                assert answer.status_code == 200
+                assert {row["sender"] for row in answer.json()["rows"]} <= {CARRIER}, "its own, whatever it asks for"
+        assert (await carrier.get("/api/v1/carriers")).json()["rows"]
+        assert (await carrier.get("/api/v1/arrivals")).status_code == 403
         assert (await carrier.get("/")).status_code == 303, "a key opens no page"
 
 

@@ -21,6 +21,7 @@ from schemas.consignment_command_v1 import (
 from schemas.raw_message_v1 import RawKind, RawMessage
 from schemas.words import Scope
 from services.ingest.commands import COLUMNS, ROWS_MAX, Row, command_id, owns, read_commands
+from services.ingest.reading import explained, row_verdict
 
 NOW = datetime(2020, 3, 20, 16, tzinfo=UTC)
 DOCS = Path(__file__).parents[3] / "docs"
@@ -97,6 +98,32 @@ def test_what_is_wrong_is_named_by_a_json_pointer(change: dict[str, Any], where:
     row = only(read("registration", DECLARATION | change))
     assert row.command is None
     assert row.problems[0]["where"] == where
+
+
+def test_what_may_be_a_typing_error_is_taken_and_told() -> None:
+    items = [
+        {"line": 1, "category": "n95_respirator", "quantity": 1, "description": "N95 TC-84A-12345"},
+        {"line": 2, "category": "n95_respirator", "quantity": 1, "description": "N95 TC-84A-1234"},
+        {"line": 3, "category": "gown", "quantity": 1},
+    ]
+    row = only(read("registration", DECLARATION | {"items": items, "route": {"origin": "ZZSHA", "via": ["KRPUS", "QQPUS"]}}))
+    assert isinstance(row.command, RegisterConsignment)
+    assert row.command.declaration.route.origin == "ZZSHA", "kept as it was sent"
+    assert [(one["where"], one["code"]) for one in row.warnings] == [
+        ("/items/0/description", "niosh_approval"),
+        ("/route/origin", "unknown_country"),
+        ("/route/via", "unknown_country"),
+    ]
+    verdict = row_verdict(row, "ab" * 16)
+    assert verdict["warnings"] == list(row.warnings)
+    assert set(explained([verdict])) == {"niosh_approval", "unknown_country"}
+
+
+def test_in_a_table_such_a_doubt_has_its_row_and_column() -> None:
+    table = "consignment,mode,category,quantity,description\nLACDHS-1,sea,n95_respirator,5,TC84A-1234\n"
+    row = only(read("registration", table.encode(), content_type="text/csv"))
+    assert row.command is not None
+    assert [(one["where"], one["code"]) for one in row.warnings] == [("row 2, column description", "niosh_approval")]
 
 
 def test_nobody_registers_in_another_buyers_name_but_an_operator() -> None:

@@ -13,6 +13,7 @@ import pytest
 from schemas.registers_v1 import Facility
 from services.ingest.field_names import field_name
 from services.ingest.limits import Limits
+from services.ingest.readers.draft import FAULTS_MAX
 from tests.unit.ingest.fakes import House
 from tests.unit.ingest.test_api import DCSA_EVENT, OWN_EVENT, problem, signed
 from tests.unit.readers.helpers import FIXTURES
@@ -116,6 +117,122 @@ async def test_a_dry_run_says_the_same_as_the_push(house: House, name: str) -> N
     assert (said["accepted"], said["rejected"]) == (pushed["accepted"], pushed["rejected"])
     assert [s["where"] for s in said["statements"]] == [v["where"] for v in pushed["verdicts"]]
     assert [s.get("event_id") for s in said["statements"]] == [v.get("event_id") for v in pushed["verdicts"]]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(file.name for file in FIXTURES.iterdir() if not file.name.endswith(".expected.json")), ids=str
+)
+async def test_the_answer_to_a_push_and_its_receipt_complain_in_the_words_of_the_dry_run(house: House, name: str) -> None:
+    key = house.add("HOUSE", "operator", "push", "register", "operator")
+    content = (FIXTURES / name).read_bytes()
+    said = await tried(house, content, key)
+    pushed = (await house.http.post("/v1/messages", content=content, headers=key)).json()
+    receipt = (await house.http.get(f"/v1/receipts/{pushed['receipt']}", headers=key)).json()
+
+    def complaints(answer: dict[str, Any]) -> list[tuple[Any, ...]]:
+        told = [one for v in answer["verdicts"] for kind in ("problems", "warnings") for one in v.get(kind, ())]
+        told += answer.get("warnings", [])
+        words = answer.get("explained", {})
+        return sorted({(o["where"], o["code"], o["text"], *words[o["code"]].values()) for o in told})
+
+    findings = [finding for statement in said["statements"] for finding in statement["findings"]] + said["findings"]
+    assert complaints(pushed) == sorted({tuple(f[n] for n in ("where", "code", "text", "means", "do")) for f in findings})
+    assert complaints(receipt) == complaints(pushed)
+    fields = {(finding["where"], finding["code"]): finding.get("field") for finding in findings}
+    for verdict in pushed["verdicts"]:
+        for one in (*verdict.get("problems", ()), *verdict.get("warnings", ())):
+            assert one.get("field") in (fields[one["where"], one["code"]], None)
+
+
+WRONG = {
+    "a 315 of which nothing is right": (
+        b"ISA*00*          *00*          *ZZ*COSU           *ZZ*LOVLA          *200330*0905*U*00401*000000091*0*P*>~"
+        b"GS*QO*COSU*LOVLA*20200330*0905*91*X*004010~ST*315*0001~B4***XX*20203045*2561**!!*12~Q2*1234567****0***9*12W~"
+        b"R4*D*UN*USLAX~DTM*139*20209901*1200~SE*9*0002~GE*1*91~IEA*1*000000091~",
+        [
+            ("bad_time", "B404 Date"),
+            ("bad_time", "B405 Status Time"),
+            ("bad_time", "DTM02 Date"),
+            ("no_linking_reference", "B4 Beginning Segment for Inquiry or Reply"),
+            ("unmapped_code", "B403 Shipment Status Code"),
+            ("bad_count", "SE01 Number of Included Segments"),
+            ("bad_control_number", "SE02 Transaction Set Control Number"),
+        ],
+    ),
+    "a 315 without a code": (
+        b"ISA*00*          *00*          *ZZ*COSU           *ZZ*LOVLA          *200330*0905*U*00401*000000091*0*P*>~"
+        b"GS*QO*COSU*LOVLA*20200330*0905*91*X*004010~ST*315*0001~B4******~N9*BM*~SE*4*0001~GE*1*91~IEA*1*000000091~",
+        [("missing_code", "B403 Shipment Status Code"), ("no_time", "B404 Date"), ("no_linking_reference", "B4 ")],
+    ),
+    "a 214": (
+        b"ISA*00*          *00*          *ZZ*COSU           *ZZ*LOVLA          *200330*0905*U*00401*000000091*0*P*>~"
+        b"GS*QM*COSU*LOVLA*20200330*0905*91*X*004010~ST*214*0001~B10***COSU~LX*1~AT7*****2020*7777~SE*5*0001~GE*1*91~"
+        b"IEA*1*000000091~",
+        [
+            ("missing_code", "AT701 Shipment Status Code"),
+            ("bad_time", "AT705 Date"),
+            ("bad_time", "AT706 Time"),
+            ("no_linking_reference", "AT7 Shipment Status Details"),
+        ],
+    ),
+    "a 322": (
+        b"ISA*00*          *00*          *ZZ*COSU           *ZZ*LOVLA          *200330*0905*U*00401*000000091*0*P*>~"
+        b"GS*SO*COSU*LOVLA*20200330*0905*91*X*004010~ST*322*0001~Q5**2020**LT~N7*~SE*4*0001~GE*1*91~IEA*1*000000091~",
+        [("missing_code", "Q501 Shipment Status Code"), ("bad_time", "Q502 Date"), ("no_linking_reference", "N7 ")],
+    ),
+    "an 856": (
+        b"ISA*00*          *00*          *ZZ*COSU           *ZZ*LOVLA          *200330*0905*U*00401*000000091*0*P*>~"
+        b"GS*SH*COSU*LOVLA*20200330*0905*91*X*004010~ST*856*0001~BSN*99~SE*3*0001~GE*1*91~IEA*1*000000091~",
+        [("unknown_purpose", "BSN01 Transaction Set Purpose Code"), ("missing_code", "BSN02 Shipment Identification")],
+    ),
+    "an IFTSTA": (
+        b"UNB+UNOA:2+COSU+LOVLA+200330:0905+91'UNH+1+IFTSTA:D:00B:UN'BGM+77+1+9'CNI+1'STS+1'DTM+334:2020:203'"
+        b"EQD+CN+NOPE'UNT+7+1'UNZ+1+91'",
+        [("missing_code", "STS, element 2"), ("bad_time", "DTM, element 1"), ("no_linking_reference", "STS Status")],
+    ),
+    "a COARRI": (
+        b"UNB+UNOA:2+COSU+LOVLA+200330:0905+91'UNH+1+COARRI:D:95B:UN'BGM+44+1+9'EQD+CN+NOPE+45G1:102:5++3+5'"
+        b"LOC+11+Nowhere:139:6'UNT+5+1'UNZ+1+91'",
+        [("no_time", "EQD Equipment details"), ("no_linking_reference", "EQD Equipment details"), ("bad_unlocode", "LOC, ")],
+    ),
+    "a CODECO without anything": (
+        b"UNB+UNOA:2+COSU+LOVLA+200330:0905+91'UNH+1+CODECO:D:95B:UN'UNT+2+1'UNZ+1+91'",
+        [("missing_segment", "UNH Message header"), ("no_container", "UNH Message header")],
+    ),
+    "a DCSA event": (
+        b'[{"eventType": "EQUIPMENT", "eventClassifierCode": "MAYBE", "eventDateTime": "soon"}]',
+        [
+            ("bad_value", "eventClassifierCode"),
+            ("missing_field", "equipmentEventTypeCode"),
+            ("bad_time", "eventDateTime"),
+            ("no_linking_reference", "equipmentReference"),
+        ],
+    ),
+    "an EPCIS event": (
+        b'{"type": "ObjectEvent", "action": "OBSERVE", "eventTime": "soon", "epcList": [], "bizStep": "receiving"}',
+        [("bad_time", "eventTime"), ("no_linking_reference", "epcList")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_all_that_is_wrong_with_a_statement_is_told_at_once(house: House, name: str) -> None:
+    message, wrong = WRONG[name]
+    said = await tried(house, message)
+    (statement,) = said["statements"]
+    assert statement["outcome"] == "rejected"
+    told = [(finding["code"], finding["field"] or "") for finding in statement["findings"]]
+    for code, field in wrong:
+        assert any(said == code and named.startswith(field) for said, named in told), f"{code} {field}: {told}"
+    assert all(finding["text"] and finding["means"] and finding["do"] for finding in statement["findings"])
+
+
+async def test_what_is_told_of_one_statement_is_bounded(house: House) -> None:
+    head, tail = WRONG["a 315 of which nothing is right"][0].split(b"R4*D")
+    ports = b"".join(b"R4*D*UN*US%03d~DTM*139*20209901*12%02d~" % (number, number) for number in range(60))
+    said = await tried(house, head + ports + b"R4*D" + tail)
+    (statement,) = said["statements"]
+    assert sum(finding["severity"] == "problem" for finding in statement["findings"]) == FAULTS_MAX
 
 
 async def test_what_cannot_be_read_at_all_is_told_in_words(house: House) -> None:

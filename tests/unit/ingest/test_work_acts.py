@@ -49,6 +49,21 @@ async def test_the_same_request_again_is_the_same_acts_also_after_a_restart_of_t
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        [{"act": "archive", "consignment": "LACDHS-0001"}] * 2_000,
+        [{"consignment": "A-1", "exceptions": [0] * 5_000}],
+        [{f"member {n}": n for n in range(1_001)}],
+    ],
+)
+async def test_a_body_of_very_many_wrong_things_is_one_complaint(house: House, body: Any) -> None:
+    answer = await house.http.post(WHERE, json=body, headers=operator(house))
+    told = problem(answer, 422, "invalid")
+    assert [one["code"] for one in told["errors"]] == ["too_long"]
+    assert house.work_acts.done == []
+
+
+@pytest.mark.parametrize(
     ("wrong", "where"),
     [
         ({"act": "archive"}, "/0/act"),

@@ -79,6 +79,11 @@ def test_customs_holds_and_releases() -> None:
         ("2020-03-02T00:00:00Z", "NFD/29FEB1000/LAX/T20", "2020-02-29T10:00:00-08:00"),
         ("2020-07-01T00:00:00Z", "NFD/30JUN1000/LAX/T20", "2020-06-30T10:00:00-07:00"),
         ("2020-07-01T00:00:00Z", "NFD/30JUN2400/HKG/T20", "2020-07-01T00:00:00+08:00"),
+        # what happened lies behind its receipt, however long ago; what is expected is the nearest
+        ("2020-10-20T12:00:00Z", "NFD/01MAR1000/LAX/T20", "2020-03-01T10:00:00-08:00"),
+        ("2020-10-20T12:00:00Z", "NFD/22NOV1000/LAX/T20", "2019-11-22T10:00:00-08:00"),
+        ("2020-10-20T12:00:00Z", "NFD/21OCT0500/HKG/T20", "2020-10-21T05:00:00+08:00"),
+        ("2020-10-20T12:00:00Z", "DEP/LH456/01MAR/FRALAX/T20/E1000", "2021-03-01T10:00:00+01:00"),
     ],
 )
 def test_the_year_is_the_one_nearest_to_the_receipt(received: str, line: str, moment: str) -> None:
@@ -256,7 +261,7 @@ def test_junk_before_the_message_is_told() -> None:
         (HEAD + "WHAT IS THIS", "unknown_line", "line 3"),
         (HEAD + "X" * 1001, "line_too_long", "line 3"),
         (HEAD, "no_status", "line 2"),
-        (HEAD + "DLV/31JUL1000/LAX", "outside_time_fence", "line 3"),
+        (HEAD + "DLV/15APR1000/LAX", "outside_time_fence", "line 3"),
     ],
 )
 def test_what_cannot_be_read_says_where(text: str, code: str, where: str) -> None:

@@ -161,6 +161,11 @@ def test_the_type_of_an_event_in_every_form(kind: str, name: Any) -> None:
         "http://ref.gs1.org/cbv/BizStep-receiving",
         "https://ns.gs1.org/cbv/BizStep-receiving",
         "own:BizStep-receiving",
+        "RECEIVING",
+        "Receiving",
+        "cbv:BizStep-Receiving",
+        "URN:EPCGLOBAL:CBV:BIZSTEP:RECEIVING",
+        "https://ref.gs1.org/cbv/BizStep-RECEIVING",
     ],
 )
 def test_a_business_step_in_every_form(word: str) -> None:

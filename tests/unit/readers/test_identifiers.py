@@ -216,6 +216,9 @@ def test_the_last_letter_of_a_scac_tells_whose_it_is(code: str, whose: str) -> N
         ("TC-84A-12", ("TC-84A-12", False)),
         ("TC-21C-132", ("TC-21C-132", False)),
         ("TC-84A-12345", ("TC-84A-12345", False)),
+        ("N95 TC84A-1234", ("TC84A-1234", False)),
+        ("TC 84A 1234", ("TC 84A 1234", False)),
+        ("TC 40 CASES", None),
         ("NIOSH APPROVED", None),
     ],
 )

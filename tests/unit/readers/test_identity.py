@@ -40,6 +40,23 @@ def without_id(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in (DISCHARGED | changes).items() if key != "eventID"}
 
 
+def test_a_place_in_no_country_is_kept_with_a_warning() -> None:
+    sound, strange = (one(DISCHARGED | {"eventLocation": {"UNLocationCode": code}}) for code in ("USLAX", "ZZLAX"))
+
+    assert strange.place is not None
+    assert strange.place.unlocode == "ZZLAX"
+    assert [warning.code for warning in strange.warnings if warning.code == "unknown_country"] == ["unknown_country"]
+    assert "ZZ" in next(warning.text for warning in strange.warnings if warning.code == "unknown_country")
+    assert "unknown_country" not in {warning.code for warning in sound.warnings}
+
+
+@pytest.mark.parametrize("code", ["USLAX", "CNSHA", "KRPUS", "TWKHH", "XZNES", "AQMCM"])
+def test_every_country_of_iso_3166_and_the_high_sea_is_one(code: str) -> None:
+    event = one(DISCHARGED | {"eventLocation": {"UNLocationCode": code}})
+
+    assert "unknown_country" not in {warning.code for warning in event.warnings}
+
+
 def test_the_senders_own_id_with_a_later_time_overrides() -> None:
     first = one(DISCHARGED)
     later = one(DISCHARGED | {"eventDateTime": "2020-03-29T02:00:00Z", "eventUpdatedDateTime": "2020-03-30T01:00:00Z"})

@@ -2,8 +2,9 @@
 
 Messages of every shape that can grow: many messages in an envelope, and many statements in one message. They are read whole at
 10 kB and at 50 kB, whatever the limits; then at up to 10 MB as a service reads them, which refuses most of them on the way:
-that too must cost no more than their size. A step is a call of a function, Python's or C's. A method that copies or scans the
-whole of a text counts its bytes.
+that too must cost no more than their size. And messages that every limit lets pass, of 0.1 to 10 MB (or what their reader
+takes), are read to their last event. A step is a call of a function, Python's or C's. A method that copies or scans the whole
+of a text counts its bytes.
 """
 
 from __future__ import annotations
@@ -158,16 +159,21 @@ def outcome(content: bytes, limits: Limits) -> Reading | Unreadable:
 
 
 def work_of(content: bytes, limits: Limits) -> Work:
+    return watched(content, limits)[0]
+
+
+def watched(content: bytes, limits: Limits) -> tuple[Work, Reading | Unreadable]:
+    """The work of a reading, and what came out."""
     work = Work()
     known = context()
     sys.setprofile(work.note)
     try:
-        read(content, None, None, known, limits)
-    except Unreadable:
-        pass
+        found: Reading | Unreadable = read(content, None, None, known, limits)
+    except Unreadable as error:
+        found = error
     finally:
         sys.setprofile(None)
-    return work
+    return work, found
 
 
 def assert_grows_with(one: Work, two: Work, small: int, times: float) -> None:
@@ -188,6 +194,87 @@ def test_a_thousand_times_the_message_is_a_thousand_times_the_work_at_most(name:
     assert_grows_with(one, two, len(small), len(large) / len(small))
     largest = MESSAGES[name](LARGEST_EDIFACT if name.startswith("edifact") else LARGEST)
     assert_grows_with(two, work_of(largest, LIMITS), len(large), len(largest) / len(large))
+
+
+STATEMENTS = 100
+"""Of a message that its reader takes whole, however large it is."""
+PAD = "which nobody reads, blanks and all "
+
+
+def fat_text(name: str, first: str, last: str, before: str, pad: str) -> Callable[[int], bytes]:
+    """STATEMENTS times a stretch of a fixture, each with so much of `pad` before `before` that it makes `size` bytes."""
+    head, part, tail = between(text(name), first, last)
+    *_, at = re.finditer(before, part)
+    part_head, part_tail = part[: at.start()], part[at.start() :]
+    spent = len(head) + len(tail) + STATEMENTS * len(part)
+
+    def made(size: int) -> bytes:
+        times = max(0, size - spent) // (STATEMENTS * len(pad))
+        return (head + (part_head + pad * times + part_tail) * STATEMENTS + tail).encode()
+
+    return made
+
+
+def fat_json(name: str, *path: str | int) -> Callable[[int], bytes]:
+    """STATEMENTS times the first item of the array at `path` of a fixture, each with a member that nobody reads."""
+
+    def made(size: int) -> bytes:
+        document = json.loads(text(name))
+        node: Any = document
+        for key in path:
+            node = node[key]
+        one = node[0]
+        each = max(0, size // STATEMENTS - len(json.dumps(one))) // len(PAD)
+        node[:] = [one | {"x": [PAD * (each // 4)] * 4} for _ in range(STATEMENTS)]
+        return json.dumps(document).encode()
+
+    return made
+
+
+def lines_of_ours(size: int) -> bytes:
+    """Our own JSON knows all of its members, so that blanks alone can be too many."""
+    line = text("lovla.ndjson").splitlines()[0]
+    return ((line[:-1] + " " * (size // STATEMENTS - len(line)) + "}\n") * STATEMENTS).encode()
+
+
+FAT: dict[str, tuple[int, Callable[[int], bytes]]] = {
+    "lovla": (LARGEST, lines_of_ours),
+    "dcsa": (LARGEST, fat_json("dcsa.json")),
+    "dcsa 3.0": (LARGEST, fat_json("dcsa_30_january.json", "events")),
+    "epcis": (LARGEST, fat_json("epcis.json", "epcisBody", "eventList")),
+    "one_record": (LARGEST, fat_json("one_record.json")),
+    "mapped": (LARGEST, fat_json("mapped_json.json", "shipments")),
+    "x12: 214": (2_000_000, fat_text("x12_214.edi", r"ST\*214", r"SE\*[^$]*\$\s*", r"SE\*", f"K1*{PAD * 4}$\n")),
+    "x12: 315": (2_000_000, fat_text("x12_315.edi", r"ST\*315", r"SE\*[^~]*~\s*", r"SE\*", f"K1*{PAD * 4}~\n")),
+    "x12: 322": (2_000_000, fat_text("x12_322.edi", r"ST\*322", r"SE\*[^~]*~\s*", r"SE\*", f"K1*{PAD * 4}~\n")),
+    "x12: 856": (LARGEST, fat_text("x12_856.edi", r"ST\*856", r"SE\*[^~]*~\s*", r"SE\*", f"REF*ZZ*{PAD * 4}~\n")),
+    "edifact": (300_000, fat_text("edifact_iftsta.edi", r"UNH\+1\+", r"UNT\+[^']*'\s*", "UNT", f"FTX+AAI+++{PAD}'\n")),
+    "cargo_imp": (1_000_000, fat_text("fsu.txt", "FSU/", r"DEP/[^\n]*\n", r"\Z", f"OSI/{PAD}\r\n")),
+    "cargo_xml": (
+        4_000_000,
+        fat_text("xfsu.xml", "<ram:ReportedStatus>", "</ram:ReportedStatus>", "</ram:R", f"<ram:Note>{PAD * 20}</ram:Note>"),
+    ),
+    "wrapped": (300_000, lambda size: json.dumps({"messageRaw": FAT["edifact"][1](size).decode()}).encode()),
+}
+"""Messages that are read to their end, and the bytes up to which: EDIFACT is cut up character by character, each of which is a
+step, so that its larger ones would take minutes here."""
+
+
+@pytest.mark.parametrize("name", FAT)
+def test_a_message_that_is_read_to_its_end_takes_work_as_it_grows(name: str) -> None:
+    largest, made = FAT[name]
+    outcome(made(1), LIMITS)  # tables that are loaded once
+    works = []
+    for size in (100_000, largest):
+        content = made(size)
+        assert 0.7 * size < len(content) < 1.5 * size
+        work, found = watched(content, LIMITS)
+        assert isinstance(found, Reading), f"refused: {found}"
+        assert len(found.verdicts) >= STATEMENTS
+        assert found.events or any(verdict.asked for verdict in found.verdicts)
+        works.append((len(content), work))
+    (small, one), (large, two) = works
+    assert_grows_with(one, two, small, large / small)
 
 
 @pytest.mark.parametrize("name", MESSAGES)
@@ -335,4 +422,5 @@ def test_work_that_grows_with_the_square_is_seen() -> None:
 
 def test_every_reader_has_a_message_that_grows() -> None:
     """gzip: test_body.py."""
-    assert set(fuzz.READERS) - {"gzip"} <= {name.partition(":")[0].partition(" ")[0] for name in MESSAGES}
+    for messages in (MESSAGES, FAT):
+        assert set(fuzz.READERS) - {"gzip"} <= {name.partition(":")[0].partition(" ")[0] for name in messages}
