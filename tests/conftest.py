@@ -24,17 +24,35 @@ WAITING = ("faults", "e2e", "browser", "integration")
 """Folders of tests that wait for servers, mostly."""
 ORDER = (*WAITING, "simulation", "security", "contract", "unit")
 """Of the folders: what is long comes first, so that no process is left alone with it at the end (tests/lanes.py: whose end)."""
+LONG = (
+    "faults/test_short.py",
+    "e2e/test_pipeline.py",
+    "integration/benchmarks/test_benchmarks.py",
+    "e2e/test_demo.py",
+    "integration/sink/test_rebuild.py",
+    "integration/tracker/test_refold.py",
+    "integration/alerts/test_worker.py",
+    "integration/alerts/test_sender.py",
+    "integration/sink/test_audit.py",
+)
+"""Files of minutes: before all others of their kind, the longest first (at the end pytest says how long each took)."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that asks for a server or the samples bears the marker, so that `-m 'not stack'` is what it says."""
-    items.sort(key=lambda item: ORDER.index(item.path.relative_to(ROOT / "tests").parts[0]))
+    items.sort(key=_turn)
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         if asked & SERVERS:
             item.add_marker("stack")
         if "samples" in asked:
             item.add_marker("samples")
+
+
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    """Where in the order its file is; files of one place stay as they were collected."""
+    file = item.path.relative_to(ROOT / "tests").as_posix()
+    return (0, LONG.index(file)) if file in LONG else (1, ORDER.index(file.partition("/")[0]))
 
 
 def pytest_collection_finish() -> None:

@@ -278,19 +278,32 @@ def settings_for(stack: Stack) -> Settings:
 
     A service that a test starts as a process finds them with LOVLA_STATE_DIR.
     """
+    stack.launch()
+    clickhouse = stack.clickhouse()
+    settings = settings_without_clickhouse(
+        stack,
+        {
+            "LOVLA_CLICKHOUSE_HOST": clickhouse.host,
+            "LOVLA_CLICKHOUSE_PORT": str(clickhouse.port),
+            "LOVLA_CLICKHOUSE_HTTP_PORT": str(clickhouse.http_port),
+            "LOVLA_CLICKHOUSE_WRITER_PASSWORD": clickhouse.passwords.writer,
+            "LOVLA_CLICKHOUSE_READER_PASSWORD": clickhouse.passwords.reader,
+            "LOVLA_CLICKHOUSE_ADMIN_PASSWORD": clickhouse.passwords.admin,
+        },
+    )
+    migrate.apply(settings)
+    return settings
+
+
+def settings_without_clickhouse(stack: Stack, more: Mapping[str, str] | None = None) -> Settings:
+    """As settings_for, for tests of what asks Kafka only: no other server is started for them."""
     from cryptography.fernet import Fernet
 
-    stack.launch()
-    clickhouse, kafka = stack.clickhouse(), stack.kafka()
+    kafka = stack.kafka()
     state_dir = stack.directory() / "state"
     told = {
         "LOVLA_KAFKA": kafka.bootstrap,
-        "LOVLA_CLICKHOUSE_HOST": clickhouse.host,
-        "LOVLA_CLICKHOUSE_PORT": str(clickhouse.port),
-        "LOVLA_CLICKHOUSE_HTTP_PORT": str(clickhouse.http_port),
-        "LOVLA_CLICKHOUSE_WRITER_PASSWORD": clickhouse.passwords.writer,
-        "LOVLA_CLICKHOUSE_READER_PASSWORD": clickhouse.passwords.reader,
-        "LOVLA_CLICKHOUSE_ADMIN_PASSWORD": clickhouse.passwords.admin,
+        **(more or {}),
         "LOVLA_API_PORT": str(free_ports(1, among=PORTS)[0]),
         "LOVLA_SECRET_KEY": Fernet.generate_key().decode(),
         "LOVLA_SHARDS": "1",
@@ -299,7 +312,6 @@ def settings_for(stack: Stack) -> Settings:
     environment.write(state_dir, told)
     settings = Settings.load(state_dir)
     topics.declare(kafka.bootstrap, settings.shards)
-    migrate.apply(settings)
     return settings
 
 

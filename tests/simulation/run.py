@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 
 from tests.simulation.oracles import Oracles
-from tests.simulation.world import FAULTS_AT_LEAST, Violated, World
+from tests.simulation.world import FAULTS_AT_LEAST, STEPS_AT_LEAST, Violated, World
 
-STEPS_AT_LEAST = 200
 TAIL = 60
 
 

@@ -7,6 +7,7 @@ for which consignments it counts. Nothing here asks the product.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,6 +44,12 @@ BOXES = ("MRSU4371639", "MSCU6639870", "TCLU1234568", "CSQU3054383")
 X, Y, Z, W = (("container", value) for value in BOXES)
 
 Ref = tuple[str, str]
+
+LONG_EVERY = 8
+"""Of so many seeds one has a long story: all that is said of up to three consignments, with many ticks. A short one has a
+stretch of each journey, as dense as in a long one, and few ticks."""
+STRETCHES = ((-1.0, 7.0), (5.0, 13.3), (11.5, 20.0))
+"""Days of a journey: what is said in one of these, the others being silent, makes a short story."""
 
 
 @dataclass(eq=False)
@@ -157,13 +164,17 @@ class Story:
     consignments: list[str]
     outages: list[tuple[datetime, datetime]]
     end: datetime
+    short: bool
 
 
 class _Teller:
     """Makes one story of a seed."""
 
-    def __init__(self, chance: Random) -> None:
+    def __init__(self, chance: Random, short: bool) -> None:
         self.chance = chance
+        self.short = short
+        self.day = 0.0
+        self.stretch: tuple[float, float] | None = None
         self.facts: list[Fact] = []
         self.said: list[Said] = []
         self.consignments: list[str] = []
@@ -171,7 +182,7 @@ class _Teller:
 
     def tell(self) -> Story:
         chance = self.chance
-        cast = chance.choice(["A", "AB", "AB", "AC", "AC", "AD", "D", "ABC", "B"])
+        cast = chance.choice(["A", "AB", "AB", "AC", "AC", "AD", "D", "AC" if self.short else "ABC", "B"])
         if "A" in cast:
             self.journey("LACDHS-A", X, ("booking", "BK1"), 0, declares=(X, ("booking", "BK1")))
         if "B" in cast:
@@ -195,7 +206,7 @@ class _Teller:
         self.said.sort(key=lambda one: one.at)
         if chance.random() < 0.4:
             self.cut(outages)
-        return Story(self.said, self.facts, self.consignments, outages, self.said[-1].at)
+        return Story(self.said, self.facts, self.consignments, outages, self.said[-1].at, self.short)
 
     # -- what happens ------------------------------------------------------------------------------------------------
 
@@ -203,6 +214,7 @@ class _Teller:
         """By sea: departs on day 2 of its own, arrives on day 12, is delivered on day 15, returned on day 16."""
         chance = self.chance
         self.consignments.append(name)
+        self.day, self.stretch = day, chance.choice(STRETCHES) if self.short else None
 
         def when(days: float) -> datetime:
             return START + (day + days) * DAY
@@ -270,6 +282,7 @@ class _Teller:
         claimed: frozenset[str] = frozenset(),
     ) -> None:
         chance = self.chance
+        begins, ends = self.stretch or (-math.inf, math.inf)
         occurred = occurred.replace(microsecond=0)
         source_id = None if local else f"{name}-{milestone}-{classifier}-{len(self.facts)}"
         said_at = (said or occurred) + timedelta(minutes=chance.randint(5, 90))
@@ -277,7 +290,7 @@ class _Teller:
             sender, milestone, classifier, occurred, refs, counts, source_id, claimed, local, empty, hold, [occurred], said_at
         )
         fact.keep = keep
-        if not keep and chance.random() < 0.06:
+        if not keep and (chance.random() < 0.06 or not begins <= (said_at - START) / DAY - self.day <= ends):
             return  # dropped: nobody ever hears of it
         self.facts.append(fact)
         at = fact.said_at + timedelta(days=delay if delay is not None else chance.choice([0, 0, 0, 0, 0.1, 1.5]))
@@ -332,7 +345,8 @@ class _Teller:
         chance = self.chance
         last = max(one.at for one in self.said)
         outages: list[tuple[datetime, datetime]] = []
-        for deadline in chance.sample(sorted(set(self.deadlines)), min(len(self.deadlines), chance.choice([0, 1, 1, 2]))):
+        meant = chance.choice([0, 0, 0, 1] if self.short else [0, 1, 1, 2])
+        for deadline in chance.sample(sorted(set(self.deadlines)), min(len(self.deadlines), meant)):
             start = deadline - timedelta(minutes=chance.choice([5, 40, 200]))
             end = deadline + timedelta(minutes=chance.choice([-30, 20, 300]))
             if end - start > timedelta(minutes=2) and all(end + 3 * HOUR < s or start > e + 3 * HOUR for s, e in outages):
@@ -343,13 +357,15 @@ class _Teller:
             moments += [(start, "load"), (end, "plain"), (after, "plain")]
             moments += [(end + timedelta(minutes=chance.choice([20, 50])), "load"), (end + timedelta(minutes=61), "load")]
         estimates = [one.at for one in self.said if any(e.fact.classifier == "estimated" for e in one.elements)]
-        for at in chance.sample(estimates, min(len(estimates), 2)):  # so that it is told before the next word
+        known = 1 if self.short else 2
+        for at in chance.sample(estimates, min(len(estimates), known)):  # so that it is told before the next word
             moments.append((at + timedelta(hours=chance.uniform(0, 20)), "load"))
-        rounds = chance.choice([3, 4, 8])
+        rounds = 1 if self.short else chance.choice([3, 4, 8])
         for n in range(rounds):
             at = START + (last - START) * ((n + chance.random()) / rounds)
             moments.append((at, "load"))
-        moments += [(START, "load"), (last + 1 * HOUR, "load"), (last + 2 * DAY, "load")]
+        ends = [(START, "load"), (last + 1 * HOUR, "load")]
+        moments += [*(chance.sample(ends, 1) if self.short else ends), (last + 2 * DAY, "load")]
         ours = [(start, end) for start, end in outages]
 
         def open_door(at: datetime) -> datetime:
@@ -381,4 +397,4 @@ class _Teller:
 
 def tell(seed: int) -> Story:
     """The story of a seed."""
-    return _Teller(Random(f"story {seed}")).tell()
+    return _Teller(Random(f"story {seed}"), seed % LONG_EVERY != 0).tell()

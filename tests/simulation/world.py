@@ -54,6 +54,8 @@ SUNK = [t.name for t in (RAW_MESSAGES, SHIPMENT_EVENTS, CONSIGNMENT_COMMANDS, DE
 ZONES = (story.WRONG_ZONE, story.RIGHT_ZONE)
 STEP_S = 0.1
 FAULTS_AT_LEAST = 2
+STEPS_AT_LEAST = 200
+"""Under fire; those afterwards, when all comes to rest, are not counted."""
 STEPS_AT_MOST = 20_000
 STRIKES = ("crash", "crash", "crash", "zombie", "zombie", "pause", "compact", "compact", "hang", "markers", "late")
 
@@ -295,7 +297,7 @@ class World:
         before = logging.root.manager.disable
         logging.disable(logging.CRITICAL)  # what goes wrong on purpose would be thousands of warnings
         try:
-            while self._waiting or self.faults < FAULTS_AT_LEAST:
+            while self._waiting or self.faults < FAULTS_AT_LEAST or self.step < STEPS_AT_LEAST:
                 self._once()
             self._settle()
         finally:
@@ -363,7 +365,7 @@ class World:
             raise Violated("process", f"{process.name} ended by {type(error).__name__}: {error}") from error
         if process is role.process:
             role.process = None
-            role.restart_at = self.step + self.chance.randint(0, 20)
+            role.restart_at = self.step + (0 if self.calm else self.chance.randint(0, 20))
         else:
             role.zombies.remove(process)
 
@@ -469,7 +471,7 @@ class World:
             for process in (role.process, *role.zombies):
                 if process is not None:
                     process.asleep_until = 0
-        if self.chance.random() < 0.6:
+        if self.chance.random() < (0.35 if self.story.short else 0.6):
             self._while_match_was_away()
         for role in self.roles:
             role.restart_at = 0
@@ -496,25 +498,27 @@ class World:
                 match.restart_at = 0
 
     def _rest(self, roles: Sequence[Role]) -> None:
-        """Everybody of these works until nothing is left to do."""
+        """Everybody of these works until nothing is left to do, not even by the time that passes."""
         still = 0
-        while still < 8:
+        while still < 4:
             before = self.broker.version
             for holder in self.broker.holders.values():
                 self.broker.write_markers(holder)
             busy = False
             for role in roles:
-                for process in [role.process, *role.zombies]:
-                    if process is None:
-                        busy = True
-                        continue
+                if role.process is None:
+                    busy = True
                     self._next_step()
-                    self._go(role, process)
-                    busy = busy or process.ended or process.idle_since != self.broker.version
-            if not busy:
-                self.broker.machine += 2.0  # long enough for a dead member to be missed
+                for process in [role.process, *role.zombies]:
+                    if process is not None and (still or process.idle_since != self.broker.version):
+                        self._next_step()
+                        self._go(role, process)
+                        busy = busy or process.ended or process.idle_since != self.broker.version
             self.tables.land_late()
             still = 0 if busy or self.broker.version != before else still + 1
+            if still:
+                self.broker.machine += 4.0  # in all long enough for a dead member to be missed
+                self.broker.tick()
 
 
 @lru_cache(10)  # one goes to each partition

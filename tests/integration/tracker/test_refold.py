@@ -46,7 +46,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def settings(stack: Stack) -> Settings:
-    return stacks.settings_for(stack)
+    return stacks.settings_without_clickhouse(stack)
 
 
 def lovla(run: Run, *arguments: str, failpoint: str = "") -> subprocess.CompletedProcess[str]:

