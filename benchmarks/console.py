@@ -241,14 +241,14 @@ def fill(database: ClickHouse, size: int, tell: Any) -> None:
     _templates(database, "notifications", [one for one in messages if isinstance(one, Notification)])
     _templates(database, "deliveries", [one for one in messages if isinstance(one, Delivery)])
     _templates(database, "dead_letters", [world.letter("MAEU", "expected a comma", moment) for moment in moments])
-    of = {"open": OPEN_TEMPLATES, "done": DONE_TEMPLATES, "size": size}
+    of: dict[str, object] = {"open": OPEN_TEMPLATES, "done": DONE_TEMPLATES, "size": size}
     counts = [len(told) for told in events_of]
-    own = {"counts": counts, "firsts": list(accumulate(counts, initial=0))[:-1]}
+    own = of | {"counts": counts, "firsts": list(accumulate(counts, initial=0))[:-1]}
     for first in range(0, size, BLOCK):
         tell(f"{first:,} of {size:,} consignments")
         rows = {"first": first, "rows": min(BLOCK, size - first)}
         database.execute(_JOURNEYS, rows | of)
-        database.execute(_EVENTS, {"first": first * EVENTS_EACH, "rows": rows["rows"] * EVENTS_EACH} | own | of)
+        database.execute(_EVENTS, own | {"first": first * EVENTS_EACH, "rows": rows["rows"] * EVENTS_EACH})
         database.execute(_MESSAGES, {**rows, "templates": len(events)})
         for sql in (_CHANGES, _NOTIFICATIONS, _DELIVERIES):
             database.execute(sql, {**rows, "templates": 2 * DAYS})

@@ -192,9 +192,7 @@ WHERE true
     -- IF delivered_since --
     AND (
         toYear({delivered_since:DateTime64(3, 'UTC')}) = 1970
-        OR arrayExists(
-            m -> m.milestone = 'delivered' AND m.leg = '' AND m.actual >= {delivered_since:DateTime64(3, 'UTC')}, milestones
-        )
+        OR ifNull(delivered_at >= {delivered_since:DateTime64(3, 'UTC')}, false)
     )
     -- END --
     -- IF hospital --
@@ -237,7 +235,7 @@ WHERE true
         OR positionCaseInsensitiveUTF8(vessel, {text:String}) > 0
         OR facility IN (SELECT code FROM facilities FINAL WHERE positionCaseInsensitiveUTF8(name, {text:String}) > 0)
         OR if(found AND {bare:String} != '', arrayExists(
-            r -> position(replaceRegexpAll(upper(r.value), '[^A-Z0-9]', ''), {bare:String}) > 0, references
+            name -> position(replaceRegexpAll(upper(name), '[^A-Z0-9]', ''), {bare:String}) > 0, names
         ), false)
     )
     -- END --

@@ -3,6 +3,8 @@
 UNION ALL
 SELECT
     -- shown.sql --,
+    arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual AS delivered_at,
+    [] AS names,
     -- wrong.sql --,
     arrayFilter(e -> e.status = 'open', exceptions) AS exceptions,
     false AS found
