@@ -257,7 +257,7 @@ async def test_a_long_csv_comes_in_pieces_and_says_the_same(port: ClickHouse, tm
     assert streamed.headers["content-disposition"] == whole.headers["content-disposition"]
 
 
-@pytest.mark.parametrize("group", ["", *GROUPS])
+@pytest.mark.parametrize("group", ["", "hospital", "exception"])
 @pytest.mark.parametrize(
     "wanted",
     [
