@@ -2,7 +2,8 @@
 
 Rows are made in ClickHouse from some hundred templates (tests/browser/world.py, through the sink's own rows): a tenth of the
 consignments is under way, four fifths of these in trouble, the others were delivered on one of the last 400 days, about in the
-order of their numbers. Each has a raw message, one of fifty a dead letter, a fifth of those under way somebody who takes care.
+order of their numbers. Each has twelve events, of its own template and under its own reference, of which one in a hundred names
+a box that nobody has; a raw message, one of fifty a dead letter, a fifth of those under way somebody who takes care.
 
 Three measurements: one viewer after another asks for each page and API call; many listen to what is new, while things change
 and each opens a page a minute; a real browser that was never there paints the first page. Not asked: the pages by verbs
@@ -22,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, Final
 
 import httpx
@@ -224,7 +225,8 @@ def fill(database: ClickHouse, size: int, tell: Any) -> None:
     ]
     records = [list(world.consignment(number, moment, hospitals)) for number, moment in templates]
     journeys = [next(one for one in told if isinstance(one, Journey)) for told in records]
-    events = [one for told in records for one in told if isinstance(one, ShipmentEvent)]
+    events_of = [[one for one in told if isinstance(one, ShipmentEvent)] for told in records]
+    events = [one for told in events_of for one in told]
     moments = [at - timedelta(days=n % DAYS, minutes=n % 1_440) for n in range(2 * DAYS)]
     changes = [world.opened(f"X-{n}", exception("late"), moment, hospitals[n % 5]) for n, moment in enumerate(moments)]
     messages = [
@@ -239,12 +241,14 @@ def fill(database: ClickHouse, size: int, tell: Any) -> None:
     _templates(database, "notifications", [one for one in messages if isinstance(one, Notification)])
     _templates(database, "deliveries", [one for one in messages if isinstance(one, Delivery)])
     _templates(database, "dead_letters", [world.letter("MAEU", "expected a comma", moment) for moment in moments])
-    of = {"open": OPEN_TEMPLATES, "done": DONE_TEMPLATES, "size": size}
+    of: dict[str, object] = {"open": OPEN_TEMPLATES, "done": DONE_TEMPLATES, "size": size}
+    counts = [len(told) for told in events_of]
+    own = of | {"counts": counts, "firsts": list(accumulate(counts, initial=0))[:-1]}
     for first in range(0, size, BLOCK):
         tell(f"{first:,} of {size:,} consignments")
         rows = {"first": first, "rows": min(BLOCK, size - first)}
         database.execute(_JOURNEYS, rows | of)
-        database.execute(_EVENTS, {"first": first * EVENTS_EACH, "rows": rows["rows"] * EVENTS_EACH, "templates": len(events)})
+        database.execute(_EVENTS, own | {"first": first * EVENTS_EACH, "rows": rows["rows"] * EVENTS_EACH})
         database.execute(_MESSAGES, {**rows, "templates": len(events)})
         for sql in (_CHANGES, _NOTIFICATIONS, _DELIVERIES):
             database.execute(sql, {**rows, "templates": 2 * DAYS})
@@ -333,13 +337,35 @@ FROM
 ) AS made
 INNER JOIN template_{table} AS t ON t.template_no = made.of
 """
-_EVENTS: Final = _LOG.format(
-    table="shipment_events",
-    more="""lower(hex(sipHash128(n))) AS event_id,
+_EVENTS: Final = """
+INSERT INTO shipment_events
+SELECT t.* EXCEPT template_no REPLACE (
+    toUInt32(n % 4) AS k_partition,
+    n AS k_offset,
+    lower(hex(sipHash128(n))) AS event_id,
     arrayMap(
-        r -> (r.kind, concat(substring(r.value, 1, 4), leftPad(toString(intDiv(n, 12)), 7, '0'))), t.references
-    ) AS references""",
+        r -> (
+            r.kind,
+            concat(substring(r.value, 1, 4), leftPad(toString(whose + if(n % 100 = 0, 5000000, 0)), 7, '0'))
+        ),
+        t.references
+    ) AS references
 )
+FROM
+(
+    SELECT
+        {first:UInt64} + number AS n,
+        intDiv(n, 12) AS whose,
+        if(
+            whose % 10 = 0,
+            intDiv(whose, 10) % {open:UInt32},
+            {open:UInt32} + intDiv(whose * {done:UInt32}, {size:UInt64})
+        ) AS template,
+        toUInt32({firsts:Array(UInt32)}[template + 1] + (n % 12) % {counts:Array(UInt32)}[template + 1]) AS of
+    FROM numbers({rows:UInt64})
+) AS made
+INNER JOIN template_shipment_events AS t ON t.template_no = made.of
+"""
 _CHANGES: Final = _LOG.format(
     table="journey_changes",
     more="concat('LVLA-', toString(n)) AS consignment, lower(hex(sipHash128(n))) AS change_id",

@@ -140,7 +140,8 @@ def assemble(settings: ConsoleSettings) -> FastAPI:
     control = RegisterView(settings, ALERTS_CONTROL.name, AlertsControl)
     registers: tuple[RegisterView[Any], ...] = (accounts, senders, control)
     entry = Entry(settings, People(settings.state_dir), clock, accounts.snapshot, senders.snapshot)
-    door = ConsoleDoor(settings, reader, entry, clock, pool, held=lambda: held(control.get(SWITCH)))
+    aside = ThreadPoolExecutor(settings.console_workers, "aside")
+    door = ConsoleDoor(settings, reader, entry, clock, pool, aside, held=lambda: held(control.get(SWITCH)))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -156,6 +157,7 @@ def assemble(settings: ConsoleSettings) -> FastAPI:
             await asyncio.gather(*(asyncio.to_thread(one.close) for one in registers))
             door.kept.close()
             pool.shutdown(wait=False, cancel_futures=True)
+            aside.shutdown(wait=False, cancel_futures=True)
             reader.close()
 
     return build(door, lifespan)

@@ -29,13 +29,15 @@ log = logs.get("console")
 
 @dataclass
 class ConsoleDoor:
-    """What the addresses stand on. `clickhouse` is asked in `pool`, one connection a thread."""
+    """What the addresses stand on. `clickhouse` is asked in `pool`, one connection a thread; what a page asks at once, in
+    `aside`: threads that wait for no other."""
 
     settings: ConsoleSettings
     clickhouse: ClickHouse
     entry: Entry
     clock: Clock = field(default_factory=SystemClock)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(6, "questions"))
+    aside: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(6, "aside"))
     way_in: WayIn = None  # type: ignore[assignment]  # made of the settings below, unless it is handed in
     board: Board = field(default_factory=Board)
     kept: Kept = None  # type: ignore[assignment]  # made with the clock below, unless it is handed in
@@ -64,7 +66,8 @@ class ConsoleDoor:
     async def ask(self, asking: Callable[[Questions], T], kept: bool = False) -> T:
         """Ask beside the event loop; `kept`: what takes long may be told as it was a while ago. Raises Problem 503 where
         ClickHouse has no answer."""
-        return await self._answered(lambda: asking(Questions(self.clickhouse, kept=self.kept if kept else None)))
+        shared = self.kept if kept else None
+        return await self._answered(lambda: asking(Questions(self.clickhouse, kept=shared, beside=self.aside)))
 
     async def _answered(self, act: Callable[[], T]) -> T:
         try:

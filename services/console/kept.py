@@ -46,18 +46,28 @@ class Kept:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _beside: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "kept"))
 
-    def rows(self, key: Hashable, times: tuple[datetime, ...], ask: Callable[[], Any]) -> tuple[Any, datetime]:
-        """The answer, and when it was counted. `key`: the question without its times. What `ask` raises is not kept."""
+    def rows(
+        self,
+        key: Hashable,
+        times: tuple[datetime, ...],
+        ask: Callable[[], Any],
+        fresh_s: float | None = None,
+        old_s: float | None = None,
+    ) -> tuple[Any, datetime]:
+        """The answer, and when it was counted. `key`: the question without its times; `fresh_s`, `old_s`: this one's own. What
+        `ask` raises is not kept."""
         now, mine = self.clock.now(), None
+        fresh_s = self.fresh_s if fresh_s is None else fresh_s
+        old_s = self.old_s if old_s is None else old_s
         # a window of other days is another question
         key = (key, *(round((now - time).total_seconds() / 86_400) for time in times))
         with self._lock:
             known = self._answers.get(key)
-            if known is None or self._past(known, times, now, self.old_s):
+            if known is None or self._past(known, times, now, old_s):
                 known = mine = self._answers[key] = Answer(times, now, Future())
                 while len(self._answers) > _MOST:
                     self._answers.popitem(last=False)
-            elif known.rows.done() and not known.anew and self._past(known, times, now, self.fresh_s):
+            elif known.rows.done() and not known.anew and self._past(known, times, now, fresh_s):
                 known.anew = True
                 self._beside.submit(self._again, key, times, ask)
         if mine is not None:

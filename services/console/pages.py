@@ -150,7 +150,7 @@ class Pages:
             view = worklist.read(parameters(request), now, viewer.zone, kinds)
             return view, worklist.gather(questions, view, now), as_of
 
-        view, found, as_of = await self._door.ask(asking)
+        view, found, as_of = await self._door.ask(asking, kept=True)
         return self.page(request, name, title, viewer, as_of, "worklist", view=view, found=found, **worklist.WORDS)
 
     async def consignment(self, request: Request, name: str) -> Response:
@@ -160,19 +160,22 @@ class Pages:
         moment, done = moment_in(at, viewer.zone), list[WorkDone]()
 
         def asking(questions: Questions) -> tuple[Story, reports.Table, list[datetime], datetime | None]:
+            shown = questions.begin(lambda: questions.show(name))
+            work = questions.begin(lambda: questions.work_done(name))
+            places = questions.begin(questions.facilities)
             as_of = questions.as_of()
             now = as_of or self._door.clock.now()
-            journey = questions.show(name)
+            told = reports.told_about(questions, name, min(moment or now, now))
+            journey = shown.result()
             if journey is None:
                 near = questions.similar(name)
                 hint = f" Did you mean {', '.join(near)}?" if near else ""
                 raise Problem("not-found", f"No consignment {name[:80]} is known.{hint}")
-            done.extend(questions.work_done(name))
-            told = reports.told_about(questions, name, min(moment or now, now))
+            done.extend(work.result())
             if moment is not None and moment < now:
-                story = tell(known_at(journey, moment), questions.facilities(), moment, earlier=True)
+                story = tell(known_at(journey, moment), places.result(), moment, earlier=True)
                 return story, told, moments(journey), as_of
-            return tell(journey, questions.facilities(), now), told, moments(journey), as_of
+            return tell(journey, places.result(), now), told, moments(journey), as_of
 
         story, told, heard, as_of = await self._door.ask(asking)
         local = (moment or as_of or self._door.clock.now()).astimezone(viewer.zone)

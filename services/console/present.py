@@ -38,11 +38,9 @@ def when(moment: datetime | None, zone: ZoneInfo) -> Markup | str:
     if moment is None:
         return ""
     local, utc = moment.astimezone(zone), moment.astimezone(UTC)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        f"{local:%a %d %b %Y %H:%M:%S %Z}; {utc:%d %b %H:%M} UTC",
-        f"{local:%a %d %b %H:%M}",
-    )
+    title = f"{local:%a %d %b %Y %H:%M:%S} {local.tzname()}; {utc:%d %b %H:%M} UTC"
+    told = f'<time datetime="{utc:%Y-%m-%dT%H:%M:%SZ}" title="{title}">{local:%a %d %b %H:%M}</time>'
+    return Markup(told)  # noqa: S704  digits, and the names of days, months and zones
 
 
 def recorded(said: Iterable[Said], zone: ZoneInfo) -> list[tuple[str, str]]:
@@ -60,6 +58,7 @@ def environment() -> Environment:
         loader=PackageLoader("services.console", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -1,22 +1,27 @@
 """`/api/v1/...`: the pages' data, with the pages' own filters; `/v2/events`: a consignment's events as DCSA clients read them.
 
-JSON, or CSV with `format=csv`. Lists are read by `cursor` (the answer's `next`, and its Link header). Each answer has an ETag.
+JSON, or CSV with `format=csv`. Lists are read by `cursor` (the answer's `next`, and its Link header). Each answer has an ETag,
+but for a CSV of more than CSV_WHOLE rows, which is sent as it is read: the first lines come while the last are asked for.
 A key sees its own only (entry.Reader): a buyer its consignments, anyone else those where it is a party, of which its own words.
 """
 
 from __future__ import annotations
 
 import base64
+import codecs
 import csv
 import hashlib
 import io
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import chain, islice
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 
 from schemas.base import rfc3339, to_utc
 from schemas.journey_v1 import Journey
@@ -36,14 +41,17 @@ Route = tuple[str, str, Callable[..., Awaitable[Response]]]
 DAYS_MOST: Final = 400
 ROWS_MOST: Final = 100_000
 """Of one CSV."""
+CSV_WHOLE: Final = 2_000
+"""Rows of a CSV that is sent in one piece."""
 _DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Api:
     """The addresses for programs."""
 
-    def __init__(self, door: ConsoleDoor) -> None:
+    def __init__(self, door: ConsoleDoor, csv_whole: int = CSV_WHOLE) -> None:
         self._door = door
+        self._csv_whole = csv_whole
 
     def routes(self) -> Sequence[Route]:
         """Method, path, endpoint."""
@@ -84,9 +92,12 @@ class Api:
             wanted, order = chosen(view, reader)
             order = replace(order, after=cursor_in(worklist.first(given, "cursor")))
             if as_csv:
-                told = questions.delayed(wanted, now, ROWS_MOST, order)
                 cut = {"Lovla-Cut": str(HITS_MOST)} if questions.cut(wanted) else {}
-                return answer_csv(request, [own_row(row, reader) for row in told], "consignments", cut)
+                told = (own_row(row, reader) for row in questions.delayed_rows(wanted, now, ROWS_MOST, order))
+                first = list(islice(told, self._csv_whole + 1))
+                if len(first) <= self._csv_whole:
+                    return answer_csv(request, first, "consignments", cut)
+                return stream_csv(chain(first, told), "consignments", cut)
             rows, following = questions.delayed_page(wanted, now, view.rows, order)
             body: dict[str, Any] = {"as_of": now, "rows": [own_row(row, reader) for row in rows]}
             if questions.cut(wanted):
@@ -108,17 +119,18 @@ class Api:
         moment = self._at(request)
 
         def asking(questions: Questions) -> Response:
-            story = self._story(questions, reader, name, moment)
-            return answer_json(request, {"as_of": self._now(questions), "consignment": story})
+            places = questions.begin(questions.facilities)
+            asked_at = questions.begin(lambda: self._now(questions))
+            journey = own(questions.show(name), reader)
+            now = asked_at.result()
+            told: Story
+            if moment is not None and moment < now:
+                told = tell(known_at(journey, moment), places.result(), moment, earlier=True)
+            else:
+                told = tell(journey, places.result(), now)
+            return answer_json(request, {"as_of": now, "consignment": told})
 
         return await self._door.ask(asking)
-
-    def _story(self, questions: Questions, reader: Reader, name: str, moment: datetime | None) -> Story:
-        now = self._now(questions)
-        journey = own(questions.show(name), reader)
-        if moment is not None and moment < now:
-            return tell(known_at(journey, moment), questions.facilities(), moment, earlier=True)
-        return tell(journey, questions.facilities(), now)
 
     async def events(self, request: Request) -> Response:
         """DCSA Track & Trace 2.2 `GET /v2/events`: those of one consignment, named by us or by a reference of DCSA's."""
@@ -392,27 +404,52 @@ def answer_json(request: Request, value: object, headers: Mapping[str, str] | No
 
 def answer_csv(request: Request, rows: Sequence[object], name: str, more: Mapping[str, str] | None = None) -> Response:
     """A line a row, under its fields' names."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    if rows:
-        first = rows[0]
-        assert is_dataclass(first)
-        names = [field.name for field in fields(first)]
-        writer.writerow(names)
-        writer.writerows([_cell(getattr(row, one)) for one in names] for row in rows)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', **(more or {})}
-    return _answer(request, out.getvalue().encode("utf-8-sig"), "text/csv; charset=utf-8", headers)
+    return _answer(request, b"".join(_lines(rows)), _CSV, _as_file(name) | dict(more or {}))
+
+
+def stream_csv(rows: Iterable[object], name: str, more: Mapping[str, str] | None = None) -> Response:
+    """The same in pieces, as the rows come. An error after the first piece breaks the connection off: who reads it sees that it
+    is not all."""
+    return StreamingResponse(_lines(rows), headers={**_HEADERS, **_as_file(name), **(more or {})}, media_type=_CSV)
+
+
+_CSV: Final = "text/csv; charset=utf-8"
+
+
+def _as_file(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+
+
+def _lines(rows: Iterable[object]) -> Iterator[bytes]:
+    """The lines as UTF-8, a thousand at once, after the mark by which spreadsheets know it."""
+    yield codecs.BOM_UTF8
+    names: list[str] = []
+    rest = iter(rows)
+    while piece := list(islice(rest, 1_000)):
+        out = io.StringIO(newline="")
+        writer = csv.writer(out)
+        if not names:
+            first = piece[0]
+            assert is_dataclass(first)
+            names = [field.name for field in fields(first)]
+            writer.writerow(names)
+        values = attrgetter(*names)
+        writer.writerows([_cell(one) for one in values(row)] for row in piece)
+        yield out.getvalue().encode()
 
 
 def _cell(value: object) -> str:
     """As text that no spreadsheet takes for a formula."""
     if value is None:
         return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_DANGEROUS) else value
+    if isinstance(value, datetime):
+        return rfc3339(to_utc(value))
     if isinstance(value, (list, tuple)):
         return "; ".join(" ".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in _flat(value))
     told = plain(value)
-    text = str(told).lower() if isinstance(told, bool) else str(told)
-    return f"'{text}" if isinstance(told, str) and text.startswith(_DANGEROUS) else text
+    return str(told).lower() if isinstance(told, bool) else str(told)
 
 
 def _flat(value: Iterable[object]) -> Iterable[object]:

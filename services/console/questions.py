@@ -6,7 +6,9 @@ Asked as the reader user. Times are aware, UTC. `now` and windows are arguments;
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Set
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
@@ -15,7 +17,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from schemas.journey_v1 import Journey
-from schemas.words import LINKING_KINDS
+from schemas.words import EXCEPTION_KINDS, LINKING_KINDS
 from services.console.kept import Kept
 from services.runtime.clickhouse import ClickHouse
 
@@ -34,6 +36,16 @@ HITS_MOST = 10_000
 NO_LIMIT = 1_000_000
 """The reader's own bound on result rows."""
 
+
+AS_WRITTEN: Mapping[str, object] = {"query_plan_join_swap_table": "false"}
+"""Of lists: what people did about a few is looked up for the many; the other way round, as ClickHouse plans it, took twice as
+long."""
+
+STREAMED: Mapping[str, object] = {**AS_WRITTEN, "max_block_size": 8_192, "max_execution_time": 120}
+"""Of rows that are told one after the other: so many come at once; and the seconds that who reads them may take in all."""
+
+COUNTS_FRESH_S, COUNTS_OLD_S = 5.0, 30.0
+"""How old the counts beside a list are (Facets) when they are counted anew, and when nobody is told them any more."""
 
 KEPT = frozenset({"arrivals", "claims", "dwell", "feeds", "inbound", "outs", "score", "unmapped", "unmatched"})
 """What all events or consignments of weeks are counted for: the same for all who look, and no less true a minute later."""
@@ -578,6 +590,7 @@ class Facets:
 
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 ANY_MESSAGE = About()
 
@@ -595,15 +608,28 @@ _INCLUDED = re.compile(r"^ *-- ([a-z_]+)[.]sql --(?=,?$)", re.MULTILINE)
 class Questions:
     """All questions over one connection. Raises ClickHouseError when there is no answer.
 
-    With `kept`, those of KEPT may be told as they were counted a while ago; `counted_at`: the oldest of these."""
+    With `kept`, those of KEPT and facets may be told as they were counted a while ago; `counted_at`: the oldest of these. With
+    `beside`, threads of which none waits for another, questions that are begun are asked at once."""
 
-    def __init__(self, clickhouse: ClickHouse, hits_most: int = HITS_MOST, kept: Kept | None = None) -> None:
+    def __init__(
+        self, clickhouse: ClickHouse, hits_most: int = HITS_MOST, kept: Kept | None = None, beside: Executor | None = None
+    ) -> None:
         self._clickhouse = clickhouse
         self._hits_most = hits_most
         self._kept = kept
+        self._beside = beside
+        self._lock = threading.Lock()
         self.counted_at: datetime | None = None
         self._last: tuple[str, dict[str, object]] = ("", {})
         self._found: dict[tuple[str, str], list[str]] = {}
+
+    def begin(self, ask: Callable[[], T]) -> Future[T]:
+        """Ask beside whoever asks; without threads for it at once. What `ask` raises, the answer raises."""
+        if self._beside is not None:
+            return self._beside.submit(ask)
+        answer = Future[T]()
+        answer.set_result(ask())
+        return answer
 
     def as_of(self) -> datetime | None:
         """The pipeline's time T; None until it has one."""
@@ -648,7 +674,8 @@ class Questions:
 
     def messages(self, since: datetime, about: About = ANY_MESSAGE, limit: int = NO_LIMIT) -> list[Told]:
         """What was due since then, the newest first."""
-        return self._ask("messages", Told, since=since, limit=limit, **asdict(about))
+        part = frozenset() if about.state else frozenset({"any_state"})
+        return self._ask("messages", Told, part, since=since, limit=limit, **asdict(about))
 
     def claims(self, sender: str = "", limit: int = NO_LIMIT) -> list[Claimed]:
         """The most first."""
@@ -671,44 +698,46 @@ class Questions:
         self._last = self._worklist(wanted, now, limit, order or Order())
         return self._rows(Delayed, *self._last)
 
+    def delayed_rows(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> Iterator[Delayed]:
+        """The same one after the other, for so many that nobody waits for the last: the first come once all are in order."""
+        told = self._clickhouse.stream(*self._worklist(wanted, now, limit, order), STREAMED)
+        return (_row(Delayed, line) for line in told)
+
     def delayed_page(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Delayed], Keys | None]:
         """A page, and where the next one begins; None: there is none."""
+        # all rows are looked at for their order, and a page of them is told: what only a page tells is read of it alone
         asked, params = self._worklist(wanted, now, limit + 1, order, {"ordered"})
         names = ("group_key", "number_key", "text_key", "consignment")
-        whole = {"from_open": "from_those", "from_all": "from_these"}.get(self._source(wanted))
-        if whole:
-            # all rows are looked at for their order, and a page of them is told: what only a page tells is read of it alone
-            found = self._clickhouse.query(f"SELECT {', '.join(names)} FROM ({asked})", params)  # noqa: S608  our own words
-            ids = [line["consignment"] for line in found]
-            those = params | {"ids": ids, "offset": 0, "after_id": ""}
-            told = self._clickhouse.query(_delayed(whole, frozenset({"worked"})), those) if ids else []
-            by_id = {line["consignment"]: line for line in told}
-            rows = [by_id[id_] for id_ in ids if id_ in by_id]
-        else:
-            found = rows = self._clickhouse.query(*self._worklist(wanted, now, limit + 1, order))
+        asked = f"SELECT {', '.join(names)} FROM ({asked})"  # noqa: S608  our own words
+        found = self._clickhouse.query(asked, params, AS_WRITTEN)
+        ids = [line["consignment"] for line in found[:limit]]
+        by_id: dict[str, dict[str, object]] = {}
+        for source in ("from_those",) if self._source(wanted) == "from_open" else ("from_those", "from_ended"):
+            if left := [id_ for id_ in ids if id_ not in by_id]:
+                those = params | {"ids": left, "offset": 0, "after_id": ""}
+                told = self._clickhouse.query(_delayed(source, _TOLD | {"of_a_page"}), those, AS_WRITTEN)
+                by_id |= {line["consignment"]: line for line in told}
         keys = Keys(*(found[limit - 1][name] for name in names)) if len(found) > limit else None
-        return [_row(Delayed, line) for line in rows[:limit]], keys
+        return [_row(Delayed, by_id[id_]) for id_ in ids if id_ in by_id], keys
 
     def facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
-        """Of all rows that are wanted, whatever the page."""
-        asked, params = self._worklist(wanted, now, NO_LIMIT, Order(group=order.group), set())
+        """Of all rows that are wanted, whatever the page. What forms change (who works on what) is counted anew each time."""
+        if self._kept is None or wanted.work or wanted.assigned:
+            return self._facets(wanted, now, order)
+        key = ("facets", wanted, order.group)
+        found: Facets
+        found, at = self._kept.rows(key, (now,), lambda: self._facets(wanted, now, order), COUNTS_FRESH_S, COUNTS_OLD_S)
+        self._counted(at)
+        return found
+
+    def _facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
+        asked, params = self._worklist(wanted, now, NO_LIMIT, Order(group=order.group), {"counted"})
         counts: dict[str, dict[tuple[str, str], int]] = {}
-        for line in self._clickhouse.query(sql("facets").replace("-- ROWS --", asked), params):
+        for line in self._clickhouse.query(sql("facets").replace("-- ROWS --", asked), params, AS_WRITTEN):
             counted = counts.setdefault(line["by"], {})
             for value, shown in ((line["value"], line["shown"]), *((kind, kind) for kind in line["also"])):
                 counted[value, shown] = counted.get((value, shown), 0) + line["rows"]
-        severities = {value: rows for (value, _), rows in counts.pop("severities", {}).items()}
-        lists = {
-            name: sorted(((*key, rows) for key, rows in counts.get(name, {}).items()), key=lambda one: (-one[2], one[1]))
-            for name in ("hospitals", "carriers", "terminals", "vessels", "kinds", "stages", "groups")
-        }
-        return Facets(
-            total=sum(severities.values()),
-            critical=severities.get("critical", 0),
-            major=severities.get("major", 0),
-            minor=severities.get("minor", 0),
-            **{name: found[:FACET_MOST] for name, found in lists.items()},
-        )
+        return _counts(counts)
 
     def _worklist(
         self,
@@ -716,15 +745,15 @@ class Questions:
         now: datetime,
         limit: int,
         order: Order,
-        parts: Set[str] = frozenset({"ordered", "worked"}),
+        parts: Set[str] | None = None,
     ) -> tuple[str, dict[str, object]]:
         """delayed.sql over the fewest consignments among which all that are wanted are, and its parameters. `parts`: of its
-        optional parts, beside those that say what is wanted."""
+        optional parts, beside those that say what is wanted; unless told otherwise a list's."""
         params = {**_chosen(wanted, order), "now": now, "limit": limit}
         source = self._source(wanted)
         if source == "from_found":
             params["ids"] = self._hits(wanted)[: self._hits_most]
-        return _delayed(source, _present(wanted, order) | parts), params
+        return _delayed(source, _present(wanted, order) | (_TOLD | {"ordered"} if parts is None else parts)), params
 
     @staticmethod
     def _source(wanted: DelayedFilter) -> str:
@@ -744,7 +773,7 @@ class Questions:
     def _hits(self, wanted: DelayedFilter) -> list[str]:
         """One more than are looked at. Asked once, whoever asks for a page and its facets."""
         bare = letters_and_digits(wanted.text)
-        if (bare, wanted.owner) not in self._found:
+        if (bare, wanted.owner) not in self._found:  # whoever asks beside asks for the page, or its facets, after this
             asked = _with_parts(sql("hits"), frozenset({"owner"} if wanted.owner else ()))
             params = {"bare": bare, "owner": wanted.owner, "most": self._hits_most + 1}
             rows = self._clickhouse.query(asked, params) if bare else []
@@ -851,21 +880,69 @@ class Questions:
     def _rows(self, row: type[R], asked: str, params: Mapping[str, object]) -> list[R]:
         return [_row(row, line) for line in self._clickhouse.query(asked, params)]
 
-    def _ask(self, name: str, row: type[R], **params: object) -> list[R]:
-        """The rows of queries/NAME.sql; its columns must be the row's fields."""
-        self._last = asked, given = sql(name), params
+    def _ask(self, name: str, row: type[R], parts: frozenset[str] = frozenset(), **params: object) -> list[R]:
+        """The rows of queries/NAME.sql, with these of its optional parts; its columns must be the row's fields."""
+        self._last = asked, given = _with_parts(sql(name), parts), params
         if self._kept is None or name not in KEPT:
             return self._rows(row, asked, given)
         times = tuple(value for value in params.values() if isinstance(value, datetime))
         said = tuple((word, value) for word, value in params.items() if not isinstance(value, datetime))
         lines, at = self._kept.rows((name, *said), times, lambda: self._clickhouse.query(asked, given))
-        self.counted_at = min(at, self.counted_at or at)
+        self._counted(at)
         return [_row(row, line) for line in lines]
+
+    def _counted(self, at: datetime) -> None:
+        with self._lock:
+            self.counted_at = min(at, self.counted_at or at)
+
+
+_TOLD = frozenset({"told", "places", "worked"})
+"""The parts of delayed.sql that a row of a list has."""
 
 
 def _row(kind: type[R], line: Mapping[str, object]) -> R:
     """A dataclass of the columns of its fields' names."""
-    return kind(**{field.name: line[field.name] for field in fields(kind)})  # type: ignore[arg-type]  # R: one of those above
+    return kind(*map(line.__getitem__, _names(kind)))  # type: ignore[arg-type]  # a class can be hashed
+
+
+@cache
+def _names(kind: type[object]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))  # type: ignore[arg-type]  # one of those above
+
+
+def facets_of(rows: Sequence[Delayed], group: str) -> Facets:
+    """The same as ClickHouse counts, where these rows are all that is wanted. `group`: of GROUPS, or empty."""
+    counts: dict[str, dict[tuple[str, str], int]] = {}
+    for row in rows:
+        for by, value, shown in (
+            ("hospitals", row.facility, row.hospital),
+            ("carriers", row.carrier, row.carrier),
+            ("terminals", row.terminal, row.terminal),
+            ("vessels", row.vessel, row.vessel),
+            ("stages", row.stage, row.stage),
+            ("groups", group_of := str(getattr(row, group)) if group else "", group_of),
+            ("severities", row.severity, row.severity),
+            *(("kinds", kind, kind) for kind in (row.exception, *row.also)),
+        ):
+            counted = counts.setdefault(by, {})
+            counted[value, shown] = counted.get((value, shown), 0) + 1
+    return _counts(counts)
+
+
+def _counts(counts: dict[str, dict[tuple[str, str], int]]) -> Facets:
+    """Of by -> (value, shown) -> rows."""
+    severities = {value: rows for (value, _), rows in counts.pop("severities", {}).items()}
+    lists = {
+        name: sorted(((*key, rows) for key, rows in counts.get(name, {}).items()), key=lambda one: (-one[2], one[1], one[0]))
+        for name in ("hospitals", "carriers", "terminals", "vessels", "kinds", "stages", "groups")
+    }
+    return Facets(
+        total=sum(severities.values()),
+        critical=severities.get("critical", 0),
+        major=severities.get("major", 0),
+        minor=severities.get("minor", 0),
+        **{name: found[:FACET_MOST] for name, found in lists.items()},
+    )
 
 
 def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
@@ -873,6 +950,8 @@ def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
     nothing = DelayedFilter(kinds=())
     said = {field.name for field in fields(wanted) if getattr(wanted, field.name) != getattr(nothing, field.name)}
     said |= {"worked"} if wanted.work or wanted.assigned else set()
+    said |= {"places"} if "hospital" in (order.sort, order.group) else set()
+    said = said - {"kinds"} | {"anything"} if _anything(wanted) else said
     said |= {"group"} if order.group else set()
     said |= {"sort"} if order.sort != "worst" else set()
     return frozenset(said | ({"after_id"} if order.after else set()))
@@ -894,12 +973,17 @@ _OPTIONAL = re.compile(
 )
 
 
+def _anything(wanted: DelayedFilter) -> bool:
+    """Whether every kind is wanted: then none has to be looked for."""
+    return set(wanted.kinds) >= set(EXCEPTION_KINDS)
+
+
 def _chosen(wanted: DelayedFilter, order: Order) -> dict[str, object]:
     """The parameters of delayed.sql but for time and limit."""
     chosen = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
     after = order.after or Keys("", 0.0, "", "")
     return chosen | {
-        "kinds": list(wanted.kinds),
+        "kinds": [] if _anything(wanted) else list(wanted.kinds),
         "bare": letters_and_digits(wanted.text),
         "sort": order.sort,
         "reverse": int(order.reverse),

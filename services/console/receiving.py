@@ -22,7 +22,7 @@ _COLUMNS: Final = (
 def table(questions: Questions, facility: str, now: datetime) -> Table:
     """Those that are expected first, first."""
     wanted, order = DelayedFilter(kinds=(), hospital=facility, state="open"), Order("expected")
-    found = [one for one in questions.delayed(wanted, now, ROWS, order) if one.facility == facility]
+    found = [one for one in questions.delayed_page(wanted, now, ROWS, order)[0] if one.facility == facility]
     rows = [
         (
             Cell(one.consignment, f"/consignments/{one.consignment}"),

@@ -103,6 +103,8 @@ LINES_MOST: Final = 9
 """Of one chart: more are not compared at a glance."""
 OUTS_FOR: Final = timedelta(hours=72)
 ROWS: Final = 500
+FEWER: Final = 150
+"""Where lines are long, or only one of several tables: half a megabyte is no page."""
 TOLD: Final = timedelta(days=60)
 """How far back a hospital's page and a consignment's look for what was told."""
 
@@ -187,10 +189,10 @@ def hospital(questions: Questions, facility: str, now: datetime) -> Report:
         Column("trouble", "of it in trouble", "number"),
         Column("consignments", "Consignments", "number"),
     )
-    told = questions.messages(now - TOLD, About(facility=facility), ROWS)
+    told = questions.messages(now - TOLD, About(facility=facility), FEWER)
     tables = (
         Table("inbound", "Inbound", columns, rows, "Nothing is on its way there."),
-        told_table("What we told about it", told, "Nobody was told anything about it."),
+        told_table("What we told about it", told, "Nobody was told anything about it.", FEWER),
     )
     return Report("Each quantity stands once, by how sure its day is.", tables, {})
 
@@ -503,7 +505,7 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(one.last_at),
             Cell((one.kind, one.value) if one.kind in LINKS else None),
         )
-        for one in questions.unmatched(now - timedelta(days=days), carrier, ROWS)
+        for one in questions.unmatched(now - timedelta(days=days), carrier, FEWER)
     ]
     columns = (
         Column("sender", "Sender"),
@@ -527,7 +529,7 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
     return Report(
         f"Events of {days} days that belong to no consignment, and words of senders without standing.",
         [
-            Table("unmatched", "Unmatched", columns, rows, "Every event belongs to a consignment.", len(rows) >= ROWS),
+            Table("unmatched", "Unmatched", columns, rows, "Every event belongs to a consignment.", len(rows) >= FEWER),
             Table("claims", "Claims", claim_columns, claims, "Nobody speaks without standing."),
         ],
         {"carrier": carrier},
@@ -556,8 +558,8 @@ def told_about(questions: Questions, consignment: str, now: datetime) -> Table:
     return told_table("What we told about it", told, "Nobody was told anything about it.")
 
 
-def told_table(caption: str, told: Sequence[Told], empty: str) -> Table:
-    """Messages with what they are about, to whom they went and what became of them."""
+def told_table(caption: str, told: Sequence[Told], empty: str, most: int = ROWS) -> Table:
+    """Messages with what they are about, to whom they went and what became of them; `most`: as were asked for."""
     rows = [
         (
             Cell(one.due_at, note=one.notification[:ID_SHOWN]),
@@ -581,7 +583,7 @@ def told_table(caption: str, told: Sequence[Told], empty: str) -> Table:
         Column("attempts", "Tries", "number"),
         Column("why", "Why", hint="each change that it tells of, and what else was held back"),
     )
-    return Table("messages", caption, columns, rows, empty, len(rows) >= ROWS)
+    return Table("messages", caption, columns, rows, empty, len(rows) >= most)
 
 
 def _why(one: Told) -> str:

@@ -36,12 +36,16 @@ class Today:
 def gather(questions: Questions, now: datetime, zone: ZoneInfo) -> Today:
     """Ask what the page needs. `zone`: the viewer's, whose day it is."""
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    standing = questions.begin(lambda: questions.standing(midnight))
+    changed = questions.begin(lambda: questions.changed(now - _HOUR, CHANGED_MOST))
+    quiet = questions.begin(questions.silent_feeds)
+    inbound = questions.begin(lambda: questions.inbound(now, now + timedelta(days=INBOUND_DAYS)))
     return Today(
-        standing=questions.standing(midnight),
         worst=questions.delayed_page(DelayedFilter(kinds=EXCEPTION_KINDS), now, WORST, Order())[0],
-        changed=questions.changed(now - _HOUR, CHANGED_MOST),
-        quiet=questions.silent_feeds(),
-        inbound=by_day(questions.inbound(now, now + timedelta(days=INBOUND_DAYS))),
+        standing=standing.result(),
+        changed=changed.result(),
+        quiet=quiet.result(),
+        inbound=by_day(inbound.result()),
     )
 
 

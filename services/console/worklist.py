@@ -25,6 +25,7 @@ from services.console.questions import (
     Keys,
     Order,
     Questions,
+    facets_of,
 )
 
 PAGE_ROWS: Final = 50
@@ -100,13 +101,14 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Worklist:
     """A page of the work list. `total`: of all pages; `first`: how many rows stand before this page; `cut`: the text stands in
-    more names than are looked at."""
+    more names than are looked at; `counted_at`: when `facets` were counted, None: just now."""
 
     rows: list[Delayed]
     facets: Facets
     next: Keys | None
     first: int
     cut: bool = False
+    counted_at: datetime | None = None
 
     @property
     def total(self) -> int:
@@ -180,9 +182,17 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
 
 def gather(questions: Questions, view: Wanted, now: datetime) -> Worklist:
     """The page, and what all pages hold."""
+    cut = questions.cut(view.wanted)
+    # a text often leads to few: then all that is to be counted stands on the page
+    facets = None if view.wanted.text else questions.begin(lambda: questions.facets(view.wanted, now, view.order))
     rows, following = questions.delayed_page(view.wanted, now, view.rows, view.order)
-    facets = questions.facets(view.wanted, now, view.order)
-    return Worklist(rows, facets, following, view.order.offset, questions.cut(view.wanted))
+    if facets is not None:
+        counted = facets.result()
+    elif following is None and not view.order.offset:
+        counted = facets_of(rows, view.order.group)
+    else:
+        counted = questions.facets(view.wanted, now, view.order)
+    return Worklist(rows, counted, following, view.order.offset, cut, questions.counted_at)
 
 
 def first(given: Given, name: str) -> str:

@@ -1,4 +1,4 @@
-"""ClickHouse behind four methods, so that the driver can be exchanged without touching who uses it.
+"""ClickHouse behind five methods, so that the driver can be exchanged without touching who uses it.
 
 Guarantees: an insert is one synchronous native block. Every failure is one of two things: `Refused` (the server said no;
 nothing was written, the same again is refused again) or `OutcomeUnknown` (no connection, no answer in time, or an overload of
@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
@@ -90,6 +91,13 @@ class ClickHouse(Protocol):
         """Rows as dicts by column name. Parameters stand in the SQL as `{name:Type}` and are substituted by the server."""
         ...
 
+    def stream(
+        self, sql: str, params: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """The same row by row, as the server sends them, over a connection of its own that ends with them: for more rows than
+        are to be held. An error may come after the first rows."""
+        ...
+
     def insert(
         self,
         table: str,
@@ -146,6 +154,20 @@ class DriverClickHouse:
         names = [name for name, _ in columns]
         return [dict(zip(names, row, strict=True)) for row in rows]
 
+    def stream(
+        self, sql: str, params: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        client = Client(**self._options)
+        with self._told(client):
+            try:
+                given = {name: _utc_text(value) for name, value in (params or {}).items()}
+                rows = client.execute_iter(sql, given or None, settings=dict(settings or {}), with_column_types=True)
+                names = [name for name, _ in next(rows)]
+                for row in rows:
+                    yield dict(zip(names, row, strict=True))
+            finally:
+                client.disconnect()
+
     def insert(
         self,
         table: str,
@@ -194,8 +216,14 @@ class DriverClickHouse:
         client = self._client()
         if isinstance(params, dict):
             params = {name: _utc_text(value) for name, value in params.items()}
-        try:
+        with self._told(client):
             return client.execute(sql, params or None, settings=dict(settings or {}), **options)
+
+    @contextmanager
+    def _told(self, client: Client) -> Iterator[None]:
+        """Every failure as one of our two."""
+        try:
+            yield
         except ServerException as error:
             client.disconnect()
             kind = OutcomeUnknown if error.code in _RETRYABLE else Refused

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from services.runtime.clickhouse import OutcomeUnknown, Refused
@@ -90,6 +90,11 @@ class ModelClickHouse:
             if where[:2] == (said["topic"], said["partition"]) and first <= where[2] <= last
         }
         return [{"rows": sum(found.values()), "offsets": len(found)}]
+
+    def stream(
+        self, sql: str, params: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        return iter(self.query(sql, params, settings))
 
     def execute(
         self, sql: str, params: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None

@@ -6,6 +6,8 @@
 -- The order is (group_key, number_key, text_key, consignment): a page begins after the keys of the last row of the one before, or
 -- at {offset}. A part between IF and END is there only where its parameter says anything (questions.py). The marked line is one of from_*.sql: the fewest consignments among which all that are wanted are (0046); `found`:
 -- it may have a reference that holds {bare}. `number_key` grows in either direction; what has none of it comes last.
+-- Of its columns a question has those it needs (IF told: a row of the list; IF counted: what facets.sql counts; else its place in the
+-- order alone), and the register of places only where names are told or sorted by.
 WITH
     {now:DateTime64(3, 'UTC')} AS now,
     arrayMap(
@@ -26,6 +28,11 @@ WITH
     if(empty({kinds:Array(String)}), all_wrong, arrayFilter(w -> has({kinds:Array(String)}, w.3), all_wrong)) AS wrong,
     arrayReverseSort(w -> (w.1, ifNull(w.2, 0), w.3, w.4), wrong)[1] AS worst,
     ['minor', 'major', 'critical'][worst.1] AS worst_severity,
+    -- IF places --
+    if(places.name = '', facility, places.name) AS hospital,
+    -- ELSE --
+    facility AS hospital,
+    -- END --
     -- IF worked --
     notEmpty(wrong) AND arrayAll(
         w -> arrayExists(a -> has(a.1, exceptions.key[w.4]) AND a.2 >= exceptions.start[w.4], acknowledgements), wrong
@@ -47,8 +54,19 @@ WITH
     1e15 AS at_the_end
 SELECT
     consignment,
+    -- IF counted --
     facility,
-    if(places.name = '', facility, places.name) AS hospital,
+    carrier,
+    terminal,
+    vessel,
+    stage,
+    worst.3 AS exception,
+    worst_severity AS severity,
+    arrayDistinct(arrayFilter(kind -> kind != worst.3, wrong.3)) AS also,
+    -- END --
+    -- IF told --
+    facility,
+    hospital,
     if(places.zone = '', 'UTC', places.zone) AS zone,
     exceptions[worst.4].sentence AS sentence,
     worst.3 AS exception,
@@ -71,6 +89,7 @@ SELECT
     tier,
     last_event_at,
     arrayMap(item -> (item.category, item.quantity, item.unit), items) AS goods,
+    -- END --
     -- IF worked --
     arrayMap(w -> exceptions.key[w.4], wrong) AS keys,
     if(acknowledged, acknowledgement.3, '') AS acknowledged_by,
@@ -115,14 +134,17 @@ SELECT
         ''
     ) AS text_key
     -- ELSE --
-    -direction * (worst.1 * 1e9 + ifNull(worst.2, 0)) AS number_key,
+    -- the same of the worst, without sorting them to find it
+    -direction * arrayMax(w -> w.1 * 1e9 + ifNull(w.2, 0), wrong) AS number_key,
     '' AS text_key
     -- END --
 FROM
 (
 -- SOURCE --
 ) AS rows
+-- IF places --
 LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = rows.facility
+-- END --
 -- IF worked --
 LEFT JOIN (
     SELECT
@@ -134,6 +156,11 @@ LEFT JOIN (
         groupArrayIf((exceptions, at, until), act = 'snooze') AS snoozes
     FROM work_acts
     WHERE act IN ('acknowledge', 'assign', 'snooze', 'note')
+-- END --
+-- IF of_a_page --
+        AND consignment IN ({ids:Array(String)})
+-- END --
+-- IF worked --
         AND (consignment, act_id) NOT IN (SELECT consignment, undoes FROM work_acts WHERE act = 'undo')
     GROUP BY consignment
 ) AS work ON work.of = rows.consignment
@@ -141,6 +168,9 @@ LEFT JOIN (
 WHERE true
     -- IF kinds --
     AND (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)}))
+    -- END --
+    -- IF anything --
+    AND notEmpty(open_kinds)
     -- END --
     -- IF severity --
     AND ({severity:String} = '' OR arrayExists(w -> ['minor', 'major', 'critical'][w.1] = {severity:String}, wrong))
@@ -162,14 +192,12 @@ WHERE true
     -- IF delivered_since --
     AND (
         toYear({delivered_since:DateTime64(3, 'UTC')}) = 1970
-        OR arrayExists(
-            m -> m.milestone = 'delivered' AND m.leg = '' AND m.actual >= {delivered_since:DateTime64(3, 'UTC')}, milestones
-        )
+        OR ifNull(delivered_at >= {delivered_since:DateTime64(3, 'UTC')}, false)
     )
     -- END --
     -- IF hospital --
     AND ({hospital:String} = '' OR facility = {hospital:String}
-        OR positionCaseInsensitiveUTF8(places.name, {hospital:String}) > 0)
+        OR facility IN (SELECT code FROM facilities FINAL WHERE positionCaseInsensitiveUTF8(name, {hospital:String}) > 0))
     -- END --
     -- IF carrier --
     AND ({carrier:String} = '' OR carrier = {carrier:String} OR has(parties.code, {carrier:String}))
@@ -205,9 +233,9 @@ WHERE true
         {text:String} = ''
         OR positionCaseInsensitive(consignment, {text:String}) > 0
         OR positionCaseInsensitiveUTF8(vessel, {text:String}) > 0
-        OR positionCaseInsensitiveUTF8(places.name, {text:String}) > 0
+        OR facility IN (SELECT code FROM facilities FINAL WHERE positionCaseInsensitiveUTF8(name, {text:String}) > 0)
         OR if(found AND {bare:String} != '', arrayExists(
-            r -> position(replaceRegexpAll(upper(r.value), '[^A-Z0-9]', ''), {bare:String}) > 0, references
+            name -> position(replaceRegexpAll(upper(name), '[^A-Z0-9]', ''), {bare:String}) > 0, names
         ), false)
     )
     -- END --

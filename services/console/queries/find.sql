@@ -12,7 +12,7 @@ SELECT
     if(notEmpty(hits), hits[1].value, consignment) AS by_value,
     if(notEmpty(hits), hits[1].how, 'declared') AS how
 FROM journeys FINAL
-WHERE consignment IN (SELECT consignment FROM journey_finds WHERE kind = 'name' AND word = {text:String})
-    AND (notEmpty(hits) OR replaceRegexpAll(upper(consignment), '[^A-Z0-9]', '') = {text:String})
+PREWHERE consignment IN (SELECT consignment FROM journey_finds WHERE kind = 'name' AND word = {text:String})
+WHERE (notEmpty(hits) OR replaceRegexpAll(upper(consignment), '[^A-Z0-9]', '') = {text:String})
 ORDER BY consignment
 LIMIT {limit:UInt32}

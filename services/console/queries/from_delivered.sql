@@ -3,6 +3,8 @@
 UNION ALL
 SELECT
     -- shown.sql --,
+    arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual AS delivered_at,
+    [] AS names,
     -- wrong.sql --,
     arrayFilter(e -> e.status = 'open', exceptions) AS exceptions,
     false AS found
@@ -13,4 +15,15 @@ PREWHERE consignment IN
     WHERE {delivered_since:DateTime64(3, 'UTC')} < today() - 2 AND kind = 'delivered'
         AND word >= toString(toDate({delivered_since:DateTime64(3, 'UTC')}))
 )
-WHERE consignment NOT IN (SELECT consignment FROM open_journeys FINAL)
+-- asked of these alone: where the day is near, of none
+WHERE consignment NOT IN
+(
+    SELECT consignment
+    FROM open_journeys FINAL
+    PREWHERE consignment IN
+    (
+        SELECT consignment FROM journey_finds
+        WHERE {delivered_since:DateTime64(3, 'UTC')} < today() - 2 AND kind = 'delivered'
+            AND word >= toString(toDate({delivered_since:DateTime64(3, 'UTC')}))
+    )
+)

@@ -11,9 +11,21 @@ SELECT
     arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual AS delivered_at, expected_delivery, expected_basis, parties, items, delivered, milestones, units, moves, references, exceptions, open_kinds,
     last_event_at
 FROM journeys FINAL
-WHERE {since:DateTime64(3, 'UTC')} < today() - 2 AND stage = 'delivered' AND empty(open_kinds) AND consignment NOT IN (SELECT consignment FROM open_journeys FINAL)
-    AND consignment IN
+PREWHERE consignment IN
 (
     SELECT consignment FROM journey_finds
-    WHERE kind = 'delivered' AND word >= toString(toDate({since:DateTime64(3, 'UTC')}))
+    WHERE {since:DateTime64(3, 'UTC')} < today() - 2 AND kind = 'delivered' AND word >= toString(toDate({since:DateTime64(3, 'UTC')}))
 )
+WHERE stage = 'delivered' AND empty(open_kinds)
+    -- asked of these alone: where the day is near, of none
+    AND consignment NOT IN
+    (
+        SELECT consignment
+        FROM open_journeys FINAL
+        PREWHERE consignment IN
+        (
+            SELECT consignment FROM journey_finds
+            WHERE {since:DateTime64(3, 'UTC')} < today() - 2 AND kind = 'delivered'
+                AND word >= toString(toDate({since:DateTime64(3, 'UTC')}))
+        )
+    )

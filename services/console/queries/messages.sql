@@ -1,6 +1,6 @@
 -- What was due to subscribers since {since}, the newest first: what it says, and how far it came. No addresses stand here.
 -- Empty texts mean any: {facility} and {consignment} that it is about, {subscription} that it went to, {state} that it came to
--- (`waits`: nobody has tried).
+-- (`waits`: nobody has tried). Without {state} the newest {limit} are chosen first, and of these alone it is read what became of them.
 SELECT
     notification,
     due.subscription AS subscription,
@@ -35,6 +35,10 @@ FROM
         AND ({consignment:String} = '' OR has(notifications.consignments, {consignment:String}))
         AND ({subscription:String} = '' OR notifications.subscription = {subscription:String})
     GROUP BY notification
+    ORDER BY due_at DESC, notification
+    -- IF any_state --
+    LIMIT {limit:UInt32}
+    -- END --
 ) AS due
 LEFT JOIN
 (
@@ -52,12 +56,18 @@ LEFT JOIN
         -- by the key of the table: what became of the others is not read
         AND (deliveries.subscription, deliveries.notification) IN
         (
-            SELECT notifications.subscription, notifications.notification
+            SELECT any(notifications.subscription), notification
             FROM notifications
             WHERE notifications.due_at >= {since:DateTime64(3, 'UTC')}
+                AND notification != ''
                 AND ({facility:String} = '' OR has(notifications.facilities, {facility:String}))
                 AND ({consignment:String} = '' OR has(notifications.consignments, {consignment:String}))
                 AND ({subscription:String} = '' OR notifications.subscription = {subscription:String})
+            GROUP BY notification
+            -- IF any_state --
+            ORDER BY min(notifications.due_at) DESC, notification
+            LIMIT {limit:UInt32}
+            -- END --
         )
     GROUP BY notification
 ) AS tries USING (notification)

@@ -29,5 +29,16 @@ FROM
         WHERE {day:DateTime64(3, 'UTC')} < today() - 2 AND kind = 'delivered'
             AND word >= toString(toDate({day:DateTime64(3, 'UTC')}))
     )
-    WHERE consignment NOT IN (SELECT consignment FROM open_journeys FINAL)
+    -- asked of these alone: where the day is near, of none
+    WHERE consignment NOT IN
+    (
+        SELECT consignment
+        FROM open_journeys FINAL
+        PREWHERE consignment IN
+        (
+            SELECT consignment FROM journey_finds
+            WHERE {day:DateTime64(3, 'UTC')} < today() - 2 AND kind = 'delivered'
+                AND word >= toString(toDate({day:DateTime64(3, 'UTC')}))
+        )
+    )
 )

@@ -1,5 +1,7 @@
 SELECT
     -- shown.sql --,
+    delivered_at,
+    [] AS names,
     wrong,
     exceptions,
     false AS found

@@ -16,11 +16,13 @@ from typing import Any
 import httpx
 import pytest
 from argon2 import PasswordHasher
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from schemas.alerts_v1 import AlertsControl
 from schemas.journey_v1 import Journey
 from schemas.registers_v1 import Account, Sender
+from schemas.words import EXCEPTION_KINDS
 from services.console import lists_api
 from services.console.app import build
 from services.console.arrow import MEDIA_TYPE, over_http
@@ -30,7 +32,8 @@ from services.console.health_page import HealthPage
 from services.console.letters import Outcome, Retry, by_verb
 from services.console.pages import HEADERS, REPORTS, Pages
 from services.console.people import People
-from services.console.questions import GROUPS, SORTS, sql
+from services.console.query_api import Api
+from services.console.questions import GROUPS, SORTS, DelayedFilter, Order, Questions, facets_of, sql
 from services.console.settings import ConsoleSettings
 from services.console.verbs_page import Verb
 from services.console.way_in import WayIn
@@ -235,6 +238,61 @@ async def test_an_answer_that_is_known_is_not_sent_again_and_csv_holds_no_formul
     csv = await demo.get("/api/v1/consignments?format=csv")
     assert csv.headers["content-type"].startswith("text/csv")
     assert not any(cell[:1] in "=+-@" for line in csv.text.splitlines() for cell in line.split(",") if cell)
+
+
+async def test_a_long_csv_comes_in_pieces_and_says_the_same(port: ClickHouse, tmp_path: Path) -> None:
+    made = Console(port, tmp_path, demo=True)
+    pieces = FastAPI()
+    for method, path, endpoint in Api(made.door, csv_whole=7).routes():
+        pieces.add_api_route(path, endpoint, methods=[method], response_model=None)
+    address = "/api/v1/delayed?exception=any&format=csv&sort=expected"
+    async with made.browser() as browser:
+        whole = await browser.get(address)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(pieces), base_url="http://console.test") as browser:
+        streamed = await browser.get(address)
+    assert streamed.content == whole.content
+    assert len(whole.text.splitlines()) > 20
+    assert "etag" in whole.headers
+    assert "etag" not in streamed.headers
+    assert streamed.headers["content-disposition"] == whole.headers["content-disposition"]
+
+
+@pytest.mark.parametrize("group", ["", "hospital", "exception"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        DelayedFilter(),
+        DelayedFilter(kinds=EXCEPTION_KINDS),
+        DelayedFilter(kinds=EXCEPTION_KINDS, work="to_do"),
+        DelayedFilter(kinds=()),
+        DelayedFilter(kinds=(), state="ended"),
+        DelayedFilter(kinds=(), text="MRSU"),
+        DelayedFilter(kinds=(), text="maersk"),
+        DelayedFilter(kinds=(), hospital="medical", tier=1),
+    ],
+    ids=str,
+)
+def test_what_rows_can_be_chosen_by_is_the_same_whoever_counts_it(port: ClickHouse, wanted: DelayedFilter, group: str) -> None:
+    """A list that stands on one page is counted here, a longer one by ClickHouse; and a page is the list's beginning."""
+    questions = Questions(port)
+    rows = questions.delayed(wanted, NOW, order=Order(group=group))
+    assert rows
+    assert facets_of(rows, group) == questions.facets(wanted, NOW, Order(group=group))
+    page, _ = questions.delayed_page(wanted, NOW, 7, Order(group=group))
+    assert page == rows[:7]
+    assert list(questions.delayed_rows(wanted, NOW, 1_000, Order(group=group))) == rows
+
+
+async def test_counts_beside_a_list_are_shared_for_seconds_and_say_their_age(port: ClickHouse, tmp_path: Path) -> None:
+    made = Console(port, tmp_path, demo=True)
+    async with made.browser() as browser:
+        first = (await browser.get("/delayed")).text
+        made.clock.advance(3)
+        assert "counted 3 s ago" in (await browser.get("/delayed")).text
+        assert "s ago" not in (await browser.get("/delayed?work=to_do")).text
+        made.clock.advance(40)
+        assert "s ago" not in (await browser.get("/delayed")).text
+    assert "s ago" not in first
 
 
 async def test_an_address_that_cannot_be_read_says_where(demo: httpx.AsyncClient) -> None:

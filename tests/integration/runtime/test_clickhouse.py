@@ -69,6 +69,28 @@ def test_a_refusal_says_so_and_the_next_statement_works(admin: ClickHouse) -> No
     assert admin.query("SELECT 1 AS one") == [{"one": 1}]
 
 
+def test_rows_may_be_read_one_by_one_while_others_are_asked_for(admin: ClickHouse) -> None:
+    told = admin.stream(
+        "SELECT number AS n, {at:DateTime64(6, 'UTC')} AS at FROM numbers(100000)", {"at": AT}, {"max_block_size": 1_000}
+    )
+    assert next(told) == {"n": 0, "at": AT.astimezone(UTC)}
+    assert admin.query("SELECT 1 AS one") == [{"one": 1}]
+    assert [row["n"] for row in told] == list(range(1, 100_000))
+    assert list(admin.stream("SELECT 1 AS one WHERE 0")) == []
+
+
+def test_an_error_amid_rows_is_told_as_any_other(admin: ClickHouse) -> None:
+    told = admin.stream(
+        "SELECT throwIf(number = 50000, 'amid them') AS n FROM numbers(100000)",
+        settings={"max_block_size": 1_000, "max_threads": 1},
+    )
+    with pytest.raises(Refused, match="amid them"):
+        list(told)
+    assert admin.query("SELECT 1 AS one") == [{"one": 1}]
+    with pytest.raises(Refused, match="no_such_table"):
+        next(admin.stream("SELECT * FROM no_such_table"))
+
+
 def test_a_server_that_does_not_answer_is_an_unknown_outcome(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         client = connect(settings.model_copy(update={"clickhouse_port": deaf.getsockname()[1]}), "writer", timeout_s=0.5)

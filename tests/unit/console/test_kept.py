@@ -59,6 +59,19 @@ def test_nobody_is_told_what_is_too_old(clock: ManualClock) -> None:
     assert kept.rows("score", (), ask) == (2, clock.now())
 
 
+def test_a_question_may_have_bounds_of_its_own(clock: ManualClock) -> None:
+    kept, ask = Kept(clock), Counting()
+    assert kept.rows("facets", (), ask, 5.0, 30.0) == (1, NOW)
+    clock.advance(31)
+    assert kept.rows("facets", (), ask, 5.0, 30.0) == (2, clock.now())
+    counted = clock.now()
+    clock.advance(6)
+    assert kept.rows("facets", (), ask) == (2, counted), "by the usual bounds it is fresh"
+    assert kept.rows("facets", (), ask, 5.0, 30.0) == (2, counted)
+    for _ in range(3):
+        assert ask.done.acquire(timeout=5), "and by its own it is counted anew beside"
+
+
 def test_another_window_or_another_word_is_another_question(clock: ManualClock) -> None:
     kept, ask = Kept(clock), Counting()
     assert kept.rows("score", (NOW - DAY,), ask)[0] == 1

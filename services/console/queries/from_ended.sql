@@ -1,0 +1,4 @@
+-- Those of a page, by {ids}, of all that ever were: asked for those alone that nobody works on.
+-- ended.sql --
+FROM journeys FINAL
+PREWHERE consignment IN ({ids:Array(String)})
