@@ -87,7 +87,7 @@ def measure(bench: Bench) -> Result:
         result.add(f"{title}: pydifact's bare tokens", "MB/s", [speed.mb_s for speed in found[name]])
         own = [bare.mb_s / whole.mb_s - 1 for bare, whole in zip(found[name], found[title], strict=True)]
         result.add(f"{title}: our own share of the time, pydifact's tokens being 1", "x", own, at_most=1.0)
-    _beside_pyx12(bench, seconds, {name: [one.mb_s for one in found[name]] for name in readers if "x12" in name}, result)
+    _beside_pyx12(bench, seconds, {name: reader for name, reader in readers.items() if "x12" in name}, result)
     return result
 
 
@@ -149,7 +149,8 @@ def _pydifact(name: str, seconds: float) -> Speed:
     return _speed(lambda: list(Tokenizer().get_tokens(body, characters)), len(content), seconds)
 
 
-def _beside_pyx12(bench: Bench, seconds: float, ours: Mapping[str, list[float]], result: Result) -> None:
+def _beside_pyx12(bench: Bench, seconds: float, readers: Mapping[str, Callable[[], Speed]], result: Result) -> None:
+    """In turn once more, ours and then theirs: what is compared must be of the same minute."""
     try:
         python = python_of("pyx12", bench.cache)
     except CannotInstall as error:
@@ -159,16 +160,16 @@ def _beside_pyx12(bench: Bench, seconds: float, ours: Mapping[str, list[float]],
     bench.folder.mkdir(parents=True, exist_ok=True)
     for name, file in files.items():
         file.write_bytes(b"".join(feed(name)))
-    for name, speeds in ours.items():
-        told = [_pyx12(python, files.get(name) or FIXTURES / f"{name}.edi", seconds) for _ in speeds]
-        said = [one for one in told if one is not None]
-        if len(said) < len(told):
+    for name, ours in readers.items():
+        file = files.get(name) or FIXTURES / f"{name}.edi"
+        turns = [(ours().mb_s, _pyx12(python, file, seconds)) for _ in range(bench.sizes.runs)]
+        pairs = [(mine, theirs) for mine, theirs in turns if theirs is not None]
+        if len(pairs) < len(turns):
             result.notes.append(f"{name}: pyx12 does not read it (its ISA is not of fixed width, as senders write it).")
             continue
-        raw, segments = [one["raw"] for one in said], [one["segments"] for one in said]
-        result.add(f"{name}: pyx12's raw segments", "MB/s", raw)
-        result.add(f"{name}: pyx12's segments as objects", "MB/s", segments)
-        ratios = [mine / theirs for mine, theirs in zip(speeds, segments, strict=True)]
+        result.add(f"{name}: pyx12's raw segments", "MB/s", [theirs["raw"] for _, theirs in pairs])
+        result.add(f"{name}: pyx12's segments as objects", "MB/s", [theirs["segments"] for _, theirs in pairs])
+        ratios = [mine / theirs["segments"] for mine, theirs in pairs]
         result.add(f"{name}: ours to events, pyx12's segments as objects being 1", "x", ratios, at_least=1.0)
 
 

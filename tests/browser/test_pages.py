@@ -73,7 +73,8 @@ def text_of(page: Page) -> str:
     text = page.locator("main").inner_text()
     for one in added:
         text = text.replace(one, "", 1)
-    # a minute may pass between two openings
+    # a minute may pass between two openings, and what is counted once for all is older at the second
+    text = re.sub(r" counted \d+ s ago", "", text)
     text = re.sub(r"(Counted \w+ \d+ \w+|empty:|they were at) \d\d:\d\d", r"\1 now", text)
     return re.sub(r"\s+", " ", text)
 
