@@ -22,9 +22,10 @@ from services.ingest.readers.model import LIMITS, Limits, Unreadable
 # The closing quote is optional so that each match consumes what it scanned: linear even on unbalanced quotes.
 _TEXT = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
 _TEXTS = re.compile(_TEXT, re.DOTALL)
-_NAMES = re.compile(rf"({_TEXT})(\s*+:)?", re.DOTALL)
+_NAMES = re.compile(rf"({_TEXT})\s*+:|{_TEXT}", re.DOTALL)
 _BRACKETS = re.compile(rf"{_TEXT}|[\[{{\]}}]", re.DOTALL)
-_NO_BRACKETS = re.compile(r"[^\[\]{}]++")
+_OF_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AT = re.compile(" (?:starting )?at$")  # of a sentence of the json module, whose place is told apart
@@ -127,15 +128,13 @@ def _is_wide(value: Any, most: int) -> bool:
 
 
 def _check_depth(text: str, bare: str, most: int) -> None:
+    brackets = bare.encode("ascii", "ignore").translate(_OF_ONE_KIND, _NO_BRACKETS)
+    for _ in range(most):
+        if not brackets:
+            return
+        brackets = brackets.replace(b"[]", b"")  # the innermost level
     depth = 0
-    for bracket in _NO_BRACKETS.sub("", bare):
-        depth += 1 if bracket in "[{" else -1
-        if depth > most:
-            break
-    else:
-        return
-    depth = 0
-    for match in _BRACKETS.finditer(text):  # again, for the place
+    for match in _BRACKETS.finditer(text):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
         if depth > most:
             line = text.count("\n", 0, match.start()) + 1
@@ -146,13 +145,15 @@ def _check_depth(text: str, bare: str, most: int) -> None:
 def _weight(text: str, bare: str) -> int:
     """Bytes that the values take in CPython, with what it holds while it makes them, without the letters of texts.
     `bare`: the text with a quote for each of its texts."""
+    names = [name for name in _NAMES.findall(text) if name]
     weight = sum(each * bare.count(mark) for mark, each in _WEIGHTS.items() if mark != '"')
+    weight += _TEXT_BYTES * (bare.count('"') - len(names))
+    different = len(set(names))
+    if different <= _NAMES_KNOWN:
+        return weight + _NAME_BYTES * (len(names) - different)
     known: set[str] = set()
-    for match in _NAMES.finditer(text):
-        name, colon = match.groups()
-        if not colon:
-            weight += _TEXT_BYTES
-        elif name in known:
+    for name in names:
+        if name in known:
             weight += _NAME_BYTES
         elif len(known) < _NAMES_KNOWN:
             known.add(name)
