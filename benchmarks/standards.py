@@ -76,9 +76,10 @@ def measure(bench: Bench) -> Result:
     seconds = bench.sizes.seconds / 20
     garbage.relax()  # as the service does
     readers = {name: partial(_read, name, seconds) for name in MESSAGES}
-    tokens = {f"tokens:{name}": partial(_pydifact, name, seconds) for name in MESSAGES if name.startswith("edifact")}
     readers |= {name: partial(_read_feed, name, seconds) for name in FEEDS}
-    found = interleaved(bench.sizes.runs, {**readers, **tokens}, lambda text: None)
+    tokens = {f"tokens:{name}": partial(_pydifact, name, seconds) for name in MESSAGES if name.startswith("edifact")}
+    side_by_side = sorted({**readers, **tokens}.items(), key=lambda one: one[0].removeprefix("tokens:"))
+    found = interleaved(bench.sizes.runs, dict(side_by_side), lambda text: None)
     for name in readers:
         result.add(f"{name}: to events", "messages/s", [speed.messages_s for speed in found[name]])
         result.add(f"{name}: to events", "MB/s", [speed.mb_s for speed in found[name]])
