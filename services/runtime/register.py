@@ -129,8 +129,7 @@ class RegisterView(Generic[M]):
 
     def _consumer(self, offset: int) -> Consumer:
         config = kafka.consumer_config(self._settings, "lovla-register", "lovla-register")
-        # one partition, never another: nothing but news need end the wait, and the services of a stack have two dozen registers
-        consumer = Consumer(config | {"enable.partition.eof": True, "fetch.wait.max.ms": 5_000})
+        consumer = Consumer(config | {"enable.partition.eof": True})
         consumer.assign([TopicPartition(self._topic, 0, offset)])
         return consumer
 
