@@ -21,6 +21,9 @@ M = TypeVar("M", bound=BaseModel)
 ACK_TIMEOUT_S = 30.0
 _RETRY_S = 1.0
 _LOOK_S = 0.01
+_EAGER_MS, _PATIENT_MS = 10, 500
+"""How long the broker may keep an answer back until there is news. By such an answer it tells that nothing is left: who begins
+wants it at once (the end of a transaction is no record), who follows asks seldom."""
 
 log = logs.get("register")
 
@@ -50,21 +53,22 @@ class RegisterView(Generic[M]):
     def start(self) -> None:
         """Read up to the end of this moment, then go on in a thread. Raises TopicMissing, KafkaException, TimeoutError."""
         end = kafka.end_offset(self._settings, self._topic, 0)
-        consumer = self._consumer(OFFSET_BEGINNING)
+        consumer = self._consumer(_EAGER_MS)
         try:
+            # asked before it is assigned: else the client waits for half a second until it asks where the topic begins
             if kafka.partitions(consumer, self._topic) != [0]:
                 raise ValueError(f"{self._topic} has several partitions; a register has one")
+            consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
             quiet_since = time.monotonic()
             while self._position < end:
-                if self._take(consumer.consume(1_000, 0.1)):
+                if self._take(consumer.consume(1_000, _EAGER_MS / 1000)):
                     quiet_since = time.monotonic()
                 elif time.monotonic() - quiet_since > ACK_TIMEOUT_S:
                     raise TimeoutError(f"{self._topic}: nothing read for {ACK_TIMEOUT_S:.0f} s before offset {end}")
-        except BaseException:
+        finally:
             consumer.close()
-            raise
         self._trouble = None
-        self._thread = threading.Thread(target=self._follow, args=(consumer,), name=f"register-{self._topic}", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name=f"register-{self._topic}", daemon=True)
         self._thread.start()
 
     def snapshot(self) -> Mapping[str, M]:
@@ -103,15 +107,16 @@ class RegisterView(Generic[M]):
         if self._thread is not None:
             self._thread.join(10)
 
-    def _follow(self, consumer: Consumer) -> None:
+    def _follow(self) -> None:
         """Reads on until closed. What goes wrong is told, by healthy() too, and then tried again with a new client: a view that
         stopped for good would make its process useless until somebody starts it anew."""
-        following: Consumer | None = consumer
+        following: Consumer | None = None
         told = self._records
         while not self._closing.is_set():
             try:
                 if following is None:
-                    following = self._consumer(self._position)
+                    following = self._consumer(_PATIENT_MS)
+                    following.assign([TopicPartition(self._topic, 0, self._position)])
                 self._take(following.consume(1_000, 0.2))
                 if self._on_change is not None and self._records is not told:
                     self._tell(told, self._records, self._on_change)
@@ -127,11 +132,9 @@ class RegisterView(Generic[M]):
         if following is not None:
             following.close()
 
-    def _consumer(self, offset: int) -> Consumer:
+    def _consumer(self, wait_ms: int) -> Consumer:
         config = kafka.consumer_config(self._settings, "lovla-register", "lovla-register")
-        consumer = Consumer(config | {"enable.partition.eof": True})
-        consumer.assign([TopicPartition(self._topic, 0, offset)])
-        return consumer
+        return Consumer(config | {"enable.partition.eof": True, "fetch.wait.max.ms": wait_ms})
 
     def _tell(self, before: Mapping[str, M], after: Mapping[str, M], on_change: Callable[[str, M | None], None]) -> None:
         for key in before.keys() | after.keys():
