@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -184,12 +185,12 @@ class _Run:
         self.step("starting the stack")
         stack = _start(self.state_dir, "up")
         self.step(f"drawing {self.size} consignments (seed {self.seed})")
-        made = build(self.seed, self.size, _now() - timedelta(minutes=1))
-        self.remember(made)
-        if stack.wait() != 0:
-            raise Stop("the stack did not start; its own words stand above, and `lovla doctor` looks for the cause")
+        with ThreadPoolExecutor(1, "registers") as aside:  # whoever draws computes, whoever registers waits for servers
+            registered = aside.submit(self.registers_of, stack)
+            made = build(self.seed, self.size, _now() - timedelta(minutes=1))
+            self.remember(made)
+            registered.result()
         settings = Settings.load(self.state_dir)
-        self.registers()
         self.step(f"pushing {sum(len(m.says) for m in made.messages)} events in {len(made.messages)} messages")
         scene = found(made.scenario)
         people = self.people(scene) if scene is not None else None
@@ -236,8 +237,10 @@ class _Run:
             said.append(text)
         return said
 
-    def registers(self) -> None:
-        """Facilities, senders with their keys, the callback: through the same verbs that a user has."""
+    def registers_of(self, stack: subprocess.Popen[str]) -> None:
+        """Once it serves: facilities, senders with their keys, the callback, through the same verbs that a user has."""
+        if stack.wait() != 0:
+            raise Stop("the stack did not start; its own words stand above, and `lovla doctor` looks for the cause")
         self.step("registering facilities and senders, making keys")
         header, *rows = (world.DATA / "senders.csv").read_text(encoding="utf-8").splitlines()
         operators = [row for row in rows if row.split(",")[1] == "operator"]
