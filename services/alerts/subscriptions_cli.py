@@ -211,7 +211,10 @@ def forget(
     if as_json:
         show([{"forgotten": gone, "erased": True}], (), True)
     else:
-        typer.echo(f"{gone} subscriptions are gone, and the address with them; nothing is sent to it again.")
+        what = (
+            "one subscription is gone" if gone == 1 else f"{gone} subscriptions are gone" if gone else "no subscription had it"
+        )
+        typer.echo(f"Forgotten ({what}): nothing is sent to the address from now on.")
 
 
 @subscriptions.command("allow")
