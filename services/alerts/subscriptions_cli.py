@@ -211,9 +211,7 @@ def forget(
     if as_json:
         show([{"forgotten": gone, "erased": True}], (), True)
     else:
-        what = (
-            "one subscription is gone" if gone == 1 else f"{gone} subscriptions are gone" if gone else "no subscription had it"
-        )
+        what = f"subscriptions that had it: {gone}" if gone else "no subscription had it"
         typer.echo(f"Forgotten ({what}): nothing is sent to the address from now on.")
 
 
