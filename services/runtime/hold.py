@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from services.runtime import kafka
 from services.runtime.settings import Settings
@@ -67,8 +67,9 @@ class GroupHold:
             self._consumer.poll(0.2)
 
     def _given(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        consumer.incremental_assign(parts)
-        consumer.pause(parts)  # nothing is to be read
+        # Nothing is read. Without a place to begin at, the client would first ask for one, and might be refused (kafka.fatal)
+        consumer.incremental_assign([TopicPartition(part.topic, part.partition, OFFSET_END) for part in parts])
+        consumer.pause(parts)
         self._mine |= {(part.topic, part.partition) for part in parts}
 
     def _taken(self, _consumer: Consumer, parts: list[TopicPartition]) -> None:

@@ -281,10 +281,18 @@ def end_offsets(
     return ends
 
 
+_NOT_BEGUN = "Failed to fetch committed offset"
+
+
 def fatal(error: KafkaError) -> bool:
-    """Whether the client that says so is of no more use: from then on it gives nothing. A consumer's word of it in a message
-    bears the code, but not the flag (seen with librdkafka 2.16: a group that its restarted coordinator had forgotten)."""
-    return error.fatal() or error.code() == KafkaError._FATAL
+    """Whether the client that says so is of no more use: from then on it gives nothing, or not all that it should.
+
+    A consumer's word of it in a message bears the code, but not the flag (seen with librdkafka 2.16: a group that its restarted
+    coordinator had forgotten). And a member that is refused the committed offsets of what it was given never asks again: it
+    reads nothing of it, is taken for alive, and cannot give it up either (librdkafka 5586; seen, docs/faults.md). It says so
+    once, in words alone.
+    """
+    return error.fatal() or error.code() == KafkaError._FATAL or error.str().startswith(_NOT_BEGUN)
 
 
 def error_of(exception: KafkaException) -> KafkaError:

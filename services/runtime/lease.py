@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from services.runtime import kafka, logs, metrics
 from services.runtime.settings import Settings
@@ -77,7 +77,9 @@ class ShardLease:
             log.exception("lease.failed", shard=self.shard)
             self._let_go()
 
-    def _on_assign(self, _consumer: Consumer, parts: list[TopicPartition]) -> None:
+    def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        # It is empty. Without a place to begin at, the client would first ask for one, and might be refused (kafka.fatal)
+        consumer.incremental_assign([TopicPartition(part.topic, part.partition, OFFSET_END) for part in parts])
         self._given |= {part.partition for part in parts}
 
     def _on_gone(self, _consumer: Consumer, parts: list[TopicPartition]) -> None:

@@ -58,6 +58,9 @@ transaction coordinator (seen: minutes after the broker was back); a new one set
 HUNG_AFTER_S = 4.0
 """A call that has not come back so long after its own time-out never will."""
 
+REJOIN_S = 0.5
+"""A member whose client was of no more use waits so long before it joins again: what spoilt it may last some seconds."""
+
 PURGE_TIMEOUT_S = 2.0
 
 STUCK_S = 60.0
@@ -383,6 +386,7 @@ class TransactionalLoop:
                 raise exception
             log.error("loop.reader_lost", loop=self._name, text=error.str())  # as a member that died; it comes back as another
             self._trouble = f"joining the group again: {error.str()}"
+            self._stop.wait(REJOIN_S)
             self._persist(self._source.open, again=_not_fatal)
             return
         self._trouble = f"cannot read: {error.name()}: {error.str()}"
