@@ -52,7 +52,6 @@ from services.alerts.wanted import Wanted, changed
 from services.alerts.way_in import WayIn
 from services.runtime import logs, process, web
 from services.runtime.clock import Clock, SystemClock
-from services.runtime.openapi import complete
 from services.runtime.register import RegisterView, start_patiently
 from services.runtime.settings import SettingsError
 
@@ -304,7 +303,7 @@ def build(
         app.add_api_route(path, endpoint, methods=[method], response_model=None, **said)
     for router in routers:
         app.include_router(router, include_in_schema=False)
-    complete(app, openapi.SCHEMAS)
+    openapi.completed(app)
 
     async def on_problem(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, Problem)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
+from fastapi import FastAPI
 
 from schemas.alerts_v1 import Subscription
 from services.alerts.wanted import Changed, Wanted
-from services.runtime.openapi import refused
+from services.runtime.openapi import answer, complete, pointer, refused
 
 _SUBSCRIPTION = "Scope alerts; its owner's key, or an operator's."
 _OPERATOR = "Scope operator. Body: `channel`, `address`."
@@ -35,14 +35,10 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "forget": ("Erase an address", f"A keyed hash stays, so that nobody writes to it again. {_OPERATOR}"),
     "allow": ("Let an address be written to again", f"Because its owner asked for it. {_OPERATOR}"),
 }
-_NAMED, SCHEMAS = models_json_schema(
-    [(Wanted, "validation"), (Changed, "validation"), (Subscription, "serialization")],
-    ref_template="#/components/schemas/{model}",
-)
 _ADDRESS = {"type": "object", "required": ["channel", "address"], "properties": {"channel": {}, "address": {"type": "string"}}}
 _BODIES: Mapping[str, Mapping[str, Any]] = {
-    "create": _NAMED[Wanted, "validation"],
-    "amend": _NAMED[Changed, "validation"],
+    "create": pointer(Wanted),
+    "amend": pointer(Changed),
     "confirm": {"type": "object", "required": ["code"], "properties": {"code": {"type": "string"}}},
     "forget": _ADDRESS,
     "allow": _ADDRESS,
@@ -78,6 +74,10 @@ def describe(name: str) -> dict[str, Any]:
     status = _STATUS.get(name, 200)
     answers = refused(400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
     if name not in _PLAIN:
-        schema = _NAMED[Subscription, "serialization"]
-        answers[status] = {"description": "The subscription as it is then", "content": {"application/json": {"schema": schema}}}
+        answers[status] = {"description": "The subscription as it is then"} | answer(Subscription)
     return {"summary": summary, "description": text, "openapi_extra": extra, "status_code": status, "responses": answers}
+
+
+def completed(app: FastAPI) -> None:
+    """With the schemas of all that is pointed to."""
+    complete(app, (), ((Wanted, "validation"), (Changed, "validation"), (Subscription, "serialization")))

@@ -52,7 +52,6 @@ from services.ingest.work_acts import KafkaWorkActs
 from services.runtime import garbage, inside, logs, metrics, process, web
 from services.runtime.clock import SystemClock
 from services.runtime.kafka import TopicMissing
-from services.runtime.openapi import complete
 from services.runtime.receipts import Position, Sealer
 from services.runtime.settings import SettingsError
 
@@ -594,7 +593,7 @@ def build(door: Door, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncCont
     )
     for method, path, endpoint, name in routes:
         app.add_api_route(path, endpoint, methods=[method], name=name, response_model=None, **openapi.describe(name))
-    complete(app, openapi.SCHEMAS)
+    openapi.completed(app)
 
     async def on_problem(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, Problem)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 from schemas.alerts_v1 import Acknowledgement
 from schemas.consignment_command_v1 import ConsignmentDeclaration
@@ -17,7 +17,7 @@ from schemas.work_act_v1 import WorkAct
 from services.ingest.alert_acknowledgements import Said as Acknowledged
 from services.ingest.readers.lovla import EXAMPLES, StatedEvent
 from services.ingest.work_acts import Asked as Act
-from services.runtime.openapi import refused
+from services.runtime.openapi import answer, complete, pointer, refused
 
 
 class AcceptedBody(BaseModel):
@@ -115,10 +115,8 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "conformance_style": ("Its style sheet", ""),
     "docs": ("This page", ""),
 }
-_NAMED, SCHEMAS = models_json_schema(
-    [(ConsignmentDeclaration, "validation"), (StatedEvent, "validation")], ref_template="#/components/schemas/{model}"
-)
-_DECLARATION, _EVENT = _NAMED[ConsignmentDeclaration, "validation"], _NAMED[StatedEvent, "validation"]
+_TAKEN = (ConsignmentDeclaration, StatedEvent)
+_DECLARATION, _EVENT = (pointer(model) for model in _TAKEN)
 _BODIES: Mapping[str, Mapping[str, Any]] = {
     "events": {
         "application/json": {
@@ -189,13 +187,22 @@ def describe(name: str) -> dict[str, Any]:
     if name == "dcsa_head":
         return said | {"status_code": 204, "responses": {404: {"description": "No callback of ours"}}}
     if name == "acknowledge":
-        return said | {"status_code": 202, "responses": refusals | {202: {"model": Acknowledgement}}}
+        return said | {"status_code": 202, "responses": refusals | {202: answer(Acknowledgement)}}
     if name == "work":
-        return said | {"status_code": 202, "responses": refusals | {202: {"model": WorkDone}}}
+        return said | {"status_code": 202, "responses": refusals | {202: answer(WorkDone)}}
     if name in _DIRECT:
-        return said | {"responses": refusals | ({200: {"model": ReceiptBody}} if name == "receipt" else {})}
-    tried = {200: {"description": "With dry_run=1: what it would become", "model": TriedBody}} if name in _QUERIES else {}
-    return said | {"status_code": 202, "responses": refusals | tried | {202: {"model": AcceptedBody}}}
+        return said | {"responses": refusals | ({200: answer(ReceiptBody)} if name == "receipt" else {})}
+    tried = {200: {"description": "With dry_run=1: what it would become"} | answer(TriedBody)} if name in _QUERIES else {}
+    return said | {"status_code": 202, "responses": refusals | tried | {202: answer(AcceptedBody)}}
+
+
+def completed(app: FastAPI) -> None:
+    """With the schemas of all that is pointed to."""
+    complete(
+        app,
+        (AcceptedBody, Acknowledgement, ReceiptBody, TriedBody, WorkDone),
+        [(model, "validation") for model in _TAKEN],
+    )
 
 
 def _marked(text: str) -> str:
