@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, TypeVar
 
 import httpx
 from confluent_kafka import KafkaError, KafkaException
 from cryptography.fernet import Fernet
+from fastapi import FastAPI
 from pydantic import BaseModel
 
 from schemas.alerts_v1 import Acknowledgement, Consent, Notification, Subscription, Suppression
@@ -110,7 +112,11 @@ class House:
             clock=self.clock,
             catch_up=self._catch_up,
         )
-        self._app = build(self.door)
+
+    @cached_property
+    def _app(self) -> FastAPI:
+        """Made when first asked: it costs more than most of what is tried without it."""
+        return build(self.door)
 
     def _catch_up(self) -> None:
         self.facilities |= {one.code: one for one in self.written_a_moment_ago}
