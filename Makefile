@@ -31,8 +31,8 @@ status: setup ## Who runs, who died, on which ports
 doctor: setup ## Look for what could keep the stack from running
 	@$(BIN)/lovla doctor $(ARGS)
 
-test: setup ## Run all tests, on real servers, three files at a time: many wait (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
+test: setup ## Run all tests, on real servers, several files at a time: many wait (ARGS="-k name" for some)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 test-unit: setup ## Run the tests that need no servers
 	@$(BIN)/python -m pytest -m "not stack" $(ARGS)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx import create_ssl_context
+from httpx._transports import default as https
 
 from deploy.local.kafka import SHORT_LIVED
 from services.runtime import garbage
@@ -19,21 +23,32 @@ from tests.stack import ROOT, ClickHouse, Kafka, Stack, missing
 
 os.environ.pop("COLUMNS", None)  # xdist gives its processes the width of a terminal, which our verbs would heed
 os.environ.setdefault("JAVA_TOOL_OPTIONS", " ".join(SHORT_LIVED))  # brokers of stacks that tests start by our verbs
+# A call of httpx reads the world's certificates each time, 50 ms of CPU, and ours ask doors that speak plain HTTP.
+vars(https)["create_ssl_context"] = cache(create_ssl_context)
+gc.set_threshold(garbage.NEW_CONTAINERS, 20, 50)  # what is imported and collected stays
 SERVERS = {"stack", "kafka", "clickhouse", "settings"}
 WAITING = ("faults", "e2e", "browser", "integration")
 """Folders of tests that wait for servers, mostly."""
 ORDER = (*WAITING, "simulation", "security", "contract", "unit")
 """Of the folders: what is long comes first, so that no process is left alone with it at the end (tests/lanes.py: whose end)."""
 LONG = (
-    "faults/test_short.py",
-    "e2e/test_pipeline.py",
     "integration/benchmarks/test_benchmarks.py",
-    "e2e/test_demo.py",
-    "integration/sink/test_rebuild.py",
-    "integration/tracker/test_refold.py",
-    "integration/alerts/test_worker.py",
-    "integration/alerts/test_sender.py",
     "integration/sink/test_audit.py",
+    "integration/sink/test_rebuild.py",
+    "integration/alerts/test_worker.py",
+    "integration/tracker/test_refold.py",
+    "e2e/test_pipeline.py",
+    "unit/readers/test_linear_work.py",
+    "integration/alerts/test_sender.py",
+    "browser/test_pages.py",
+    "integration/sink/test_sink.py",
+    "integration/ingest/test_door.py",
+    "e2e/test_demo.py",
+    "integration/runtime/test_loop_setbacks.py",
+    "integration/local/test_up_and_down.py",
+    "integration/tracker/test_process.py",
+    "integration/runtime/test_loop_groups.py",
+    "faults/test_short.py",
 )
 """Files of minutes: before all others of their kind, the longest first (at the end pytest says how long each took)."""
 
@@ -58,6 +73,22 @@ def _turn(item: pytest.Item) -> tuple[int, int]:
 def pytest_collection_finish() -> None:
     """What was imported and collected is not walked over again: a fifth of the simulation's time went there."""
     garbage.relax()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """With -n auto."""
+    from tests.lanes import processes
+
+    return processes()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Called in each of several processes too."""
+    if (told := getattr(config, "workerinput", None)) is not None:
+        from tests.lanes import stand_back
+
+        stand_back(told["workerid"])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,19 +1,43 @@
-"""Which file each of several test processes is given next.
+"""Which file each of several test processes is given next, and how many processes there are.
 
 Half of the tests wait for servers most of their time (tests/conftest.py, WAITING), the others compute. Were all that wait to go
-first, two cores would stand idle for a third of it, and three processes share them afterwards. So every third process begins
+first, the cores would stand idle for a third of it, and more processes share them afterwards. So every third process begins
 with what computes, the others with what waits, each goes over to the other kind when its own is used up, and files of either
-kind keep the order in which they were collected.
+kind keep the order in which they were collected. Those that begin with what computes stand back for the others (`nice`): what
+they do fills the time in which the others wait, and no server answers later for it.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
+import psutil
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
+
+MEMORY_BYTES = 3 * 1024**3
+"""Of one process with the servers that its tests start; the most that was seen is 2 GiB."""
+NICE = 10
+
+
+def processes() -> int:
+    """How many of them this machine can feed: two that wait and one that computes would do for one core."""
+    cores, memory = os.cpu_count() or 1, psutil.virtual_memory().total
+    return max(1, min(2 * cores + 1, memory // MEMORY_BYTES))
+
+
+def computes(name: str) -> bool:
+    """Whether the process that xdist calls gw0, gw1 ... begins with what computes."""
+    return int(name.removeprefix("gw")) % 3 == 0
+
+
+def stand_back(name: str) -> None:
+    """Called by each process at its start."""
+    if computes(name):
+        os.nice(NICE)
 
 
 class Lanes(LoadFileScheduling):  # type: ignore[misc]  # its package has no types
@@ -24,9 +48,16 @@ class Lanes(LoadFileScheduling):  # type: ignore[misc]  # its package has no typ
         self._waits = waits
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        for_waiting = self.nodes.index(node) % 3 != 0
+        for_waiting = not computes(node.gateway.id)
         for file in self.workqueue:
             if self._waits(file) == for_waiting:
                 self.workqueue.move_to_end(file, last=False)
                 break
         super()._assign_work_unit(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        """The next file when the last test of this one is all that is left: that test is not begun before it is known what
+        follows. xdist's own way, at two, leaves a file of minutes waiting behind another of two long tests."""
+        if self.workqueue and self._pending_of(self.assigned_work[node]) > 1:
+            return
+        super()._reschedule(node)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import defaultdict
+from collections.abc import Callable
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
-from tests.lanes import Lanes
+from tests.conftest import LONG
+from tests.lanes import NICE, Lanes, processes
+from tests.stack import ROOT
 
 WAITING = [f"tests/e2e/test_{n}.py::test" for n in range(6)]
 COMPUTING = [f"tests/unit/test_{n}.py::test" for n in range(12)]
 ALL = [f"{file}_{n}" for file in (*WAITING, *COMPUTING) for n in range(3)]
+Begin = Callable[..., tuple[Lanes, list["Process"]]]
 
 
 class Process:
@@ -30,27 +38,67 @@ class Process:
         self.shutting_down = True
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_every_third_begins_with_what_computes_and_all_goes_to_somebody_once(
-    count: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(request.config.option, "loadscopereorder", False)
-    monkeypatch.setattr(request.config.option, "tx", ["popen"] * count)
-    lanes = Lanes(request.config, None, lambda file: "/e2e/" in file)
-    processes = [Process(f"gw{number}") for number in range(count)]
-    for process in processes:
-        lanes.add_node(process)
-        lanes.add_node_collection(process, ALL)
-    lanes.schedule()
+@pytest.fixture
+def begin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Begin:
+    """Lanes for processes of these names, which have been given what they begin with."""
+
+    def begun(names: list[str], tests: list[str]) -> tuple[Lanes, list[Process]]:
+        monkeypatch.setattr(request.config.option, "loadscopereorder", False)
+        monkeypatch.setattr(request.config.option, "tx", ["popen"] * len(names))
+        lanes = Lanes(request.config, None, lambda file: "/e2e/" in file)
+        made = [Process(name) for name in names]
+        for process in made:
+            lanes.add_node(process)
+            lanes.add_node_collection(process, tests)
+        lanes.schedule()
+        return lanes, made
+
+    return begun
+
+
+@pytest.mark.parametrize("names", [["gw0"], ["gw1", "gw0"], ["gw0", "gw1", "gw2"], ["gw3", "gw2", "gw1", "gw0", "gw4"]])
+def test_every_third_begins_with_what_computes_and_all_goes_to_somebody_once(names: list[str], begin: Begin) -> None:
+    """In whatever order they are ready."""
+    lanes, made = begin(names, ALL)
     done: defaultdict[Process, int] = defaultdict(int)
-    while any(done[process] < len(process.given) for process in processes):
-        for process in processes:
+    while any(done[process] < len(process.given) for process in made):
+        for process in made:
             if done[process] < len(process.given):
                 lanes.mark_test_complete(process, process.given[done[process]])
                 done[process] += 1
-    assert sorted(index for process in processes for index in process.given) == list(range(len(ALL)))
-    for number, process in enumerate(processes):
-        computes_first = number % 3 == 0
+    assert sorted(index for process in made for index in process.given) == list(range(len(ALL)))
+    for process in made:
+        computes_first = process.gateway.id in ("gw0", "gw3")
         assert ("/e2e/" in ALL[process.given[0]]) != computes_first
         in_lane = sorted(process.given, key=lambda index: ("/e2e/" in ALL[index]) == computes_first)
         assert process.given == in_lane, "one kind after the other, each in its order"
+
+
+def test_the_next_file_is_given_when_one_test_is_left_and_no_sooner(begin: Begin) -> None:
+    """A process does not begin its last test before it knows what follows; a file given sooner waits behind two long tests."""
+    lanes, (process, _) = begin(["gw1", "gw2"], [f"tests/e2e/test_{file}.py::test_{n}" for file in range(8) for n in range(2)])
+    assert process.given == [0, 1]
+    lanes.mark_test_complete(process, 0)
+    assert process.given == [0, 1, 4, 5]
+    lanes.mark_test_complete(process, 1)
+    assert process.given == [0, 1, 4, 5]
+
+
+def test_as_many_processes_as_cores_and_memory_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, gigabytes, count in ((2, 24, 5), (2, 8, 2), (1, 2, 1), (8, 64, 17)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        monkeypatch.setattr(psutil, "virtual_memory", lambda gigabytes=gigabytes: SimpleNamespace(total=gigabytes * 1024**3))
+        assert processes() == count
+
+
+def test_who_computes_stands_back_for_who_waits() -> None:
+    code = "import os, sys; from tests.lanes import stand_back; stand_back(sys.argv[1]); print(os.nice(0))"
+    told = [
+        int(subprocess.run([sys.executable, "-c", code, name], cwd=ROOT, capture_output=True, check=True).stdout)
+        for name in ("gw0", "gw1", "gw2", "gw3")
+    ]
+    assert told == [min(19, os.nice(0) + more) for more in (NICE, 0, 0, NICE)]
+
+
+def test_what_is_named_as_long_is_there() -> None:
+    assert [file for file in LONG if not (ROOT / "tests" / file).exists()] == []
