@@ -29,6 +29,8 @@ gc.set_threshold(garbage.NEW_CONTAINERS, 20, 50)  # what is imported and collect
 SERVERS = {"stack", "kafka", "clickhouse", "settings"}
 WAITING = ("faults", "e2e", "browser", "integration")
 """Folders of tests that wait for servers, mostly."""
+WAITING_TOO = tuple(f"security/test_{name}.py" for name in ("canaries", "floods", "sockets", "sql"))
+"""Files of other folders that do, some by the clock: they must not stand back for others."""
 ORDER = (*WAITING, "simulation", "security", "contract", "unit")
 """Of the folders: what is long comes first, so that no process is left alone with it at the end (tests/lanes.py: whose end)."""
 LONG = (
@@ -43,6 +45,7 @@ LONG = (
     "browser/test_pages.py",
     "integration/sink/test_sink.py",
     "integration/ingest/test_door.py",
+    "security/test_sql.py",
     "e2e/test_demo.py",
     "integration/runtime/test_loop_setbacks.py",
     "integration/local/test_up_and_down.py",
@@ -96,7 +99,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     """With --dist loadfile: ours."""
     from tests.lanes import Lanes
 
-    waiting = tuple(f"tests/{folder}/" for folder in WAITING)
+    waiting = tuple(f"tests/{one}" for one in (*(f"{folder}/" for folder in WAITING), *WAITING_TOO))
     return Lanes(config, log, lambda file: file.startswith(waiting)) if config.getvalue("dist") == "loadfile" else None
 
 

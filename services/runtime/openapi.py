@@ -48,7 +48,8 @@ def complete(
         said = plain()
         key = {"type": "http", "scheme": "bearer", "description": "A key from `lovla carriers add`: lovla_ID_SECRET."}
         components = said.setdefault("components", {})
-        told = components.get("schemas", {}) | _schemas([(model, "serialization") for model in (ProblemBody, *answers)])
+        every: Sequence[type[BaseModel]] = (ProblemBody, *answers)
+        told = components.get("schemas", {}) | _schemas([(model, "serialization") for model in every])
         components["schemas"] = dict(sorted(told.items())) | _schemas(bodies)
         components["securitySchemes"] = {"key": key}
         return said

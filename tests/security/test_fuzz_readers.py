@@ -1,4 +1,4 @@
-"""Ten seconds of hostile messages for every reader; five minutes each and coverage-guided: `make fuzz`."""
+"""Ten seconds (of CPU) of hostile messages for every reader; five minutes each and coverage-guided: `make fuzz`."""
 
 from __future__ import annotations
 
