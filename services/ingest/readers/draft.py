@@ -153,8 +153,8 @@ _CONTENT: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_plain)
 
 
 class _Said(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """What a sender said in an event, as its content's hash has it: names in the order of their letters, and none of what was not
-    said, so that a new field in the contract changes no hash. Places are JSON already."""
+    """What a sender said in an event, as its content's hash has it: names in the order of their letters, and none of what was
+    not said, so that a new field in the contract changes no hash. Places are JSON already."""
 
     classifier: Classifier
     code: str
