@@ -516,7 +516,7 @@ def test_an_interchange_of_nobody_known_is_a_warning_and_no_envelope_says_nothin
                 "day 30 of month 2 is in no calendar",
             ],
         ),
-        ("RCF/LH456/31XXX2570/LAX/T20", ["31XXX: XXX is no month", "2570 is not a time of day"]),
+        ("RCF/LH456/31XXX2570/LAX/T20", ["31XXX2570: XXX is no month", "2570 is not a time of day"]),
         ("BKD/LH456/30FEB/FRALAX/T20/S9999", ["9999 is not a time of day", "day 30 of month 2 is in no calendar"]),
         ("DLV/LAX/T20", ["DLV without a date"]),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydifact.control.characters import Characters
 from pydifact.tokenizer import Tokenizer
@@ -41,6 +41,7 @@ def test_a_message_gives_exactly_the_events_that_it_says(name: str) -> None:
     signs=st.sampled_from([":+.? '", ";*.! ~", ":+.\x00 '", "\x1f\x1d.\x00 \x1c"]),
     filler=st.sampled_from(["", "x" * 16_380, "?" * 16_383, "'" * 16_384]),
 )
+@settings(deadline=None)
 def test_segments_are_those_of_pydifacts_own_tokens(text: str, signs: str, filler: str) -> None:
     """It takes one character after the other; ours, all that stand before the next sign, 16 KiB at once."""
     marks = dict(zip(":+?'", (signs[0], signs[1], signs[3], signs[5]), strict=True))
