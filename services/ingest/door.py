@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from schemas.base import rfc3339
 from schemas.journey_change_v1 import CommandJudged
 from schemas.raw_message_v1 import RawKind, RawMessage
 from schemas.registers_v1 import Account, Secret, Sender
+from schemas.shipment_event_v1 import Warning_
 from schemas.topics import RAW_MESSAGES
 from services.ingest.acknowledgements import Form
 from services.ingest.alert_acknowledgements import Acknowledgements
@@ -37,6 +38,7 @@ from services.ingest.raw_log import Appended, Away
 from services.ingest.readers import Registers as KnownRegisters
 from services.ingest.reading import Read, explained, read_message, row_verdict, said_warnings
 from services.ingest.records import RawRecord
+from services.ingest.repeats import Repeats
 from services.ingest.retrying import UNPARK, again, unparking
 from services.ingest.sandbox import Sandbox
 from services.ingest.ticker import Log, Ticker
@@ -156,6 +158,7 @@ class Door:
         self.rates = Rates(self.limits)
         self.budget = Budget()
         self.idempotency = Idempotency()
+        self.repeats = Repeats(self.sealer)
         self._sandbox = Sandbox()
         self._trying = asyncio.Semaphore(1)
         self._judging, self._reading_back = asyncio.Semaphore(2), asyncio.Semaphore(1)
@@ -185,7 +188,9 @@ class Door:
         self._count_events(caller, len(read.kept))
         appended = await self._append(caller, meta, said, order_key(read.commands, meta.sender))
         at = meta.received_at or appended.at
-        verdicts, warnings = read.said(appended.position), said_warnings(read.warnings, read.standard)
+        repeated = self._repeated(caller, read, appended)
+        verdicts = read.said(appended.position)
+        warnings = said_warnings([*read.warnings, *repeated], read.standard)
 
         async def acknowledged() -> Acknowledgement:
             control = _control_number(appended.position)
@@ -203,6 +208,8 @@ class Door:
 
         def judged() -> tuple[Read, Report]:
             read = read_message(meta, said.content, received_at, known)
+            repeated = self.repeats.told(meta.sender, read.interchanges)
+            read = replace(read, warnings=(*read.warnings, *repeated))
             return read, report(meta, said.content, read, received_at, said.answer_form)
 
         async with self._trying:  # one at a time, beside the loop: what is sent for good goes first
@@ -230,6 +237,14 @@ class Door:
         ]
         receipt = self._receipt(caller, meta, appended, verdicts)
         return Accepted(receipt, meta.received_at or appended.at, verdicts, sandbox=caller.sandbox)
+
+    def _repeated(self, caller: Caller, read: Read, appended: Appended) -> Sequence[Warning_]:
+        """What is to be told of interchanges that came before; those of a message that was taken are remembered."""
+        if caller.sandbox:
+            return ()
+        standing = (appended.position, appended.at)
+        self.repeats.note(caller.sender.code, read.interchanges, *standing)
+        return self.repeats.told(caller.sender.code, read.interchanges, standing)
 
     def _receipt(
         self,
@@ -272,8 +287,10 @@ class Door:
         if meta.kind == "message":
             known = self.registers.known()
             judged = await self._aside(record.content, lambda: read_message(meta, record.content, at, known))
+            repeated = self.repeats.told(meta.sender, judged.interchanges, (position, record.at))
             return found | _told(
-                judged.said(position, self.outcomes.get, in_view), said_warnings(judged.warnings, judged.standard)
+                judged.said(position, self.outcomes.get, in_view),
+                said_warnings([*judged.warnings, *repeated], judged.standard),
             )
         rows = await self._aside(record.content, lambda: read_commands(meta, record.content, at))
         ids = [command_id(position.partition, position.offset, index, meta) for index in range(len(rows))]

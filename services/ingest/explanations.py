@@ -154,6 +154,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
                 "Push it with that sender's key, or tell us that you pass messages on for them.",
             ),
             (
+                "interchange_seen_before",
+                "You used this control number before. Whatever the interchange says again counts once.",
+                "Nothing, where you sent it again on purpose. Otherwise give each interchange the next number.",
+            ),
+            (
                 "unknown_interchange_sender",
                 "The envelope's sender is nobody whom we know; the key says who sent it.",
                 "Tell us the mailbox that you use in ISA05 and ISA06, or UNB S002: lovla carriers set CODE --edi-id keeps it.",

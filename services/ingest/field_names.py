@@ -194,6 +194,7 @@ _IS_ABOUT: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
         "test_message": {"ISA": 15, "UNB": 11},
         "foreign_interchange": {"ISA": 6, "UNB": 2},
         "unknown_interchange_sender": {"ISA": 6, "UNB": 2},
+        "interchange_seen_before": {"ISA": 13, "UNB": 5},
         "missing_code": {"B4": 3, "AT7": 1, "Q5": 1, "STS": 2, "BSN": 2},
     }
 )

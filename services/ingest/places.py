@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.resources
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -317,6 +317,11 @@ class Zone:
     name: str
     of: str
     known: bool = True
+    assumed: str = field(init=False, compare=False)
+    """That sentence."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "assumed", f"local time of {self.of} ({self.name}) assumed")
 
 
 def zone_of(place: Place | None, registers: Registers, state: str | None = None) -> Zone:
@@ -393,11 +398,10 @@ def zone_near(latitude: float, longitude: float) -> Zone:
 
 
 def _by_facility(place: Place, registers: Registers) -> Zone | None:
-    for index, key in ((registers.facilities, place.facility), (registers.by_iata, place.iata)):
-        known = index.get(key) if key else None
-        if known is not None:
-            return _zone(known.zone, known.code)
-    return None
+    known = registers.facilities.get(place.facility) if place.facility else None
+    if known is None and place.iata:
+        known = registers.by_iata.get(place.iata)
+    return _zone(known.zone, known.code) if known is not None else None
 
 
 def _by_codes(place: Place, registers: Registers) -> Zone | None:

@@ -20,6 +20,7 @@ from services.ingest.readers import (
     WARNINGS_MAX,
     Asked,
     Context,
+    Interchange,
     Problem,
     Registers,
     Unreadable,
@@ -84,12 +85,14 @@ class Kept:
 class Read:
     """What a raw message says. `kept` in its order; if nothing could be read, one problem about the whole of it.
     `warnings` are about the envelope; the first event carries them too, so that they are stored and counted.
-    `rows`: by the index of its verdict, what became of each thing that the message asks of a consignment."""
+    `rows`: by the index of its verdict, what became of each thing that the message asks of a consignment. `interchanges`: of
+    X12 and EDIFACT."""
 
     standard: str | None
     kept: Sequence[Kept]
     warnings: Sequence[Warning_] = ()
     rows: Mapping[int, Row] = field(default_factory=dict)
+    interchanges: Sequence[Interchange] = ()
 
     @property
     def verdicts(self) -> Iterator[Verdict]:
@@ -182,7 +185,7 @@ def read_message(
         for index, one in enumerate(kept)
         if one.asked is not None
     }
-    return Read(envelope.standard, kept, envelope.warnings, rows)
+    return Read(envelope.standard, kept, envelope.warnings, rows, envelope.interchanges)
 
 
 def _carrying(verdict: Verdict, warnings: Sequence[Warning_]) -> Kept:

@@ -14,6 +14,7 @@ from services.ingest.readers.model import (
     LIMITS,
     Asked,
     Context,
+    Interchange,
     Limits,
     Problem,
     Reading,
@@ -29,6 +30,7 @@ __all__ = [
     "WARNINGS_MAX",
     "Asked",
     "Context",
+    "Interchange",
     "Limits",
     "Problem",
     "Reading",
@@ -174,10 +176,10 @@ def _hinted(hint: str | None) -> str | None:
 
 def _text_family(content: bytes) -> str | None:
     """The family of what is not JSON, None for JSON; raises Unreadable for what is neither known nor JSON."""
-    start = content[:64].removeprefix(_BOM).lstrip(_BLANK)
     for family, (looks_like, _) in _TEXT.items():
         if looks_like(content):
             return family
+    start = content[:64].removeprefix(_BOM).lstrip(_BLANK)
     for marks, name in _FOREIGN_TEXT:
         if start.startswith(marks):
             raise Unreadable("unsupported_standard", "", f"this looks like {name}; read are {_KNOWN}")

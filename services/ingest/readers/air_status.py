@@ -15,7 +15,7 @@ from schemas.words import HoldState, Milestone
 from services.ingest import identifiers
 from services.ingest.places import locode_of_airport
 from services.ingest.readers import own_codes
-from services.ingest.readers.draft import Draft
+from services.ingest.readers.draft import Draft, place_of
 from services.ingest.readers.model import Context
 
 MILESTONES: Final[Mapping[str, Milestone]] = MappingProxyType(
@@ -99,7 +99,7 @@ def name_status(draft: Draft, code: str, discrepancy: str | None = None) -> None
 
 def airport(iata: str | None, context: Context) -> Place | None:
     """The place of an airport's code."""
-    return Place(iata=iata, unlocode=locode_of_airport(iata, context.registers)) if iata else None
+    return place_of(locode_of_airport(iata, context.registers), iata) if iata else None
 
 
 def flight_number(text: str, carrier: str | None = None) -> str | None:

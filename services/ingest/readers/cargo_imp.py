@@ -171,6 +171,7 @@ class _Parts:
     pieces: _Quantity | None = None
     marks: list[_Mark] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)  # time marks that are none
+    faults: list[Bad] = field(default_factory=list)  # what keeps the line from being a status
 
 
 def looks_like(content: bytes) -> bool:
@@ -431,12 +432,15 @@ def _verdicts(shipment: _Shipment, context: Context, identities: Identities) -> 
         yield bad.verdict(shipment.line.where, shipment.line.text.encode("utf-8", "replace"))
     for status in shipment.statuses:
         payload = f"{shipment.line.text}\n{status.line.text}".encode("utf-8", "replace")
+        parts = _parts(status.line)
+        event = _event(shipment, status, parts, context)
+        drafts = [("", event)]
         try:
-            parts = _parts(status.line)
-            drafts = [("", _event(shipment, status, parts, context)), *_times_of_leg(shipment, status, parts, context)]
+            drafts += _times_of_leg(shipment, status, parts, context)
         except Bad as bad:
-            yield bad.verdict(status.line.where, payload)
-            continue
+            event.fault(bad)
+        if event.faults:  # all of it is told in one; the leg's times were of the same line
+            del drafts[1:]
         # Neither the message's version nor its envelope: a repeat in another envelope is the same statement.
         tokens = [shipment.line.text, status.line.text, *shipment.ulds, *status.ulds]
         for facet, draft in drafts:
@@ -450,6 +454,8 @@ def _verdicts(shipment: _Shipment, context: Context, identities: Identities) -> 
 def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context) -> Draft:
     """What the status line itself says."""
     draft = _draft(shipment, status, parts, context)
+    for fault in parts.faults:
+        draft.fault(fault)
     name_status(draft, parts.code, parts.discrepancy)
     draft.place = airport(parts.station, context)
     for line in (shipment.line, status.line):
@@ -462,7 +468,9 @@ def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context
     is_of_flight = parts.code in BEFORE_FLIGHT and (parts.time is None or parts.flight is not None)
     if parts.date is None or is_of_flight:
         if parts.date is None and parts.code not in BEFORE_FLIGHT and parts.code not in HANDS_OVER:
-            raise Bad("no_time", draft.position, f"{parts.code} without a date")
+            if not parts.faults:  # of a date that is none
+                draft.fault(Bad("no_time", draft.position, f"{parts.code} without a date"))
+            return draft
         if parts.time is not None:
             draft.warn("time_not_used", f"the time beside the date of {parts.flight} is not that of the {parts.code}; not used")
         happened_at_sending(draft, parts.code)
@@ -479,7 +487,10 @@ def _event(shipment: _Shipment, status: _Status, parts: _Parts, context: Context
     time = (mark.hour, mark.minute) if mark is not None else parts.time
     if time is None:
         draft.warn("time_missing", "no time of day is given; 00:00 assumed")
-    draft.occurred_at = _moment(draft, parts, time or (0, 0), mark.days if mark is not None else parts.days)
+    try:
+        draft.occurred_at = _moment(draft, parts, time or (0, 0), mark.days if mark is not None else parts.days)
+    except Bad as bad:
+        draft.fault(bad)
     return draft
 
 
@@ -576,7 +587,7 @@ def _parts(line: _Line) -> _Parts:
         elif code == "DIS" and parts.discrepancy is None and _DISCREPANCY.fullmatch(text):
             parts.discrepancy = text
         elif mark is not None:
-            parts.marks.append(_time_mark(mark, line))
+            parts.marks.append(_time_mark(mark, parts, line))
         elif code in _TIMED and _MARK.match(text):
             parts.damaged.append(text)
         elif parts.pieces is None and (pieces := _quantity(text)):
@@ -587,29 +598,34 @@ def _parts(line: _Line) -> _Parts:
 def _set_date(parts: _Parts, match: re.Match[str], line: _Line) -> None:
     month = _MONTHS.get(match[2])
     if month is None:
-        raise Bad("bad_time", line.where, f"{match[0]}: {match[2]} is no month")
-    parts.date = (int(match[1]), month)
+        parts.faults.append(Bad("bad_time", line.where, f"{match[0]}: {match[2]} is no month"))
+    else:
+        parts.date = (int(match[1]), month)
     if match[3]:
-        parts.time = _clock(match[3], line)
-    parts.days = _day_change(match[4] or "", line)
+        parts.time = _clock(match[3], parts, line)
+    parts.days = _day_change(match[4] or "", parts, line)
 
 
-def _time_mark(match: re.Match[str], line: _Line) -> _Mark:
-    hour, minute = _clock(match[2], line)
+def _time_mark(match: re.Match[str], parts: _Parts, line: _Line) -> _Mark:
+    hour, minute = _clock(match[2], parts, line)
     kind: Literal["S", "E", "A"] = "S" if match[1] == "S" else "E" if match[1] == "E" else "A"
-    return _Mark(kind, hour, minute, _day_change(match[3] or "", line))
+    return _Mark(kind, hour, minute, _day_change(match[3] or "", parts, line))
 
 
-def _clock(text: str, line: _Line) -> tuple[int, int]:
+def _clock(text: str, parts: _Parts, line: _Line) -> tuple[int, int]:
+    """A time of day; midnight, with what is wrong noted, for one that is none."""
     hour, minute = int(text[:2]), int(text[2:])
     if (hour, minute) != (24, 0) and (hour > 23 or minute > 59):
-        raise Bad("bad_time", line.where, f"{text} is not a time of day")
+        parts.faults.append(Bad("bad_time", line.where, f"{text} is not a time of day"))
+        return 0, 0
     return hour, minute
 
 
-def _day_change(letter: str, line: _Line) -> int:
+def _day_change(letter: str, parts: _Parts, line: _Line) -> int:
+    """Days after the line's date; none, with what is wrong noted, for a letter that is none."""
     if letter not in _DAYS:
-        raise Bad("bad_time", line.where, f"-{letter} is no change of day (P, N, S, T)")
+        parts.faults.append(Bad("bad_time", line.where, f"-{letter} is no change of day (P, N, S, T)"))
+        return 0
     return _DAYS[letter]
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from types import MappingProxyType
@@ -41,7 +40,7 @@ from services.ingest.readers.model import MIB, Context, Envelope, Limits, Told, 
 from services.ingest.readers.times import parse_rfc3339
 
 STANDARD: Final = "cargo_xml.xfsu"
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 
 TIME_TYPES: Mapping[str, Classifier] = MappingProxyType({"": "actual", "A": "actual", "S": "planned", "E": "estimated"})
 _ON_BOARD: Final = frozenset({"DEP", "ARR", "RCF", "AWR"})
@@ -101,6 +100,10 @@ class _Element:
     end: int = 0
     texts: dict[str, str] = field(default_factory=dict)
     elements: list[_Element] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        return f"line {self.line} ({self.name})"
 
     def all(self, *names: str) -> Iterator[_Element]:
         return (element for element in self.elements if element.name in names)
@@ -280,17 +283,17 @@ class _Status:
     content: bytes
 
     def verdicts(self, identities: Identities) -> Iterator[Verdict]:
-        try:
-            status = self.event()
-        except Bad as bad:
-            yield bad.verdict(self.position, self.payload)
-            return
-        drafts, fault = [("", status)], None
-        try:
-            for one in self.times_of_flight(status):
-                drafts.append(one)
-        except Bad as bad:  # of a flight's time: the status itself is told all the same
-            fault = bad
+        status = self.event()
+        drafts = [("", status)]
+        wrong: list[Bad] = []
+        for facet, one in self.times_of_flight(status):
+            if one.faults:
+                wrong += one.faults
+            else:
+                drafts.append((facet, one))
+        if status.faults:  # then all that is wrong is told in one
+            status.faults += tuple(wrong)
+            drafts, wrong = drafts[:1], []
         # Neither the header nor what else the message tells: a repeat in another message is the same statement.
         whole = self.consignment.texts
         total = [whole.get(name) for name in ("PieceQuantity", "TotalPieceQuantity", "TransportSplitDescription")]
@@ -301,8 +304,8 @@ class _Status:
                 yield Verdict(draft.position, event=draft.finish(identities.of(tokens, stamp, facet)))
             except Bad as bad:
                 yield bad.verdict(self.position, self.payload)
-        if fault is not None:
-            yield fault.verdict(self.position, self.payload)
+        if wrong:  # with a flight's times: the status itself is told all the same
+            yield Bad.of(wrong).verdict(self.position, self.payload)
 
     def stamp(self, draft: Draft) -> str | None:
         """What tells a plan or estimate from the same words in another message: the message's own number, which the one that
@@ -330,17 +333,17 @@ class _Status:
 
     @property
     def code(self) -> str:
-        code = self.status.texts.get("ReasonCode", "").upper()
-        if not code:
-            raise Bad("missing_field", self.position, "a ReportedStatus without ReasonCode")
-        return code
+        return self.status.texts.get("ReasonCode", "").upper()
 
     def event(self) -> Draft:
-        """What the status itself says."""
+        """What the status itself says; what is wrong with it is noted in it."""
         movement = self.movements[0] if self.movements else _Element("", self.part.line)
         draft = self.draft(movement)
         discrepancy = self.part.texts.get("DiscrepancyDescriptionCode", "").upper()
-        name_status(draft, self.code, discrepancy if self.code == "DIS" and discrepancy else None)
+        if self.code:
+            name_status(draft, self.code, discrepancy if self.code == "DIS" and discrepancy else None)
+        else:
+            draft.fault(Bad("missing_field", self.position, "a ReportedStatus without ReasonCode"))
         draft.place = self.place_of(movement, draft)
         remarks = [found for element in self.part.all("HandlingOSIInstructions") if (found := element.text("Description"))]
         if self.code == "DIS" and (described := self.part.texts.get("StatusDescription")):
@@ -366,33 +369,35 @@ class _Status:
         told.sort(key=lambda one: one[1] not in ("", "A"))
         if not told:
             if self.code not in BEFORE_FLIGHT and self.code not in HANDS_OVER:
-                raise Bad("no_time", self.position, f"{self.code} without OccurrenceDateTime")
-            happened_at_sending(draft, self.code)
+                said = f"{self.code or 'a status'} without OccurrenceDateTime"
+                draft.fault(Bad("no_time", self.position, said))
+            else:
+                happened_at_sending(draft, self.code)
             return
-        text, kind, _ = told[0]
-        draft.classifier = self.classifier(kind)
-        draft.occurred_at = self.time(text, draft)
+        text, kind, element = told[0]
+        self.classify(draft, kind, element)
+        self.set_moment(draft, text, element)
 
     def times_of_flight(self, status: Draft) -> Iterator[tuple[str, Draft]]:
-        """The times of the flights' ends: scheduled, estimated, and actual ones of what was on board."""
+        """The times of flights' ends: scheduled, estimated, and actual ones of what was on board; what is wrong is noted."""
         if status.retracted or self.code == "DIS":  # what was offloaded is not on that flight
             return
         for number, movement in enumerate(self.movements):
             for end in _ENDS:
                 for text, kind, element in islice(end.times(movement), _TIMES_MAX):
                     draft = self.draft(movement)
-                    draft.classifier = self.classifier(kind)
-                    if draft.classifier == "actual" and self.code not in _ON_BOARD:
-                        continue
-                    if end.code == self.code and draft.classifier == status.classifier:
-                        continue  # the status itself
-                    draft.milestone = end.milestone
-                    draft.place = end.place(self, movement, draft)
-                    if draft.place is None:
-                        draft.warn("place_missing", f"{end.element} of an unknown place; not used")
-                        status.warnings.extend(draft.warnings[-1:])
-                        continue
-                    draft.occurred_at = self.time(text, draft)
+                    if self.classify(draft, kind, element):
+                        if draft.classifier == "actual" and self.code not in _ON_BOARD:
+                            continue
+                        if end.code == self.code and draft.classifier == status.classifier:
+                            continue  # the status itself
+                        draft.milestone = end.milestone
+                        draft.place = end.place(self, movement, draft)
+                        if draft.place is None:
+                            draft.warn("place_missing", f"{end.element} of an unknown place; not used")
+                            status.warnings.extend(draft.warnings[-1:])
+                            continue
+                    self.set_moment(draft, text, element)
                     yield f"{number} {end.milestone} {kind} {element.name}", draft
 
     def draft(self, movement: _Element) -> Draft:
@@ -401,8 +406,9 @@ class _Status:
         waybill = self.consignment.waybill or ""
         match = _AIR_WAYBILL.fullmatch(waybill.strip())
         if match is None:
-            raise Bad("no_air_waybill", self.position, f"TransportContractDocument/ID is {waybill[:40] or 'missing'}")
-        draft.refer("air_waybill", f"{match[1]}-{match[2]}")
+            draft.fault(Bad("no_air_waybill", self.position, f"TransportContractDocument/ID is {waybill[:40] or 'missing'}"))
+        else:
+            draft.refer("air_waybill", f"{match[1]}-{match[2]}")
         for unit in self.units:
             refer_uld(draft, unit)
         draft.origin = self.location(self.consignment.origin, draft)
@@ -469,20 +475,24 @@ class _Status:
         draft.warn("bad_place", f"{code[:20]} is no airport's code; not used")
         return None
 
-    def time(self, text: str, draft: Draft) -> datetime:
+    def set_moment(self, draft: Draft, text: str, element: _Element) -> None:
+        """Set when it happened or shall happen."""
         try:
             moment = parse_rfc3339(text)
         except ValueError as error:
-            raise Bad("bad_time", self.position, str(error)) from error
-        if moment.tzinfo is None:
-            return draft.at_local(moment, zone_of(draft.place, self.context.registers))
-        return moment
+            draft.fault(Bad("bad_time", element.where, str(error)))
+        else:
+            zoned = moment.tzinfo is not None
+            draft.occurred_at = moment if zoned else draft.at_local(moment, zone_of(draft.place, self.context.registers))
 
-    def classifier(self, kind: str) -> Classifier:
+    def classify(self, draft: Draft, kind: str, element: _Element) -> bool:
+        """Set whether it happened, is planned or is expected; False if that is unknown."""
         classifier = TIME_TYPES.get(kind)
         if classifier is None:
-            raise Bad("bad_value", self.position, f"the type of time {kind[:20]} is none of A, E, S")
-        return classifier
+            draft.fault(Bad("bad_value", element.where, f"the type of time {kind[:20]} is none of A, E, S"))
+            return False
+        draft.classifier = classifier
+        return True
 
 
 @dataclass(frozen=True, slots=True)

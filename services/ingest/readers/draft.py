@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
+from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
@@ -45,6 +47,7 @@ _AHEAD: Final[dict[Classifier, timedelta]] = {
     "estimated": timedelta(days=400),
     "actual": timedelta(days=2),
 }
+_BEHIND: Final = -_PAST
 _PAYLOAD_MAX: Final = 64 * 1024  # schemas/dead_letter_v1.py
 _REMEMBERED: Final = 4_096  # a feed names the same few places, and says the same of them; some 3 MB at most
 _REFERENCES_REMEMBERED: Final = 50_000  # as in identifiers.py; some 15 MB at most
@@ -98,6 +101,17 @@ class Bad(Exception):
         return Verdict(position, problem=problem)
 
 
+class Placed(Protocol):
+    """What stands at a place of its message: a segment."""
+
+    @property
+    def where(self) -> str: ...
+
+
+Where = str | Placed | None
+"""A place in a message, or what stands there, asked only when there is something to say of it; None: the statement's own."""
+
+
 class Identities:
     """Makes the event ids of one message: stable over repeats of the message, and over whatever else stands in it.
 
@@ -120,12 +134,12 @@ class Identities:
         base = digest([self._sender, self._standard, "tokens", tokens, stamp, facet])
         ordinal = self._equals.get(base, 0)
         self._equals[base] = ordinal + 1
-        return hashlib.sha256(b'["%b",%d]' % (base.encode(), ordinal)).hexdigest()[:32]  # `digest` of both
+        return sha256(b'["%b",%d]' % (base.encode(), ordinal)).hexdigest()[:32]  # `digest` of both
 
 
 def digest(value: object) -> str:
     """SHA-256 in hex of a JSON value, whatever the order of its keys; times count as moments, whatever their offset."""
-    return hashlib.sha256(_ENCODER.encode(value)).hexdigest()
+    return sha256(_ENCODER.encode(value)).hexdigest()
 
 
 def _plain(value: object) -> object:
@@ -135,6 +149,38 @@ def _plain(value: object) -> object:
 
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted", enc_hook=_plain)
+_CONTENT: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_plain)
+
+
+class _Said(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """What a sender said in an event, as its content's hash has it: names in the order of their letters, and none of what was
+    not said, so that a new field in the contract changes no hash. Places are JSON already."""
+
+    classifier: Classifier
+    code: str
+    created_at: datetime | None = None
+    destination: msgspec.Raw | None = None
+    empty: bool | None = None
+    hold: Hold | None = None
+    mapped: bool
+    milestone: Milestone | None = None
+    mode: Mode | None = None
+    occurred_at: datetime | None = None
+    origin: msgspec.Raw | None = None
+    parent: Mapping[str, str] | None = None
+    pieces: Pieces | None = None
+    place: msgspec.Raw | None = None
+    reason: str | None = None
+    recorded_by: str | None = None
+    references: Sequence[tuple[ReferenceKind, str]]
+    retracted: bool
+    retracts: str | None = None
+    sender: str
+    source_id: str | None = None
+    standard: Standard
+    transport: Mapping[str, str] | None = None
+    updated_at: datetime | None = None
+    zone_assumed: bool
 
 
 @lru_cache(_REMEMBERED)
@@ -146,12 +192,14 @@ def where_of(number: int, name: str) -> str:
 
 def warning_of(code: str, where: str, text: str) -> Warning_:
     """A warning, with a mark where what it quotes could steer a terminal."""
+    if len(where) <= _REMEMBERED_LENGTH and len(text) <= _REMEMBERED_LENGTH:
+        return _warning(code, where, text)
     return _warning(code, shown(where), shown(text))
 
 
 @lru_cache(_REMEMBERED)
 def _warning(code: str, where: str, text: str) -> Warning_:
-    return Warning_(code=code, where=where, text=text)
+    return Warning_(code=code, where=shown(where), text=shown(text))
 
 
 @lru_cache(_REMEMBERED)
@@ -160,9 +208,10 @@ def hold_of(said: tuple[HoldKind, HoldState] | None) -> Hold | None:
     return Hold(kind=said[0], state=said[1]) if said is not None else None
 
 
-_PLACES: Final[dict[int, tuple[Place, msgspec.Raw]]] = {}
+_NO_PLACE: Final[Mapping[int, tuple[Place | None, msgspec.Raw | None]]] = MappingProxyType({id(None): (None, None)})
+_PLACES: Final[dict[int, tuple[Place | None, msgspec.Raw | None]]] = dict(_NO_PLACE)
 """By the identity of a place that is legible and in a country that there is: itself, and its JSON. It is held here, so that no
-other takes its identity."""
+other takes its identity. Of most that `place_of` gave, and of none."""
 
 
 @lru_cache(_REMEMBERED)
@@ -179,6 +228,7 @@ def place_of(
     if is_plain(f"{name or ''}{role or ''}") and _nowhere(place) is None:
         if len(_PLACES) >= _REMEMBERED:
             _PLACES.clear()
+            _PLACES.update(_NO_PLACE)
             place_of.cache_clear()
         _PLACES[id(place)] = place, msgspec.Raw(_ENCODER.encode(place))
     return place
@@ -192,9 +242,9 @@ def _nowhere(place: Place) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A reference's value as readers write it; what is wrong with it, as a warning's code and sentence; whether it is used."""
+    """A reference as readers write it; what is wrong with it, as a warning's code and sentence; whether it is used."""
 
-    value: str
+    reference: tuple[ReferenceKind, str]
     used: bool = True
     code: str = ""
     text: str = ""
@@ -202,16 +252,45 @@ class _Judged:
 
 def _judge(kind: ReferenceKind, value: str) -> _Judged:
     text = identifiers.normalise(kind, value)
+    of = (kind, text)
     if not identifiers.is_reference_value(text):
-        return _Judged(text, False, "bad_reference", f"{kind} {value[:40]} is not 1 to 64 printable characters; not used")
+        return _Judged(of, False, "bad_reference", f"{kind} {value[:40]} is not 1 to 64 printable characters; not used")
     if identifiers.is_placeholder(kind, text):
         known = "a filler, not a number" if is_filler(kind, text) else "a known example value"
-        return _Judged(text, False, "placeholder", f"{kind} {text} is {known}; not used")
+        return _Judged(of, False, "placeholder", f"{kind} {text} is {known}; not used")
     wrong = identifiers.doubt(kind, text)
-    return _Judged(text) if wrong is None else _Judged(text, True, "bad_check_digit", wrong)
+    return _Judged(of) if wrong is None else _Judged(of, True, "bad_check_digit", wrong)
 
 
 _judged: Final = lru_cache(_REFERENCES_REMEMBERED)(_judge)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ship:
+    """What a message says of its ship, where nothing is to be said about that. `voyage`: the reference's value."""
+
+    said: Mapping[str, str]
+    voyage: str | None = None
+
+
+def _ship(imo: str | None, name: str | None, voyage: str | None) -> _Ship | None:
+    """None: it has to be looked at closely. The same one for the same words: each box on board has them."""
+    if len(imo or "") + len(name or "") + len(voyage or "") > _REMEMBERED_LENGTH:
+        return None
+    return _known_ship(imo, name, voyage)
+
+
+@lru_cache(_REMEMBERED)
+def _known_ship(imo: str | None, name: str | None, voyage: str | None) -> _Ship | None:
+    said = {key: text for key, text in (("vessel", name), ("voyage", voyage)) if text}
+    if not is_plain("".join(said.values())):
+        return None
+    if not imo:
+        return _Ship(said)
+    imo = identifiers.bare_imo(imo)
+    if identifiers.is_placeholder("imo", imo) or not identifiers.imo_check_holds(imo):
+        return None
+    return _Ship(said | {"imo": imo}, f"{imo}/{voyage}" if voyage else None)
 
 
 class Draft(msgspec.Struct):
@@ -258,17 +337,19 @@ class Draft(msgspec.Struct):
         """Note what keeps it from being an event, and read on: its sender is told all that is wrong, not the first alone."""
         self.faults = (*self.faults, Bad.of([bad]))  # one of its own: what was raised holds the frames that hold this draft
 
-    def warn(self, code: str, text: str, where: str | None = None) -> None:
+    def warn(self, code: str, text: str, where: Where = None) -> None:
         """Note what was wrong or assumed."""
         if len(self.warnings) >= WARNINGS_MAX:
             return
-        found = warning_of(code, self.position if where is None else where, text)
+        if where is None:
+            where = self.position
+        found = warning_of(code, where if isinstance(where, str) else where.where, text)
         for one in self.warnings:  # by their parts: models compare ten times slower
-            if one.text == found.text and one.where == found.where and one.code == code:
+            if one is found or (one.text == found.text and one.where == found.where and one.code == code):
                 return
         self.warnings.append(found)
 
-    def unmapped(self, where: str | None = None) -> None:
+    def unmapped(self, where: Where = None) -> None:
         """The code stands in no map: keep the event, move nothing."""
         self.mapped = False
         self.warn("unmapped_code", f"the code {self.code} is in no map; the event is kept and moves nothing", where)
@@ -289,29 +370,30 @@ class Draft(msgspec.Struct):
         """Whether a reference of this kind was named already."""
         return any(of == kind for of, _ in self.references)
 
-    def refer(self, kind: ReferenceKind, value: str | None, where: str | None = None) -> None:
+    def refer(self, kind: ReferenceKind, value: str | None, where: Where = None) -> None:
         """Add a reference, normalised; what cannot be used is left out with a warning."""
-        if value is None or not value.strip() or self.has_enough_references:
+        known = self.references
+        if not value or value.isspace() or len(known) > 2 * REFERENCES_MAX:
             return
         judged = _judged(kind, value) if len(value) <= _REMEMBERED_LENGTH else _judge(kind, value)
-        text = judged.value
-        if (kind, text) in self.references:
+        key = judged.reference
+        if key in known:
             return
+        if not judged.code and not (known and kind in self.single):
+            known[key] = None
+            return
+        text = key[1]
         if not judged.used:
             self.warn(judged.code, judged.text, where)
             return
-        if (
-            self.references
-            and kind in self.single
-            and (other := next((known for of, known in self.references if of == kind), None)) is not None
-        ):
+        if known and kind in self.single and (other := next((one for of, one in known if of == kind), None)) is not None:
             self.warn("contradiction", f"{kind} {text} contradicts {other}, named before; {text} is not used", where)
             return
         if judged.code:
             self.warn(judged.code, judged.text, where)
-        self.references[kind, text] = None
+        known[key] = None
 
-    def split_equipment(self, owner: str, number: str, digit: str, where: str | None = None) -> bool:
+    def split_equipment(self, owner: str, number: str, digit: str, where: Where = None) -> bool:
         """Add a container whose owner code, number and check digit came in fields of their own; False if they are none's."""
         joined = identifiers.join_container(owner, number, digit)
         if joined is None:
@@ -323,7 +405,7 @@ class Draft(msgspec.Struct):
         self.refer("container", value, where)
         return True
 
-    def equipment(self, value: str | None, where: str | None = None) -> None:
+    def equipment(self, value: str | None, where: Where = None) -> None:
         """Add what looks like a container or a rail car."""
         if value is None or not value.strip():
             return
@@ -341,8 +423,13 @@ class Draft(msgspec.Struct):
         else:
             self.warn("bad_reference", f"equipment {value[:40]} is neither a container nor a rail car; not used", where)
 
-    def vessel(self, imo: str | None, name: str | None, voyage: str | None, where: str | None = None) -> None:
+    def vessel(self, imo: str | None, name: str | None, voyage: str | None, where: Where = None) -> None:
         """Set the vessel; IMO number and voyage together are a reference of their own."""
+        if (known := _ship(imo, name, voyage)) is not None:
+            self.transport.update(known.said)
+            if known.voyage is not None:
+                self.refer("voyage", known.voyage, where)
+            return
         if name:
             self.transport["vessel"] = self.short(name, where)
         if voyage:
@@ -364,7 +451,7 @@ class Draft(msgspec.Struct):
         if scac and identifiers.is_scac(scac.upper()):
             self.transport["scac"] = scac.upper()
 
-    def short(self, text: str, where: str | None = None, most: int = 128) -> str:
+    def short(self, text: str, where: Where = None, most: int = 128) -> str:
         """`text` as it may be shown: composed, no character that steers, not longer than `most`; warns if it was cut."""
         if is_plain(text, most):
             return text
@@ -374,12 +461,12 @@ class Draft(msgspec.Struct):
             self.warn("cut", f"longer than {most} characters; cut", where)
         return kept
 
-    def at_local(self, local: datetime, zone: Zone, where: str | None = None) -> datetime:
+    def at_local(self, local: datetime, zone: Zone, where: Where = None) -> datetime:
         """`local` (naive) in an assumed zone; marks the event."""
         self.zone_assumed = True
         return by_assumed_clock(self, local, zone, where)
 
-    def in_utc(self, moment: datetime | None, name: str, where: str | None = None) -> datetime | None:
+    def in_utc(self, moment: datetime | None, name: str, where: Where = None) -> datetime | None:
         """A time of the record, not of what happened: UTC is assumed where it has no offset."""
         if moment is None or moment.tzinfo is not None:
             return moment
@@ -392,161 +479,150 @@ class Draft(msgspec.Struct):
         What is plainly as the contract wants it is not validated once more (`_is_sound`); anything else is handed over as
         plain values, which the contract validates in one call, several times cheaper than a call a part.
         """
-        occurred_at, outside = self.occurred_at, self._outside()
-        self._spare_goods()
-        references = self._bounded()
-        nameless = self.retracts is None and not self.retracted and not any(kind in LINKING_KINDS for kind, _ in references)
+        occurred_at, context = self.occurred_at, self.context
+        if occurred_at is None or (
+            context.fence and not _AHEAD[self.classifier] >= occurred_at - context.received_at >= _BEHIND
+        ):
+            outside = self._outside()
+        else:
+            outside = None
+        if self.empty:
+            self._spare_goods()
+        references = list(self.references) if len(self.references) <= LINKING_MAX else self._bounded()
+        for kind, _ in references:
+            if kind in LINKING_KINDS:
+                nameless = False
+                break
+        else:
+            nameless = self.retracts is None and not self.retracted
         if occurred_at is None or outside is not None or nameless or self.faults:
+            nameless = nameless and not any(one.code == "no_air_waybill" for one in self.faults)  # which says it better
             wrong = [*self.faults, outside, self._nameless() if nameless else None]
             raise Bad.of([bad for bad in wrong if bad is not None], self.warnings)
-        context = self.context
-        code = self.short(self.code) or "?"
-        source_id = self.short(self.source_id) if self.source_id else self.source_id
-        place, said_place = self._place(self.place)
-        origin, said_origin = self._place(self.origin)
-        destination, said_destination = self._place(self.destination)
+        code, source_id, reason = self.code, self.source_id, self.reason
+        is_legible = code != "" and is_plain(f"{code}{self.position}{source_id or ''}{reason or ''}")
+        if not is_legible:
+            code = self.short(code) or "?"
+            source_id = self.short(source_id) if source_id else source_id
+        place, said_place = _PLACES.get(id(self.place)) or self._place(self.place)
+        origin, said_origin = _PLACES.get(id(self.origin)) or self._place(self.origin)
+        destination, said_destination = _PLACES.get(id(self.destination)) or self._place(self.destination)
         transport = self._transport() if self.transport else None
-        reason = self.short(self.reason, most=500) if self.reason else None
+        reason = (reason if is_legible else self.short(reason, most=500)) if reason else None
         parent = self.parent if self.parent is not None and self.parent in references else None
-        # What the sender said, in which nothing is null: a new field in the contract changes no hash.
-        said: dict[str, Any] = {
-            "sender": context.sender,
-            "standard": self.standard,
-            "code": code,
-            "mapped": self.mapped,
-            "classifier": self.classifier,
-            "zone_assumed": self.zone_assumed,
-            "references": references,
-            "retracted": self.retracted,
-        }
-        for name, value in (
-            ("source_id", source_id),
-            ("milestone", self.milestone),
-            ("place", said_place),
-            ("origin", said_origin),
-            ("destination", said_destination),
-            ("mode", self.mode),
-            ("transport", transport),
-            ("empty", self.empty),
-            ("pieces", self.pieces),
-            ("hold", self.hold),
-            ("retracts", self.retracts),
-            ("reason", reason),
-            ("recorded_by", context.recorded_by),
-        ):
-            if value is not None:
-                said[name] = value
-        if parent is not None:
-            said["parent"] = {"kind": parent[0], "value": parent[1]}
-        if self.retracted:  # of two versions of the same moment the one that withdraws counts: no hash is greater
-            content = "f" * 16
-        else:
-            if not self.at_receipt:  # else a copy received at another time is the same content
-                said["occurred_at"] = occurred_at.astimezone(UTC)
-            if self.created_at is not None:
-                said["created_at"] = self.created_at.astimezone(UTC)
-            if self.updated_at is not None:
-                said["updated_at"] = self.updated_at.astimezone(UTC)
-            content = digest(said)[:16]
-        at = self.updated_at or self.created_at
-        if self._is_sound(code, source_id, reason):
+        created_at = None if self.created_at is None else self.created_at.astimezone(UTC)
+        updated_at = None if self.updated_at is None else self.updated_at.astimezone(UTC)
+        said = _Said(
+            classifier=self.classifier,
+            code=code,
+            created_at=created_at,
+            destination=said_destination,
+            empty=self.empty,
+            hold=self.hold,
+            mapped=self.mapped,
+            milestone=self.milestone,
+            mode=self.mode,
+            occurred_at=None if self.at_receipt else occurred_at.astimezone(UTC),  # at receipt: of a copy it is another
+            origin=said_origin,
+            parent=None if parent is None else {"kind": parent[0], "value": parent[1]},
+            pieces=self.pieces,
+            place=said_place,
+            reason=reason,
+            recorded_by=context.recorded_by,
+            references=references,
+            retracted=self.retracted,
+            retracts=self.retracts,
+            sender=context.sender,
+            source_id=source_id,
+            standard=self.standard,
+            transport=transport,
+            updated_at=updated_at,
+            zone_assumed=self.zone_assumed,
+        )
+        # of two versions of the same moment the one that withdraws counts: no hash is greater
+        content = "f" * 16 if self.retracted else sha256(_CONTENT.encode(said)).hexdigest()[:16]
+        warnings = tuple(self.warnings)
+        if self._is_sound(code, source_id, reason, is_legible):
             try:
-                frame = _frame(context.sender, self.standard, self.reader_version, context.cause, context.recorded_by)
+                fields = _frame(context.sender, self.standard, self.reader_version, context.cause, context.recorded_by).copy()
                 received_at = _received(context.received_at)
                 raw = _raw(context.raw_sha256, context.raw_partition, context.raw_offset, self.position)
                 carried = _transport_of(tuple(transport.items())) if transport is not None else None
                 named = tuple([_reference(kind, value) for kind, value in references])
+                unit = None if parent is None else _reference(*parent)
             except ValidationError:
                 pass  # told of below
             else:
-                return _made(
-                    ShipmentEvent,
-                    {  # in the order of the contract's fields, which is that of a record's value
-                        "event_id": event_id,
-                        "source_id": source_id,
-                        "revision": _made(
-                            Revision,
-                            {
-                                "at": None if at is None else at.astimezone(UTC),
-                                "reader": self.reader_version,
-                                "content": content,
-                            },
-                            _REVISION,
-                        ),
-                        "reader_version": self.reader_version,
-                        "sender": frame.sender,
-                        "standard": frame.standard,
-                        "code": code,
-                        "milestone": self.milestone,
-                        "mapped": self.mapped,
-                        "classifier": self.classifier,
-                        "occurred_at": occurred_at,
-                        "created_at": self.created_at,
-                        "updated_at": self.updated_at,
-                        "received_at": received_at,
-                        "zone_assumed": self.zone_assumed,
-                        "references": named,
-                        "parent": _reference(*parent) if parent is not None else None,
-                        "place": place,
-                        "origin": origin,
-                        "destination": destination,
-                        "mode": self.mode,
-                        "transport": carried,
-                        "empty": self.empty,
-                        "pieces": self.pieces,
-                        "hold": self.hold,
-                        "retracts": None,
-                        "retracted": self.retracted,
-                        "reason": reason,
-                        "warnings": tuple(self.warnings),
-                        "raw": raw,
-                        "cause": frame.cause,
-                        "recorded_by": frame.recorded_by,
-                    },
-                    _EVENT,
-                )
-        said.update(
-            event_id=event_id,
-            revision={"at": at, "reader": self.reader_version, "content": content},
-            reader_version=self.reader_version,
-            occurred_at=occurred_at,
-            received_at=context.received_at,
-            cause=context.cause,
-            references=tuple([{"kind": kind, "value": value} for kind, value in references]),
-            warnings=tuple(self.warnings),
-            raw={
+                revision = {"at": updated_at or created_at, "reader": self.reader_version, "content": content}
+                fields["event_id"] = event_id
+                fields["source_id"] = source_id
+                fields["revision"] = _made(Revision, revision, _REVISION)
+                fields["code"] = code
+                fields["milestone"] = self.milestone
+                fields["mapped"] = self.mapped
+                fields["classifier"] = self.classifier
+                fields["occurred_at"] = occurred_at
+                fields["created_at"] = self.created_at
+                fields["updated_at"] = self.updated_at
+                fields["received_at"] = received_at
+                fields["zone_assumed"] = self.zone_assumed
+                fields["references"] = named
+                fields["parent"] = unit
+                fields["place"] = place
+                fields["origin"] = origin
+                fields["destination"] = destination
+                fields["mode"] = self.mode
+                fields["transport"] = carried
+                fields["empty"] = self.empty
+                fields["pieces"] = self.pieces
+                fields["hold"] = self.hold
+                fields["retracted"] = self.retracted
+                fields["reason"] = reason
+                fields["warnings"] = warnings
+                fields["raw"] = raw
+                return _made(ShipmentEvent, fields, _EVENT)
+        whole = {
+            **{name: part for name, part in msgspec.structs.asdict(said).items() if part is not None},
+            "event_id": event_id,
+            "revision": {"at": self.updated_at or self.created_at, "reader": self.reader_version, "content": content},
+            "reader_version": self.reader_version,
+            "occurred_at": occurred_at,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+            "received_at": context.received_at,
+            "cause": context.cause,
+            "references": tuple([{"kind": kind, "value": value} for kind, value in references]),
+            "warnings": warnings,
+            "raw": {
                 "sha256": context.raw_sha256,
                 "partition": context.raw_partition,
                 "offset": context.raw_offset,
                 "position": shown(self.position),
             },
-        )
-        for name, whole in (
-            ("created_at", self.created_at),
-            ("updated_at", self.updated_at),
-            ("place", place),
-            ("origin", origin),
-            ("destination", destination),
-        ):
-            if whole is not None:
-                said[name] = whole
+            "place": place,
+            "origin": origin,
+            "destination": destination,
+        }
         try:
-            return ShipmentEvent.model_validate(said)
+            return ShipmentEvent.model_validate(whole)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             field_name = ".".join(str(part) for part in first["loc"])
             raise Bad("bad_value", self.position, f"{field_name}: {first['msg']}", warnings=self.warnings) from error
 
-    def _is_sound(self, code: str, source_id: str | None, reason: str | None) -> bool:
+    def _is_sound(self, code: str, source_id: str | None, reason: str | None, is_legible: bool) -> bool:
         """Whether the contract would make no other event of it, seen without asking: then it is not validated.
+        `is_legible`: its texts and its position are known to be plain.
 
         Words are of the contract's lists, texts plain, times within its bounds; places, pieces, holds and warnings were
         validated when they were made, what comes of the context, references and transport once each. That nothing else comes
         out than the contract gives is shown by tests/unit/readers/test_sound_events.py.
         """
-        if not is_plain(code) or not is_plain(self.position) or self.retracts is not None:
+        if self.retracts is not None or len(self.warnings) > WARNINGS_MAX:
             return False
-        if not is_plain(source_id or "") or not is_plain(reason or "", 500) or len(self.warnings) > WARNINGS_MAX:
+        if not is_legible and not (
+            is_plain(code) and is_plain(self.position) and is_plain(source_id or "") and is_plain(reason or "", 500)
+        ):
             return False
         if self.classifier not in _AHEAD or self.milestone not in _MILESTONES or self.mode not in _MODES:
             return False
@@ -556,11 +632,9 @@ class Draft(msgspec.Struct):
         return True
 
     def _place(self, place: Place | None) -> tuple[Place | None, msgspec.Raw | None]:
-        """A place as it may be shown, and as it counts in the content's hash; known of most that `place_of` gave."""
+        """A place as it may be shown, and as it counts in the content's hash, where it is not one of `_PLACES`."""
         if place is None:
             return None, None
-        if (known := _PLACES.get(id(place))) is not None:
-            return known
         if (code := _nowhere(place)) is not None:
             self.warn("unknown_country", f"{code} is of no country that there is ({code[:2]}, ISO 3166); kept as sent")
         shown_place = self._legible(place)
@@ -641,8 +715,9 @@ _set_private: Final = _slots["__pydantic_private__"].__set__
 
 
 @lru_cache(_REMEMBERED)
-def _frame(sender: str, standard: Standard, reader_version: int, cause: Cause, recorded_by: str | None) -> ShipmentEvent:
-    """An event of which only what its feed, and the reader, give to all is told. Raises ValidationError."""
+def _frame(sender: str, standard: Standard, reader_version: int, cause: Cause, recorded_by: str | None) -> dict[str, Any]:
+    """The fields of an event in the order of its contract, of which only those tell something that its feed, and the reader,
+    give to all. To be copied. Raises ValidationError."""
     return ShipmentEvent(
         event_id="0" * 32,
         revision=Revision(reader=reader_version, content="0" * 16),
@@ -658,12 +733,13 @@ def _frame(sender: str, standard: Standard, reader_version: int, cause: Cause, r
         cause=cause,
         recorded_by=recorded_by,
         raw=RawPointer(sha256="0" * 64, position=""),
-    )
+    ).__dict__
 
 
-@lru_cache(16)
 def _received(moment: datetime) -> datetime:
     """A time of receipt as the contract keeps it: in UTC. Raises ValidationError."""
+    if moment.tzinfo is UTC and moment.year in _SURE_YEARS:
+        return moment
     at = Revision(at=moment, reader=0, content="0" * 16).at
     assert at is not None
     return at
@@ -671,18 +747,20 @@ def _received(moment: datetime) -> datetime:
 
 def _raw(sha256: str, partition: int | None, offset: int | None, position: str) -> RawPointer:
     """Where an event stands; `position` is a plain text. Raises ValidationError."""
-    _pointer(sha256, partition, offset)
+    if not (_SHA256.fullmatch(sha256) and _is_count(partition) and _is_count(offset)):
+        RawPointer(sha256=sha256, partition=partition, offset=offset, position="")
     return _made(RawPointer, {"sha256": sha256, "partition": partition, "offset": offset, "position": position}, _RAW)
 
 
-@lru_cache(16)
-def _pointer(sha256: str, partition: int | None, offset: int | None) -> RawPointer:
-    return RawPointer(sha256=sha256, partition=partition, offset=offset, position="")
+def _is_count(number: int | None) -> bool:
+    return number is None or (type(number) is int and number >= 0)
 
 
 @lru_cache(_REMEMBERED)
 def _reference(kind: ReferenceKind, value: str) -> Reference:
-    """The same one for the same number: a message names it in each of its events."""
+    """The same one for the same number: a message names it in each of its events. Raises ValidationError."""
+    if kind in _KINDS and identifiers.is_reference_value(value):
+        return _made(Reference, {"kind": kind, "value": value}, _REFERENCE)
     return Reference(kind=kind, value=value)
 
 
@@ -694,6 +772,9 @@ def _transport_of(said: tuple[tuple[str, str], ...]) -> Transport:
 _EVENT: Final = set(ShipmentEvent.model_fields)
 _REVISION: Final = set(Revision.model_fields)
 _RAW: Final = set(RawPointer.model_fields)
+_REFERENCE: Final = set(Reference.model_fields)
+_KINDS: Final = frozenset(get_args(ReferenceKind))
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _MILESTONES: Final = frozenset((*get_args(Milestone), None))
 _MODES: Final = frozenset((*get_args(Mode), None))
 _SURE_YEARS: Final = range(EARLIEST.year + 1, LATEST.year - 1)  # a contract's, whatever the offset
@@ -702,10 +783,10 @@ _SURE_YEARS: Final = range(EARLIEST.year + 1, LATEST.year - 1)  # a contract's, 
 class Warns(Protocol):
     """Where what was assumed is noted: a Draft."""
 
-    def warn(self, code: str, text: str, where: str | None = None) -> None: ...
+    def warn(self, code: str, text: str, where: Where = None) -> None: ...
 
 
-def by_clock(noting: Warns, local: datetime, zone: ZoneInfo, where: str | None = None) -> datetime:
+def by_clock(noting: Warns, local: datetime, zone: ZoneInfo, where: Where = None) -> datetime:
     """`local` (naive) by a zone's clocks; warns where they showed it twice or never, as they were changed."""
     if (offset := _offset_all_day(zone, local.date())) is not None:
         return local.replace(tzinfo=offset)
@@ -725,13 +806,12 @@ def _offset_all_day(zone: ZoneInfo, day: date) -> timezone | None:
     return _zone_of(only) if only is not None and not offsets else None
 
 
-def by_assumed_clock(noting: Warns, local: datetime, zone: Zone, where: str | None = None) -> datetime:
+def by_assumed_clock(noting: Warns, local: datetime, zone: Zone, where: Where = None) -> datetime:
     """`local` (naive) by the clocks of a zone that nobody named; warns that it was assumed."""
-    text = f"local time of {zone.of} ({zone.name}) assumed"
     if zone.known:
-        noting.warn("zone_assumed", text, where)
+        noting.warn("zone_assumed", zone.assumed, where)
     else:  # it may be hours off
-        noting.warn("zone_unknown", text, where)
+        noting.warn("zone_unknown", zone.assumed, where)
     return by_clock(noting, local, zone.info, where)
 
 

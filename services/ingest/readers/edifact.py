@@ -14,7 +14,16 @@ from services.ingest.readers.draft import Bad, Identities
 from services.ingest.readers.edifact_codes import OTHERS
 from services.ingest.readers.edifact_segments import BYTES_MAX, Message, begins, interchanges
 from services.ingest.readers.envelopes import Sendership, sendership
-from services.ingest.readers.model import Context, Envelope, Limits, Told, Unreadable, Verdict
+from services.ingest.readers.model import (
+    INTERCHANGES_MOST,
+    Context,
+    Envelope,
+    Interchange,
+    Limits,
+    Told,
+    Unreadable,
+    Verdict,
+)
 
 STANDARD: Final = "edifact"
 
@@ -40,6 +49,7 @@ def read(content: bytes, context: Context, limits: Limits) -> Told:
     if len(content) > BYTES_MAX:
         raise Unreadable("too_large", "", f"more than {BYTES_MAX} bytes of EDIFACT; send several messages")
     warnings: list[Warning_] = []
+    found: list[Interchange] = []
     told = 0
     senders: dict[tuple[int, int], Sendership] = {}
     for interchange in interchanges(content):
@@ -51,10 +61,12 @@ def read(content: bytes, context: Context, limits: Limits) -> Told:
                     raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
                 yield verdict
         warnings.extend(interchange.warnings[: 64 - len(warnings)])
+        if (header := interchange.header) is not None and len(found) < INTERCHANGES_MOST:
+            found.append(Interchange(header.where, header.get(2), header.get(5)))
     if not told:
         raise Unreadable("no_messages", "", "an EDIFACT interchange without any message (UNH ... UNT)")
     said = [sender.warning for sender in senders.values() if sender.warning is not None]
-    return Envelope(STANDARD, tuple([*dict.fromkeys(said), *warnings][:64]))
+    return Envelope(STANDARD, tuple([*dict.fromkeys(said), *warnings][:64]), tuple(found))
 
 
 def _sender(message: Message, context: Context, senders: dict[tuple[int, int], Sendership]) -> Sendership:

@@ -129,11 +129,11 @@ def _map(draft: Draft, message: Message, begin: Segment, eqd: Segment) -> None:
         return
     report = _REPORTS[message.kind].get(draft.code)
     if report is None:
-        draft.unmapped(begin.where)
+        draft.unmapped(begin)
         return
     if draft.empty is None and (report.full or report.empty):
         text = "EQD does not say whether the container is full or empty; the event moves nothing"
-        draft.warn("full_or_empty_unknown", text, eqd.where)
+        draft.warn("full_or_empty_unknown", text, eqd)
         return
     draft.milestone = report.empty if draft.empty else _full(report, draft.code, eqd.get(5))
 

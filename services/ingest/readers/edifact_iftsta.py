@@ -6,10 +6,13 @@ D.96A to D.10B and EANCOM, which differ in what this reader does not need. Codes
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
+from msgspec import field
 
 from schemas.shipment_event_v1 import Pieces
 from schemas.words import Milestone, Mode
@@ -61,8 +64,7 @@ _PAYLOAD_MAX: Final = 64 * 1024  # shared by all problems of a status
 _UNREAD: Final = Said()  # a status that waits has none of its own: it takes as much as the status
 
 
-@dataclass(slots=True)
-class _Leg:
+class _Leg(msgspec.Struct, eq=False):
     """TDT and what follows it: places, each with its times; `times` before any place are of the leg's ends."""
 
     tdt: Segment | None
@@ -89,8 +91,7 @@ class _Told:
         return same_place and classifier_of(dtm.get(1)) == classifier_of(self.time.get(1))
 
 
-@dataclass(slots=True)
-class _Status:
+class _Status(msgspec.Struct, eq=False):
     """STS and its group."""
 
     sts: Segment
@@ -130,8 +131,7 @@ class _Status:
                 yield from times
 
 
-@dataclass(slots=True)
-class _Consignment:
+class _Consignment(msgspec.Struct, eq=False):
     """CNI and its statuses; the header, where it stands for one."""
 
     cni: Segment | None
@@ -216,7 +216,7 @@ def _said_of(one: _Consignment) -> Said:
         return said
     value = identifiers.normalise("air_waybill", number)
     kind = "air_waybill" if identifiers.is_air_waybill(value) else "bill_of_lading"
-    said.references.append((kind, number, one.cni.where))  # type: ignore[arg-type]  # both are reference kinds
+    said.references.append((kind, number, one.cni))  # type: ignore[arg-type]  # both are reference kinds
     return said
 
 
@@ -314,14 +314,14 @@ def _map(draft: Draft, sts: Segment, code: str, agency: str, mode: Mode | None) 
         draft.milestone = listed.milestone if not listed.voyage or mode in ("sea", "air") else None
         if listed.voyage and mode is None:
             text = f"{code} ({listed.means}) names no means of transport; only that of a ship or aircraft moves the milestone"
-            draft.warn("mode_unknown", text, sts.where)
+            draft.warn("mode_unknown", text, sts)
         draft.hold = hold_of(listed.hold)
         draft.classifier = listed.classifier or "actual"
     else:
         draft.mapped = False
         text = sts.get(2, 3)
         said = f"{draft.code} ({text[:80]})" if text else draft.code
-        draft.warn("unmapped_code", f"the code {said} is in no map; the event is kept and moves nothing", sts.where)
+        draft.warn("unmapped_code", f"the code {said} is in no map; the event is kept and moves nothing", sts)
     return listed.milestone
 
 
@@ -357,7 +357,7 @@ def _place_of_status(draft: Draft, status: _Status, around: _Around, milestone: 
     if own:
         taken = f"{found.get(2)[:20]} of the leg counts" if found is not None else "none of them is taken"
         text = f"LOC {' and '.join(name[:3] for name in islice(own, 4))} are no places where this happens (175 is); {taken}"
-        draft.warn("places_contradict", text, next(iter(own.values())).where)
+        draft.warn("places_contradict", text, next(iter(own.values())))
     return found
 
 
@@ -386,9 +386,9 @@ def _when(draft: Draft, status: _Status, milestone: Milestone | None, where: Seg
         is_same = moves and name in order and classifier_of(name) == classifier_of(chosen.get(1))
         if is_same and _contradicts(other, chosen):
             text = f"DTM {name} says another time than DTM {chosen.get(1)}; the latter counts"
-            draft.warn("times_contradict", text, other.where)
+            draft.warn("times_contradict", text, other)
         elif not is_same and other is not chosen and name in _NOT_OF_A_LEG:
-            draft.warn("time_not_used", f"DTM {name} is not that of the code {draft.code}; not used", other.where)
+            draft.warn("time_not_used", f"DTM {name} is not that of the code {draft.code}; not used", other)
     return chosen
 
 
@@ -447,7 +447,7 @@ def _leg_draft(
     code = f"DTM/{qualifier}"
     draft = Draft(around.context, STANDARD, READER_VERSION, dtm.where, code, warnings=list(around.message.warnings))
     for group in status.equipment[:LINKING_MAX]:
-        draft.equipment(group[0].get(2), group[0].where)
+        draft.equipment(group[0].get(2), group[0])
     draft.single = frozenset({"container"}) if status.equipment else frozenset()
     parts.refer(draft, [around.header, around.consignment, status.said], every)
     mode = _mode(leg.tdt if leg is not None else None, around.context)

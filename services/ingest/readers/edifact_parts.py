@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
+from msgspec import field
 
 from schemas.shipment_event_v1 import Place
 from schemas.words import Mode, ReferenceKind
@@ -26,16 +28,17 @@ _CHANGES = frozenset({"4", "5"})  # change, replace
 _PREVIOUS = "ACW"  # 1153: the number of an earlier message
 
 
-@dataclass(slots=True)
-class Said:
+class Said(msgspec.Struct, eq=False):
     """What a level of a message (header, consignment, status, container) says, read once, whatever its length: each event below
     it takes it over, and must not read it again."""
 
-    references: list[tuple[ReferenceKind | None, str, str]] = field(default_factory=list)  # kind (or equipment), value, where
+    references: list[tuple[ReferenceKind | None, str, Segment]] = field(
+        default_factory=list
+    )  # kind (or equipment), value, where
     places: dict[str, Segment] = field(default_factory=dict)  # the first LOC of each qualifier
     times: dict[str, Segment] = field(default_factory=dict)  # the first DTM of each qualifier
     texts: list[str] = field(default_factory=list)
-    seals: list[tuple[str, str]] = field(default_factory=list)
+    seals: list[tuple[str, Segment]] = field(default_factory=list)
     carrier: str = ""
     pieces: int | None = None
     made: dict[tuple[object, ...], Place | None] = field(default_factory=dict)  # places already made, for `place`
@@ -59,7 +62,7 @@ class Said:
 
     def _seal(self, segment: Segment) -> None:
         if segment.get(1) and len(self.seals) < _STATEMENTS_MAX:
-            self.seals.append((segment.get(1), segment.where))
+            self.seals.append((segment.get(1), segment))
 
     def _party(self, segment: Segment) -> None:
         if segment.get(1) in ("CA", "CF") and segment.get(2, 2) in _SCAC_AGENCIES:
@@ -74,15 +77,15 @@ class Said:
             self.pieces = int(segment.get(1, 1)[:8])
 
     def _refer(self, segment: Segment) -> None:
-        qualifier, value, where = segment.get(1).upper(), segment.get(1, 1), segment.where
+        qualifier, value = segment.get(1).upper(), segment.get(1, 1)
         if not value or len(self.references) >= _STATEMENTS_MAX:
             return
         if qualifier in REFERENCES:
-            self.references.append((REFERENCES[qualifier], value, where))
+            self.references.append((REFERENCES[qualifier], value, segment))
         elif qualifier in EQUIPMENT:
-            self.references.append((None, value, where))
+            self.references.append((None, value, segment))
         elif qualifier in CUSTOMERS and identifiers.names_a_consignment(value):
-            self.references.append(("consignment", value, where))
+            self.references.append(("consignment", value, segment))
 
     def _numbers(self, segment: Segment) -> None:
         """GIN+BJ and GIN+AW: SSCCs, two (a range) an element."""
@@ -91,7 +94,7 @@ class Said:
         for element in range(2, min(len(segment.elements), 8)):
             for component in (0, 1):
                 if (value := segment.get(element, component)) and len(self.references) < _STATEMENTS_MAX:
-                    self.references.append(("sscc", value, segment.where))
+                    self.references.append(("sscc", value, segment))
 
 
 _READ: Final[Mapping[str, Callable[[Said, Segment], None]]] = MappingProxyType(
@@ -129,7 +132,10 @@ def seal(draft: Draft, said: Said) -> None:
 
 def find(levels: Iterable[Said], *qualifiers: str) -> Segment | None:
     """The place of the first of these qualifiers; within one, of the first level that has it."""
-    held = [said.places for said in levels if said.places]
+    return _first([said.places for said in levels if said.places], qualifiers)
+
+
+def _first(held: Sequence[Mapping[str, Segment]], qualifiers: Iterable[str]) -> Segment | None:
     for name in qualifiers:
         for places in held:
             if name in places:
@@ -167,7 +173,7 @@ def _made(draft: Draft, segment: Segment, role: str | None) -> Place | None:
     elif listed in _LOCODES or agency == _UNECE:
         unlocode = _locode(code, country)
         if unlocode is None and code and (listed == "139" or agency == _UNECE):
-            draft.warn("bad_unlocode", f"{code[:20]} is not a UN/LOCODE; not used", segment.where)
+            draft.warn("bad_unlocode", f"{code[:20]} is not a UN/LOCODE; not used", segment)
     facility = None
     for text in (terminal, code if unlocode is None else ""):
         if text and facility is None:
@@ -197,15 +203,14 @@ def _locode(code: str, country: str | None) -> str | None:
 
 def activity(draft: Draft, segment: Segment, levels: Sequence[Said], known: Said) -> Place | None:
     """The place of what happened: where the message names the same code in a role of its own, it takes that role."""
-    same = next(
-        (
-            ROLES[qualifier]
-            for qualifier in ("13", "11", "9", "7", "88")
-            if (other := find(levels, qualifier)) is not None and _same(other, segment)
-        ),
-        None,
-    )
-    return place(draft, segment, known, same if ROLES.get(segment.get(1), "activity") == "activity" else None)
+    if ROLES.get(segment.get(1), "activity") != "activity":
+        return place(draft, segment, known)
+    held = [said.places for said in levels if said.places]
+    for qualifier in ("13", "11", "9", "7", "88"):
+        other = _first(held, (qualifier,))
+        if other is not None and _same(other, segment):
+            return place(draft, segment, known, ROLES[qualifier])
+    return place(draft, segment, known)
 
 
 def _same(one: Segment, other: Segment) -> bool:
@@ -228,7 +233,7 @@ def transport(draft: Draft, segment: Segment | None) -> None:
         return
     identity, listed = segment.get(8), segment.get(8, 1)
     is_imo = listed == "146" or (not listed and len(identity) == 7 and identity.isdecimal())
-    draft.vessel(identity if is_imo else None, name, number, segment.where)
+    draft.vessel(identity if is_imo else None, name, number, segment)
 
 
 def mode_of(segment: Segment | None) -> Mode | None:
@@ -248,7 +253,7 @@ def carrier_of(segment: Segment | None) -> str:
 
 def container(draft: Draft, segment: Segment) -> None:
     """What an EQD names, and whether it is full (8169, in the sixth element)."""
-    draft.equipment(segment.get(2), segment.where)
+    draft.equipment(segment.get(2), segment)
     draft.empty = EMPTY.get(segment.get(6))
 
 
@@ -305,12 +310,12 @@ def _sent_at(draft: Draft, message: Message, header: Said) -> datetime:
         return draft.context.received_at
     try:
         local, zone_name = local_time(draft, stated)
-        aware = in_zone(local, zone_name, stated.where)
+        aware = in_zone(local, zone_name, stated)
     except Bad:
         return draft.context.received_at
     if aware is not None:
         return aware
-    draft.warn("zone_assumed", "UTC assumed for the time of the message", stated.where)
+    draft.warn("zone_assumed", "UTC assumed for the time of the message", stated)
     return local.replace(tzinfo=UTC)
 
 

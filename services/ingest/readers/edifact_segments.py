@@ -11,11 +11,13 @@ and a release character that is in use: `_prepared` sees to all three, so that i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+from itertools import chain
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -42,6 +44,7 @@ _NEXT = re.compile(r"UNA[^A-Za-z0-9]{5,6}[ \t\r\n]*UNB|UNB[^A-Za-z0-9 \t\r\n]")
 _FIRST = re.compile(r"UN[GH]|BGM")
 _SHORT: Final = 3  # characters
 _NEVER: Final = "\x00"  # stands for a release character where there is none; taken out of the text
+_STRETCH: Final = 16 * 1024  # characters that are cut at once
 _STAND_IN: Final = "\x1c"  # stands for a line break that ends segments
 
 _CODECS: Final[Mapping[str, str]] = MappingProxyType(
@@ -94,11 +97,12 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
 
     def get(self, element: int, component: int = 0) -> str:
         """A component (from 0) of an element (0: the name), empty where the segment is shorter."""
-        try:
-            found = self.elements[element]
-            return (found if component == 0 else "") if isinstance(found, str) else found[component]
-        except IndexError:
+        if element >= len(self.elements):
             return ""
+        found = self.elements[element]
+        if isinstance(found, str):
+            return found if component == 0 else ""
+        return found[component] if component < len(found) else ""
 
 
 @dataclass(slots=True)
@@ -251,7 +255,7 @@ def interchanges(content: bytes) -> Iterator[Interchange]:
         characters, start = _separators(text, begin, warnings)
         end = _end(text, start, characters)
         part = _decoded(content[start:end], text[start + 4 : start + 8], start, warnings)
-        counting = _Counting(_segments(_prepared(part, characters), characters, number))
+        counting = _Counting(segments_of(tokens_of(_prepared(part, characters), characters), number))
         yield Interchange(counting, warnings)
         for _ in counting:  # what a caller left unread: the numbers go on behind it
             pass
@@ -366,8 +370,21 @@ def _prepared(text: str, characters: Characters) -> str:
 
 
 class _Tokenizer(Tokenizer):
-    """pydifact's, less its count of lines and columns and its look for a line break behind a release character, a third of its
-    time: the text that it is given has no lines."""
+    """pydifact's, which takes its characters one after the other: what it takes here is a character that means something, or
+    all that stand before the next one. It counts no lines and looks for none behind a release character: there are none."""
+
+    def __init__(self, text: str, characters: Characters) -> None:
+        super().__init__()
+        signs = {characters.component_separator, characters.data_separator, characters.segment_terminator}
+        signs.add(characters.escape_character)
+        self._text = text
+        self._signs = characters
+        self._cut = _pieces_by("".join(sorted(signs)))
+
+    def tokens(self) -> Iterator[Token]:
+        """All of the text. Raises EDISyntaxError."""
+        pieces = chain.from_iterable(self._cut(self._text, at, at + _STRETCH) for at in range(0, len(self._text), _STRETCH))
+        return self.get_tokens(cast("str", pieces), self._signs)  # it goes through it, and does nothing else with it
 
     def read_next_char(self) -> None:
         assert self.characters is not None
@@ -378,12 +395,24 @@ class _Tokenizer(Tokenizer):
     def store_current_char_and_read_next(self) -> None:
         assert self.characters is not None and self._char is not None
         self._current_chars.append(self._char)
-        char = next(self._message, None)  # `read_next_char`, which is most of what is done: a call a character
+        char = next(self._message, None)  # `read_next_char`, which is most of what is done: a call less for each
         self.isEscaped = char == self.characters.escape_character
         self._char = next(self._message, None) if self.isEscaped else char
 
 
-def _segments(text: str, characters: Characters, number: int) -> Iterator[Segment]:
+@lru_cache(16)
+def _pieces_by(signs: str) -> Callable[[str, int, int], list[str]]:
+    """What cuts a stretch of a text into the signs in it and what stands between them."""
+    signs = re.escape(signs)
+    return re.compile(f"[{signs}]|[^{signs}]+").findall
+
+
+def tokens_of(text: str, characters: Characters) -> Iterator[Token]:
+    """The tokens of a text, which ends with a terminator and has no line breaks. Raises EDISyntaxError, when walked through."""
+    return _Tokenizer(text, characters).tokens()
+
+
+def segments_of(tokens: Iterable[Token], number: int) -> Iterator[Segment]:
     """The segments, numbered from `number` + 1. Raises Unreadable."""
     elements: list[Element] = []
     parts: list[str] = []
@@ -391,7 +420,7 @@ def _segments(text: str, characters: Characters, number: int) -> Iterator[Segmen
     value = ""
     content, component, terminator = Token.Type.CONTENT, Token.Type.COMPONENT_SEPARATOR, Token.Type.TERMINATOR
     try:
-        for token in _Tokenizer().get_tokens(text, characters):
+        for token in tokens:
             kind = token.type
             if kind is content:
                 value = token.value.strip()  # most tokens are content or the separator behind it
@@ -476,27 +505,26 @@ _OFFSET_MAX: Final = timedelta(hours=15)
 def read_time(draft: Draft, segment: Segment, place_zone: Zone) -> datetime:
     """The time in C507 of a DTM: value and format; a zone in it, else that of the place, assumed. Raises Bad."""
     local, zone_name = local_time(draft, segment)
-    where = segment.where
-    aware = in_zone(local, zone_name, where)
-    if aware is not None:
-        return aware
     if zone_name:
+        aware = in_zone(local, zone_name, segment)
+        if aware is not None:
+            return aware
         there = local.replace(tzinfo=ZoneInfo(place_zone.name))
         for one in (there, there.replace(fold=1)):  # of the hour that comes twice, the name tells which
             if one.tzname() == zone_name:
                 return fixed_offset(one)
         if zone_name not in ("LT", "LOC", "LCL"):
-            draft.warn("unknown_zone", f"zone {zone_name[:10]} is unknown; local time taken", where)
-    return draft.at_local(local, place_zone, where)
+            draft.warn("unknown_zone", f"zone {zone_name[:10]} is unknown; local time taken", segment)
+    return draft.at_local(local, place_zone, segment)
 
 
-def in_zone(local: datetime, zone_name: str, where: str) -> datetime | None:
+def in_zone(local: datetime, zone_name: str, segment: Segment) -> datetime | None:
     """`local` with the offset that `zone_name` is or means; None where it means none by itself. Raises Bad."""
     signed = _SIGNED.fullmatch(zone_name)
     if signed is not None:
         offset = timedelta(hours=int(signed[2]), minutes=int(signed[3] or 0))
         if offset > _OFFSET_MAX or int(signed[3] or 0) > 59:
-            raise Bad("bad_time", where, f"{zone_name} is an offset that no place keeps", 1)
+            raise Bad("bad_time", segment.where, f"{zone_name} is an offset that no place keeps", 1)
         offset = -offset if signed[1] == "-" else offset
     elif zone_name in _OFFSETS_H:
         offset = timedelta(hours=_OFFSETS_H[zone_name])
@@ -510,7 +538,10 @@ def local_time(draft: Draft, segment: Segment) -> tuple[datetime, str]:
 
     Raises Bad.
     """
-    value, form, where = segment.get(1, 1), segment.get(1, 2), segment.where
+    value, form = segment.get(1, 1), segment.get(1, 2)
+    if form == "203" and len(value) == 12 and value.isascii() and value.isdigit():
+        return _local(draft, value, form, segment), ""  # as most are
+    where = segment.where
     found = _DIGITS.fullmatch(value)
     if found is None:
         raise Bad("bad_time" if value else "no_time", where, f"{value[:20]} is not a time" if value else "there is no time", 1)
@@ -525,14 +556,14 @@ def local_time(draft: Draft, segment: Segment) -> tuple[datetime, str]:
         form = guessed
     if rest and not (_NAMED.fullmatch(rest) or _SIGNED.fullmatch(rest)):
         raise Bad("bad_time", where, f"{value[:20]} is not a time", 1)
-    return _local(draft, digits, form, where), rest
+    return _local(draft, digits, form, segment), rest
 
 
-def _local(draft: Draft, digits: str, form: str, where: str) -> datetime:
+def _local(draft: Draft, digits: str, form: str, segment: Segment) -> datetime:
     if form in _SHORT_YEAR:
         digits = ("20" if digits[:2] < "70" else "19") + digits
     if len(digits) == 8:
-        draft.warn("time_missing", "no time of day is given; 00:00 assumed", where)
+        draft.warn("time_missing", "no time of day is given; 00:00 assumed", segment)
     clock = digits[8:].ljust(6, "0")
     try:
         moment = datetime.fromisoformat(f"{digits[:8]}T{clock}")
@@ -552,7 +583,7 @@ def _local(draft: Draft, digits: str, form: str, where: str) -> datetime:
             int(clock[4:6]),
         )
     except ValueError as error:
-        raise Bad("bad_time", where, f"{digits}: {error}", 1) from error
+        raise Bad("bad_time", segment.where, f"{digits}: {error}", 1) from error
     if not sensible_year(local.year):
-        raise Bad("bad_time", where, f"{digits} lies outside of all sense", 1)
+        raise Bad("bad_time", segment.where, f"{digits} lies outside of all sense", 1)
     return local + timedelta(days=1) if midnight else local

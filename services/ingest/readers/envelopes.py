@@ -9,7 +9,7 @@ warning, and none at all where the pushing sender itself is not registered, or i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,14 +28,28 @@ class Sendership:
 
 
 _NOTHING_TO_SAY = Sendership()
+_REMEMBERED = 4_096  # envelopes; 128 characters each at most, some 3 MB
+_REMEMBERED_LENGTH = 128  # of their names: strangers choose how long they are
 
 
-def sendership(field: str, named: Iterable[tuple[str, str]], where: str, context: Context) -> Sendership:
+def sendership(field: str, named: Sequence[tuple[str, str]], where: str, context: Context) -> Sendership:
     """Judge the names that an envelope gives for its sender, each a qualifier (ISA05, 0007; "" where none is told) and an id;
-    `field`: which elements they stand in, for the sentence."""
+    `field`: which elements they stand in, for the sentence. The same envelope is judged once by the same registers."""
     pusher = context.registers.senders.get(context.sender)
     if pusher is None:
         return _NOTHING_TO_SAY
+    if sum([len(qualifier) + len(name) for qualifier, name in named]) > _REMEMBERED_LENGTH:
+        return _judged(field, named, where, context, pusher)
+    known, key = context.registers.remembered, ("sendership", field, tuple(named), where, pusher.code, context.operator)
+    found: Sendership | None = known.get(key)  # looked up once: threads share it, and it may be emptied meanwhile
+    if found is None:
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        found = known[key] = _judged(field, named, where, context, pusher)
+    return found
+
+
+def _judged(field: str, named: Sequence[tuple[str, str]], where: str, context: Context, pusher: Sender) -> Sendership:
     names = list(dict.fromkeys(_Name(of.strip().upper(), text) for of, name in named if (text := name.strip().upper())))
     said = ", ".join(dict.fromkeys(name.id for name in names))[:60]
     strange = [name for name in names if not _is(pusher, name)]

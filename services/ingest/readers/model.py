@@ -111,12 +111,25 @@ class Verdict(msgspec.Struct, frozen=True):
         return told.warnings if told is not None else ()
 
 
+class Interchange(msgspec.Struct, frozen=True):
+    """An interchange by its control number (ISA13, UNB 0020); `named`: its sender, as it says (ISA06, UNB S002)."""
+
+    where: str
+    named: str
+    number: str
+
+
+INTERCHANGES_MOST = 64
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is told of a message itself once its last statement is read. `warnings`: about its envelope, not about one event."""
+    """What is told of a message itself once its last statement is read. `warnings`: about its envelope, not about one event;
+    `interchanges`: that something was read of, the first 64."""
 
     standard: str
     warnings: tuple[Warning_, ...] = ()
+    interchanges: tuple[Interchange, ...] = ()
 
 
 Told = Generator[Verdict, None, Envelope]

@@ -11,7 +11,16 @@ from schemas.words import Standard
 from services.ingest.readers import x12_214, x12_315, x12_322, x12_856
 from services.ingest.readers.draft import Bad, Identities
 from services.ingest.readers.envelopes import Sendership, sendership
-from services.ingest.readers.model import Context, Envelope, Limits, Told, Unreadable, Verdict
+from services.ingest.readers.model import (
+    INTERCHANGES_MOST,
+    Context,
+    Envelope,
+    Interchange,
+    Limits,
+    Told,
+    Unreadable,
+    Verdict,
+)
 from services.ingest.readers.x12_segments import Segment, Set, decode, walk
 
 STANDARD: Final = "x12"
@@ -71,13 +80,16 @@ def read(content: bytes, context: Context, limits: Limits) -> Told:
     more: list[Warning_] = []
     identities: dict[str, Identities] = {}
     interchange: Segment | None = None
+    found: list[Interchange] = []
     senders: dict[tuple[int, int], Sendership] = {}
     sender, group, told = _NOBODY, None, 0
-    for one in walk(text, more):
+    for one in walk(text, more, envelopes=False):
         if not isinstance(one, Set):
             continue
         if one.interchange is not interchange:  # what each says is counted alone: the same one twice in a file is a repeat
             identities, interchange, sender = {}, one.interchange, _NOBODY
+            if len(found) < INTERCHANGES_MOST:
+                found.append(Interchange(interchange.where, interchange.get(6), interchange.get(13)))
         if sender is _NOBODY or one.group is not group:
             sender, group = _sender(one, context, senders), one.group
         for verdict in _verdicts(one, context, identities, sender):
@@ -85,7 +97,7 @@ def read(content: bytes, context: Context, limits: Limits) -> Told:
                 raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
             yield verdict
     said = [sender.warning for sender in senders.values() if sender.warning is not None]
-    return Envelope(STANDARD, tuple([*warnings, *dict.fromkeys(said), *more][:64]))
+    return Envelope(STANDARD, tuple([*warnings, *dict.fromkeys(said), *more][:64]), tuple(found))
 
 
 def _sender(one: Set, context: Context, senders: dict[tuple[int, int], Sendership]) -> Sendership:
@@ -101,15 +113,12 @@ def _sender(one: Set, context: Context, senders: dict[tuple[int, int], Sendershi
 
 def _verdicts(one: Set, context: Context, identities: dict[str, Identities], sender: Sendership) -> Iterator[Verdict]:
     """What becomes of one set, one statement at a time. `identities`: of each kind that its interchange has had."""
-    status = _STATUSES.get(one.kind)
+    kind = one.kind
+    status = _STATUSES.get(kind)
     try:
-        if status is None and one.kind != "856":
-            what = NAMES.get(one.kind, "not known here")
-            text = (
-                f"set {one.kind[:10]} is not a status message but {what}"
-                if one.kind in NAMES
-                else f"set {one.kind[:10]} is {what}"
-            )
+        if status is None and kind != "856":
+            what = NAMES.get(kind, "not known here")
+            text = f"set {kind[:10]} is not a status message but {what}" if kind in NAMES else f"set {kind[:10]} is {what}"
             raise Bad("not_a_status_message", one.start.where, f"{text}; read are {READ}")
         if sender.refusal is not None:
             raise Bad("foreign_interchange", one.interchange.where, sender.refusal)
@@ -120,8 +129,8 @@ def _verdicts(one: Set, context: Context, identities: dict[str, Identities], sen
             return
         if one.is_too_large:
             raise Bad("set_too_large", one.start.where, "the set is larger than 64 KiB; send several")
-        if one.kind not in identities:
-            identities[one.kind] = Identities(context.sender, status[0])
-        yield from status[1](one, context, identities[one.kind])
+        if kind not in identities:
+            identities[kind] = Identities(context.sender, status[0])
+        yield from status[1](one, context, identities[kind])
     except Bad as bad:
         yield bad.verdict(one.start.where, one.payload, one.warnings)

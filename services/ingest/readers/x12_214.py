@@ -13,7 +13,7 @@ from schemas.words import LINKING_KINDS
 from services.ingest import identifiers
 from services.ingest.places import Zone, facility_by_code, zone_near, zone_of
 from services.ingest.readers import own_codes
-from services.ingest.readers.draft import Bad, Draft, Identities, digest, hold_of
+from services.ingest.readers.draft import Bad, Draft, Identities, digest, hold_of, place_of
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import REASONS, REFERENCES, ROAD, Status
 from services.ingest.readers.x12_places import country_code
@@ -265,7 +265,7 @@ def _draft(around: _Around, status: _Status, context: Context, one_of_several: b
     if one_of_several and draft.place is not None and around.stop:
         draft.place = draft.place.model_copy(update={"role": f"stop {around.stop}"})
     try:
-        draft.occurred_at = read_time(draft, at7, 5, zone)
+        draft.occurred_at = read_time(draft, at7, 5, lambda: zone)
     except Bad as bad:
         draft.fault(bad)
     return draft
@@ -312,18 +312,18 @@ def _references(draft: Draft, segments: Iterable[Segment]) -> None:
         if draft.has_enough_references:
             return
         if segment.name == "B10":
-            draft.refer("pro_number", segment.get(1), segment.where)
+            draft.refer("pro_number", segment.get(1), segment)
             if identifiers.names_a_consignment(segment.get(2)):
-                draft.refer("consignment", segment.get(2), segment.where)
+                draft.refer("consignment", segment.get(2), segment)
             draft.carrier(segment.get(3))
         elif segment.name == "L11":
             value, qualifier = segment.get(1), segment.get(2).upper()
             if qualifier in REFERENCES:
-                draft.refer(REFERENCES[qualifier], value, segment.where)
+                draft.refer(REFERENCES[qualifier], value, segment)
             elif qualifier in _EQUIPMENT:
-                draft.equipment(value, segment.where)
+                draft.equipment(value, segment)
             elif qualifier in _CUSTOMERS and identifiers.names_a_consignment(value):
-                draft.refer("consignment", value, segment.where)
+                draft.refer("consignment", value, segment)
 
 
 def _equipment(draft: Draft, status: _Status, carrier_of_all: str, known: Status) -> None:
@@ -337,12 +337,12 @@ def _equipment(draft: Draft, status: _Status, carrier_of_all: str, known: Status
         if draft.split_equipment(carrier, number, segment.get(4), segment.where):
             carrier = ""
         elif identifiers.is_container(identifiers.normalise("container", number)):
-            draft.equipment(number, segment.where)
+            draft.equipment(number, segment)
         elif number.isdigit() and identifiers.scac_names(carrier) == "rail car owner":
-            draft.equipment(carrier + number, segment.where)
+            draft.equipment(carrier + number, segment)
             carrier = ""
         elif number:
-            draft.transport["vehicle"] = draft.short(number, segment.where)
+            draft.transport["vehicle"] = draft.short(number, segment)
         if carrier and not known.hands_over:
             draft.carrier(carrier)
     if known.hands_over:
@@ -391,23 +391,23 @@ def _place(draft: Draft, ms1: Segment | None, party: _Party | None) -> Zone:
         if cities and city.upper() not in cities:
             facility = None
     name = city or (party.name if party is not None else "")
-    place = Place(
-        name=draft.short(name) if name else None,
-        country=country_code(ms1.get(3)) if ms1 is not None else None,
-        facility=facility.code if facility else None,
-    )
-    draft.place = place if place != Place() else None
-    if place.name is None or city:
+    name_of = draft.short(name) if name else None
+    country = country_code(ms1.get(3)) if ms1 is not None else None
+    code = facility.code if facility else None
+    is_named = name_of is not None or country is not None or code is not None
+    draft.place = place_of(None, None, name_of, country, code) if is_named else None
+    if name_of is None or city:
         return zone_of(draft.place, registers, ms1.get(2).upper() if ms1 is not None else None)
-    of_city = Place(name=draft.short(party.city), facility=place.facility) if party is not None and party.city else place
-    return zone_of(of_city, registers)
+    if party is None or not party.city:
+        return zone_of(draft.place, registers)
+    return zone_of(place_of(None, None, draft.short(party.city), None, code), registers)
 
 
 def _point(draft: Draft, ms1: Segment) -> Zone:
     """MS104 longitude, MS105 latitude (DDDMMSS), MS106, MS107 their directions."""
     longitude, latitude = _LONGITUDE.fullmatch(ms1.get(4)), _LATITUDE.fullmatch(ms1.get(5))
     if longitude is None or latitude is None or _degrees(longitude) > 180 or _degrees(latitude) > 90:
-        draft.warn("bad_position", "longitude and latitude must be DDDMMSS; not used", ms1.where)
+        draft.warn("bad_position", "longitude and latitude must be DDDMMSS; not used", ms1)
         return zone_of(None, draft.context.registers)
     east = _degrees(longitude) * (-1 if ms1.get(6).upper() == "W" else 1)
     north = _degrees(latitude) * (-1 if ms1.get(7).upper() == "S" else 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from types import MappingProxyType
 from typing import Final
@@ -51,6 +51,32 @@ ESTIMATES: Final[Mapping[str, Milestone]] = MappingProxyType(
 )
 """What is expected at a port whose loop has a DTM*139, while B4 tells of another one: `estimate/D`."""
 
+
+class _B4(msgspec.Struct, frozen=True, eq=False):
+    """The status. `day`, `clock`: B404, B405; `place`, `listed`: where it is (B411 qualified by B412, else B406, in words)."""
+
+    segment: Segment
+    code: str
+    day: str
+    clock: str
+    place: str
+    listed: str
+    owner: str
+    number: str
+    digit: str
+    load: str
+
+    @classmethod
+    def of(cls, segment: Segment) -> _B4:
+        """Its elements by their names."""
+        _, _, _, code, day, clock, city, owner, number, load, _, port, listed, digit = segment.first(14)
+        return cls(segment, code.upper(), day, clock, port or city, listed, owner, number, digit, load.upper())
+
+    def is_repeated_by(self, time: Segment) -> bool:
+        """Whether a DTM says its date and time."""
+        return time.get(2) == self.day and time.get(3) == self.clock
+
+
 _LOADS: Final = MappingProxyType({"E": True, "L": False})  # B409
 _ONE: Final[frozenset[ReferenceKind]] = frozenset({"container", "rail_car"})
 _ESTIMATES_MOST: Final = 16  # a route has a handful of ports, and each estimate is an event that says all that the set says
@@ -58,19 +84,21 @@ _ESTIMATES_MOST: Final = 16  # a route has a handful of ports, and each estimate
 
 def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Verdict]:
     """The set's event, two of CU (customs and carrier released), and one for each other port's estimate. Raises Bad."""
-    status = one.first("B4")
-    if status is None:
+    found = one.first("B4")
+    if found is None:
         times = [fault for time in one.every("DTM") if time.get(1) in _TIME_OF for fault in time_faults(time, 2)]
         raise Bad("missing_segment", one.start.where, "a 315 without B4 has no status", more=times[:FAULTS_MAX])
-    code = status.get(3).upper()
-    one.warn_of_more(status, 3)
+    status = _B4.of(found)
+    code = status.code
+    one.warn_of_more(found, 3)
     tokens = [segment.elements for segment in one.segments]
     ports, before = ports_of(one.segments)
-    is_own = own_codes.meaning_of(context, STANDARD, code) is not None
-    said = _draft(one, status, code, context)
+    own = own_codes.map_of(context, STANDARD)
+    is_own = own is not None and code in own.codes
+    said = _draft(one, status, context, own is not None)
     roles = _place_of(said.milestone) if is_own else _PLACE_OF_STATUS.get(code, "")
-    spot = _spot(status, roles, ports)
-    chosen = _time_segment(status, ports, spot, [time for time in before if time.get(1) in _TIME_OF])
+    spot = _spot(status, roles, ports) if ports else _NOWHERE
+    chosen = _time_segment(status, ports, spot, before)
     expected = _expected(ports, spot, chosen)
     facets = ("", "freight") if code == "CU" and not is_own else ("",)
     for facet in facets:
@@ -83,7 +111,7 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
         if facet:
             draft.milestone, draft.hold = None, hold_of(("freight", "released"))
         event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp, facet)
-        yield Verdict(draft.position, event=draft.finish(event_id))
+        yield Verdict(draft.position, draft.finish(event_id))
     for port, time in expected[:_ESTIMATES_MOST]:
         yield _estimate(_again(said), one, port, ports, time, tokens, identities)
 
@@ -103,21 +131,27 @@ def _place_of(milestone: Milestone | None) -> str:
     return _PLACE_OF_MILESTONE.get(milestone, "") if milestone is not None else ""
 
 
-def _spot(status: Segment, roles: str, ports: Sequence[Port]) -> _Spot:
+def _spot(status: _B4, roles: str, ports: Sequence[Port]) -> _Spot:
     """The place that the status speaks of: R4*5; else the port that B4 names; else the port of the role that such a status has.
 
     Where B4 names another place than all ports that could be meant, its own word counts: a ship that left Busan did not leave
     Shanghai, though Shanghai is where the goods were loaded.
     """
-    if not ports:
-        return _NOWHERE
-    place, qualifier = (status.get(11) or status.get(6)).upper(), status.get(12).upper() if status.get(11) else ""
-    activities = [port for port in ports if port.role == "5"]
-    named = [port for port in ports if port.role in ROLES and port.is_called(place, qualifier)]
+    place = status.place.upper()
+    qualifier = status.listed.upper() if status.segment.get(11) else ""
+    activities: list[Port] = []
+    named: list[Port] = []
+    for port in ports:
+        if port.role == "5":
+            activities.append(port)
+        if port.role in ROLES and port.is_called(place, qualifier):
+            named.append(port)
     if activities:
         activity = next((port for port in activities if port in named), activities[0])
         return _Spot(activity, told=_contradiction(activity, place) if activity.is_another_than(place, qualifier) else None)
     if named:
+        if len(named) == 1:
+            return _Spot(named[0])
         return _Spot(min(named, key=lambda port: roles.index(port.role) if port.role in roles else len(roles)))
     meant = [port for role in roles for port in ports if port.role == role]
     possible = [port for port in meant if not port.is_another_than(place, qualifier)]
@@ -126,7 +160,7 @@ def _spot(status: Segment, roles: str, ports: Sequence[Port]) -> _Spot:
     same = [port for port in possible if port.role == possible[0].role]
     if len({port.r4.elements for port in same}) == 1:
         return _Spot(same[0])
-    if dated := [port for port in same if any(_repeats(status, time) for time in port.times)]:
+    if dated := [port for port in same if any(status.is_repeated_by(time) for time in port.times)]:
         return _Spot(dated[0])
     text = f"several ports are called {ROLES[same[0].role]} (R4*{same[0].role}) and B4 does not say which; the first was taken"
     return _Spot(same[0], False, ("several_values", text))
@@ -139,13 +173,14 @@ def _contradiction(port: Port, place: str) -> tuple[str, str]:
 
 def _expected(ports: Sequence[Port], spot: _Spot, chosen: Segment | None) -> Sequence[tuple[Port, Segment]]:
     """The estimates of other ports than the status's own, each once."""
-    if not any(port.times for port in ports):
-        return ()
     found: dict[tuple[str, ...], tuple[Port, Segment]] = {}
-    here = spot.port.r4.elements[1:4] if spot.port is not None else None
     for port in ports:
+        if not port.times or port.role not in ESTIMATES:
+            continue
         time = next((time for time in port.times if time.get(1) == _ESTIMATED), None)
-        if port.role in ESTIMATES and port.r4.elements[1:4] != here and time is not None and time is not chosen:
+        if time is None or time is chosen:
+            continue
+        if spot.port is None or port.r4.elements[1:4] != spot.port.r4.elements[1:4]:
             found.setdefault((*port.r4.elements, *time.elements), (port, time))
     return list(found.values())
 
@@ -178,39 +213,39 @@ def _estimate(
     draft.place = port_place(draft, port.r4, ROLES[role])
     first = firsts_of(ports)
     draft.origin, draft.destination = end_of(draft, first, "LR"), end_of(draft, first, "DE")
-    zone = zone_of(draft.place, draft.context.registers, port.state)
     try:
-        draft.occurred_at = read_time(draft, time, 2, zone)
-        return Verdict(draft.position, event=draft.finish(identities.of(tokens, one.stamp, code)))
+        draft.occurred_at = read_time(draft, time, 2, lambda: zone_of(draft.place, draft.context.registers, port.state))
+        return Verdict(draft.position, draft.finish(identities.of(tokens, one.stamp, code)))
     except Bad as bad:
         return bad.verdict(time.where, one.payload)
 
 
-def _draft(one: Set, status: Segment, code: str, context: Context) -> Draft:
+def _draft(one: Set, status: _B4, context: Context, has_own_codes: bool) -> Draft:
     """What all events of the set say."""
-    draft = Draft(context, STANDARD, READER_VERSION, status.where, code, warnings=list(one.warnings))
-    _, _, _, _, _, _, _, owner, number, load, _, _, _, digit = status.first(14)
-    draft.empty = _LOADS.get(load.upper())
+    segment, code = status.segment, status.code
+    draft = Draft(context, STANDARD, READER_VERSION, segment.where, code, warnings=list(one.warnings))
+    draft.empty = _LOADS.get(status.load)
     if not code:
-        draft.fault(Bad("missing_code", status.where, "B4 names no status (B403)", 3))
-    known = _UNKNOWN if not code or own_codes.apply(draft, code) else _map(draft)
+        draft.fault(Bad("missing_code", segment.where, "B4 names no status (B403)", 3))
+    known = _UNKNOWN if not code or (has_own_codes and own_codes.apply(draft, code)) else _map(draft)
+    owner, number, digit = status.owner, status.number, status.digit
     if number:
         draft.single = _ONE  # B4 names the unit; where it names none, N9 may list all that the status is about
-    if number and not draft.split_equipment(owner, number, digit, status.where):
-        draft.equipment(owner + number + (digit if len(number) == 6 else ""), status.where)
+        if not draft.split_equipment(owner, number, digit, segment):
+            draft.equipment(owner + number + (digit if len(number) == 6 else ""), segment)
     carrier = ""
     for segment in one.every("N9"):
         _, qualifier, value = segment.first(3)
         qualifier = qualifier.upper()
         if qualifier == "EQ":
-            draft.equipment(value, segment.where)
+            draft.equipment(value, segment)
         elif qualifier in REFERENCES:
-            draft.refer(REFERENCES[qualifier], value, segment.where)
+            draft.refer(REFERENCES[qualifier], value, segment)
         elif qualifier == "SCA":
             carrier = value.upper()
     if carrier and known.hands_over:
         draft.transport["next_carrier"] = draft.short(carrier)
-    else:
+    elif carrier:
         draft.carrier(carrier)
     _vessel(draft, one)
     return draft
@@ -232,14 +267,12 @@ def _vessel(draft: Draft, one: Set) -> None:
     segment = one.first("Q2")
     if segment is None:
         return
-    code = segment.get(1)
-    is_imo = segment.get(12).upper() != "C" and code.isdigit()  # C: a call sign; L, or nothing: Lloyd's, that is IMO
-    draft.vessel(code if is_imo else None, segment.get(13), segment.get(9), segment.where)
+    _, code, _, _, _, _, _, _, _, voyage, _, _, listed, name = segment.first(14)
+    is_imo = code.isdigit() and listed.upper() != "C"  # C: a call sign; L, or nothing: Lloyd's, that is IMO
+    draft.vessel(code if is_imo else None, name, voyage, segment)
 
 
-def _where_and_when(
-    draft: Draft, status: Segment, roles: str, ports: Sequence[Port], spot: _Spot, chosen: Segment | None
-) -> None:
+def _where_and_when(draft: Draft, status: _B4, roles: str, ports: Sequence[Port], spot: _Spot, chosen: Segment | None) -> None:
     if spot.told is not None:
         draft.warn(*spot.told)
     first = firsts_of(ports)
@@ -248,17 +281,19 @@ def _where_and_when(
         same = {**first, "5": port} if port.role == "5" else first
         named = "transship" if roles == _TRANSSHIPMENT else role_of(port.role, same)
         draft.place = port_place(draft, port.r4, named)
-    else:  # B411 qualified by B412, else B406 (a place in words)
-        place = status.get(11) or status.get(6)
+    else:
         role = "transship" if roles == _TRANSSHIPMENT and spot.told is not None else None
-        draft.place = named_place(draft, status, qualifier=status.get(12), code=place, role=role)
+        draft.place = named_place(draft, status.segment, qualifier=status.listed, code=status.place, role=role)
     draft.origin, draft.destination = end_of(draft, first, "LR"), end_of(draft, first, "DE")
-    zone = zone_of(draft.place, draft.context.registers, port.state if port is not None else None)
+
+    def zone() -> Zone:
+        return zone_of(draft.place, draft.context.registers, port.state if port is not None else None)
+
     if chosen is not None and chosen.get(1) == _ESTIMATED and _has_happened(draft, status, chosen, zone):
         chosen = None
     try:
         if chosen is None:
-            draft.occurred_at = read_time(draft, status, 4, zone, has_zone=False)
+            draft.occurred_at = read_time(draft, status.segment, 4, zone, has_zone=False)
             return
         if draft.classifier == "actual" and chosen.get(1) == _ESTIMATED:
             draft.classifier = "estimated"
@@ -267,41 +302,44 @@ def _where_and_when(
         draft.fault(bad)
 
 
-def _has_happened(draft: Draft, status: Segment, estimate: Segment, zone: Zone) -> bool:
+def _has_happened(draft: Draft, status: _B4, estimate: Segment, zone: Callable[[], Zone]) -> bool:
     """Whether B4's own time makes an estimate of the same an old one; what lies ahead of B4's time is still expected."""
-    if not status.get(4) or _repeats(status, estimate):
+    if not status.day or status.is_repeated_by(estimate):
         return False
     aside = _again(draft)
     try:
-        happened = read_time(aside, estimate, 2, zone) < read_time(aside, status, 4, zone, has_zone=False)
+        told = read_time(aside, status.segment, 4, zone, has_zone=False)
+        happened = read_time(aside, estimate, 2, zone) < told
     except Bad:
         return False
-    said, expected = (f"{one.get(at)[:8]} {one.get(at + 1)[:8]}".strip() for one, at in ((status, 4), (estimate, 2)))
+    said, expected = (f"{day[:8]} {clock[:8]}".strip() for day, clock in ((status.day, status.clock), estimate.first(4)[2:]))
     counts = "B4 counts, the estimate is older" if happened else "the estimate counts, it lies ahead of B4"
     draft.warn("times_contradict", f"B4 says {said}, DTM 139 of the same {expected}; {counts}", estimate.where)
     return happened
 
 
-def _time_segment(status: Segment, ports: Sequence[Port], spot: _Spot, before: Sequence[Segment]) -> Segment | None:
+def _time_segment(status: _B4, ports: Sequence[Port], spot: _Spot, before: Sequence[Segment]) -> Segment | None:
     """The DTM of the event: in the loop of its place, or before the loops, or the one that repeats B4's own date and time.
 
     A DTM in another place's loop tells of that place (the estimated arrival, while B4 tells of the departure); it is taken
     only where B4 has no date at all, and no other place.
     """
-    has_date = bool(status.get(4))
+    has_date = bool(status.day)
     own = spot.port.times if spot.port is not None and (spot.is_sure or not has_date) else ()
-    if (found := _best([*own, *before])) is not None:
+    if (found := _best([*own, *before] if before else own)) is not None:
         return found
     every = [*before, *(time for port in ports for time in port.times)]
-    same = [time for time in every if _repeats(status, time)]
+    same = [time for time in every if status.is_repeated_by(time)]
     return _best(same) or (_best(every) if not has_date and spot.is_sure else None)
-
-
-def _repeats(status: Segment, time: Segment) -> bool:
-    """Whether a DTM says B4's own date and time."""
-    return (time.get(2), time.get(3)) == (status.get(4), status.get(5))
 
 
 def _best(times: Sequence[Segment]) -> Segment | None:
     """The first that is an actual time, else the first that is an estimate."""
-    return next((time for kind in _TIME_OF for time in times if time.get(1) == kind), None)
+    estimate = None
+    for time in times:
+        kind = time.get(1)
+        if kind == _ACTUAL:
+            return time
+        if kind == _ESTIMATED and estimate is None:
+            estimate = time
+    return estimate

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from schemas.words import ReferenceKind
@@ -13,7 +14,7 @@ from services.ingest.readers import own_codes
 from services.ingest.readers.draft import Bad, Draft, Identities, hold_of
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import REFERENCES, TERMINAL
-from services.ingest.readers.x12_places import end_of, firsts_of, named_place, port_place, ports_of, role_of
+from services.ingest.readers.x12_places import Port, end_of, firsts_of, named_place, port_place, ports_of, role_of
 from services.ingest.readers.x12_segments import Segment, Set, read_time, time_faults
 
 STANDARD: Final = "x12.322"
@@ -24,6 +25,7 @@ _EMPTY: Final = frozenset({"E", "W", "AA", "AB", "AI", "AJ", "AL"})  # W205 (cod
 _LOADS: Final = _EMPTY | {"L", "AC", "AG", "AH"}
 _ESTIMATED, _ACTUAL = "139", "140"
 _ONE: Final[frozenset[ReferenceKind]] = frozenset({"container", "rail_car"})
+_NO_PORTS: Final[Mapping[str, Port]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -47,18 +49,19 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     units = _units(one)
     if not units:
         wrong = Bad("missing_segment", one.start.where, "a 322 without N7 names no unit")
-        raise Bad.of([wrong, *_without_code(status), *time_faults(status, 2)])
+        raise Bad.of([wrong, *(() if code else (_without_code(status),)), *time_faults(status, 2)])
     correction = one.first("ZC1")
-    facets = ("", "freight") if code == "CU" and own_codes.meaning_of(context, STANDARD, code) is None else ("",)
+    own = own_codes.map_of(context, STANDARD)
+    facets = ("", "freight") if code == "CU" and (own is None or code not in own.codes) else ("",)
     for unit in units:
         tokens = [segment.elements for segment in (status, unit.n7, *unit.more)]
         for facet in facets:
             try:
-                draft = _draft(one, status, code, unit, context, correction)
+                draft = _draft(one, status, code, unit, context, correction, own is not None)
                 if facet:
                     draft.milestone, draft.hold = None, hold_of(("freight", "released"))
                 event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp, facet)
-                yield Verdict(draft.position, event=draft.finish(event_id))
+                yield Verdict(draft.position, draft.finish(event_id))
             except Bad as bad:
                 payload = "\n".join(segment.raw for segment in (status, unit.n7, *unit.more))
                 yield bad.verdict(unit.n7.where, payload.encode("utf-8", "replace"))
@@ -75,76 +78,102 @@ def _units(one: Set) -> Sequence[_Unit]:
     return units
 
 
-def _draft(one: Set, status: Segment, code: str, unit: _Unit, context: Context, correction: Segment | None) -> Draft:
+def _draft(
+    one: Set, status: Segment, code: str, unit: _Unit, context: Context, correction: Segment | None, has_own_codes: bool
+) -> Draft:
     draft = Draft(context, STANDARD, READER_VERSION, unit.n7.where, code, warnings=list(one.warnings), single=_ONE)
     if correction is not None:
         text = "corrects an earlier message; what that one said stands until its sender withdraws it"
-        draft.warn("correction", text, correction.where)
-    for wrong in _without_code(status):
-        draft.fault(wrong)
-    _equipment(draft, unit.n7, unit.n7.get(18), unit.n7.get(11))
+        draft.warn("correction", text, correction)
+    if not code:
+        draft.fault(_without_code(status))
+    _, owner, number, _, _, _, _, _, _, _, _, described, _, _, _, _, _, _, digit = unit.n7.first(19)
+    _equipment(draft, unit.n7, owner, number, digit, described)
+    said_again = []  # by which DTM
     for segment in unit.more:
-        _note(draft, segment, status)
+        name = segment.name
+        if name == "DTM":
+            _, kind, day, clock = segment.first(4)
+            if kind in (_ESTIMATED, _ACTUAL) and day == status.get(2) and clock == status.get(3):
+                said_again.append(kind)
+            else:
+                draft.warn("time_not_used", f"DTM {kind[:3]} ({day[:8]} {clock[:8]}) is not read", segment)
+        elif (read := _READ.get(name)) is not None:
+            read(draft, segment)
     if code:
-        _map(draft, status)
+        _map(draft, status, has_own_codes)
+    if draft.classifier == "actual" and said_again and _ACTUAL not in said_again:
+        draft.classifier = "estimated"
     _where_and_when(draft, status, unit)
     return draft
 
 
-def _without_code(status: Segment) -> Sequence[Bad]:
-    return () if status.get(1) else [Bad("missing_code", status.where, "Q5 names no status (Q501)", 1)]
+def _without_code(status: Segment) -> Bad:
+    return Bad("missing_code", status.where, "Q5 names no status (Q501)", 1)
 
 
-def _note(draft: Draft, segment: Segment, status: Segment) -> None:
-    """What one segment behind N7 tells of the unit."""
-    if segment.name == "W2":
-        same = _equipment(draft, segment, segment.get(13), segment.get(4))
-        load = segment.get(5).upper()
-        if same and load in _LOADS:
-            draft.empty = load in _EMPTY
-    elif segment.name == "M7":
-        for seal in segment.elements[1:5]:
-            draft.refer("seal", seal, segment.where)
-    elif segment.name == "N9":
-        qualifier, value = segment.get(1).upper(), segment.get(2)
-        if qualifier == "EQ":
-            draft.equipment(value, segment.where)
-        elif qualifier in REFERENCES:
-            draft.refer(REFERENCES[qualifier], value, segment.where)
-    elif segment.name == "V1":
-        code = segment.get(1)
-        is_imo = segment.get(8).upper() != "C" and code.isdigit()  # C: a call sign
-        draft.vessel(code if is_imo else None, segment.get(2), segment.get(4), segment.where)
-    elif segment.name == "DTM" and not _is_its_own(segment, status):
-        text = f"DTM {segment.get(1)[:3]} ({segment.get(2)[:8]} {segment.get(3)[:8]}) is not read"
-        draft.warn("time_not_used", text, segment.where)
+def _chassis_or_box(draft: Draft, segment: Segment) -> None:
+    """W2: the unit once more, or what it stands on; whether it is loaded."""
+    _, owner, number, _, described, load, _, _, _, _, _, _, _, digit = segment.first(14)
+    load = load.upper()
+    if _equipment(draft, segment, owner, number, digit, described) and load in _LOADS:
+        draft.empty = load in _EMPTY
 
 
-def _equipment(draft: Draft, segment: Segment, digit: str, description: str) -> bool:
+def _seals(draft: Draft, segment: Segment) -> None:
+    """M7."""
+    for seal in segment.elements[1:5]:
+        draft.refer("seal", seal, segment)
+
+
+def _reference(draft: Draft, segment: Segment) -> None:
+    """N9."""
+    _, qualifier, value = segment.first(3)
+    qualifier = qualifier.upper()
+    if qualifier == "EQ":
+        draft.equipment(value, segment)
+    elif qualifier in REFERENCES:
+        draft.refer(REFERENCES[qualifier], value, segment)
+
+
+def _vessel(draft: Draft, segment: Segment) -> None:
+    """V1."""
+    _, code, name, _, voyage, _, _, _, listed = segment.first(9)
+    is_imo = code.isdigit() and listed.upper() != "C"  # C: a call sign
+    draft.vessel(code if is_imo else None, name, voyage, segment)
+
+
+_READ: Final[Mapping[str, Callable[[Draft, Segment], None]]] = MappingProxyType(
+    {"W2": _chassis_or_box, "M7": _seals, "N9": _reference, "V1": _vessel}
+)
+"""The segments behind N7 that tell of the unit, but for DTM."""
+
+
+def _equipment(draft: Draft, segment: Segment, owner: str, number: str, digit: str, description: str) -> bool:
     """Add the unit of N7 or W2 (initial, number); False if it is another than the one named before.
 
     A rail car is no container even where its mark looks like an owner's code, a chassis none though ISO 6346 numbers it.
     """
-    _, owner, number = segment.first(3)
-    if description.upper() == _CHASSIS or identifiers.scac_names(owner.upper()) == "chassis owner":
-        draft.transport["vehicle"] = draft.short(owner + number, segment.where)
+    description = description.upper()
+    if description == _CHASSIS or identifiers.scac_names(owner.upper()) == "chassis owner":
+        draft.transport["vehicle"] = draft.short(owner + number, segment)
         return True
     before = len(draft.warnings)
-    if description.upper() == _RAIL_CAR:
-        draft.refer("rail_car", owner + number, segment.where)
-    elif not draft.split_equipment(owner, number, digit, segment.where):
-        draft.equipment(owner + number + (digit if len(number) == 6 else ""), segment.where)
+    if description == _RAIL_CAR:
+        draft.refer("rail_car", owner + number, segment)
+    elif not draft.split_equipment(owner, number, digit, segment):
+        draft.equipment(owner + number + (digit if len(number) == 6 else ""), segment)
     return len(draft.warnings) == before or not any(one.code == "contradiction" for one in draft.warnings[before:])
 
 
-def _map(draft: Draft, status: Segment) -> None:
+def _map(draft: Draft, status: Segment, has_own_codes: bool) -> None:
     """What the code means, by the sender's own map, else by the list. There a gate moves a loaded unit's milestone, and the
     empty's return; who does not say which it is, moves nothing."""
-    if own_codes.apply(draft, draft.code):
+    if has_own_codes and own_codes.apply(draft, draft.code):
         return
     known = TERMINAL.get(draft.code)
     if known is None:
-        draft.unmapped(status.where)
+        draft.unmapped(status)
         return
     draft.milestone, draft.mode = known.milestone, known.mode
     draft.hold = hold_of(known.hold)
@@ -160,13 +189,9 @@ def _map(draft: Draft, status: Segment) -> None:
         draft.milestone = known.empty
 
 
-def _is_its_own(time: Segment, status: Segment) -> bool:
-    """Whether a DTM only says once more when the status was, or that its time is an estimate."""
-    return time.get(1) in (_ESTIMATED, _ACTUAL) and (time.get(2), time.get(3)) == (status.get(2), status.get(3))
-
-
 def _where_and_when(draft: Draft, status: Segment, unit: _Unit) -> None:
-    ports = firsts_of(ports_of(unit.more)[0])
+    found = ports_of(unit.more)[0]
+    ports = firsts_of(found) if found else _NO_PORTS
     if "5" in ports:
         draft.place = port_place(draft, ports["5"].r4, role_of("5", ports))
         state = ports["5"].state
@@ -174,10 +199,7 @@ def _where_and_when(draft: Draft, status: Segment, unit: _Unit) -> None:
         draft.place = named_place(draft, status, name=status.get(6), country=status.get(8))
         state = status.get(7).upper()
     draft.origin, draft.destination = end_of(draft, ports, "LR"), end_of(draft, ports, "DE")
-    own = [time for time in unit.more if time.name == "DTM" and _is_its_own(time, status)]
-    if draft.classifier == "actual" and own and all(time.get(1) == _ESTIMATED for time in own):
-        draft.classifier = "estimated"
     try:
-        draft.occurred_at = read_time(draft, status, 2, zone_of(draft.place, draft.context.registers, state))
+        draft.occurred_at = read_time(draft, status, 2, lambda: zone_of(draft.place, draft.context.registers, state))
     except Bad as bad:
         draft.fault(bad)

@@ -20,7 +20,7 @@ from schemas.words import LINKING_KINDS, LOGISTIC_KINDS, ItemCategory, Mode, Par
 from services.ingest import identifiers
 from services.ingest.legible import shown
 from services.ingest.places import Zone, facility_by_code, zone_of
-from services.ingest.readers.draft import WARNINGS_MAX, Bad, by_assumed_clock
+from services.ingest.readers.draft import WARNINGS_MAX, Bad, Where, by_assumed_clock
 from services.ingest.readers.model import Asked, Context, Verdict
 from services.ingest.readers.x12_codes import REFERENCES
 from services.ingest.readers.x12_segments import Segment, Set, read_time
@@ -85,12 +85,13 @@ class Notes:
 
     warnings: list[Warning_] = field(default_factory=list)
 
-    def warn(self, code: str, text: str, where: str | None = None) -> None:
-        warning = Warning_(code=code, where=shown(where or ""), text=shown(text))
+    def warn(self, code: str, text: str, where: Where = None) -> None:
+        place = where or "" if where is None or isinstance(where, str) else where.where
+        warning = Warning_(code=code, where=shown(place), text=shown(text))
         if len(self.warnings) < WARNINGS_MAX and warning not in self.warnings:
             self.warnings.append(warning)
 
-    def at_local(self, local: datetime, zone: Zone, where: str | None = None) -> datetime:
+    def at_local(self, local: datetime, zone: Zone, where: Where = None) -> datetime:
         """`local` in an assumed zone, as a Draft notes it."""
         return by_assumed_clock(self, local, zone, where)
 
@@ -194,7 +195,7 @@ class _Notice:
         if segment is None:
             return None
         try:
-            return rfc3339(read_time(self.notes, segment, 2, zone))
+            return rfc3339(read_time(self.notes, segment, 2, lambda: zone))
         except Bad as bad:
             self.notes.warn("time_not_used", bad.text, bad.where)
             return None

@@ -59,12 +59,13 @@ def ports_of(segments: Iterable[Segment]) -> tuple[Sequence[Port], Sequence[Segm
     before: list[Segment] = []
     times = before
     for segment in segments:
-        if segment.name == "R4":
+        name = segment.name
+        if name == "R4":
             _, role, qualifier, code = segment.first(4)
             port = Port(segment, role.upper(), qualifier.upper(), code.upper())
             ports.append(port)
             times = port.times
-        elif segment.name == "DTM":
+        elif name == "DTM":
             times.append(segment)
     return ports, before
 
@@ -73,7 +74,8 @@ def firsts_of(ports: Iterable[Port]) -> Mapping[str, Port]:
     """By role, the first port of it."""
     found: dict[str, Port] = {}
     for port in ports:
-        found.setdefault(port.role, port)
+        if port.role not in found:
+            found[port.role] = port
     return found
 
 
@@ -126,7 +128,7 @@ def named_place(
     is_coded = qualifier.upper() == _UN and code
     unlocode = coded if is_coded and identifiers.is_locode(coded := code.upper()) else None
     if is_coded and unlocode is None:
-        draft.warn("bad_unlocode", f"{code[:20]} is not a UN/LOCODE; not used", segment.where)
+        draft.warn("bad_unlocode", f"{code[:20]} is not a UN/LOCODE; not used", segment)
     name = name or ("" if unlocode else code)
     facility = None
     for text in (name, *others):

@@ -7,9 +7,9 @@ terminator, empty segments, several interchanges in a file, wrong counts and con
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import count
+from itertools import chain, count
 from types import MappingProxyType
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ import msgspec
 
 from schemas.shipment_event_v1 import Warning_
 from services.ingest.places import Zone
-from services.ingest.readers.draft import SHOWN, Bad, by_clock, sensible_year, warning_of, where_of
+from services.ingest.readers.draft import SHOWN, Bad, Where, by_clock, sensible_year, warning_of, where_of
 from services.ingest.readers.model import Unreadable
 
 _ISA_LENGTH: Final = 106
@@ -36,7 +36,7 @@ _LINE_BREAKS = re.compile(r"[\r\n]+")
 _SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{1,2}")
 _BLANK: Final = " \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
-_EMPTY: Final = ("",) * _ELEMENTS_MAX
+_EMPTY: Final = tuple([("",) * missing for missing in range(_ELEMENTS_MAX)])
 _ENDS: Final = frozenset({"ST", "SE", "GE", "IEA"})  # of a set
 
 
@@ -61,7 +61,8 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
 
     def first(self, count: int) -> tuple[str, ...]:
         """The name and the elements before `count`, empty where the segment is shorter: many at the price of one `get`."""
-        return (self.elements + _EMPTY[:count])[:count]
+        missing = count - len(self.elements)
+        return self.elements[:count] if missing <= 0 else self.elements + _EMPTY[missing]
 
 
 class Set(msgspec.Struct, eq=False):
@@ -89,17 +90,29 @@ class Set(msgspec.Struct, eq=False):
     def kind(self) -> str:
         return self.start.get(1)
 
-    def add(self, segment: Segment) -> None:
-        """Take a segment in. Of a set that is larger than any real one the rest is counted only, so that memory is bounded."""
-        self.count += 1
-        self.characters += len(segment.raw)
-        if self.characters <= SET_CHARACTERS_KEPT and self.count <= _SET_SEGMENTS_KEPT:
-            self.segments.append(segment)
-            same = self.named.get(segment.name)
-            if same is None:
-                self.named[segment.name] = [segment]
-            else:
-                same.append(segment)
+    def take(self, segments: Iterator[Segment]) -> tuple[Segment | None, Segment]:
+        """Take in what follows its ST. Returns the segment that ends the set, if one does, and the last one seen.
+
+        Of a set that is larger than any real one the rest is counted only, so that memory is bounded.
+        """
+        kept, named, last = self.segments, self.named, self.start
+        count = characters = 0
+        for last in segments:
+            name = last.name
+            if name in _ENDS:
+                self.count, self.characters = count, characters
+                return last, last
+            count += 1
+            characters += len(last.raw)
+            if characters <= SET_CHARACTERS_KEPT and count <= _SET_SEGMENTS_KEPT:
+                kept.append(last)
+                same = named.get(name)
+                if same is None:
+                    named[name] = [last]
+                else:
+                    same.append(last)
+        self.count, self.characters = count, characters
+        return None, last
 
     @property
     def overflows(self) -> bool:
@@ -113,7 +126,8 @@ class Set(msgspec.Struct, eq=False):
 
     def warn_of_more(self, status: Segment, element: int) -> None:
         """Tell of further segments of `status`'s name, of which the first counts. `element`: where its code is."""
-        if more := self.every(status.name)[1:]:
+        if len(same := self.every(status.name)) > 1:
+            more = same[1:]
             named = ", ".join([other.get(element)[:10] for other in more[:5]])
             text = f"a set has one {status.name}; {len(more)} more ({named}) not read: send a set for each status"
             self.warnings.append(warning_of("several_values", more[0].where, text))
@@ -145,16 +159,17 @@ def sets_of(text: str) -> tuple[list[Set], list[Warning_]]:
     return [part for part in walk(text, warnings) if isinstance(part, Set)], warnings
 
 
-def walk(text: str, warnings: list[Warning_]) -> Iterator[Segment | Set]:
-    """The sets of a file, and the segments of its envelopes (ISA, GS, GE, IEA), in their order; one at a time, so that a file
-    takes no more memory than its largest set. What is wrong with the envelopes is added to `warnings`, the first 64 of it.
+def walk(text: str, warnings: list[Warning_], envelopes: bool = True) -> Iterator[Segment | Set]:
+    """The sets of a file, and (`envelopes`) the segments of its envelopes (ISA, GS, GE, IEA), in their order; one at a time, so
+    that a file takes no more memory than its largest set. What is wrong with the envelopes is added to `warnings`, the first 64
+    of it.
 
     Raises Unreadable where no ISA can be made out, or there is no set at all.
     """
     numbers = count(1)
     some = False
     for begin, end, separator, terminator in _interchanges(text):
-        for part in _parts(_segments(text, begin, end, separator, terminator, numbers), warnings):
+        for part in _parts(_segments(text, begin, end, separator, terminator, numbers), warnings, envelopes):
             some = some or isinstance(part, Set)
             yield part
     if not some:
@@ -182,6 +197,8 @@ def _interchanges(text: str) -> Iterator[tuple[int, int, str, str]]:
 
 def _next_interchange(text: str, begin: int, terminator: str) -> int:
     """Where the interchange after the one at `begin` starts: at an ISA that follows a terminator. The end, if there is none."""
+    if text.find("ISA", begin + 3) < 0:
+        return len(text)
     for mark in _ISA_MARK.finditer(text, begin + 3):
         before = mark.start() - 1
         while before > begin and text[before] in _BLANK and text[before] != terminator:
@@ -219,6 +236,12 @@ def _delimiters(text: str, begin: int) -> tuple[str, str]:
 
 
 def _segments(text: str, begin: int, end: int, separator: str, terminator: str, numbers: Iterator[int]) -> Iterator[Segment]:
+    return chain.from_iterable(_stretches(text, begin, end, separator, terminator, numbers))
+
+
+def _stretches(
+    text: str, begin: int, end: int, separator: str, terminator: str, numbers: Iterator[int]
+) -> Iterator[Sequence[Segment]]:
     """Cut a stretch at a time: all at once a file of the largest size would be held twice, one by one takes longer.
 
     Where a stretch has blanks inside of its elements only, as most have behind ISA, no element is stripped.
@@ -230,85 +253,89 @@ def _segments(text: str, begin: int, end: int, separator: str, terminator: str, 
         begin = stop + 1 if stop >= 0 else end
         if terminator not in "\r\n":
             cut = cut.replace("\r", "").replace("\n", "")
-        is_plain = cut.isprintable() and f"{separator} " not in cut and f" {separator}" not in cut
-        for raw in cut.split(terminator) if stretch else (cut,):
-            raw = raw.strip(_BLANK)
-            if not raw:
-                continue
-            if is_plain:
-                elements = tuple(raw.split(separator, _ELEMENTS_MAX))
-            else:
-                if "\n" in raw or "\r" in raw:
-                    raw = _LINE_BREAKS.sub("", raw)
-                elements = tuple(map(str.strip, raw.split(separator, _ELEMENTS_MAX)))
-            yield Segment(next(numbers), elements[0], elements, raw)
+        if stretch and cut.isprintable() and f"{separator} " not in cut and f" {separator}" not in cut:
+            yield [
+                Segment(next(numbers), (elements := tuple(raw.split(separator, _ELEMENTS_MAX)))[0], elements, raw)
+                for raw in map(str.strip, cut.split(terminator))  # what is printable has no other blank than the blank
+                if raw
+            ]
+        else:
+            yield [
+                _stripped(raw, separator, numbers)
+                for raw in (cut.split(terminator) if stretch else (cut,))
+                if raw.strip(_BLANK)
+            ]
         stretch = _STRETCH
 
 
-def _parts(segments: Iterator[Segment], warnings: list[Warning_]) -> Iterator[Segment | Set]:
+def _stripped(raw: str, separator: str, numbers: Iterator[int]) -> Segment:
+    """A segment of elements without blanks around them."""
+    raw = raw.strip(_BLANK)
+    if "\n" in raw or "\r" in raw:
+        raw = _LINE_BREAKS.sub("", raw)
+    elements = tuple(map(str.strip, raw.split(separator, _ELEMENTS_MAX)))
+    return Segment(next(numbers), elements[0], elements, raw)
+
+
+def _parts(segments: Iterator[Segment], warnings: list[Warning_], envelopes: bool) -> Iterator[Segment | Set]:
     """One interchange for `walk`; checks counts and control numbers, which never cost a set."""
     last = interchange = next(segments)
     stamp = interchange.get(13)
     if interchange.get(15) == "T":
         _note(warnings, warning_of("test_message", interchange.where, "the sender marked this interchange as a test (ISA15)"))
-    yield interchange
-    current: Set | None = None
+    if envelopes:
+        yield interchange
     in_group = groups = 0
     group: Segment | None = None
-    for segment in segments:
-        last = segment
-        if current is not None and segment.name not in _ENDS:
-            current.add(segment)
-        elif segment.name == "ST":
-            if current is not None:
-                yield _without_end(current)
+    following: Segment | None
+    for following in segments:
+        segment = last = following
+        while segment.name == "ST":
             current = Set(segment, interchange, group)
             in_group += 1
-        elif segment.name == "SE" and current is not None:
-            current.end = segment
-            _check_set(current, segment)
+            following, last = current.take(segments)
+            if following is not None and following.name == "SE":
+                current.end = following
+                _check_set(current, following)
+                yield current
+                break
+            _note(current.warnings, warning_of("missing_se", current.start.where, "the set has no SE"))
             yield current
-            current = None
+            if following is None:
+                break
+            segment = following
         else:
-            if current is not None:
-                yield _without_end(current)
-                current = None
             if segment.name == "GS":
                 group, in_group, groups = segment, 0, groups + 1
-                yield segment
             elif segment.name == "GE":
-                _check("GE01", segment, in_group, warnings)
-                if group is not None and segment.get(2) != group.get(6):
-                    _note(warnings, warning_of("bad_control_number", segment.where, "GE02 is not the number of its GS"))
-                yield segment
+                _check("GE", segment, in_group, group.get(6) if group is not None else None, "GS", warnings)
             elif segment.name == "IEA":
-                _check("IEA01", segment, groups, warnings)
-                if segment.get(2).lstrip("0") != stamp.lstrip("0"):
-                    _note(warnings, warning_of("bad_control_number", segment.where, "IEA02 is not the number of its ISA"))
+                _check("IEA", segment, groups, stamp, "ISA", warnings)
+            else:
+                if segment.name != "TA1":
+                    _note(warnings, warning_of("stray_segment", segment.where, "outside of any set; not read"))
+                continue
+            if envelopes:
                 yield segment
-            elif segment.name != "TA1":
-                _note(warnings, warning_of("stray_segment", segment.where, "outside of any set; not read"))
-    if current is not None:
-        yield _without_end(current)
     if last.name != "IEA":
         _note(warnings, warning_of("missing_iea", last.where, "the interchange does not end with IEA; is it complete?"))
 
 
-def _without_end(current: Set) -> Set:
-    _note(current.warnings, warning_of("missing_se", current.start.where, "the set has no SE"))
-    return current
-
-
 def _check_set(current: Set, end: Segment) -> None:
-    _check("SE01", end, current.count + 2, current.warnings)
-    if end.get(2) != current.start.get(2):
-        _note(current.warnings, warning_of("bad_control_number", end.where, "SE02 is not the number of its ST"))
+    _check("SE", end, current.count + 2, current.start.get(2), "ST", current.warnings)
 
 
-def _check(name: str, segment: Segment, counted: int, warnings: list[Warning_]) -> None:
-    """Whether the first element of a trailer is the number of what was counted."""
+def _check(name: str, segment: Segment, counted: int, number: str | None, begins: str, warnings: list[Warning_]) -> None:
+    """Whether a trailer says how many were counted, and the number of what it ends, where that has one. Of an interchange's
+    zeros before it do not count."""
+    if segment.elements == (name, str(counted), number):
+        return
     if segment.get(1).lstrip("0") != (str(counted) if counted else ""):
-        _note(warnings, warning_of("bad_count", segment.where, f"{name} says {segment.get(1)[:20]}, counted are {counted}"))
+        text = f"{name}01 says {segment.get(1)[:20]}, counted are {counted}"
+        _note(warnings, warning_of("bad_count", segment.where, text))
+    said = segment.get(2)
+    if number is not None and said != number and (name != "IEA" or said.lstrip("0") != number.lstrip("0")):
+        _note(warnings, warning_of("bad_control_number", segment.where, f"{name}02 is not the number of its {begins}"))
 
 
 def _note(warnings: list[Warning_], said: Warning_) -> None:
@@ -373,38 +400,37 @@ _TIME = re.compile(r"([0-9]{2})([0-9]{2})(?:([0-9]{2})[0-9]{0,2})?")
 class Noting(Protocol):
     """Where what was assumed of a time is noted: a Draft."""
 
-    def warn(self, code: str, text: str, where: str | None = None) -> None: ...
-    def at_local(self, local: datetime, zone: Zone, where: str | None = None) -> datetime: ...
+    def warn(self, code: str, text: str, where: Where = None) -> None: ...
+    def at_local(self, local: datetime, zone: Zone, where: Where = None) -> datetime: ...
 
 
-def read_time(draft: Noting, segment: Segment, first: int, place_zone: Zone, has_zone: bool = True) -> datetime:
-    """The time in elements `first` (date), `first + 1` (time) and, if `has_zone`, `first + 2` (zone). Raises Bad."""
-    where = segment.where
-    local = _local(segment, first)
-    time = segment.get(first + 1)
+def read_time(draft: Noting, segment: Segment, first: int, place_zone: Callable[[], Zone], has_zone: bool = True) -> datetime:
+    """The time in elements `first` (date), `first + 1` (time) and, if `has_zone`, `first + 2` (zone; where that names none,
+    `place_zone` is asked). Raises Bad."""
+    *_, date, time, code = segment.first(first + 3)
+    local = _local(segment, first, date, time)
     if not time:
-        draft.warn("time_missing", "no time of day is given; 00:00 assumed", where)
-    code = segment.get(first + 2).upper() if has_zone else ""
+        draft.warn("time_missing", "no time of day is given; 00:00 assumed", segment)
+    code = code.upper() if has_zone else ""
     if (fixed := _OFFSETS.get(code)) is not None:
         return local.replace(tzinfo=fixed)
     if code in _ZONES:
-        return by_clock(draft, local, ZoneInfo(_ZONES[code]), where)
+        return by_clock(draft, local, ZoneInfo(_ZONES[code]), segment)
     if code not in ("", "LT"):
-        draft.warn("unknown_zone", f"zone code {code[:10]} is unknown; local time taken", where)
-    return draft.at_local(local, place_zone, where)
+        draft.warn("unknown_zone", f"zone code {code[:10]} is unknown; local time taken", segment)
+    return draft.at_local(local, place_zone(), segment)
 
 
 def time_faults(segment: Segment, first: int) -> Sequence[Bad]:
     """What is wrong with the time in a segment that is not read for its own sake."""
     try:
-        _local(segment, first)
+        _local(segment, first, segment.get(first), segment.get(first + 1))
     except Bad as bad:
         return [bad]
     return ()
 
 
-def _local(segment: Segment, first: int) -> datetime:
-    date, time = segment.get(first), segment.get(first + 1)
+def _local(segment: Segment, first: int, date: str, time: str) -> datetime:
     if len(date) == 8 and len(time) == 4 and (usual := date + time).isascii() and usual.isdigit():
         try:
             moment = datetime.fromisoformat(f"{date}T{time}")

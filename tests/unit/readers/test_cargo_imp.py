@@ -501,3 +501,37 @@ def test_an_interchange_of_nobody_known_is_a_warning_and_no_envelope_says_nothin
 
     bare = read_text(f"{HEAD}RCS/31MAR0900/FRA/T20K240\n", context_at(AT, "LH", registers=AIRLINES))
     assert len(bare.events) == 1 and not bare.warnings
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        (
+            "DEP/LH456/30FEB2570-X/FRALAX/T20/S2400/E9999-Q",
+            [
+                "2570 is not a time of day",
+                "-X is no change of day",
+                "9999 is not a time of day",
+                "-Q is no change of day",
+                "day 30 of month 2 is in no calendar",
+            ],
+        ),
+        ("RCF/LH456/31XXX2570/LAX/T20", ["31XXX2570: XXX is no month", "2570 is not a time of day"]),
+        ("BKD/LH456/30FEB/FRALAX/T20/S9999", ["9999 is not a time of day", "day 30 of month 2 is in no calendar"]),
+        ("DLV/LAX/T20", ["DLV without a date"]),
+    ],
+)
+def test_all_that_is_wrong_with_a_status_is_told_at_once(line: str, wrong: list[str]) -> None:
+    reading = read_text(HEAD + line + "\nNFD/31MAR1600/LAX", context_at(AT, "LH"))
+
+    assert [event.code for event in reading.events] == ["NFD"]
+    (found,) = reading.problems
+    assert [one.text.partition(" (")[0] for one in found.every] == wrong
+    assert {one.where for one in found.every} == {"line 3"}
+
+
+def test_a_bad_time_is_told_beside_an_air_waybill_that_is_none() -> None:
+    reading = read_text("FSU/14\n000-00000000FRALAX/T20\nDLV/31MAR2570/LAX", context_at(AT, "LH"))
+
+    assert [one.code for one in reading.problems[0].every] == ["bad_time", "no_linking_reference"]
+    assert reading.problems[0].warnings[0].code == "placeholder"

@@ -14,6 +14,7 @@ import pytest
 
 from schemas.shipment_event_v1 import ShipmentEvent
 from services.ingest.readers import Registers, Unreadable, detect
+from services.ingest.readers.draft import FAULTS_MAX
 from tests.unit.readers.helpers import FIXTURES, context_at, expected, read_text, refused, told
 
 AT = "2020-04-01T12:00:00Z"
@@ -290,8 +291,8 @@ def test_a_deletion_is_one_whatever_its_time_of_issue(issued: str) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "where"),
     [
-        (message(status("RCF", movement(at(kind="Z")))), "bad_value", "line 5 (ReportedStatus 1)"),
-        (message(status("RCF", movement(at("2020-02-30T10:00:00Z")))), "bad_time", "line 5 (ReportedStatus 1)"),
+        (message(status("RCF", movement(at(kind="Z")))), "bad_value", "line 5 (SpecifiedEvent)"),
+        (message(status("RCF", movement(at("2020-02-30T10:00:00Z")))), "bad_time", "line 5 (SpecifiedEvent)"),
         (message(status("RCF", movement(""))), "no_time", "line 5 (ReportedStatus 1)"),
         (message(status("", movement(at()))), "missing_field", "line 5 (ReportedStatus 1)"),
         (message(), "no_status", "line 2"),
@@ -309,6 +310,30 @@ def test_what_cannot_be_read_says_where(text: str, code: str, where: str) -> Non
     assert [(found.code, found.where) for found in read_text(text, LH).problems] == [(code, where)]
 
 
+def test_all_that_is_wrong_with_a_status_is_told_at_once() -> None:
+    flight = FLIGHT.format("Q").replace("T08:00:00Z", "") + "\n" + FLIGHT.format("S").replace("-03-31", "-13-31")
+    head = HEAD.replace("020-12345675", "none")
+    reading = read_text(message(status("", movement("\n" + at("2020-02-30T10:00:00Z", "Z") + "\n" + flight)), head=head), LH)
+
+    (found,) = reading.problems
+    assert [(one.code, one.where) for one in found.every] == [
+        ("no_air_waybill", "line 5 (ReportedStatus 1)"),
+        ("missing_field", "line 5 (ReportedStatus 1)"),
+        ("bad_value", "line 6 (SpecifiedEvent)"),
+        ("bad_time", "line 6 (SpecifiedEvent)"),
+        ("bad_value", "line 7 (DepartureEvent)"),
+        ("bad_time", "line 7 (DepartureEvent)"),
+        ("bad_time", "line 8 (DepartureEvent)"),
+    ]
+
+
+def test_more_mistakes_than_anyone_reads_are_cut() -> None:
+    times = "".join(at(f"2020-02-{day}T10:00:00Z", "Q") + FLIGHT.format(day) + "\n" for day in range(30, 90))
+    (found,) = read_text(message(status("", movement(times) * 3)), LH).problems
+
+    assert len(found.every) == FAULTS_MAX
+
+
 def test_a_bad_status_costs_only_itself() -> None:
     reading = read_text(message(status("RCF", movement("")), status("NFD", movement(at()))), LH)
 
@@ -324,15 +349,17 @@ def test_a_problem_holds_its_own_bytes() -> None:
     ]
 
 
-def test_a_bad_time_of_the_flight_costs_only_itself() -> None:
-    found = read_text(message(status("RCF", movement(at() + FLIGHT.format("A").replace("T08:00:00Z", "")))), LH)
+def test_bad_times_of_the_flight_cost_only_themselves() -> None:
+    bad, worse = FLIGHT.format("A").replace("T08:00:00Z", ""), FLIGHT.format("Q")
+    found = read_text(message(status("RCF", movement(at() + bad + worse + FLIGHT.format("S")))), LH)
 
-    assert [
-        verdict.event.code if verdict.event else verdict.problem and verdict.problem.code for verdict in found.verdicts
-    ] == [
-        "RCF",
-        "bad_time",
+    assert [(event.code, event.milestone, event.classifier) for event in found.events] == [
+        ("RCF", "discharged", "actual"),
+        ("RCF", "departed", "planned"),
     ]
+    (problem,) = found.problems
+    assert found.verdicts[-1].problem == problem
+    assert [one.code for one in problem.every] == ["bad_time", "bad_value"]
 
 
 BOMB = (

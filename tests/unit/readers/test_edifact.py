@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydifact.control.characters import Characters
+from pydifact.tokenizer import Tokenizer
 
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import Place, ShipmentEvent
 from services.ingest.codemaps.model import CodeMap, CodeMaps, Meaning
 from services.ingest.readers import Context, Registers
 from services.ingest.readers.edifact_codes import OTHERS
+from services.ingest.readers.edifact_segments import segments_of, tokens_of
 from tests.unit.readers.helpers import FIXTURES, REGISTERS, context_at, expected, read_text, refused, told
 
 MESSAGES = ("edifact_iftsta", "edifact_coarri", "edifact_codeco")
@@ -29,6 +34,24 @@ def test_a_message_gives_exactly_the_events_that_it_says(name: str) -> None:
         assert one == two
     assert len(got) == len(hoped["verdicts"])
     assert [warning.model_dump() for warning in reading.warnings] == hoped.get("warnings", [])
+
+
+@given(
+    text=st.text(alphabet="UNHAB+:?' xy7\u00e9", max_size=80),
+    signs=st.sampled_from([":+.? '", ";*.! ~", ":+.\x00 '", "\x1f\x1d.\x00 \x1c"]),
+    filler=st.sampled_from(["", "x" * 16_380, "?" * 16_383, "'" * 16_384]),
+)
+@settings(deadline=None)
+def test_segments_are_those_of_pydifacts_own_tokens(text: str, signs: str, filler: str) -> None:
+    """It takes one character after the other; ours, all that stand before the next sign, 16 KiB at once."""
+    marks = dict(zip(":+?'", (signs[0], signs[1], signs[3], signs[5]), strict=True))
+    text = "".join(marks.get(letter, letter) for letter in filler + text)
+    text = text.rstrip(signs[3]) + signs[5]
+
+    ours = segments_of(tokens_of(text, Characters.from_str(signs)), 0)
+    theirs = segments_of(Tokenizer().get_tokens(text, Characters.from_str(signs)), 0)
+
+    assert list(ours) == list(theirs)
 
 
 def test_an_iftsta_of_a_railway(samples: Path) -> None:
