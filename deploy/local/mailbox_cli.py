@@ -60,7 +60,8 @@ def show(
     """One message, whole."""
     from deploy.local.mailbox import read
 
-    found = next((one for one in read(state_dir / "mailbox") if one.number == number), None)
+    messages = list(read(state_dir / "mailbox"))
+    found = next((one for one in messages if one.number == number), None)
     if found is None:
         _fail(f"there is no message {number} in {state_dir / 'mailbox'}; `lovla mailbox` lists them.")
     elif raw and found.kind == "email":
@@ -73,7 +74,10 @@ def show(
         if found.kind == "sms_out":
             typer.echo(f"Id: {found.ref}")
         typer.echo("\n" + found.text.replace("\r\n", "\n"))
-        if found.ref and found.kind != "sms_in":
+        if (asked := found.headers.get("In-Reply-To")) and found.kind == "sms_out":  # no notification of ours stands behind it
+            those = [one.number for one in messages if one.kind == "sms_in" and one.ref == asked]
+            typer.echo("\nIt answers what this phone wrote" + "".join(f": lovla mailbox show {one}" for one in those), err=True)
+        elif found.ref and found.kind != "sms_in":
             typer.echo(f"\nWhy it came: lovla explain '{found.ref}'", err=True)
 
 

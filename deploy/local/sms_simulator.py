@@ -32,6 +32,8 @@ from deploy.local.mailbox import Fault, Faults, Store
 CALLBACK_TRIES = 5
 _STOP = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
 _START = frozenset({"start", "unstop", "yes"})
+_REPLY = "reply."
+"""How the reference of our answer begins (services/alerts/callbacks.py); then the id of what it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,8 @@ class Simulator:
     def _take(self, to: str, body: str, callback: str, sid: str, reference: str) -> _Sent:
         one = _Sent(sid, to, body, reference, datetime.now(UTC))
         self.sent.append(one)
-        self.store.keep("sms_out", self.account.number, to, body, ref=sid)
+        answers = {"In-Reply-To": reference.removeprefix(_REPLY)} if reference.startswith(_REPLY) else {}
+        self.store.keep("sms_out", self.account.number, to, body, ref=sid, headers=answers)
         if callback:
             task = asyncio.get_running_loop().create_task(self._call_back(one, callback))
             self._tasks.add(task)
@@ -213,7 +216,7 @@ class Simulator:
     async def _reply(self, request: Request) -> Response:
         """Somebody writes to our number: {"from": "+1...", "text": "STOP", "shape": "twilio"}. Answers with our reply."""
         said = json.loads(await request.body())
-        number, text = str(said["from"]), str(said["text"])
+        number, text = f"+{str(said['from']).strip().removeprefix('+')}", str(said["text"])
         word = "".join(letter for letter in text.lower() if letter.isalnum())
         if word in _STOP:
             self.opted_out.add(number)
@@ -237,7 +240,8 @@ class Simulator:
             return JSONResponse({"told": False, "reply": None, "status": answer.status_code if answer else None})
         reply = ElementTree.fromstring(answer.text).findtext("Message")  # noqa: S314  our own service's answer
         if reply:
-            self.store.keep("sms_out", self.account.number, number, reply, ref="SM" + secrets.token_hex(16))
+            answer_id = "SM" + secrets.token_hex(16)
+            self.store.keep("sms_out", self.account.number, number, reply, ref=answer_id, headers={"In-Reply-To": ref})
         return JSONResponse({"told": True, "reply": reply})
 
     async def _add_fault(self, request: Request) -> Response:

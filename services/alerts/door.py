@@ -16,7 +16,7 @@ from schemas.alerts_v1 import Filters, Subscription
 from schemas.registers_v1 import Account, Facility, Sender
 from services.alerts.acts import Refused, Why
 from services.alerts.addresses import BadAddress
-from services.alerts.gate import Budget, Held, Place, Problem
+from services.alerts.gate import Budget, Held, Place, Problem, places_of
 from services.alerts.rates import Rates
 from services.alerts.registered import Unregistered, unregistered
 from services.alerts.replay import BadCursor, Page
@@ -112,8 +112,4 @@ def problem_of(refused: Refused) -> Problem:
 
 def invalid(error: ValidationError) -> Problem:
     """What pydantic found, place by place; never what was there (addresses)."""
-    errors = [
-        Place(where="".join(f"/{part}" for part in one["loc"]), code=one["type"], text=one["msg"])
-        for one in error.errors(include_input=False, include_context=False, include_url=False)[:100]
-    ]
-    return Problem("invalid", "The body does not hold what it should.", errors=errors)
+    return Problem("invalid", "The body does not hold what it should.", errors=places_of(error))

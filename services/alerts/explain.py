@@ -82,12 +82,13 @@ class History:
 
     def chain(self, made: Notification, now: datetime | None = None) -> list[Link]:
         """From the bytes to the receipt. `now`: when it is asked whether people keep the second contact asleep."""
-        changes = [
-            CHANGE.validate_json(row["record"], extra="ignore") for row in self._ask("evidence_of", ids=list(made.changes))
-        ]
+        rows = self._ask("evidence_of", ids=list(made.changes))
+        changes = [CHANGE.validate_json(row["record"], extra="ignore") for row in rows]
         links = self._sources(changes)
+        # when the broker took it: a change's own time is the pipeline's, of the last tick, seconds before the bytes behind it
         links += [
-            Link("change", change.at, _said(change), f"{change.consignment} version {change.version}") for change in changes
+            Link("change", row["appended_at"], _said(change), f"{change.consignment} version {change.version}")
+            for row, change in zip(rows, changes, strict=True)
         ]
         if made.purpose in ("confirm", "notice"):
             links += self._agreed(made)

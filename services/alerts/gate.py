@@ -10,7 +10,7 @@ from services.ingest.body import Budget, Held, media_type
 from services.ingest.connections import bounded
 from services.ingest.idempotency import key_in
 from services.ingest.limits import Bucket
-from services.ingest.problems import KINDS, MEDIA_TYPE, Place, Problem
+from services.ingest.problems import KINDS, MEDIA_TYPE, Place, Problem, places_of
 from services.ingest.readers import Unreadable
 from services.ingest.readers.strict_json import parse_narrow
 
@@ -29,4 +29,5 @@ __all__ = (
     "key_in",
     "media_type",
     "parse_narrow",
+    "places_of",
 )

@@ -98,7 +98,9 @@ class Inbound:
         again.
         """
         try:
-            address = normalise("sms", number)
+            address = normalise(
+                "sms", f"+{number.strip().removeprefix('+')}"
+            )  # some providers leave it out, or send it as a blank
         except BadAddress:
             return None
         said = Said(SUBSCRIBER, f"sms {ref}"[:128].strip(), self._clock.now())

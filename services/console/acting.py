@@ -243,7 +243,7 @@ class Acting:
         self, about: str, viewer: Viewer, given: Form, act: Callable[[Viewer, Form, str], Awaitable[Outcome]]
     ) -> Response:
         """Do what a form says, once (once.py). The way in is told the key, and knows it longer."""
-        key = acts.key_of(one(given, "once"), about, viewer.name, viewer.csrf, _sorted(given))
+        key = acts.key_of(one(given, "once"), about, viewer.name, viewer.session, _sorted(given))
         outcome = await self._forms.answer(key, lambda: act(viewer, given, key))
         return self._back(given, self._door.board.put(outcome))
 

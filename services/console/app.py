@@ -30,6 +30,7 @@ from services.console.health_page import HealthPage
 from services.console.letters import Letters, Retry, by_verb
 from services.console.lists_api import Lists
 from services.console.live import Live
+from services.console.packing import Packed
 from services.console.pages import HEADERS, Pages, Route
 from services.console.people import People
 from services.console.query_api import Api
@@ -121,6 +122,7 @@ def build(
         log.error("console.fault", error=type(error).__name__, text=str(error)[:500], route=getattr(route, "path", None))
         return await on_problem(request, Problem("internal", "Nothing was done; the log says more."))
 
+    app.add_middleware(Packed)
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(SignIn, on_sign_in)
     app.add_exception_handler(HTTPException, on_http)

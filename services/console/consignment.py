@@ -13,6 +13,7 @@ from typing import Final, Literal
 from schemas.journey_v1 import ExceptionState, Journey, JourneyReference, MilestoneState, Statement
 from schemas.words import MILESTONES
 from services.console.gate import Problem
+from services.console.local import Zones
 from services.console.questions import Place, Questions, RawPointer
 from services.console.rawview import SHOWN_MOST, Part, bytes_of, parts, text_of
 from services.console.render import judged
@@ -29,11 +30,17 @@ _SEGMENTS: Final[Sequence[tuple[str, Sequence[str]]]] = (
     ("road", ("arrived_consignee", "delivered")),
     ("return", ("empty_returned",)),
 )
+_AT_ORIGIN: Final = ("booked", "received", "departed")
+_ON_THE_WAY: Final = ("transship_arrived", "transship_departed")
+_AT_HOSPITAL: Final = ("arrived_consignee", "delivered")
+"""All other steps are at the port of discharge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A milestone of a leg. `late_h`: hours of the actual, else the estimate, after the plan; `said_by`: (sender, event)."""
+    """A milestone of a leg. `late_h`: hours of the actual, else the estimate, after the plan; `handoff`: who gives the goods to
+    whom by it (empty: nobody is named), None where nobody does; `zone`: that of where it is, as everywhere here an IANA name,
+    or empty where nobody knows it."""
 
     milestone: str
     leg: str
@@ -46,6 +53,8 @@ class Step:
     done: int
     total: int
     events: list[str]
+    handoff: tuple[str, str] | None
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,7 @@ class UnitLine:
     place: str
     times: dict[str, datetime]
     goods: list[tuple[int, int]]
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,7 @@ class Said:
     shared: bool
     recorded_by: str
     against: list[str]
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +134,7 @@ class Wrong:
     party: str
     units: list[str]
     evidence: list[Said]
+    zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +188,8 @@ class Story:
     holds: list[tuple[str, str, datetime, datetime | None, str, str]]
     warnings: list[str]
     earlier: bool
+    hospital_zone: str
+    port_zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,11 +319,12 @@ def tell(journey: Journey, places: dict[str, Place], now: datetime, earlier: boo
     """All that a page says of it. `earlier`: the journey is what was known at `now`, which is past."""
     journey = judged(journey, now)
     declared, route = journey.declaration, journey.declaration.route
-    said = sorted(_said(journey), key=lambda one: (one.received_at, one.event_id), reverse=True)
+    local = _Local(journey, places)
+    said = sorted(_said(journey, local), key=lambda one: (one.received_at, one.event_id), reverse=True)
     by_id: dict[str, list[Said]] = {}
     for one in said:
         by_id.setdefault(one.event_id, []).append(one)
-    wrong = [_wrong(state, by_id) for state in journey.exceptions]
+    wrong = [_wrong(state, by_id, local) for state in journey.exceptions]
     order = {"critical": 0, "major": 1, "minor": 2}
     appointed = {(role, code) for role, code in journey.appointed}
     expected = journey.expected_delivery
@@ -342,8 +357,8 @@ def tell(journey: Journey, places: dict[str, Place], now: datetime, earlier: boo
             {(role, code, False) for role, code in declared.parties.items()}
             | {(role, code, True) for role, code in appointed if declared.parties.get(role) != code}
         ),
-        segments=_segments(journey, now),
-        units=[_unit(journey, index) for index in range(len(journey.units))],
+        segments=_segments(journey, now, local),
+        units=[_unit(journey, index, local) for index in range(len(journey.units))],
         wrong=sorted((one for one in wrong if one.status == "open"), key=lambda one: (order[one.severity], one.start)),
         past=sorted((one for one in wrong if one.status != "open"), key=lambda one: one.start, reverse=True),
         goods=_goods(journey),
@@ -355,15 +370,36 @@ def tell(journey: Journey, places: dict[str, Place], now: datetime, earlier: boo
         ],
         warnings=list(journey.warnings),
         earlier=earlier,
+        hospital_zone=local.of(route.place_of_delivery),
+        port_zone=local.port,
     )
+
+
+class _Local:
+    """Which zone each place and each step of a journey is in; empty where nobody knows."""
+
+    def __init__(self, journey: Journey, places: dict[str, Place]) -> None:
+        self._route = route = journey.declaration.route
+        legs = {state.leg for state in journey.milestones}
+        named = {route.origin, route.port_of_discharge, *route.via, *legs}
+        self.of = Zones(places, {code for code in named if code}).of
+        self.port = self.of(journey.terminal or route.terminal) or self.of(route.port_of_discharge)
+
+    def at(self, milestone: str | None, leg: str = "") -> str:
+        """Of a step, by the declared route."""
+        if leg or milestone in _ON_THE_WAY or not milestone:
+            return self.of(leg)
+        if milestone in _AT_ORIGIN:
+            return self.of(self._route.origin)
+        return self.of(self._route.place_of_delivery) if milestone in _AT_HOSPITAL else self.port
 
 
 def _name(code: str | None, places: dict[str, Place]) -> str:
     return places[code].name if code in places else code or ""
 
 
-def _segments(journey: Journey, now: datetime) -> list[Segment]:
-    steps = [_step(state, journey, now) for state in journey.milestones]
+def _segments(journey: Journey, now: datetime, local: _Local) -> list[Segment]:
+    steps = [_step(state, journey, now, local) for state in journey.milestones]
     made: list[Segment] = []
     for name, members in _SEGMENTS:
         own = [step for step in steps if step.milestone in members]
@@ -376,9 +412,9 @@ def _segments(journey: Journey, now: datetime) -> list[Segment]:
     return made
 
 
-def _step(state: MilestoneState, journey: Journey, now: datetime) -> Step:
+def _step(state: MilestoneState, journey: Journey, now: datetime, local: _Local) -> Step:
     deciding = [
-        said.event_id
+        said
         for said in journey.statements
         if said.milestone == state.milestone and said.leg == state.leg and said.decides and said.classifier == "actual"
     ]
@@ -395,8 +431,20 @@ def _step(state: MilestoneState, journey: Journey, now: datetime) -> Step:
         sender=state.sender or "",
         done=state.units_done,
         total=state.units_total,
-        events=list(dict.fromkeys(deciding)),
+        events=list(dict.fromkeys(said.event_id for said in deciding)),
+        handoff=_handoff(state.milestone, journey),
+        zone=next((zone for said in deciding if (zone := local.of(said.place))), "") or local.at(state.milestone, state.leg),
     )
+
+
+def _handoff(milestone: str, journey: Journey) -> tuple[str, str] | None:
+    """Change of custody, by the rule of the change `handed_over`: terminal to trucker, trucker to the dock."""
+    parties, route = journey.declaration.parties, journey.declaration.route
+    appointed = [code for role, code in journey.appointed if role == "trucker"]
+    trucker = parties.get("trucker") or (appointed[-1] if appointed else "")
+    if milestone == "gate_out":
+        return journey.terminal or "", trucker
+    return (trucker, parties.get("consignee") or route.place_of_delivery or "") if milestone == "delivered" else None
 
 
 def _state(state: MilestoneState, now: datetime) -> StepState:
@@ -410,7 +458,7 @@ def _state(state: MilestoneState, now: datetime) -> StepState:
     return "overdue" if due < now else "expected"
 
 
-def _unit(journey: Journey, index: int) -> UnitLine:
+def _unit(journey: Journey, index: int, local: _Local) -> UnitLine:
     unit = journey.units[index]
     times: dict[str, datetime] = {
         said.milestone: said.occurred_at
@@ -424,6 +472,7 @@ def _unit(journey: Journey, index: int) -> UnitLine:
         place=unit.place or "",
         times=times,
         goods=sorted(unit.quantities.items()),
+        zone=local.of(unit.place) or local.at(unit.milestone),
     )
 
 
@@ -449,7 +498,7 @@ def _reference(reference: JourneyReference) -> Reference:
     return Reference(reference.kind, reference.value, reference.how, reference.teacher or "", reference.shared)
 
 
-def _wrong(state: ExceptionState, by_id: dict[str, list[Said]]) -> Wrong:
+def _wrong(state: ExceptionState, by_id: dict[str, list[Said]], local: _Local) -> Wrong:
     evidence = [one for event_id in state.evidence for one in by_id.get(event_id, ())[:1]]
     return Wrong(
         key=state.key,
@@ -464,10 +513,11 @@ def _wrong(state: ExceptionState, by_id: dict[str, list[Said]]) -> Wrong:
         party=state.party or "",
         units=list(state.units),
         evidence=evidence,
+        zone=local.at(state.milestone) if state.milestone else local.port if state.kind == "on_hold" else "",
     )
 
 
-def _said(journey: Journey) -> Iterator[Said]:
+def _said(journey: Journey, local: _Local) -> Iterator[Said]:
     slots: dict[tuple[str, str, str], list[Statement]] = {}
     for statement in journey.statements:
         if statement.classifier == "actual":
@@ -495,6 +545,7 @@ def _said(journey: Journey) -> Iterator[Said]:
             shared=one.shared,
             recorded_by=one.recorded_by or "",
             against=against,
+            zone=local.of(one.place) or local.at(one.milestone, one.leg),
         )
     for claim in journey.claims:
         yield Said(
@@ -514,6 +565,7 @@ def _said(journey: Journey) -> Iterator[Said]:
             shared=False,
             recorded_by="",
             against=[],
+            zone="",
         )
 
 

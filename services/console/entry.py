@@ -86,19 +86,21 @@ class Entry:
 
     def _viewer(self, request: Request, person: Person | None, token: str) -> Viewer:
         theme = request.cookies.get("theme", "auto")
+        seal = self.seal(token if person else self._demo_token(request))
         return Viewer(
             name=person.name if person else "demo",
             role=person.role if person else "planner",
-            csrf=self.csrf(token if person else self._demo_token(request)),
+            csrf=masked(seal),
+            session=seal.hex(),
             demo=person is None,
             zone_name=request.cookies.get("zone", self.settings.console_zone),
             theme=next((one for one in frame.THEMES if one == theme), "auto"),
         )
 
-    def csrf(self, token: str) -> str:
-        """What forms of this session bring back; empty without one."""
+    def seal(self, token: str) -> bytes:
+        """What forms of this session bring back, masked; empty without one."""
         key = self.settings.secret_key.get_secret_value().encode()
-        return hmac.new(b"console csrf " + key, token.encode(), hashlib.sha256).hexdigest() if token else ""
+        return hmac.new(b"console csrf " + key, token.encode(), hashlib.sha256).digest() if token else b""
 
     def greet(self, request: Request, response: Response) -> None:
         """Give a browser of the demo a token of its own, since its forms are guarded as everybody's are."""
@@ -132,7 +134,7 @@ class Entry:
     async def acting(self, request: Request, role: frame.Role) -> tuple[Viewer, Form]:
         """Who acts, and what their form says. Raises SignIn, Problem 403 and as `form`."""
         viewer, given = self.viewer(request), await self.form(request)
-        if not viewer.csrf or not hmac.compare_digest(viewer.csrf, one(given, "csrf")):
+        if not viewer.session or not hmac.compare_digest(viewer.session, unmasked(one(given, "csrf")).hex()):
             raise Problem("no-scope", "This form is of another session: go back, load the page again, and send it anew.")
         if not viewer.may(role):
             raise Problem("no-scope", f"A {viewer.role} may look; this needs a {role}.")
@@ -172,6 +174,23 @@ class Entry:
         wait_s = bucket.take(1, now_s)
         if wait_s > 0:
             raise Problem("too-many-requests", "Too many requests; wait a moment.", retry_after_s=wait_s)
+
+
+def masked(seal: bytes) -> str:
+    """The seal under a pad of its own each time, so that no two pages hold the same: from the length of a packed page nothing
+    of it can be guessed bit by bit (packing.py)."""
+    pad = secrets.token_bytes(len(seal))
+    return (pad + bytes(a ^ b for a, b in zip(pad, seal, strict=True))).hex()
+
+
+def unmasked(told: str) -> bytes:
+    """The seal; empty for what is none of ours."""
+    try:
+        raw = bytes.fromhex(told)
+    except ValueError:
+        return b""
+    half = len(raw) // 2
+    return bytes(a ^ b for a, b in zip(raw[:half], raw[half:], strict=True)) if len(raw) == 2 * half else b""
 
 
 def host_of(request: Request) -> str:

@@ -26,11 +26,13 @@ STALE: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks at a page. `csrf`: what a form of theirs must bring back."""
+    """Who looks at a page. `csrf`: what a form of theirs must bring back, another text on each page; `session`: what in it
+    stays the same, and is written on none."""
 
     name: str
     role: Role
     csrf: str
+    session: str = ""
     demo: bool = False
     zone_name: str = "UTC"
     theme: Theme = "auto"

@@ -67,7 +67,8 @@ class HealthPage:
             return reports.health(questions, {}, as_of or self._door.clock.now()), as_of
 
         fresh, as_of = await self._door.ask(asking)
-        intro = f"{fresh.intro} Services as they were at {self._known.at:%H:%M} UTC." if self._known else fresh.intro
+        at = self._known.at.astimezone(viewer.zone) if self._known else None
+        intro = f"{fresh.intro} Services as they were at {at:%H:%M}." if at else fresh.intro
         report = replace(fresh, intro=intro, tables=[*stands(self._known), *firing, *fresh.tables])
         return self._pages.page(request, "health", "Health", viewer, as_of, "report", report=report)
 

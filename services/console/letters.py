@@ -88,7 +88,7 @@ class Letters:
         found = await self._door.ask(lambda questions: _known(questions, letter))
         if found.stage != "readers":
             raise Problem("invalid", f"It is no reader's: what the {found.stage} could not take is not read again.")
-        key = acts.key_of(one(given, "once"), found.letter_id, viewer.name, viewer.csrf)
+        key = acts.key_of(one(given, "once"), found.letter_id, viewer.name, viewer.session)
         if key not in self._forms and self._running.locked():
             text = "Another letter is being read again just now, and nothing was done about this one; ask again in a moment."
             raise Problem("not-ready", text, retry_after_s=BUSY_S)

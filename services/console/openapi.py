@@ -68,6 +68,8 @@ _WORKLIST: Final[Sequence[Json]] = (
     _word("work", "Nobody takes care of it yet; somebody does; it is to wait.", WORK),
     _word("assigned", "Who is to take care of it."),
     _word("delivered", "Delivered on the console's own day.", ("today",)),
+    _parameter("expected", "Expected at the hospital on this day of its own.", {"type": "string", "format": "date"}),
+    _parameter("expected_before", "Expected there before this day.", {"type": "string", "format": "date"}),
     _word("sort", "The order; `worst`: severity, then hours.", SORTS),
     _word("reverse", "The other way round.", ("1",)),
     _word("group", "Rows of a kind stand together.", GROUPS),

@@ -234,7 +234,7 @@ class Pages:
             place = questions.facilities().get(facility)
             if place is None:
                 raise Problem("not-found", "There is no such hospital.")
-            told = reports.hospital(questions, facility, now)
+            told = reports.hospital(questions, facility, known_zone(place.zone), now)
             if viewer.may("planner"):
                 tables = [receiving.table(questions, facility, now), *told.tables]
                 told = replace(told, tables=tables, share=f"/hospitals/{quote(facility)}/share")

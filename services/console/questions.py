@@ -29,6 +29,8 @@ DELAY_KINDS = ("late", "overdue", "will_be_late")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """No time at all, where SQL takes a time."""
+NO_DAY = date(1970, 1, 1)
+"""No day at all, where SQL takes a day."""
 
 HITS_MOST = 10_000
 """So many consignments are looked at that have a text in their id or in a reference."""
@@ -351,6 +353,30 @@ class Unmatched:
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """An open consignment that is known by `word` (letters and digits alone), which is its reference (`kind`, `value`);
+    `parties`: who has standing there."""
+
+    word: str
+    consignment: str
+    kind: str
+    value: str
+    parties: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DueThere:
+    """An open consignment without a known unit of which the step that an event tells of is due at that place, `apart_h` hours
+    before or after."""
+
+    event: str
+    consignment: str
+    milestone: str
+    place: str
+    apart_h: float
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A dead letter."""
 
@@ -413,10 +439,12 @@ class SilentFeed:
 
 @dataclass(frozen=True, slots=True)
 class Hospital:
-    """How a facility stands that goods go to: of its open consignments, and `delivered` in the window. A time of 1970: none."""
+    """How a facility stands that goods go to: of its open consignments, and `delivered` in the window. A time of 1970: none.
+    `zone`: its own, empty where it is not registered."""
 
     facility: str
     name: str
+    zone: str
     open: int
     in_trouble: int
     delayed: int
@@ -428,11 +456,13 @@ class Hospital:
 
 @dataclass(frozen=True, slots=True)
 class Vessel:
-    """A vessel or flight with open consignments; `earliest`, `latest`: of what is said of arrival; `slip_h` after the plan."""
+    """A vessel or flight with open consignments; `earliest`, `latest`: of what is said of arrival; `slip_h` after the plan.
+    `port`: the UN/LOCODE where they all leave it; empty where they leave it at several."""
 
     vessel: str
     voyage: str
     mode: str
+    port: str
     carriers: list[str]
     consignments: int
     in_trouble: int
@@ -513,8 +543,9 @@ class Newest:
 class DelayedFilter:
     """Empty means any. `hospital`: a code or a part of its name; `vessel`: a part of vessel or flight; `tier` 0: any; `text`: a
     part of the id, the vessel, the hospital's name or any reference; `state`: open, trouble (open, and something is wrong) or
-    ended; `delivered_since`: delivered then or later; `owner`: the buyer, or a party; `work`: to_do (nobody takes
-    care of it, and it need not wait), acknowledged, snoozed; `assigned`: to whom."""
+    ended; `delivered_since`: delivered then or later; `expected_on`, `expected_before`: expected at the hospital on that day of
+    its own, or before it; `owner`: the buyer, or a party; `work`: to_do (nobody takes care of it, and it need not wait),
+    acknowledged, snoozed; `assigned`: to whom."""
 
     kinds: tuple[str, ...] = DELAY_KINDS
     hospital: str = ""
@@ -529,6 +560,8 @@ class DelayedFilter:
     state: str = ""
     text: str = ""
     delivered_since: datetime = EPOCH
+    expected_on: date = NO_DAY
+    expected_before: date = NO_DAY
     owner: str = ""
     work: str = ""
     assigned: str = ""
@@ -873,6 +906,14 @@ class Questions:
         """The newest first."""
         return self._ask("unmatched", Unmatched, since=since, sender=sender, limit=limit)
 
+    def near(self, words: Sequence[str], limit: int = 10_000) -> list[Near]:
+        """Open consignments that are known by one of these words, of letters and digits alone."""
+        return self._ask("near", Near, words=[*words], limit=limit)
+
+    def due_there(self, events: Sequence[str], senders: Sequence[str], within_h: int = 36) -> list[DueThere]:
+        """Open consignments that these events of these senders may be about, by place and time alone."""
+        return self._ask("due_there", DueThere, events=[*events], senders=[*senders], within_h=within_h)
+
     def dead_letters(self, sender: str = "", reason: str = "", limit: int = NO_LIMIT, letter: str = "") -> list[Letter]:
         """The newest first; `letter`: that one alone."""
         return self._ask("dead_letters", Letter, sender=sender, reason=reason, letter=letter, limit=limit)
@@ -890,6 +931,15 @@ class Questions:
         lines, at = self._kept.rows((name, *said), times, lambda: self._clickhouse.query(asked, given))
         self._counted(at)
         return [_row(row, line) for line in lines]
+
+    def shared(self, key: tuple[str, ...], now: datetime, ask: Callable[[], T]) -> T:
+        """What `ask` gives, kept as the answers of KEPT are, under a name of its own (the first of `key`)."""
+        if self._kept is None:
+            return ask()
+        found: T
+        found, at = self._kept.rows(key, (now,), ask)
+        self._counted(at)
+        return found
 
     def _counted(self, at: datetime) -> None:
         with self._lock:
@@ -950,6 +1000,7 @@ def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
     nothing = DelayedFilter(kinds=())
     said = {field.name for field in fields(wanted) if getattr(wanted, field.name) != getattr(nothing, field.name)}
     said |= {"worked"} if wanted.work or wanted.assigned else set()
+    said |= {"zoned", "places"} if said & {"expected_on", "expected_before"} else set()
     said |= {"places"} if "hospital" in (order.sort, order.group) else set()
     said = said - {"kinds"} | {"anything"} if _anything(wanted) else said
     said |= {"group"} if order.group else set()

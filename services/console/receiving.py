@@ -27,7 +27,7 @@ def table(questions: Questions, facility: str, now: datetime) -> Table:
         (
             Cell(one.consignment, f"/consignments/{one.consignment}"),
             Cell(one.stage),
-            Cell(one.expected_delivery, note="passed, no word since" if one.expected_passed else ""),
+            Cell(one.expected_delivery, note="passed, no word since" if one.expected_passed else "", there=one.zone),
             Cell(", ".join(f"{quantity:,} {category.replace('_', ' ')}" for category, quantity, _ in one.goods[:2])),
             Cell(f"Confirm {one.consignment}", f"/consignments/{one.consignment}/receive"),
         )

@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 from services.console.acts import LINKS
 from services.console.frame import query
-from services.console.questions import About, Arrivals, Dwell, Hospital, Questions, Told
-from services.console.render import count, span
+from services.console.local import Zones
+from services.console.nearby import LOOKED_AT, suggested
+from services.console.questions import About, Arrivals, Delayed, DelayedFilter, Dwell, Hospital, Order, Questions, Told
+from services.console.render import count, goods, span
 from services.console.worklist import Given, number, text
 
 Kind = Literal["text", "number", "time", "span", "share", "code", "link"]
@@ -22,18 +25,19 @@ Kind = Literal["text", "number", "time", "span", "share", "code", "link"]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value, and where it leads. `bad`: it deserves a look."""
+    """A value, and where it leads. `bad`: it deserves a look; `there`: of a time, the zone of where it is, if known."""
 
     value: object
     href: str = ""
     bad: bool = False
     note: str = ""
+    there: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """`kind`: how its cells are told; spans are hours, shares between 0 and 1; of a `link` the value is the (kind, value) of a
-    reference, and it is a form that links it to a consignment."""
+    reference and what it may be of (nearby.py): forms that link it to a consignment."""
 
     name: str
     label: str
@@ -105,6 +109,9 @@ OUTS_FOR: Final = timedelta(hours=72)
 ROWS: Final = 500
 FEWER: Final = 150
 """Where lines are long, or only one of several tables: half a megabyte is no page."""
+SHORT, DELIVERED_DAYS = 15, 7
+"""Lines of a hospital's own short lists; how far back it tells what was delivered."""
+_NEWEST: Final = Order("expected", reverse=True)
 TOLD: Final = timedelta(days=60)
 """How far back a hospital's page and a consignment's look for what was told."""
 
@@ -123,7 +130,7 @@ def _count(value: int, href: str = "", bad: bool = False) -> Cell:
 
 def hospitals(questions: Questions, given: Given, now: datetime) -> Report:
     """Which hospital is worst off."""
-    found = questions.hospitals(now, now - timedelta(days=1), ROWS)
+    found = questions.hospitals(now, now.replace(hour=0, minute=0, second=0, microsecond=0), ROWS)
     rows = [
         (
             Cell(one.name, f"/hospitals/{one.facility}", note=one.facility),
@@ -132,8 +139,8 @@ def hospitals(questions: Questions, given: Given, now: datetime) -> Report:
             _count(one.in_trouble, _delayed(hospital=one.facility)),
             _count(one.first_tier, _delayed(hospital=one.facility, tier=1)),
             _count(one.open, _all(hospital=one.facility, state="open")),
-            _count(one.delivered),
-            Cell(_known(one.next_expected)),
+            _count(one.delivered, _all(hospital=one.facility, delivered="today")),
+            Cell(_known(one.next_expected), there=one.zone),
         )
         for one in found
     ]
@@ -144,7 +151,7 @@ def hospitals(questions: Questions, given: Given, now: datetime) -> Report:
         Column("in_trouble", "In trouble", "number", "with any open exception"),
         Column("first_tier", "Tier 1 in trouble", "number"),
         Column("open", "Inbound", "number"),
-        Column("delivered", "Delivered in 24 h", "number"),
+        Column("delivered", "Delivered today", "number"),
         Column("next", "Next expected", "time"),
     )
     table = Table("hospitals", "Hospitals", columns, rows, "No hospital expects anything.")
@@ -162,19 +169,28 @@ def _worst_off(one: Hospital) -> Answer:
     return Answer("Worst off", one.name, f"/hospitals/{one.facility}", why)
 
 
-def hospital(questions: Questions, facility: str, now: datetime) -> Report:
-    """What is on its way to one of them, by day and category."""
+def hospital(questions: Questions, facility: str, zone: ZoneInfo, now: datetime) -> Report:
+    """What is on its way to one of them, by day (of its `zone`) and category."""
+    today = now.astimezone(zone).date()
     rows = [
         (
-            Cell(one.day),
+            Cell(
+                f"{one.day:%a %d %b}",
+                _all(hospital=facility, state="open", expected=one.day),
+                note="overdue" if one.day < today else "",
+            ),
             Cell(one.category, _all(hospital=facility, state="open", item=one.category)),
-            Cell(one.quantity, note="" if one.unit == "each" else one.unit),
+            Cell(
+                one.quantity,
+                _all(hospital=facility, state="open", item=one.category, expected=one.day),
+                note="" if one.unit == "each" else one.unit,
+            ),
             Cell(one.by_estimate or None),
             Cell((one.by_plan + one.by_slip) or None),
             Cell(one.by_wish or None),
             Cell(one.passed or None, bad=one.passed > 0),
-            _count(one.in_trouble, _delayed(hospital=facility, item=one.category), bad=True),
-            Cell(one.consignments, _all(hospital=facility, state="open", item=one.category)),
+            _count(one.in_trouble, _all(hospital=facility, state="trouble", item=one.category, expected=one.day), bad=True),
+            Cell(one.consignments, _all(hospital=facility, state="open", item=one.category, expected=one.day)),
         )
         for one in questions.inbound(now, now + timedelta(days=60), facility)
     ]
@@ -189,17 +205,54 @@ def hospital(questions: Questions, facility: str, now: datetime) -> Report:
         Column("trouble", "of it in trouble", "number"),
         Column("consignments", "Consignments", "number"),
     )
+    late = questions.begin(lambda: _some(questions, facility, now, DelayedFilter(hospital=facility)))
+    since = now - timedelta(days=DELIVERED_DAYS)
+    came = questions.begin(lambda: _some(questions, facility, now, DelayedFilter((), facility, delivered_since=since), _NEWEST))
     told = questions.messages(now - TOLD, About(facility=facility), FEWER)
     tables = (
         Table("inbound", "Inbound", columns, rows, "Nothing is on its way there."),
+        _short_list("late", "Late, or will be", late.result(), "Nothing that goes there is late or will be."),
+        _short_list("delivered", f"Delivered in {DELIVERED_DAYS} days", came.result(), "Nothing was delivered there."),
         told_table("What we told about it", told, "Nobody was told anything about it.", FEWER),
     )
-    return Report("Each quantity stands once, by how sure its day is.", tables, {})
+    intro = (
+        "Each quantity stands once, by how sure its day is. Overdue: it was expected on that day, and nobody says that it was"
+        " delivered."
+    )
+    return Report(intro, tables, {})
+
+
+def _some(
+    questions: Questions, facility: str, now: datetime, wanted: DelayedFilter, order: Order | None = None
+) -> list[Delayed]:
+    """The first of a hospital's; one more than are shown."""
+    found = questions.delayed_page(wanted, now, SHORT + 1, order or Order())[0]
+    return [one for one in found if one.facility == facility]
+
+
+def _short_list(key: str, caption: str, found: Sequence[Delayed], empty: str) -> Table:
+    """The first SHORT of a hospital's consignments; all of them are a link of the list of hospitals away."""
+    rows = [
+        (
+            Cell(one.consignment, f"/consignments/{one.consignment}"),
+            Cell(one.exception, note=span(one.hours_late)),
+            Cell(one.expected_delivery, note="" if key == "delivered" else words_of(one.stage), there=one.zone),
+            Cell(words_of(goods(one.goods[:3]))),
+        )
+        for one in found[:SHORT]
+    ]
+    columns = (
+        Column("consignment", "Consignment"),
+        Column("exception", "What is wrong", "code"),
+        Column("expected", "Delivered" if key == "delivered" else "Expected", "time"),
+        Column("goods", "Goods"),
+    )
+    return Table(key, caption, columns, rows, empty, len(found) > SHORT)
 
 
 def vessels(questions: Questions, given: Given, now: datetime) -> Report:
     """Who is on it, when it comes, how many a slip would hit; of the one that is named, what each source says."""
-    vessel = text(given, "vessel")
+    vessel, zones = text(given, "vessel"), Zones({})
     found = questions.vessels(ROWS, vessel)
     rows = [
         (
@@ -210,7 +263,11 @@ def vessels(questions: Questions, given: Given, now: datetime) -> Report:
             _count(one.delayed, query("/delayed", {"vessel": one.vessel}), bad=True),
             _count(one.in_trouble, _delayed(vessel=one.vessel)),
             Cell(one.hospitals),
-            Cell(_known(one.arrived) or _known(one.latest), note="arrived" if _known(one.arrived) else ""),
+            Cell(
+                _known(one.arrived) or _known(one.latest),
+                note="arrived" if _known(one.arrived) else "",
+                there=zones.of(one.port),
+            ),
             Cell(_differs(one.earliest, one.latest), bad=bool(_differs(one.earliest, one.latest))),
             Cell(one.slip_h if one.slip_h and one.slip_h > 0 else None),
             Cell("who says when", query("/vessels", {"vessel": one.vessel}) + "#etas"),
@@ -233,16 +290,16 @@ def vessels(questions: Questions, given: Given, now: datetime) -> Report:
     intro = "What open consignments are on. A slip of one delays all that are on it."
     tables = [Table("vessels", "Vessels and flights", columns, rows, "No vessel or flight is known.")]
     if vessel and len({one.vessel for one in found}) == 1:
-        tables.append(_etas(questions, found[0].vessel))
+        tables.append(_etas(questions, found[0].vessel, zones.of(found[0].port)))
     return Report(intro, tables, {"vessel": vessel})
 
 
-def _etas(questions: Questions, vessel: str) -> Table:
-    """When it arrives, by who says so."""
+def _etas(questions: Questions, vessel: str, there: str) -> Table:
+    """When it arrives, by who says so. `there`: the zone of the port."""
     rows = [
         (
             Cell(one.sender, query("/feeds", {"carrier": one.sender})),
-            Cell(one.arrival),
+            Cell(one.arrival, there=there),
             Cell(one.classifier),
             Cell(_differs(one.earliest, one.latest), bad=bool(_differs(one.earliest, one.latest))),
             Cell(one.heard),
@@ -402,8 +459,7 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
     since = now - timedelta(days=days)
     rows = [
         (
-            Cell(one.name or one.sender, query("/feeds", {"carrier": one.sender}), note=one.sender),
-            Cell(one.kind, note=""),
+            Cell(one.name or one.sender, query("/feeds", {"carrier": one.sender}), note=f"{one.sender}, {words_of(one.kind)}"),
             Cell(one.silent_since, bad=one.silent_since is not None),
             Cell(one.last_event_at),
             Cell(one.expected_by, bad=one.silent_since is not None),
@@ -420,16 +476,15 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
     ]
     columns = (
         Column("sender", "Sender"),
-        Column("kind", "Kind", "code"),
         Column("silent", "Silent since", "time"),
         Column("last", "Last event", "time"),
-        Column("expected", "Next expected by", "time", "after that it counts as silent"),
+        Column("expected", "Expected by", "time", "the next event; after that it counts as silent"),
         Column("rate", "Events/h", "number", "in 24 hours"),
         Column("lateness", "Told after", "span", "the median, of what happened"),
         Column("events", "Events", "number"),
         Column("repeats", "Repeats", "number"),
-        Column("unmapped", "Unknown codes", "number"),
-        Column("warned", "With warnings", "number"),
+        Column("unmapped", "Unknown", "number", "events with a code that stands in no map"),
+        Column("warned", "Warnings", "number", "events that were read with a warning"),
         Column("letters", "Dead letters", "number"),
         Column("claims", "Claims", "number", "events without standing: they move nothing"),
     )
@@ -494,6 +549,9 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
 def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
     """Events that nobody owns: a slip of the pen, or goods that nobody registered."""
     days, carrier = number(given, "days", 30, 1, 400), text(given, "carrier")
+    found = questions.unmatched(now - timedelta(days=days), carrier, FEWER)
+    linkable = [one for one in found if one.kind in LINKS]
+    near = questions.shared(("near", str(days), carrier), now, lambda: suggested(questions, linkable))
     rows = [
         (
             Cell(one.sender, query("/unmatched", {"carrier": one.sender})),
@@ -503,9 +561,9 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(", ".join(sorted(one.codes))),
             Cell(one.first_at),
             Cell(one.last_at),
-            Cell((one.kind, one.value) if one.kind in LINKS else None),
+            Cell((one.kind, one.value, near.get((one.sender, one.kind, one.value), ())) if one.kind in LINKS else None),
         )
-        for one in questions.unmatched(now - timedelta(days=days), carrier, FEWER)
+        for one in found
     ]
     columns = (
         Column("sender", "Sender"),
@@ -527,7 +585,8 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
     ]
     claim_columns = (Column("sender", "Sender"), Column("consignment", "Consignment"), Column("claims", "Events", "number"))
     return Report(
-        f"Events of {days} days that belong to no consignment, and words of senders without standing.",
+        f"Events of {days} days that belong to no consignment, and words of senders without standing. Where a consignment is"
+        f" named beside one of the newest {LOOKED_AT}, that is a guess: nothing is linked until you do.",
         [
             Table("unmatched", "Unmatched", columns, rows, "Every event belongs to a consignment.", len(rows) >= FEWER),
             Table("claims", "Claims", claim_columns, claims, "Nobody speaks without standing."),
@@ -542,7 +601,7 @@ def messages(questions: Questions, given: Given, now: datetime) -> Report:
     days = number(given, "days", 7, 1, 400)
     about = About(text(given, "hospital"), text(given, "consignment"), text(given, "subscription"), text(given, "state"))
     told = questions.messages(now - timedelta(days=days), about, ROWS)
-    intro = f"What alerts told subscribers in {days} days. Why one was told: `lovla explain ID`, with the id below its time."
+    intro = f"What alerts told subscribers in {days} days. Why one was told: `lovla explain`, and the id below its time."
     filters = {
         "hospital": about.facility,
         "consignment": about.consignment,

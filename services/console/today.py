@@ -16,20 +16,30 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class InboundDay:
-    """What is expected on a day, by category: (category, unit, quantity, of it in trouble)."""
+    """What is expected on a day of the hospitals' own, by category: (category, unit, quantity, of it in trouble)."""
 
     day: str
     lines: list[tuple[str, str, int, int]]
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """What was expected on `days` before `today` and has not come, by category as InboundDay has it."""
+
+    today: str
+    days: list[str]
+    lines: list[tuple[str, str, int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Today:
-    """The first page of a shift. `quiet`: feeds from which nothing came for too long."""
+    """The first page of a shift. `quiet`: feeds from which nothing came for too long; `inbound`: from today on."""
 
     standing: Standing
     worst: list[Delayed]
     changed: list[Changed]
     quiet: list[SilentFeed]
+    overdue: Overdue
     inbound: list[InboundDay]
 
 
@@ -40,12 +50,16 @@ def gather(questions: Questions, now: datetime, zone: ZoneInfo) -> Today:
     changed = questions.begin(lambda: questions.changed(now - _HOUR, CHANGED_MOST))
     quiet = questions.begin(questions.silent_feeds)
     inbound = questions.begin(lambda: questions.inbound(now, now + timedelta(days=INBOUND_DAYS)))
+    worst = questions.delayed_page(DelayedFilter(kinds=EXCEPTION_KINDS), now, WORST, Order())[0]
+    today = midnight.date()
+    rows = inbound.result()
     return Today(
-        worst=questions.delayed_page(DelayedFilter(kinds=EXCEPTION_KINDS), now, WORST, Order())[0],
+        worst=worst,
         standing=standing.result(),
         changed=changed.result(),
         quiet=quiet.result(),
-        inbound=by_day(inbound.result()),
+        overdue=_overdue([row for row in rows if row.day < today], today.isoformat()),
+        inbound=by_day([row for row in rows if row.day >= today]),
     )
 
 
@@ -55,3 +69,13 @@ def by_day(rows: list[Inbound]) -> list[InboundDay]:
     for row in rows:
         days.setdefault(row.day.isoformat(), []).append((row.category, row.unit, row.quantity, row.in_trouble))
     return [InboundDay(day, lines) for day, lines in days.items()]
+
+
+def _overdue(rows: list[Inbound], today: str) -> Overdue:
+    """The lines of all days before today as one."""
+    sums: dict[tuple[str, str], tuple[int, int]] = {}
+    for row in rows:
+        quantity, trouble = sums.get((row.category, row.unit), (0, 0))
+        sums[row.category, row.unit] = quantity + row.quantity, trouble + row.in_trouble
+    days = sorted({row.day.isoformat() for row in rows})
+    return Overdue(today, days, [(*key, *sums[key]) for key in sorted(sums)])

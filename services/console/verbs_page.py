@@ -102,7 +102,7 @@ def asked_for(told: Sequence[Mapping[str, Any]]) -> Report:
             Cell(one["channel"]),
             Cell(_filters(one.get("filters") or {})),
             Cell(one.get("digest", "immediate"), note=_quiet(one)),
-            Cell(one["state"], bad=bool(one.get("suppressed")), note=str(one.get("suppressed") or "")),
+            Cell(one["state"], bad=bool(one.get("suppressed")), note=_unless(one["state"], one.get("suppressed"))),
             Cell(_time(one.get("confirmed_at"))),
             Cell("why, or why not", query("/messages/why", {"subscription": one["subscription"]})),
         )
@@ -131,6 +131,11 @@ def _filters(given: Mapping[str, Any]) -> str:
             told = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is True else str(value)
             said.append(f"{words_of(name)} {words_of(told)}".strip())
     return "; ".join(said) or "everything that it may see"
+
+
+def _unless(said: str, more: object) -> str:
+    """What there is to add to what is said already."""
+    return "" if more in (None, said) else words_of(str(more))
 
 
 def _quiet(one: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ from services.console.questions import (
     EPOCH,
     GROUPS,
     HITS_MOST,
+    NO_DAY,
     SORTS,
     Delayed,
     DelayedFilter,
@@ -28,6 +29,7 @@ from services.console.questions import (
     facets_of,
 )
 
+_LAST_DAY: Final = date(2149, 1, 1)
 PAGE_ROWS: Final = 50
 PAGE_MOST: Final = 500
 OFFSET_MOST: Final = 1_000_000
@@ -63,9 +65,9 @@ USUAL: Final = (
     "hours",
     "expected",
     "stage",
+    "tier",
     "carrier",
     "goods",
-    "tier",
 )
 SORT_OF: Final[Mapping[str, str]] = {"severity": "worst", "hours": "hours"} | {
     name: name for name in SORTS if name in COLUMNS and name not in ("worst", "hours")
@@ -127,6 +129,7 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
     delivered = _one_of("delivered", first(given, "delivered"), ("", "today"))
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     tier = first(given, "tier")
+    expected = {name: _day(given, name) for name in ("expected", "expected_before")}
     wanted = DelayedFilter(
         kinds=kinds,
         hospital=text(given, "hospital"),
@@ -143,6 +146,8 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
         work=_one_of("work", first(given, "work"), ("", *WORK)),
         assigned=text(given, "assigned"),
         delivered_since=midnight if delivered else EPOCH,
+        expected_on=expected["expected"] or NO_DAY,
+        expected_before=expected["expected_before"] or NO_DAY,
     )
     order = Order(
         sort=_one_of("sort", first(given, "sort") or "worst", SORTS),
@@ -168,6 +173,7 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
         "mode": wanted.mode,
         "state": wanted.state,
         "delivered": delivered,
+        **{name: day.isoformat() if day else "" for name, day in expected.items()},
         "q": wanted.text,
         "work": wanted.work,
         "assigned": wanted.assigned,
@@ -222,6 +228,18 @@ def number(given: Given, name: str, usual: int, least: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= most):
         raise _wrong(name, f"{name} lies between {least} and {most}.")
     return int(text)
+
+
+def _day(given: Given, name: str) -> date | None:
+    """The parameter as a day that ClickHouse has. Raises Problem 400."""
+    text = first(given, name)
+    try:
+        day = date.fromisoformat(text) if text else None
+    except ValueError:
+        day = NO_DAY
+    if day is not None and (day.isoformat() != text or not NO_DAY < day < _LAST_DAY):
+        raise _wrong(name, f"{name} is a day, for example 2020-04-11.")
+    return day
 
 
 def _wrong(name: str, text: str) -> Problem:

@@ -39,7 +39,7 @@ from services.ingest.idempotency import HEADER as IDEMPOTENCY_KEY
 from services.ingest.idempotency import REPLAYED_HEADER, Answer, fingerprint, key_in
 from services.ingest.legible import legible
 from services.ingest.outcomes import Outcomes
-from services.ingest.problems import MEDIA_TYPE, Place, Problem
+from services.ingest.problems import MEDIA_TYPE, Place, Problem, places_of
 from services.ingest.raw_log import Away, RawLog
 from services.ingest.readers import Unreadable, decode_body
 from services.ingest.readers.strict_json import parse_narrow
@@ -84,13 +84,6 @@ _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 log = logs.get("api")
 
 
-def _places(error: ValidationError) -> list[Place]:
-    return [
-        Place(where="".join(f"/{part}" for part in one["loc"]), code=one["type"], text=one["msg"])
-        for one in error.errors(include_input=False)[:100]
-    ]
-
-
 def _asked_in(said: Said, contract: TypeAdapter[T], expected: str) -> T:
     """The body as JSON of that contract; raises Problem 422."""
     try:
@@ -99,7 +92,7 @@ def _asked_in(said: Said, contract: TypeAdapter[T], expected: str) -> T:
         errors = [Place(where=error.where, code=error.code, text=error.text)]
         raise Problem("invalid", "This is no JSON that can be taken.", errors=errors) from error
     except ValidationError as error:
-        raise Problem("invalid", expected, errors=_places(error)) from error
+        raise Problem("invalid", expected, errors=places_of(error)) from error
 
 
 def _header_text(request: Request, name: str) -> str | None:
@@ -428,7 +421,7 @@ class Addresses:
         try:
             acts = work_acts.acts_of(asked, by, caller.sender.code, key_in(request.headers.get(IDEMPOTENCY_KEY)), now)
         except ValidationError as error:
-            raise Problem("invalid", "Nothing was done.", errors=_places(error)) from error
+            raise Problem("invalid", "Nothing was done.", errors=places_of(error)) from error
 
         async def take() -> Response:
             try:

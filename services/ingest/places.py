@@ -338,6 +338,22 @@ def _unknown() -> Zone:
     return Zone(ZoneInfo("UTC"), "UTC", "an unknown place", known=False)
 
 
+def zone_of_code(code: str) -> str | None:
+    """The name of the zone of a port or an airport, by its UN/LOCODE or IATA code alone. None: it is neither, and nothing is
+    guessed by its country, since a town's name may look like a code."""
+    country, letters = code[:-3], code[-3:]
+    if (port := _PORT_ZONES.get(country, {}).get(letters)) is not None:
+        return port
+    airport = _airports().get(letters)
+    return airport["tz"] if airport is not None and country in ("", airport["country"]) else None
+
+
+def zone_of_unlocode(unlocode: str) -> str | None:
+    """The same of what is known to be a UN/LOCODE; else the only or leading zone of its country."""
+    found = _of_unlocode(unlocode)
+    return found.name if found is not None else None
+
+
 def locode_of_airport(iata: str, registers: Registers) -> str | None:
     """The UN/LOCODE of an airport or of a city of several: by our register, else by the tables above, else unknown."""
     known = registers.by_iata.get(iata)
@@ -417,13 +433,8 @@ def _by_codes(place: Place, registers: Registers) -> Zone | None:
 
 @lru_cache(_REMEMBERED)
 def _of_unlocode(unlocode: str) -> Zone | None:
-    country, letters = unlocode[:2], unlocode[2:]
-    if (port := _PORT_ZONES.get(country, {}).get(letters)) is not None:
-        return _zone(port, unlocode)
-    airport = _airports().get(letters)
-    if airport is not None and airport["country"] == country:
-        return _zone(airport["tz"], unlocode)
-    return _of_country(country)
+    name = zone_of_code(unlocode)
+    return _zone(name, unlocode) if name is not None else _of_country(unlocode[:2])
 
 
 def _by_region(place: Place, registers: Registers, state: str | None) -> Zone | None:

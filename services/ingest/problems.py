@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypedDict
 
+from pydantic import ValidationError
+
 TYPE_PREFIX = "urn:lovla:problem:"
 MEDIA_TYPE = "application/problem+json"
 
@@ -45,6 +47,17 @@ class Place(TypedDict):
     where: str
     code: str
     text: str
+
+
+PLACES_MOST = 100
+
+
+def places_of(error: ValidationError) -> list[Place]:
+    """What pydantic found, place by place, the first PLACES_MOST; never what stood there."""
+    return [
+        Place(where="".join(f"/{part}" for part in one["loc"]), code=one["type"], text=one["msg"])
+        for one in error.errors(include_input=False, include_context=False, include_url=False)[:PLACES_MOST]
+    ]
 
 
 @dataclass

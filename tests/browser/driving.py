@@ -45,6 +45,7 @@ class Console:
     now: datetime
     settings: ConsoleSettings
     behind: Behind
+    app: FastAPI
 
 
 @contextlib.contextmanager
@@ -68,12 +69,15 @@ def own_console(clickhouse: ClickHouse, folder: Path, hostile: bool = True, size
     client = connect(settings, "admin")
     books = Books(client)
     books.write(*world.records(now, size, hostile), at=now)
+    partition, offset = world.NASTY_RAW
+    books.write_raw(*world.nasty_message(), offset, partition, round(now.timestamp() * 1_000))
     asking = connect(settings, "admin")  # the reader may read `lovla` only
-    behind = Behind(folder, books, settings, SystemClock())
+    behind = Behind(folder, books, settings, SystemClock(), {"/v1/subscriptions": world.SUBSCRIPTIONS})
     settings = behind.settings
     door = ConsoleDoor(settings, asking, Entry(settings, People(folder), SystemClock()), way_in=behind.way_in)
-    with served(build(door, verb=world.status)) as address:
-        yield Console(address, books, now, settings, behind)
+    app = build(door, verb=world.verb)
+    with served(app) as address:
+        yield Console(address, books, now, settings, behind, app)
     asking.close()
     client.execute(f"DROP DATABASE {database}")
     client.close()

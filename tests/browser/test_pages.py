@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page
+from starlette.routing import Route
 
 from deploy.setup import assets
-from services.console.tracking import token
+from services.console.tracking import CONSIGNMENT, HOSPITAL, token
 from tests.browser import world
 from tests.browser.conftest import NARROW, Opening
 from tests.browser.driving import Console
@@ -22,15 +23,29 @@ PAGES = (
     f"/consignments/{world.STORY}",
     f"/consignments/{world.NASTY}",
     f"/consignments/{world.NASTY}/receive",
+    f"/consignments/{world.NASTY}/events/{world.digest('nasty booked')}",
     "/hospitals",
-    "/vessels",
+    f"/hospitals/{world.HOSPITAL}",
+    "/vessels?vessel=MAERSK+ESSEX",
     "/terminals",
     "/carriers",
     "/feeds",
+    f"/letters/{world.digest('letter XSS')}",
+    f"/messages/{world.NASTY_RAW[0]}/{world.NASTY_RAW[1]}",
     "/unmatched",
     "/messages",
+    f"/messages/why?subscription=s1&consignment={world.STORY}",
+    "/subscriptions",
+    "/mailbox",
     "/health",
+    "/sign-in",
+    "/consignments?q=%3Cb%3E1%3C/b%3E",
+    "/no/such/page",
 )
+LINKED = ("/t/{token}", "/h/{token}")
+"""For who has a link: below."""
+NO_PAGES = re.compile(r"/(api|v2|static|healthz|readyz|metrics|live|act|unmatched/link|sign-in/oidc)(/|$)|.*/(do|retry)$")
+"""For programs, and where forms lead."""
 
 
 ALL = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
@@ -67,6 +82,15 @@ def test_every_page_is_sound_in_light_and_dark_wide_and_on_a_phone(open_page: Op
     assert text_of(open_page(path, java_script_enabled=False)) == text
 
 
+def test_no_page_is_left_out(console: Console) -> None:
+    """A page that is new is looked at by the test above."""
+    asked = [route for route in console.app.routes if isinstance(route, Route) and "GET" in (route.methods or ())]
+    pages = [route.path for route in asked if not NO_PAGES.match(route.path)]
+    looked_at = {next(route.path for route in asked if route.path_regex.match(path.partition("?")[0])) for path in PAGES[:-1]}
+    assert len(pages) > 20
+    assert set(pages) - looked_at == set(LINKED)
+
+
 def text_of(page: Page) -> str:
     """What stands there to be read: not the news, not what a chart's drawing adds to its table."""
     added = page.locator(".news, .chart").all_inner_texts()
@@ -93,11 +117,18 @@ def test_the_story_is_found_by_any_reference(open_page: Opening) -> None:
     assert page.get_by_role("link", name=world.STORY).is_visible()
 
 
-def test_the_page_of_who_has_a_link_is_sound_and_leads_to_the_alerts(open_page: Opening, console: Console) -> None:
-    made = token(console.settings.secret_key.get_secret_value().encode(), world.STORY, console.now + timedelta(days=1))
-    page = open_page(f"/t/{made}")
-    assert world.STORY in page.locator("h1").inner_text()
-    assert page.get_by_role("link", name="Subscribe").get_attribute("href").endswith(f"/subscribe?consignments={world.STORY}")  # type: ignore[union-attr]  # it has one
+@pytest.mark.parametrize(("way", "about", "form"), [("t", world.STORY, CONSIGNMENT), ("h", world.HOSPITAL, HOSPITAL)])
+def test_the_page_of_who_has_a_link_is_sound_and_leads_to_the_alerts(
+    open_page: Opening, console: Console, way: str, about: str, form: bytes
+) -> None:
+    made = token(console.settings.secret_key.get_secret_value().encode(), about, console.now + timedelta(days=1), form)
+    page = open_page(f"/{way}/{made}")
+    if form == CONSIGNMENT:
+        assert world.STORY in page.locator("h1").inner_text()
+        leads = page.get_by_role("link", name="Subscribe").get_attribute("href") or ""
+        assert leads.endswith(f"/subscribe?consignments={world.STORY}")
+    else:
+        assert world.HOSTILE in page.locator("h1").inner_text() and page.locator("main img").count() == 0
     found = violations(page)
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size(NARROW)

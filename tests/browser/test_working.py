@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
+from playwright.sync_api import Page
 
 from schemas.journey_v1 import Journey
 from tests.browser import world
@@ -13,17 +16,39 @@ from tests.browser.conftest import Opening
 from tests.browser.driving import Console
 from tests.unit.sink.examples import exception
 
-FILTERS = (
-    ("exception", "overdue"),
-    ("hospital", "H-CEDARS"),
-    ("carrier", "COSU"),
-    ("terminal", "LA-APMT"),
-    ("vessel", "EVER GIFTED"),
-    ("item", "glove"),
-    ("tier", "2"),
-    ("severity", "critical"),
-    ("stage", "at_port"),
-)
+FILTERS = {
+    "/delayed?exception=any": {
+        "q": "MRSU43710",
+        "exception": "overdue",
+        "hospital": "H-CEDARS",
+        "carrier": "COSU",
+        "terminal": "LA-APMT",
+        "vessel": "EVER GIFTED",
+        "item": "glove",
+        "tier": "2",
+        "severity": "critical",
+        "stage": "at_port",
+        "work": "acknowledged",
+        "expected": "2026-11-22",
+        "group": "carrier",
+    },
+    "/consignments?expected_before=2099-01-01": {"state": "trouble", "expected_before": "1999-01-01"},
+    "/vessels": {"vessel": "MAERSK ESSEX"},
+    "/terminals?days=60": {"terminal": "LA-APMT", "days": "1"},
+    "/carriers?days=60": {"carrier": "COSU", "days": "1"},
+    "/feeds?days=60": {"carrier": "COSU", "days": "1"},
+    "/unmatched": {"carrier": "MAEU", "days": "1"},
+    "/messages": {
+        "hospital": world.HOSPITAL,
+        "consignment": world.STORY,
+        "subscription": "5" * 16,
+        "state": "delivered",
+        "days": "1",
+    },
+    "/messages/why": {"subscription": "s1", "consignment": world.STORY},
+}
+"""Page -> field -> a value. That a list gets shorter by it stands below; that each means the same as in the API, in
+tests/integration/console."""
 
 
 def test_the_list_is_worked_through_by_keyboard_alone(open_page: Opening) -> None:
@@ -49,16 +74,73 @@ def test_the_list_is_worked_through_by_keyboard_alone(open_page: Opening) -> Non
     assert page.locator("#find").input_value() == "jjj"
 
 
-@pytest.mark.parametrize(("name", "value"), FILTERS)
-def test_every_filter_narrows_the_list_and_stands_in_the_address(open_page: Opening, name: str, value: str) -> None:
+@pytest.mark.parametrize("path", FILTERS)
+def test_every_filter_stands_in_the_address_and_comes_back_with_it(open_page: Opening, path: str) -> None:
+    """Those of a page are found on it: one that is new has to be named above."""
+    page = open_page(path)
+    address, fields = page.url, page.locator("form.filters :is(input, select):not([type=hidden])")
+    same = FILTERS["/delayed?exception=any"].keys() - {"exception"} if path.startswith("/consignments") else set()
+    assert set(fields.evaluate_all("all => all.map((one) => one.name)")) == FILTERS[path].keys() | same
+    for name, value in FILTERS[path].items():
+        page.goto(address)
+        chosen(page, name, value)
+        assert f"{name}={quote_plus(value)}" in page.url
+        assert page.locator(f"form.filters [name={name}]").input_value() == value
+
+
+def chosen(page: Page, name: str, value: str) -> None:
+    """As somebody does who uses the mouse where there is something to choose, else types and presses Enter."""
+    field = page.locator(f"form.filters [name={name}]")
+    kind = field.evaluate("one => one.type")
+    with page.expect_navigation():
+        if kind == "select-one":
+            field.select_option(value)
+        else:
+            field.fill(value)
+            if kind != "date":
+                field.press("Enter")
+
+
+NARROWING = {
+    name: value for name, value in FILTERS["/delayed?exception=any"].items() if name not in ("work", "expected", "group")
+}
+
+
+@pytest.mark.parametrize(("name", "value"), NARROWING.items())
+def test_a_filter_narrows_the_list(open_page: Opening, name: str, value: str) -> None:
     page = open_page("/delayed?exception=any")
     everything = page.locator("tr[data-consignment]").count()
-    with page.expect_navigation():
-        page.locator(f"form.filters [name={name}]").select_option(value)
-    assert f"{name}={value.replace(' ', '+')}" in page.url
+    chosen(page, name, value)
     assert 0 < page.locator("tr[data-consignment]").count() < everything
     page.reload()
     assert page.locator(f"form.filters [name={name}]").input_value() == value
+
+
+def test_a_day_of_todays_inbound_goods_leads_to_what_is_expected_then(open_page: Opening) -> None:
+    """Each number, also of what is overdue, without scripts as with them."""
+    page = open_page("/", java_script_enabled=False)
+    rows = page.locator("section[aria-labelledby=inbound] tbody")
+    assert page.locator("#overdue").get_by_text("expected before today, and nobody says that it was delivered").is_visible()
+    links = rows.locator("a").evaluate_all("all => all.map((one) => one.getAttribute('href'))")
+    numbers = rows.locator("td.number").count()
+    assert numbers > 4 and len(links) > numbers / 2
+    for href in (links[0], links[1], links[-1]):
+        listed = open_page(href, java_script_enabled=False)
+        assert listed.locator("tr[data-consignment]").count() > 0, href
+        assert "expected" in href and listed.locator("form.filters [name^=expected]").last.input_value() in href
+
+
+def test_what_nobody_owns_is_linked_to_what_it_may_be_in_one_click(open_page: Opening, console: Console) -> None:
+    page = open_page("/unmatched")
+    line = page.locator("#unmatched tbody tr", has_text=world.SLIP)
+    assert "its container is MRSU4371001: two characters are swapped" in line.inner_text()
+    before = len(console.behind.house.log.records)
+    page.evaluate("window.marked = true")
+    line.get_by_role("button", name=f"Link {world.SLIP} to {world.STORY}").click()
+    page.locator("#did").get_by_text(f"{world.SLIP} is linked.").wait_for()
+    assert page.evaluate("window.marked") is True
+    assert len(console.behind.house.log.records) == before + 1
+    assert dict(console.behind.house.kept(before)[0])["consignment"] == world.STORY
 
 
 def test_columns_are_chosen_and_stay_with_the_filters(open_page: Opening) -> None:
@@ -110,10 +192,30 @@ def test_theme_and_zone_are_kept(open_page: Opening) -> None:
     assert page.locator("select[name=zone]").input_value() == "Asia/Shanghai"
 
 
-def test_a_time_says_its_utc_too(open_page: Opening) -> None:
-    times = open_page(f"/consignments/{world.STORY}").locator("main time")
-    assert times.count() > 5
-    assert all("UTC" in (times.nth(at).get_attribute("title") or "") for at in range(3))
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        (f"/consignments/{world.STORY}", ".journey .told time"),
+        (f"/consignments/{world.STORY}", "table.events tr:not([data-claim]) td:nth-child(4) time"),
+        (f"/consignments/{world.STORY}", "table.units time"),
+        (f"/consignments/{world.STORY}", "table.holds time"),
+        (f"/consignments/{world.STORY}", ".exceptions .since time"),
+        ("/delayed", "td[data-column=expected] time"),
+        ("/delayed?columns=consignment,required", "td[data-column=required] time"),
+        ("/hospitals", "td[data-column=next] time"),
+        ("/hospitals/H-CEDARS", "td[data-column=expected] time"),
+        ("/vessels?vessel=MAERSK+ESSEX", "td[data-column=arrival] time"),
+    ],
+)
+def test_a_time_that_belongs_to_a_place_says_utc_and_the_time_there_without_scripts(
+    open_page: Opening, path: str, where: str
+) -> None:
+    page = open_page(path, java_script_enabled=False)
+    page.context.add_cookies([{"name": "zone", "value": "Europe/Berlin", "url": page.url}])
+    page.reload()
+    titles = page.locator(where).evaluate_all("all => all.map((one) => one.title)")
+    assert titles
+    assert all(re.search(r"CES?T; .* UTC; there \w{3} \d\d \w{3} \d\d:\d\d \S+$", title) for title in titles), titles
 
 
 def test_the_slider_goes_back_to_what_was_known_word_by_word(open_page: Opening) -> None:

@@ -9,17 +9,20 @@ import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from demo import world
 from schemas.alerts_v1 import Delivery, Notification
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.journey_change_v1 import CHANGE
 from schemas.journey_v1 import Clock, Feed, Journey
+from schemas.raw_message_v1 import RawMessage
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import ShipmentEvent
+from schemas.work_act_v1 import WorkAct
 from tests.unit.sink.examples import exception
 
 HOSTILE: Final = "<script>window.stolen=1</script>\"'><img src=x onerror=window.stolen=1>{{7191*7}}"
@@ -64,6 +67,41 @@ _GOODS: Final = (
     ("test_kit", "case", 900),
     ("surgical_mask", "each", 1_000_000),
 )
+
+
+SUBSCRIPTIONS: Final = {
+    "subscriptions": [
+        {
+            "subscription": "5" * 16,
+            "channel": "email",
+            "address": "buyer@hospital.example",
+            "state": "active",
+            "label": HOSTILE,
+            "filters": {"tiers": [1, 2], "severity": "major"},
+            "quiet": ["22:00", "06:00"],
+            "zone": "America/Los_Angeles",
+            "confirmed_at": "2026-11-20T09:00:00Z",
+        }
+    ]
+}
+"""What the alerts' own door says of who asked for what."""
+
+
+async def verb(words: Sequence[str]) -> list[dict[str, Any]]:
+    """What `lovla` says to the console."""
+    if words[0] == "mailbox":
+        mail = {
+            "number": 1,
+            "kind": "email",
+            "at": "2026-11-20T09:00:00Z",
+            "to": "a@b.example",
+            "subject": HOSTILE,
+            "text": "x",
+        }
+        return [mail, {"number": 2, "kind": "sms_in", "at": "2026-11-20T09:01:00Z", "sender": "+12135550199", "text": HOSTILE}]
+    if words[0] == "explain":
+        return [{"what": "held", "at": "2026-11-20T09:00:00+00:00", "text": HOSTILE, "where": ""}]
+    return await status(words)
 
 
 async def status(words: Sequence[str]) -> list[dict[str, Any]]:
@@ -112,6 +150,7 @@ def records(now: datetime, size: int = SIZE, hostile: bool = True) -> Iterator[B
         f"{world.BUYERS[2 % len(world.BUYERS)]}-2002", hospitals[2], now - 2 * _HOUR, "On hold", "suppressed", "opted_out"
     )
     yield letter("MAEU", "expected a comma", now - 5 * _HOUR)
+    yield lost(now)
     if hostile:
         yield from _hostile(now)
     for code in ("MAEU", "COSU", "LH", QUIET_FEED):
@@ -394,23 +433,109 @@ def _story(now: datetime, carrier: str) -> dict[str, Any]:
     }
 
 
-def _hostile(now: datetime) -> Iterator[BaseModel]:
-    """Words that would steer a careless page, in every field that others fill."""
+def lost(now: datetime) -> ShipmentEvent:
+    """What a slip of the pen made of the story's container: two digits are swapped."""
+    events = [one for one in consignment(1, now, world.hospitals()) if isinstance(one, ShipmentEvent)]
+    references = [{"kind": "container", "value": SLIP}]
+    said = events[3].model_dump(mode="json") | {"references": references, "event_id": digest("slip"), "received_at": now}
+    return ShipmentEvent.model_validate(said)
+
+
+SLIP: Final = "MRSU4370101"
+"""For MRSU4371001."""
+NASTY_RAW: Final = (0, 6_666)
+"""Where the message behind what is said of NASTY lies: partition, offset."""
+
+
+def nasty_message() -> tuple[RawMessage, bytes]:
+    """Its headers and bytes."""
+    payload = f"[{HOSTILE}]".encode()
+    digested = hashlib.sha256(payload).hexdigest()
+    return RawMessage(kind="message", sender="MAEU", sha256=digested, content_type="application/json"), payload
+
+
+M = TypeVar("M", bound=BaseModel)
+
+_OURS: Final = frozenset(
+    {"act_id", "change_id", "consignment", "event_id", "evidence", "key", "leg", "letter_id", "notification", "subscription"}
+    | {"teacher", "topic", "zone"}
+)
+"""Names of what we write ourselves, and others cannot."""
+_WORDS: Final = (HOSTILE, HOSTILE[:60], "<img/src=x/onerror=window.stolen=1>", "<b>1</b>")
+"""The longest that a field takes stands in it; the third is a reference's value as well: ASCII without blanks."""
+
+
+def poisoned(record: M) -> M:
+    """The record with hostile words in every field that takes any text, also where it held none."""
+    plain = record.model_dump(mode="json")
+
+    def poison(holder: Any, place: Any) -> None:
+        value = holder[place]
+        if isinstance(value, dict):
+            for name in value:
+                if name not in _OURS:
+                    poison(value, name)
+        elif isinstance(value, list):
+            for index in range(len(value)):
+                poison(value, index)
+        elif value is None or isinstance(value, str):
+            for holder[place] in _WORDS:
+                try:
+                    type(record).model_validate(plain)
+                except ValidationError:
+                    continue
+                return
+            holder[place] = value
+
+    poison({"": plain}, "")
+    return type(record).model_validate(plain)
+
+
+@lru_cache(4)
+def _nasty(now: datetime) -> tuple[BaseModel, ...]:
+    """In every field that others fill, words that would steer a careless page."""
     told = next(one for one in consignment(2, now, [HOSPITAL]) if isinstance(one, Journey))
     plain = told.model_dump(mode="json")
     wrong = exception("late", severity="critical", sentence=HOSTILE, start=now - 400 * _HOUR, late_h=400.0, party="MAEU")
-    plain |= {"consignment": NASTY, "exceptions": [wrong], "vessel": HOSTILE[:60], "voyage": "<b>1</b>", "place": HOSTILE[:60]}
-    plain["declaration"] |= {"consignment": NASTY, "note": HOSTILE}
-    plain["declaration"]["items"][0] |= {"description": HOSTILE, "lot": "<i>L</i>"}
+    plain |= {"consignment": NASTY, "exceptions": [wrong], "warnings": [HOSTILE]} | _story(now, "MAEU")
+    plain["declaration"] |= {"consignment": NASTY}
+    partition, offset = NASTY_RAW
     for statement in plain["statements"]:
-        statement |= {"code": HOSTILE[:60], "place": HOSTILE[:60], "recorded_by": HOSTILE[:60]}
-    plain["warnings"] = [HOSTILE]
-    yield Journey.model_validate(plain)
-    yield opened(NASTY, wrong, now - timedelta(minutes=1), HOSPITAL)
-    yield letter("XSS", HOSTILE, now - 6 * _HOUR)
-    yield from message(NASTY, HOSPITAL, now - _HOUR, HOSTILE, "accepted")
-    yield Sender(code="XSS", kind="trucker", name=HOSTILE)
-    yield Facility(code=HOSPITAL, kind="hospital", name=f"St. {HOSTILE}", zone="America/Los_Angeles")
+        statement["event_id"] = digest(f"nasty {statement['milestone']}")
+        statement["raw"] |= {"partition": partition, "offset": offset}
+    event = next(one for one in consignment(2, now, [HOSPITAL]) if isinstance(one, ShipmentEvent))
+    raw = event.raw.model_dump(mode="json") | {"partition": partition, "offset": offset}
+    said = event.model_dump(mode="json") | {"raw": raw, "received_at": now - _HOUR, "transport": {"vessel": HOSTILE[:60]}}
+    behind = said | {"event_id": digest("nasty booked")}
+    unknown = said | {"event_id": digest("unknown"), "mapped": False, "milestone": None, "warnings": [_WARNING]}
+    act = {
+        "act_id": digest("act"),
+        "consignment": NASTY,
+        "act": "note",
+        "at": now - _HOUR,
+        "by": "x",
+        "sender": "OPS",
+        "text": "x",
+    }
+    undo = act | {"act_id": digest("undo"), "act": "undo", "text": None, "undoes": act["act_id"]}
+    return (
+        poisoned(Journey.model_validate(plain)),
+        opened(NASTY, wrong, now - timedelta(minutes=1), HOSPITAL),
+        poisoned(letter("XSS", HOSTILE, now - 6 * _HOUR)),
+        *(poisoned(one) for one in message(NASTY, HOSPITAL, now - _HOUR, HOSTILE, "accepted", "x")),
+        Sender(code="XSS", kind="trucker", name=HOSTILE),
+        Facility(code=HOSPITAL, kind="hospital", name=f"St. {HOSTILE}", zone="America/Los_Angeles"),
+        ShipmentEvent.model_validate(behind),
+        poisoned(ShipmentEvent.model_validate(unknown)),
+        *(poisoned(WorkAct.model_validate(one)) for one in (act, undo)),
+    )
+
+
+def _hostile(now: datetime) -> Iterator[BaseModel]:
+    yield from _nasty(now)
+
+
+_WARNING: Final = {"code": "x", "where": "/0", "text": "x"}
 
 
 HOSPITAL: Final = "H-NASTY"

@@ -195,6 +195,15 @@ WHERE true
         OR ifNull(delivered_at >= {delivered_since:DateTime64(3, 'UTC')}, false)
     )
     -- END --
+    -- IF expected_on --
+    AND expected_delivery BETWEEN toDateTime64({expected_on:Date}, 3, 'UTC') - INTERVAL 14 HOUR
+        AND toDateTime64({expected_on:Date}, 3, 'UTC') + INTERVAL 36 HOUR
+    AND toDate(formatDateTime(expected_delivery, '%F', if(places.zone = '', 'UTC', places.zone))) = {expected_on:Date}
+    -- END --
+    -- IF expected_before --
+    AND expected_delivery < toDateTime64({expected_before:Date}, 3, 'UTC') + INTERVAL 12 HOUR
+    AND toDate(formatDateTime(expected_delivery, '%F', if(places.zone = '', 'UTC', places.zone))) < {expected_before:Date}
+    -- END --
     -- IF hospital --
     AND ({hospital:String} = '' OR facility = {hospital:String}
         OR facility IN (SELECT code FROM facilities FINAL WHERE positionCaseInsensitiveUTF8(name, {hospital:String}) > 0))
@@ -253,4 +262,7 @@ WHERE true
 -- IF ordered --
 ORDER BY group_key, number_key, if({reverse:Bool}, '', text_key), if({reverse:Bool}, text_key, '') DESC, consignment
 LIMIT {limit:UInt32} OFFSET {offset:UInt32}
+-- END --
+-- IF zoned --
+SETTINGS allow_nonconst_timezone_arguments = 1
 -- END --

@@ -2,6 +2,7 @@
 SELECT
     journeys.facility AS facility,
     if(any(places.name) = '', facility, any(places.name)) AS name,
+    any(places.zone) AS zone,
     countIf(is_open) AS open,
     countIf(is_open AND notEmpty(open_kinds)) AS in_trouble,
     countIf(is_open AND hasAny(open_kinds, ['late', 'will_be_late', 'overdue'])) AS delayed,
@@ -27,7 +28,7 @@ FROM
     ) AS rows
     WHERE facility != ''
 ) AS journeys
-LEFT JOIN (SELECT code, name FROM facilities FINAL) AS places ON places.code = journeys.facility
+LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = journeys.facility
 GROUP BY facility
 ORDER BY critical DESC, delayed DESC, in_trouble DESC, facility
 LIMIT {limit:UInt32}

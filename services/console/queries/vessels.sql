@@ -1,9 +1,10 @@
 -- Vessels and flights that open consignments are on: how many, what is wrong with them, when they are expected, by whom.
--- `earliest`, `latest`: of the estimates, else plans, of arrival; they differ where senders do.
+-- `earliest`, `latest`: of the estimates, else plans, of arrival; they differ where senders do. `port`: where all of them leave it.
 SELECT
     vessel,
     voyage,
     any(mode) AS mode,
+    if(uniqExact(port) = 1, any(port), '') AS port,
     groupUniqArray(5)(toString(carrier)) AS carriers,
     count() AS consignments,
     countIf(notEmpty(open_kinds)) AS in_trouble,

@@ -54,6 +54,10 @@
     }
   });
 
+  // On a phone the pages stand in one row that is wider than it: show the one that this is.
+  const here = document.querySelector(".pages [aria-current]");
+  if (here) here.closest("ul").scrollLeft = here.offsetLeft + (here.offsetWidth - here.closest("ul").clientWidth) / 2;
+
   // Offer the zone of this device among the others.
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   for (const select of document.querySelectorAll("select[data-zones]")) {

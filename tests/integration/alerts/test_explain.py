@@ -167,7 +167,7 @@ def test_a_milestone_leads_to_the_statement_it_follows_and_an_untold_delay_to_th
     declared = command.model_copy(
         update={"command_id": "73" * 16, "consignment": "LACDHS-73", "received_at": NOW - timedelta(days=1), "raw": pointer}
     )
-    reached = change("milestone_reached", 72, "LACDHS-72", occurred_at=NOW)
+    reached = change("milestone_reached", 72, "LACDHS-72", occurred_at=NOW, at=NOW - timedelta(seconds=4))
     overdue = change(n=73, consignment="LACDHS-73", exception={"key": "overdue:arrived", "kind": "overdue"})
     first, second = (made_of([Told(each, 0, 0, NOW)]) for each in (reached, overdue))
     books.write(event, told, declared, reached, overdue, first, second, at=NOW)
@@ -178,6 +178,7 @@ def test_a_milestone_leads_to_the_statement_it_follows_and_an_untold_delay_to_th
     chain = history.chain(first)
     assert [link.what for link in chain] == ["bytes", "event", "change", "message"]
     assert chain[0].where.startswith("raw.messages.v1 1:72")
+    assert chain[2].at == NOW, "when the broker took it, not the pipeline's time, which is that of the tick before its bytes"
     chain = history.chain(second)
     assert [link.what for link in chain] == ["bytes", "command", "change", "message"]
     assert chain[0].where.startswith("raw.messages.v1 1:73") and "the plan was declared" in chain[1].text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,13 +34,28 @@ class SunkWorkActs:
         await asyncio.to_thread(self.books.write, *acts)
 
 
-class Behind:
-    """The way in, and the settings with which a console finds it."""
+class Doors(httpx.AsyncBaseTransport):
+    """The way in, and beside it what other doors answer: path -> body."""
 
-    def __init__(self, folder: Path, books: Books, settings: ConsoleSettings, clock: Clock) -> None:
+    def __init__(self, way_in: httpx.AsyncBaseTransport, others: Mapping[str, object]) -> None:
+        self._way_in, self._others = way_in, others
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path in self._others:
+            return httpx.Response(200, json=self._others[request.url.path])
+        return await self._way_in.handle_async_request(request)
+
+
+class Behind:
+    """The way in, and the settings with which a console finds it. `others`: what other doors answer."""
+
+    def __init__(
+        self, folder: Path, books: Books, settings: ConsoleSettings, clock: Clock, others: Mapping[str, object] | None = None
+    ) -> None:
         self.house = House(folder, clock=clock)
         self.acts = SunkWorkActs(books)
         self.house.door.work_acts = self.acts
         key = self.house.add("OPS", "operator", "operator", "push", "register")["Authorization"].removeprefix("Bearer ")
         self.settings = settings.model_copy(update={"console_key": SecretStr(key), "console_wait_s": 0.1})
-        self.way_in = WayIn(self.settings, httpx.ASGITransport(build(self.house.door), raise_app_exceptions=False))
+        way_in = httpx.ASGITransport(build(self.house.door), raise_app_exceptions=False)
+        self.way_in = WayIn(self.settings, Doors(way_in, others or {}))

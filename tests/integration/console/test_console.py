@@ -9,9 +9,11 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -133,7 +135,7 @@ async def csrf_of(browser: httpx.AsyncClient) -> str:
     """What a form of the page brings back."""
     page = await browser.get("/")
     page = await browser.get("/")  # a demo's token comes with the first answer
-    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page.text)
+    found = re.search(r'name="csrf" value="([0-9a-f]{128})"', page.text)
     assert found is not None
     return found[1]
 
@@ -197,6 +199,82 @@ async def test_each_number_of_today_is_as_long_as_the_list_behind_it(demo: httpx
         shown = [row for row in rows if row["stage"] not in ("delivered", "cancelled") or name == "delivered_today"]
         assert len(shown) == standing[name], name
         assert address.replace("&", "&amp;") in page, name
+
+
+async def test_each_number_of_goods_on_their_way_is_the_sum_of_the_list_behind_it(demo: httpx.AsyncClient) -> None:
+    """Of every day from today on, and of all days before it together."""
+    page = unescape((await demo.get("/")).text)
+    today = (await demo.get("/api/v1/today")).json()["today"]
+    overdue = today["overdue"]
+    assert overdue["lines"] and overdue["days"] and today["inbound"]
+    parts = [({"expected_before": overdue["today"]}, overdue["lines"])]
+    parts += [({"expected": day["day"]}, day["lines"]) for day in today["inbound"]]
+    for when, lines in parts:
+        (name, value) = next(iter(when.items()))
+        assert f"{name}={value}" in page
+        rows = (await demo.get("/api/v1/consignments", params=when | {"state": "open", "rows": "500"})).json()["rows"]
+        sums: dict[tuple[str, str], list[int]] = {}
+        for row in rows:
+            for category, quantity, unit in row["goods"]:
+                line = sums.setdefault((category, unit), [0, 0])
+                line[0] += quantity
+                line[1] += quantity if row["exception"] else 0
+        assert sums == {(category, unit): numbers for category, unit, *numbers in lines}, when
+    before = {"expected_before": overdue["today"], "state": "open", "rows": "500"}
+    rows = (await demo.get("/api/v1/consignments", params=before)).json()["rows"]
+    for day in overdue["days"]:
+        assert f"expected={day}" in page
+        there = {"expected": day, "state": "open", "rows": "500"}
+        of_day = (await demo.get("/api/v1/consignments", params=there)).json()["rows"]
+        assert 0 < len(of_day) <= len(rows)
+
+
+async def test_a_day_is_the_hospitals_own_in_every_way_to_ask_for_it(port: ClickHouse) -> None:
+    """A list, its counts, its lines one by one, and a page of it."""
+    questions = Questions(port)
+    day = next(one.day for one in questions.inbound(NOW, NOW + timedelta(days=30)) if one.day > NOW.date())
+    for wanted in (
+        DelayedFilter(kinds=(), state="open", expected_on=day),
+        DelayedFilter(kinds=(), state="open", expected_before=day),
+        DelayedFilter(kinds=(), text="MRSU", expected_before=day),
+    ):
+        rows = questions.delayed(wanted, NOW)
+        assert rows
+        for row in rows:
+            assert row.expected_delivery is not None
+            there = row.expected_delivery.astimezone(ZoneInfo(row.zone)).date()
+            assert there == day if wanted.expected_on == day else there < day
+        assert facets_of(rows, "") == questions.facets(wanted, NOW, Order())
+        assert questions.delayed_page(wanted, NOW, 3, Order())[0] == rows[:3]
+        assert list(questions.delayed_rows(wanted, NOW, 1_000, Order())) == rows
+    every = questions.delayed(DelayedFilter(kinds=(), state="open"), NOW)
+    own = [row for row in every if row.expected_delivery and row.expected_delivery.astimezone(ZoneInfo(row.zone)).date() == day]
+    assert len(own) == len(questions.delayed(DelayedFilter(kinds=(), state="open", expected_on=day), NOW))
+
+
+@pytest.mark.parametrize("path", ["/", "/delayed?exception=any", "/terminals?days=60", f"/consignments/{world.STORY}"])
+async def test_a_page_is_packed_for_our_own_pages_and_holds_another_token_each_time(demo: httpx.AsyncClient, path: str) -> None:
+    await demo.get(path)  # the demo's own cookie comes with the first answer
+    plain = await demo.get(path, headers={"Sec-Fetch-Site": "cross-site"})
+    packed = await demo.get(path, headers={"Sec-Fetch-Site": "same-origin"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] in ("br", "gzip")
+    assert int(packed.headers["content-length"]) < len(plain.content) / 3
+    tokens = [set(re.findall(r'name="csrf" value="([^"]+)"', page.text)) for page in (plain, packed)]
+    assert [len(one) for one in tokens] == [1, 1] and tokens[0] != tokens[1]
+    for name, value in HEADERS.items():
+        assert packed.headers[name] == value
+
+
+async def test_what_nobody_owns_may_be_of_a_consignment_and_a_viewer_cannot_link_it(console: Console) -> None:
+    console.people.add("eve", "viewer", PASSWORD, NOW)
+    for name, buttons in (("ana", 1), ("eve", 0)):
+        async with console.browser() as browser:
+            await browser.post("/sign-in", data={"name": name, "password": PASSWORD, "next": "/"})
+            page = unescape((await browser.get("/unmatched?carrier=" + world.lost(NOW).sender)).text)
+        assert f'href="/consignments/{world.STORY}"' in page
+        assert "its container is MRSU4371001: two characters are swapped" in page
+        assert page.count(f"Link {world.SLIP} to {world.STORY}") == buttons
 
 
 async def test_pages_by_cursor_hold_every_row_once_and_in_order(console: Console) -> None:

@@ -397,6 +397,45 @@ def test_unmatched_events_are_those_whose_references_no_consignment_has(books: B
     assert set(rows[0].codes) == {"EQUIPMENT/DISC", "EQUIPMENT/GTOT"}
 
 
+def test_near_words_lead_to_open_consignments_that_are_known_by_them_now(books: Books) -> None:
+    books.write(
+        journey("LACDHS-1"),
+        journey("LACDHS-2", references=[{"kind": "container", "value": "TGHU9999997", "how": "declared"}]),
+        journey("LACDHS-3", stage="delivered", exceptions=[]),
+        journey("LACDHS-4"),
+        journey("LACDHS-4", version=2, references=[]),
+    )
+    found = Questions(books.client).near([CONTAINER, "MAEU203990011", "NOSUCH"])
+    assert [(one.word, one.consignment, one.kind, one.value) for one in found] == [
+        ("MAEU203990011", "LACDHS-1", "bill_of_lading", "MAEU203990011"),
+        (CONTAINER, "LACDHS-1", "container", CONTAINER),
+    ]
+    assert {"MAEU", "HBRT", "LA-APMT"} <= set(found[0].parties)
+
+
+def test_what_is_due_there_has_no_unit_yet_and_waits_for_that_step_of_that_sender(books: Books) -> None:
+    told = event(references=[{"kind": "container", "value": "TGHU9999997"}], milestone="gate_out", place={"unlocode": "USLAX"})
+    at = told.occurred_at
+    steps = [{"milestone": "gate_out", "planned": at + timedelta(hours=5)}]
+    late = [{"milestone": "gate_out", "planned": at + timedelta(hours=50)}]
+    done = [{"milestone": "gate_out", "planned": at, "actual": at}]
+    other = {"parties": {"carrier": "COSU"}}
+    books.write(
+        told,
+        journey("LACDHS-1", units=[], milestones=steps),
+        journey("LACDHS-2", milestones=steps),
+        journey("LACDHS-3", units=[], milestones=late),
+        journey("LACDHS-4", units=[], milestones=done),
+        journey("LACDHS-5", units=[], milestones=steps, declared=other, carrier="COSU"),
+    )
+    (found,) = Questions(books.client).due_there([told.event_id, "00" * 16], ["MAEU"])
+    assert (found.event, found.consignment, found.milestone, found.place) == (told.event_id, "LACDHS-1", "gate_out", "USLAX")
+    assert round(found.apart_h, 1) == 5
+    many = [journey(f"LACDHS-1{n}", units=[], milestones=steps) for n in range(9)]
+    books.write(*many)
+    assert len(Questions(books.client).due_there([told.event_id], ["MAEU"])) == 4
+
+
 VOYAGE = {"kind": "voyage", "value": "9632179/015E"}
 
 

@@ -98,6 +98,14 @@ def test_stop_of_a_number_that_we_do_not_know_is_kept() -> None:
     assert house.store.suppressed(house.store.hasher.of("sms", PHONE)) is not None
 
 
+@pytest.mark.parametrize("written", [PHONE[1:], f" {PHONE[1:]}", f"{PHONE} "])
+def test_a_number_without_its_plus_is_still_whose_it_is(written: str) -> None:
+    house = House()
+    own = house.subscribed(PHONE)
+    assert Inbound(house.store, house.clock).take(written, "STOP") == language("en").say("sms.stopped")
+    assert house.state(own) == "stopped"
+
+
 def test_an_acknowledgement_goes_to_the_worker_for_every_live_subscription_of_the_number() -> None:
     house = House()
     one, other = house.subscribed(PHONE), house.subscribed(PHONE, owner="CEDARS")

@@ -35,6 +35,23 @@ def test_a_step_says_whether_it_is_done_and_how_late() -> None:
     assert (story.hospital, port.here) == ("Harbor-UCLA", True)
 
 
+@pytest.mark.parametrize(
+    ("parties", "appointed", "gate_out", "delivered"),
+    [
+        ({"trucker": "HBRT", "consignee": "H-HARBOR"}, [], ("LA-APMT", "HBRT"), ("HBRT", "H-HARBOR")),
+        ({}, [], ("LA-APMT", ""), ("", "H-HARBOR")),
+        ({}, [("trucker", "CATR"), ("trucker", "SPDR")], ("LA-APMT", "SPDR"), ("SPDR", "H-HARBOR")),
+    ],
+)
+def test_a_step_that_changes_custody_says_who_hands_over_to_whom(
+    parties: dict[str, str], appointed: list[tuple[str, str]], gate_out: tuple[str, str], delivered: tuple[str, str]
+) -> None:
+    steps = [{"milestone": step} for step in ("arrived", "gate_out", "delivered")]
+    told = tell(journey(declared={"parties": parties}, appointed=appointed, milestones=steps), {}, NOW)
+    handoffs = {step.milestone: step.handoff for segment in told.segments for step in segment.steps}
+    assert handoffs == {"arrived": None, "gate_out": gate_out, "delivered": delivered}
+
+
 def test_who_contradicts_whom_is_told_of_actuals_more_than_twelve_hours_apart() -> None:
     said = [
         statement("discharged", "2020-04-11T16:40:00Z"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -49,6 +49,12 @@ def test_every_word_of_an_address_is_kept_in_the_view_so_that_links_can_be_made_
     assert "sort" not in dict(view.narrowed)
 
 
+def test_a_day_is_kept_as_it_was_said() -> None:
+    view = worklist.read({"expected": ["2020-04-11"], "expected_before": ["2020-04-12"]}, NOW, LA)
+    assert (view.wanted.expected_on, view.wanted.expected_before) == (date(2020, 4, 11), date(2020, 4, 12))
+    assert view.given == {"expected": "2020-04-11", "expected_before": "2020-04-12"}
+
+
 def test_any_exception_means_every_kind_and_today_begins_at_the_viewers_midnight() -> None:
     view = worklist.read({"exception": ["any"], "delivered": ["today"]}, NOW, LA)
     assert view.wanted.kinds == EXCEPTION_KINDS
@@ -73,6 +79,11 @@ def test_any_exception_means_every_kind_and_today_begins_at_the_viewers_midnight
         ("q", "a" * 101),
         ("q", "a\x00b"),
         ("delivered", "yesterday"),
+        ("expected", "20200411"),
+        ("expected", "2020-02-30"),
+        ("expected", "9999-01-01"),
+        ("expected_before", "1969-12-31"),
+        ("expected_before", "today"),
     ],
 )
 def test_what_an_address_may_not_say_is_refused_with_its_place(name: str, value: str) -> None:

@@ -1,0 +1,36 @@
+"""`lovla mailbox show`: what leads on from a message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from deploy.local.mailbox import Store
+from deploy.local.mailbox_cli import mailbox
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "mailbox")
+
+
+def shown(store: Store, number: int) -> tuple[str, str]:
+    answer = CliRunner().invoke(mailbox, ["show", str(number), "--state-dir", str(store.folder.parent)])
+    assert answer.exit_code == 0, answer.output
+    return answer.stdout, answer.stderr
+
+
+def test_a_message_of_ours_leads_to_why_it_came(store: Store) -> None:
+    told = store.keep("sms_out", "+12135550100", "+12135550199", "Late.", ref="SM1")
+    assert "lovla explain 'SM1'" in shown(store, told.number)[1]
+
+
+def test_an_answer_leads_to_what_it_answers_since_no_message_of_ours_stands_behind_it(store: Store) -> None:
+    asked = store.keep("sms_in", "+12135550199", "+12135550100", "STOP", ref="SM2")
+    answer = store.keep("sms_out", "+12135550100", "+12135550199", "Stopped.", ref="SM3", headers={"In-Reply-To": "SM2"})
+    out, err = shown(store, answer.number)
+    assert "In-Reply-To: SM2" in out
+    assert f"lovla mailbox show {asked.number}" in err
+    assert "explain" not in err + shown(store, asked.number)[1]
