@@ -3,8 +3,8 @@
 Rows are made in ClickHouse from some hundred templates (tests/browser/world.py, through the sink's own rows): a tenth of the
 consignments is under way, four fifths of these in trouble, the others were delivered on one of the last 400 days, about in the
 order of their numbers. Each has twelve events, of its own template and under its own reference, of which one in a hundred names
-a box that nobody has and one in fifty repeats the one before; a raw message, one of fifty a dead letter, a fifth of those under way
-somebody who takes care. It is asked once what was written lies as it does at rest: no merge of the filling is left.
+a box that nobody has and one in fifty repeats the one before; a raw message, one of fifty a dead letter, a fifth of those under
+way somebody who takes care. It is asked once what was written lies as it does at rest: no merge of the filling is left.
 
 Three measurements: one viewer after another asks for each page and API call; many listen to what is new, while things change
 and each opens a page a minute; a real browser that was never there paints the first page. Not asked: the pages by verbs

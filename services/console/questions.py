@@ -975,11 +975,7 @@ def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
 @lru_cache(maxsize=1_000)
 def _delayed(source: str, parts: frozenset[str]) -> str:
     """delayed.sql over one of from_*.sql, with these of its optional parts."""
-    asked = _with_parts(sql("delayed"), parts).replace("-- SOURCE --", sql(source))
-    if parts & {"to_do", "acted"}:
-        acted = _delayed("from_acted", frozenset({"worked", "set_aside"}))
-        asked = asked.replace("-- ACTED --", f"SELECT consignment FROM ({acted})")  # noqa: S608  the text of our own files
-    return asked
+    return _with_parts(sql("delayed"), parts).replace("-- SOURCE --", sql(source))
 
 
 def _with_parts(text: str, parts: frozenset[str]) -> str:

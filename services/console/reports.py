@@ -299,7 +299,13 @@ def terminals(questions: Questions, given: Given, now: datetime) -> Report:
     trend = f"Median dwell of what left in {max(days, 14)} days, by day: the terminals with most days"
     charts = (
         chart("dwell-trend", trend, "h", [(one.begins, one.name, one.median_h) for one in daily.result()]),
-        chart("outs", "Units that left an hour", "", [(one.begins, one.name, float(one.units)) for one in hourly.result()], zero=hour),
+        chart(
+            "outs",
+            "Units that left an hour",
+            "",
+            [(one.begins, one.name, float(one.units)) for one in hourly.result()],
+            zero=hour,
+        ),
     )
     answer = _bottleneck(found[0], days) if found else None
     return Report(intro, [table], {"terminal": terminal}, days, answer, [one for one in charts if len(one.times) > 1])

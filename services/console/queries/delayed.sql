@@ -3,7 +3,7 @@
 -- Hours (render.hours_late has the same rule): late, overdue, will_be_late after the plan; dwell and silent over the limit; on_hold
 -- since it was placed; of the other kinds none. Of what is still going on they run on to {now}.
 -- An acknowledgement or a snooze holds for what it named, if that was so already when it was said: what opened anew is open again.
--- Only with those that have one is that compared (IF set_aside): the others need no look at what people did.
+-- Only of what has one is that compared (set_aside.sql): the rest needs no look at what people did.
 -- The order is (group_key, number_key, text_key, consignment): a page begins after the keys of the last row of the one before, or
 -- at {offset}. A part between IF and END is there only where its parameter says anything (questions.py). SOURCE is one of from_*.sql:
 -- the fewest consignments among which all that are wanted are (0046).
@@ -36,22 +36,11 @@ WITH
     facility AS hospital,
     -- END --
     -- IF worked --
-    notEmpty(wrong) AND arrayAll(
-        w -> arrayExists(a -> has(a.1, exceptions.key[w.4]) AND a.2 >= exceptions.start[w.4], acknowledgements), wrong
-    ) AS acknowledged,
+    arrayMap(w -> (exceptions.key[w.4], exceptions.start[w.4]), wrong) AS named,
+    -- held.sql --,
     arrayReverseSort(
         a -> a.2, arrayFilter(a -> has(a.1, exceptions.key[worst.4]), acknowledgements)
     )[1] AS acknowledgement,
-    arrayMin(
-        w -> ifNull(
-            arrayReverseSort(
-                s -> s.2, arrayFilter(s -> has(s.1, exceptions.key[w.4]) AND s.2 >= exceptions.start[w.4], snoozes)
-            )[1].3,
-            toDateTime64(0, 3, 'UTC')
-        ),
-        wrong
-    ) AS snoozed,
-    ifNull(snoozed, toDateTime64(0, 3, 'UTC')) > now AS waits,
     -- END --
     if({reverse:Bool}, -1, 1) AS direction,
     1e15 AS at_the_end
@@ -204,16 +193,13 @@ WHERE true
     -- END --
     -- IF to_do --
     AND consignment NOT IN (
-    -- ACTED --
+    -- set_aside.sql --
     )
     -- END --
     -- IF acted --
     AND consignment IN (
-    -- ACTED --
+    -- set_aside.sql --
     )
-    -- END --
-    -- IF set_aside --
-    AND multiIf({work:String} = 'acknowledged', acknowledged, {work:String} = 'snoozed', waits, acknowledged OR waits)
     -- END --
     -- IF assigned --
     AND consignment IN (

@@ -224,9 +224,7 @@ def acts(draw: random.Random, one: Journey, numbers: Iterator[int]) -> Iterator[
 def write(books: Books, draw: random.Random) -> Port:
     """SIZE consignments, some of them in several versions, each insert a part of its own."""
     port, numbers = Port(), iter(range(1, 10**6))
-    books.write(
-        *(Facility(code=code, kind="hospital", name=name, zone="America/Los_Angeles") for code, name in PLACES.items())
-    )
+    books.write(*(Facility(code=code, kind="hospital", name=name, zone="America/Los_Angeles") for code, name in PLACES.items()))
     for version in (1, 2, 3):
         told = [drawn(draw, number, version) for number in range(SIZE) if version == 1 or draw.random() < 0.3]
         books.write(*told)
@@ -312,7 +310,10 @@ def said(draw: random.Random) -> list[ShipmentEvent]:
             classifier=draw.choice(("actual", "actual", "estimated")),
             mapped=(mapped := draw.random() < 0.8),
             milestone="discharged" if mapped else None,
-            warnings=[{"code": code, "where": "/0", "text": "x"} for code in draw.sample(("zone_assumed", "bad_imo", "bad_count"), draw.randint(0, 2))],
+            warnings=[
+                {"code": code, "where": "/0", "text": "x"}
+                for code in draw.sample(("zone_assumed", "bad_imo", "bad_count"), draw.randint(0, 2))
+            ],
             references=[{"kind": "container", "value": f"MRSU{4371000 + draw.randint(0, 60)}"}],
             revision={"at": received, "reader": 1, "content": f"{number:016x}"},
         )
@@ -371,10 +372,17 @@ def test_reports_over_events_say_what_a_plain_look_at_every_record_says(books: B
     records, since = said(draw), NOW - 7 * DAY
     owned = {f"MRSU{4371000 + number}" for number in range(50)}
     with unmerged(books.client):
-        books.write(*(journey(f"LVLA-{n}", references=[{"kind": "container", "value": value, "how": "declared"}]) for n, value in enumerate(owned)))
+        books.write(
+            *(
+                journey(f"LVLA-{n}", references=[{"kind": "container", "value": value, "how": "declared"}])
+                for n, value in enumerate(owned)
+            )
+        )
         # what an older version named is nobody's any more
         books.write(journey("LVLA-OLD", references=[{"kind": "container", "value": "MRSU4371055", "how": "declared"}]))
-        books.write(journey("LVLA-OLD", version=2, references=[{"kind": "container", "value": "MRSU4371000", "how": "declared"}]))
+        books.write(
+            journey("LVLA-OLD", version=2, references=[{"kind": "container", "value": "MRSU4371000", "how": "declared"}])
+        )
         books.write(*records)
         window = [one for one in records if one.received_at >= since]
         for _ in ("as it was written", "twice"):
