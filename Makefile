@@ -22,11 +22,12 @@ demo: setup ## Start the stack, fill it with 60 days of shipments, check what is
 up: setup ## Start Kafka, ClickHouse and our services; wait until they serve
 	@$(BIN)/lovla up $(ARGS)
 
-down: setup ## Stop what `up` started; data stays
-	@$(BIN)/lovla down $(ARGS)
+# these two install nothing: where there is no .venv, nothing of ours can run
+down: ## Stop what `up` started; data stays
+	@test -x $(BIN)/lovla || { echo "down: nothing is installed here, so nothing runs"; exit 0; }; $(BIN)/lovla down $(ARGS)
 
-status: setup ## Who runs, who died, on which ports
-	@$(BIN)/lovla status $(ARGS)
+status: ## Who runs, who died, on which ports
+	@test -x $(BIN)/lovla || { echo "status: nothing is installed here, so nothing runs; make up starts it" >&2; exit 1; }; $(BIN)/lovla status $(ARGS)
 
 doctor: setup ## Look for what could keep the stack from running
 	@$(BIN)/lovla doctor $(ARGS)
