@@ -203,7 +203,7 @@ def acts(draw: random.Random, one: Journey, numbers: Iterator[int]) -> Iterator[
     """What people did about it, some of it undone."""
     keys = [state.key for state in one.exceptions if state.status == "open"]
     for kind in draw.choices(("acknowledge", "assign", "snooze", "note"), k=draw.choice((0, 0, 1, 2, 4))):
-        said: dict[str, Any] = {
+        options: dict[str, dict[str, Any]] = {
             "acknowledge": {"exceptions": draw.sample(keys, draw.randint(0, len(keys)))},
             "snooze": {
                 "exceptions": draw.sample(keys, draw.randint(0, len(keys))),
@@ -211,10 +211,10 @@ def acts(draw: random.Random, one: Journey, numbers: Iterator[int]) -> Iterator[
             },
             "assign": {"assignee": draw.choice(("ben", "cleo"))},
             "note": {"text": "called"},
-        }[kind]
+        }
         base = {"consignment": one.consignment, "by": "ana", "sender": "OPS"}
         act_id, at = f"{next(numbers):032x}", NOW - draw.randint(0, 300) * HOUR - timedelta(seconds=draw.randint(0, 3_000))
-        yield WorkAct.model_validate(base | {"act_id": act_id, "act": kind, "at": at} | said)
+        yield WorkAct.model_validate(base | {"act_id": act_id, "act": kind, "at": at} | options[kind])
         if draw.random() < 0.2:
             yield WorkAct.model_validate(
                 base | {"act_id": f"{next(numbers):032x}", "act": "undo", "at": at + HOUR, "undoes": act_id}
