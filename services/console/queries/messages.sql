@@ -29,14 +29,16 @@ FROM
         any(notifications.consignments) AS consignments,
         any(notifications.facilities) AS facilities
     FROM notifications
-    WHERE notifications.due_at >= {since:DateTime64(3, 'UTC')} AND notification IN
-    (
-        SELECT notification FROM
-        (
-        -- messages_due.sql --
-        )
-    )
+    WHERE notifications.due_at >= {since:DateTime64(3, 'UTC')}
+        AND notification != ''
+        AND ({facility:String} = '' OR has(notifications.facilities, {facility:String}))
+        AND ({consignment:String} = '' OR has(notifications.consignments, {consignment:String}))
+        AND ({subscription:String} = '' OR notifications.subscription = {subscription:String})
     GROUP BY notification
+    ORDER BY due_at DESC, notification
+    -- IF any_state --
+    LIMIT {limit:UInt32}
+    -- END --
 ) AS due
 LEFT JOIN
 (
@@ -54,10 +56,18 @@ LEFT JOIN
         -- by the key of the table: what became of the others is not read
         AND (deliveries.subscription, deliveries.notification) IN
         (
-            SELECT receiver, notification FROM
-            (
-            -- messages_due.sql --
-            )
+            SELECT any(notifications.subscription), notification
+            FROM notifications
+            WHERE notifications.due_at >= {since:DateTime64(3, 'UTC')}
+                AND notification != ''
+                AND ({facility:String} = '' OR has(notifications.facilities, {facility:String}))
+                AND ({consignment:String} = '' OR has(notifications.consignments, {consignment:String}))
+                AND ({subscription:String} = '' OR notifications.subscription = {subscription:String})
+            GROUP BY notification
+            -- IF any_state --
+            ORDER BY min(notifications.due_at) DESC, notification
+            LIMIT {limit:UInt32}
+            -- END --
         )
     GROUP BY notification
 ) AS tries USING (notification)

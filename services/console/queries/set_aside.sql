@@ -7,9 +7,11 @@
     (
         SELECT
             consignment,
-            arrayMap(
-                e -> (e.key, e.start),
-                arrayFilter(e -> empty({kinds:Array(String)}) OR has({kinds:Array(String)}, e.kind), exceptions)
+            -- each part read by itself: the sentences stand beside
+            arrayFilter(
+                (w, kind) -> empty({kinds:Array(String)}) OR has({kinds:Array(String)}, kind),
+                arrayZip(exceptions.key, exceptions.start),
+                exceptions.kind
             ) AS named
         FROM open_journeys FINAL
         PREWHERE consignment IN (SELECT consignment FROM work_acts WHERE act IN ('acknowledge', 'snooze'))

@@ -10,7 +10,7 @@ SELECT
     groupUniqArray(5)(newest_code) AS codes,
     min(first_received) AS first_at,
     max(first_received) AS last_at,
-    lower(hex(reinterpretAsFixedString(argMax(id, first_received)))) AS example
+    lower(hex(reinterpretAsFixedString(argMax(id, (first_received, id))))) AS example
 FROM
 (
     SELECT
