@@ -262,6 +262,7 @@ def filters(draw: random.Random, count: int) -> Iterator[DelayedFilter]:
         yield replace(DelayedFilter(kinds=()), **chosen)
 
 
+@pytest.mark.timeout(600)  # some 150 questions, each of which ClickHouse has to plan
 def test_lists_and_their_counts_say_what_a_plain_look_at_every_journey_says(books: Books) -> None:
     draw = random.Random(20_260_712)
     with unmerged(books.client):
