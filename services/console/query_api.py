@@ -434,8 +434,16 @@ def _lines(rows: Iterable[object]) -> Iterator[bytes]:
             names = [field.name for field in fields(first)]
             writer.writerow(names)
         values = attrgetter(*names)
-        writer.writerows([_cell(one) for one in values(row)] for row in piece)
+        writer.writerows(zip(*map(_cells, zip(*map(values, piece), strict=True)), strict=True))
         yield out.getvalue().encode()
+
+
+def _cells(column: Sequence[object]) -> Sequence[str]:
+    """A column's texts: each that stands there several times is told once."""
+    if isinstance(column[0], list):
+        return [_cell(value) for value in column]
+    told = {value: _cell(value) for value in set(column)}
+    return [told[value] for value in column]
 
 
 def _cell(value: object) -> str:

@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Executor, Future
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -687,7 +687,7 @@ class Questions:
 
     def standing(self, day: datetime) -> Standing:
         """How it stands; `day`: when the viewer's day began."""
-        return self._ask("today", Standing, day=day)[0]
+        return self._ask("today", Standing, delivered_since=day)[0]
 
     def changed(self, since: datetime, limit: int = NO_LIMIT) -> list[Changed]:
         """What is news since then, the newest first."""
@@ -695,7 +695,7 @@ class Questions:
 
     def hospitals(self, now: datetime, since: datetime, limit: int = NO_LIMIT) -> list[Hospital]:
         """The worst off first; delivered since then."""
-        return self._ask("hospitals", Hospital, now=now, since=since, limit=limit)
+        return self._ask("hospitals", Hospital, now=now, delivered_since=since, limit=limit)
 
     def vessels(self, limit: int = NO_LIMIT, vessel: str = "") -> list[Vessel]:
         """Those with the most delayed consignments first; `vessel`: a part of the name."""
@@ -739,19 +739,29 @@ class Questions:
     def delayed_page(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Delayed], Keys | None]:
         """A page, and where the next one begins; None: there is none."""
         # all rows are looked at for their order, and a page of them is told: what only a page tells is read of it alone
-        asked, params = self._worklist(wanted, now, limit + 1, order, {"ordered"})
-        names = ("group_key", "number_key", "text_key", "consignment")
-        asked = f"SELECT {', '.join(names)} FROM ({asked})"  # noqa: S608  our own words
-        found = self._clickhouse.query(asked, params, AS_WRITTEN)
-        ids = [line["consignment"] for line in found[:limit]]
+        found = self._places(wanted, now, limit + 1, order)
+        ids = [place.consignment for place in found[:limit]]
         by_id: dict[str, dict[str, object]] = {}
-        for source in ("from_those",) if self._source(wanted) == "from_open" else ("from_those", "from_ended"):
+        for source in ("from_those",) if self._source(wanted) in _OPEN else ("from_those", "from_ended"):
             if left := [id_ for id_ in ids if id_ not in by_id]:
-                those = params | {"ids": left, "offset": 0, "after_id": ""}
+                those = {**_chosen(wanted, Order()), "now": now, "ids": left}
                 told = self._clickhouse.query(_delayed(source, _TOLD | {"of_a_page"}), those, AS_WRITTEN)
                 by_id |= {line["consignment"]: line for line in told}
-        keys = Keys(*(found[limit - 1][name] for name in names)) if len(found) > limit else None
-        return [_row(Delayed, by_id[id_]) for id_ in ids if id_ in by_id], keys
+        return [_row(Delayed, by_id[id_]) for id_ in ids if id_ in by_id], found[limit - 1] if len(found) > limit else None
+
+    def _places(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> list[Keys]:
+        """The first so many in the order."""
+        source = self._source(wanted)
+        many = source == "from_all" or (source == "from_found" and len(self._hits(wanted)) > limit)
+        if many and wanted.state != "ended" and (order.sort, order.reverse, order.group) == ("worst", False, ""):
+            # what is wrong comes first, and all of it stands in the table of open work: what has ended is asked for where
+            # that is less than a page
+            first = self._places(replace(wanted, kinds=EXCEPTION_KINDS), now, limit, order)
+            if len(first) == limit:
+                return first
+        asked, params = self._worklist(wanted, now, limit, order, {"ordered"})
+        asked = f"SELECT group_key, number_key, text_key, consignment FROM ({asked})"  # noqa: S608  our own words
+        return [Keys(*line.values()) for line in self._clickhouse.query(asked, params, AS_WRITTEN)]
 
     def facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
         """Of all rows that are wanted, whatever the page. What forms change (who works on what) is counted anew each time."""
@@ -759,7 +769,9 @@ class Questions:
             return self._facets(wanted, now, order)
         key = ("facets", wanted, order.group)
         found: Facets
-        found, at = self._kept.rows(key, (now,), lambda: self._facets(wanted, now, order), COUNTS_FRESH_S, COUNTS_OLD_S)
+        # of all that ever was the counts take longer, and few of them change: they are kept as long as a report's
+        ages = () if self._source(wanted) == "from_all" else (COUNTS_FRESH_S, COUNTS_OLD_S)
+        found, at = self._kept.rows(key, (now,), lambda: self._facets(wanted, now, order), *ages)
         self._counted(at)
         return found
 
@@ -784,17 +796,17 @@ class Questions:
         optional parts, beside those that say what is wanted; unless told otherwise a list's."""
         params = {**_chosen(wanted, order), "now": now, "limit": limit}
         source = self._source(wanted)
-        if source == "from_found":
+        if wanted.text:
             params["ids"] = self._hits(wanted)[: self._hits_most]
         return _delayed(source, _present(wanted, order) | (_TOLD | {"ordered"} if parts is None else parts)), params
 
     @staticmethod
     def _source(wanted: DelayedFilter) -> str:
         """Which of from_*.sql has all that is wanted."""
+        if wanted.kinds or wanted.severity or wanted.state in ("open", "trouble"):
+            return "from_found_open" if wanted.text else "from_open"
         if wanted.text:
             return "from_found"
-        if wanted.kinds or wanted.severity or wanted.state in ("open", "trouble"):
-            return "from_open"
         if wanted.delivered_since > EPOCH:
             return "from_delivered"
         return "from_all"
@@ -949,6 +961,9 @@ class Questions:
 _TOLD = frozenset({"told", "places", "worked"})
 """The parts of delayed.sql that a row of a list has."""
 
+_OPEN = frozenset({"from_open", "from_found_open"})
+"""The sources of delayed.sql that are of open work alone."""
+
 
 def _row(kind: type[R], line: Mapping[str, object]) -> R:
     """A dataclass of the columns of its fields' names."""
@@ -999,8 +1014,8 @@ def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
     """Which optional parts of delayed.sql a question has: to plan all of it takes ClickHouse longer than to answer it."""
     nothing = DelayedFilter(kinds=())
     said = {field.name for field in fields(wanted) if getattr(wanted, field.name) != getattr(nothing, field.name)}
-    said |= {"worked"} if wanted.work or wanted.assigned else set()
     said |= {"zoned", "places"} if said & {"expected_on", "expected_before"} else set()
+    said |= {"to_do" if wanted.work == "to_do" else "acted"} if wanted.work else set()
     said |= {"places"} if "hospital" in (order.sort, order.group) else set()
     said = said - {"kinds"} | {"anything"} if _anything(wanted) else said
     said |= {"group"} if order.group else set()
@@ -1015,12 +1030,17 @@ def _delayed(source: str, parts: frozenset[str]) -> str:
 
 
 def _with_parts(text: str, parts: frozenset[str]) -> str:
-    """A question with these of its optional parts."""
-    return _OPTIONAL.sub(lambda part: (part["then"] if part["name"] in parts else part["else"]) or "", text)
+    """A question with these of its optional parts, the inner ones first."""
+    while True:
+        text, found = _OPTIONAL.subn(lambda part: (part["then"] if part["name"] in parts else part["else"]) or "", text)
+        if not found:
+            return text
 
 
 _OPTIONAL = re.compile(
-    r"^ *-- IF (?P<name>[a-z_]+) --\n(?P<then>.*?)(?:^ *-- ELSE --\n(?P<else>.*?))?^ *-- END --\n", re.MULTILINE | re.DOTALL
+    r"^ *-- IF (?P<name>[a-z_]+) --\n(?P<then>(?:(?! *-- (?:IF|ELSE|END)\b).*\n)*)"
+    r"(?: *-- ELSE --\n(?P<else>(?:(?! *-- (?:IF|END)\b).*\n)*))? *-- END --\n",
+    re.MULTILINE,
 )
 
 

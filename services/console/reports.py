@@ -321,6 +321,9 @@ def _etas(questions: Questions, vessel: str, there: str) -> Table:
 def terminals(questions: Questions, given: Given, now: datetime) -> Report:
     """Which terminal is the bottleneck."""
     days, terminal = number(given, "days", 7, 1, 400), text(given, "terminal")
+    day, hour = timedelta(days=1), timedelta(hours=1)
+    daily = questions.begin(lambda: questions.outs(now, now - timedelta(days=max(days, 14)), day, terminal))
+    hourly = questions.begin(lambda: questions.outs(now, now - OUTS_FOR, hour, terminal))
     found = questions.dwell(now, now - timedelta(days=days), terminal, ROWS)
     found.sort(key=lambda one: (-one.lost_h, -(one.p90_h or 0), one.terminal))
     rows = [
@@ -350,13 +353,16 @@ def terminals(questions: Questions, given: Given, now: datetime) -> Report:
     )
     intro = f"Hours from discharged or available to leaving the terminal, in {days} days."
     table = Table("terminals", "Terminals", columns, rows, "No unit has been discharged at any terminal.")
-    day, hour = timedelta(days=1), timedelta(hours=1)
-    daily = questions.outs(now, now - timedelta(days=max(days, 14)), day, terminal)
-    hourly = questions.outs(now, now - OUTS_FOR, hour, terminal)
     trend = f"Median dwell of what left in {max(days, 14)} days, by day: the terminals with most days"
     charts = (
-        chart("dwell-trend", trend, "h", [(one.begins, one.name, one.median_h) for one in daily]),
-        chart("outs", "Units that left an hour", "", [(one.begins, one.name, float(one.units)) for one in hourly], zero=hour),
+        chart("dwell-trend", trend, "h", [(one.begins, one.name, one.median_h) for one in daily.result()]),
+        chart(
+            "outs",
+            "Units that left an hour",
+            "",
+            [(one.begins, one.name, float(one.units)) for one in hourly.result()],
+            zero=hour,
+        ),
     )
     answer = _bottleneck(found[0], days) if found else None
     return Report(intro, [table], {"terminal": terminal}, days, answer, [one for one in charts if len(one.times) > 1])
@@ -396,6 +402,9 @@ def _bottleneck(one: Dwell, days: int) -> Answer:
 def carriers(questions: Questions, given: Given, now: datetime) -> Report:
     """How well each carrier's messages can be used."""
     days, carrier = number(given, "days", 28, 1, 400), text(given, "carrier")
+    since = now - timedelta(days=days)
+    lanes = questions.begin(lambda: questions.arrivals(since, timedelta(), True, carrier, ROWS))
+    daily = questions.begin(lambda: questions.arrivals(since, timedelta(days=1), False, carrier))
     rows = [
         (
             Cell(one.sender, query("/feeds", {"carrier": one.sender})),
@@ -408,7 +417,7 @@ def carriers(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(_share(one.faultless, one.events + one.unread)),
             Cell("its consignments", _all(carrier=one.sender, state="open")),
         )
-        for one in questions.scores(now - timedelta(days=days), 0, 24, carrier, ROWS)
+        for one in questions.scores(since, 0, 24, carrier, ROWS)
     ]
     columns = (
         Column("carrier", "Carrier"),
@@ -421,14 +430,11 @@ def carriers(questions: Questions, given: Given, now: datetime) -> Report:
         Column("score", "Score", "share", "statements with nothing to wish for"),
         Column("list", "On the way"),
     )
-    since = now - timedelta(days=days)
-    lanes = questions.arrivals(since, timedelta(), True, carrier, ROWS)
-    daily = questions.arrivals(since, timedelta(days=1), False, carrier)
-    points = [(one.begins, one.carrier, one.eta_error_h) for one in daily if one.eta_error_h is not None]
+    points = [(one.begins, one.carrier, one.eta_error_h) for one in daily.result() if one.eta_error_h is not None]
     errors = chart("eta-trend", "How wrong the last estimate of arrival was: the median, by day", "h", points)
     tables = (
         Table("carriers", "Carriers", columns, rows, "Nobody has sent anything."),
-        Table("lanes", "Arrivals by lane", _LANES, [_lane(one) for one in lanes], "Nothing arrived in these days."),
+        Table("lanes", "Arrivals by lane", _LANES, [_lane(one) for one in lanes.result()], "Nothing arrived in these days."),
     )
     intro = f"What each sender's messages are worth, and how well their arrivals keep to plan and estimate, in {days} days."
     return Report(intro, tables, {"carrier": carrier}, days, charts=[errors] if len(errors.times) > 1 else [])
@@ -457,6 +463,8 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
     """Each carrier's pulse, and what of it could not be used."""
     days, carrier = number(given, "days", 7, 1, 400), text(given, "carrier")
     since = now - timedelta(days=days)
+    unmapped = questions.begin(lambda: questions.unmapped(since, carrier, ROWS))
+    unread = questions.begin(lambda: questions.dead_letters(carrier, "", 100))
     rows = [
         (
             Cell(one.name or one.sender, query("/feeds", {"carrier": one.sender}), note=f"{one.sender}, {words_of(one.kind)}"),
@@ -498,7 +506,7 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(one.last_at),
             Cell(f"{one.raw_partition}/{one.raw_offset}", f"/messages/{one.raw_partition}/{one.raw_offset}"),
         )
-        for one in questions.unmapped(since, carrier, ROWS)
+        for one in unmapped.result()
     ]
     code_columns = (
         Column("sender", "Sender"),
@@ -522,7 +530,7 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
                 f"/messages/{one.raw_partition}/{one.raw_offset}" if one.raw_offset >= 0 else "",
             ),
         )
-        for one in questions.dead_letters(carrier, "", 100)
+        for one in unread.result()
         if one.received_at >= since
     ]
     letter_columns = (
@@ -549,6 +557,7 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
 def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
     """Events that nobody owns: a slip of the pen, or goods that nobody registered."""
     days, carrier = number(given, "days", 30, 1, 400), text(given, "carrier")
+    claimed = questions.begin(lambda: questions.claims(carrier, ROWS))
     found = questions.unmatched(now - timedelta(days=days), carrier, FEWER)
     linkable = [one for one in found if one.kind in LINKS]
     near = questions.shared(("near", str(days), carrier), now, lambda: suggested(questions, linkable))
@@ -581,7 +590,7 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(one.consignment, f"/consignments/{one.consignment}"),
             Cell(one.words),
         )
-        for one in questions.claims(carrier, ROWS)
+        for one in claimed.result()
     ]
     claim_columns = (Column("sender", "Sender"), Column("consignment", "Consignment"), Column("claims", "Events", "number"))
     return Report(

@@ -87,6 +87,7 @@ _NOT_YET = frozenset(
 _FED_BY_JOURNEYS: Mapping[str, str] = {
     "open_journeys": "NOT (stage IN ('delivered', 'cancelled') AND empty(open_kinds))",
     "journey_marks": "true",
+    "journey_lines": "true",
 }
 """What views fill from journeys -> of which consignments it must have a row. open_journeys: what is over need not be there."""
 _DIFFERING = """

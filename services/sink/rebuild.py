@@ -56,11 +56,12 @@ BOOKS = (
 )
 FED_BY: Mapping[str, str] = {"event_references": "shipment_events", "event_marks": "shipment_events"}
 """Tables that a view fills -> the log table that it reads. Their rows name the record that they come from."""
-FED_BY_STATES = ("open_journeys", "journey_finds", "journey_marks")
+FED_BY_STATES = ("open_journeys", "journey_finds", "journey_marks", "journey_lines")
 """Tables that views fill from tables of newest states."""
 KEYS: Mapping[str, str] = {
     "open_journeys": "consignment",
     "journey_marks": "consignment",
+    "journey_lines": "consignment",
     "journeys": "consignment",
     "feeds": "sender",
     "clocks": "clock",

@@ -3,9 +3,11 @@
 -- Hours (render.hours_late has the same rule): late, overdue, will_be_late after the plan; dwell and silent over the limit; on_hold
 -- since it was placed; of the other kinds none. Of what is still going on they run on to {now}.
 -- An acknowledgement or a snooze holds for what it named, if that was so already when it was said: what opened anew is open again.
+-- Only of what has one is that compared (set_aside.sql): the rest needs no look at what people did.
 -- The order is (group_key, number_key, text_key, consignment): a page begins after the keys of the last row of the one before, or
--- at {offset}. A part between IF and END is there only where its parameter says anything (questions.py). The marked line is one of from_*.sql: the fewest consignments among which all that are wanted are (0046); `found`:
--- it may have a reference that holds {bare}. `number_key` grows in either direction; what has none of it comes last.
+-- at {offset}. A part between IF and END is there only where its parameter says anything (questions.py). SOURCE is one of from_*.sql:
+-- the fewest consignments among which all that are wanted are (0046).
+-- `number_key` grows in either direction; what has none of it comes last.
 -- Of its columns a question has those it needs (IF told: a row of the list; IF counted: what facets.sql counts; else its place in the
 -- order alone), and the register of places only where names are told or sorted by.
 WITH
@@ -34,21 +36,11 @@ WITH
     facility AS hospital,
     -- END --
     -- IF worked --
-    notEmpty(wrong) AND arrayAll(
-        w -> arrayExists(a -> has(a.1, exceptions.key[w.4]) AND a.2 >= exceptions.start[w.4], acknowledgements), wrong
-    ) AS acknowledged,
+    arrayMap(w -> (exceptions.key[w.4], exceptions.start[w.4]), wrong) AS named,
+    -- held.sql --,
     arrayReverseSort(
         a -> a.2, arrayFilter(a -> has(a.1, exceptions.key[worst.4]), acknowledgements)
     )[1] AS acknowledgement,
-    arrayMin(
-        w -> ifNull(
-            arrayReverseSort(
-                s -> s.2, arrayFilter(s -> has(s.1, exceptions.key[w.4]) AND s.2 >= exceptions.start[w.4], snoozes)
-            )[1].3,
-            toDateTime64(0, 3, 'UTC')
-        ),
-        wrong
-    ) AS snoozed,
     -- END --
     if({reverse:Bool}, -1, 1) AS direction,
     1e15 AS at_the_end
@@ -147,22 +139,7 @@ LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.co
 -- END --
 -- IF worked --
 LEFT JOIN (
-    SELECT
-        consignment AS of,
-        argMaxIf(assignee, (at, act_id), act = 'assign') AS assigned_to,
-        argMaxIf(text, (at, act_id), act = 'note') AS note,
-        argMaxIf(by, (at, act_id), act = 'note') AS noted_by,
-        groupArrayIf((exceptions, at, by), act = 'acknowledge') AS acknowledgements,
-        groupArrayIf((exceptions, at, until), act = 'snooze') AS snoozes
-    FROM work_acts
-    WHERE act IN ('acknowledge', 'assign', 'snooze', 'note')
--- END --
--- IF of_a_page --
-        AND consignment IN ({ids:Array(String)})
--- END --
--- IF worked --
-        AND (consignment, act_id) NOT IN (SELECT consignment, undoes FROM work_acts WHERE act = 'undo')
-    GROUP BY consignment
+    -- work.sql --
 ) AS work ON work.of = rows.consignment
 -- END --
 WHERE true
@@ -223,30 +200,25 @@ WHERE true
     -- IF tier --
     AND ({tier:UInt8} = 0 OR tier = {tier:UInt8})
     -- END --
-    -- IF work --
-    AND (
-        {work:String} = ''
-        OR ({work:String} = 'to_do' AND NOT acknowledged AND ifNull(snoozed, toDateTime64(0, 3, 'UTC')) <= now)
-        OR ({work:String} = 'acknowledged' AND acknowledged)
-        OR ({work:String} = 'snoozed' AND ifNull(snoozed, toDateTime64(0, 3, 'UTC')) > now)
+    -- IF to_do --
+    AND consignment NOT IN (
+    -- set_aside.sql --
+    )
+    -- END --
+    -- IF acted --
+    AND consignment IN (
+    -- set_aside.sql --
     )
     -- END --
     -- IF assigned --
-    AND ({assigned:String} = '' OR assigned_to = {assigned:String})
+    AND consignment IN (
+        SELECT of FROM (
+        -- work.sql --
+        ) WHERE assigned_to = {assigned:String}
+    )
     -- END --
     -- IF owner --
     AND ({owner:String} = '' OR buyer = {owner:String} OR carrier = {owner:String} OR has(parties.code, {owner:String}))
-    -- END --
-    -- IF text --
-    AND (
-        {text:String} = ''
-        OR positionCaseInsensitive(consignment, {text:String}) > 0
-        OR positionCaseInsensitiveUTF8(vessel, {text:String}) > 0
-        OR facility IN (SELECT code FROM facilities FINAL WHERE positionCaseInsensitiveUTF8(name, {text:String}) > 0)
-        OR if(found AND {bare:String} != '', arrayExists(
-            name -> position(replaceRegexpAll(upper(name), '[^A-Z0-9]', ''), {bare:String}) > 0, names
-        ), false)
-    )
     -- END --
     -- IF after_id --
     AND (

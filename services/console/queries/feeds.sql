@@ -33,17 +33,34 @@ LEFT JOIN
         sender,
         max(received_at) AS last_at,
         -- ids are hashes: half of one tells millions apart, in half the memory
-        uniqExactIf(toUInt64(id), received_at > now - INTERVAL 24 HOUR) AS day_events,
-        uniqExact(toUInt64(id)) AS events,
-        count() AS records,
-        uniqExact(cityHash64(id, place)) AS copies,
-        uniqExactIf(toUInt64(id), bitTest(marks, 5)) AS warned,
-        countIf(bitTest(marks, 3)) AS actuals,
-        quantileExactIf(0.5)(
-            dateDiff('second', fromUnixTimestamp64Milli(toInt64(intDiv(marks, 64)), 'UTC'), received_at), bitTest(marks, 3)
-        ) / 3600 AS lateness_h
-    FROM event_marks FINAL
-    WHERE received_at >= since
+        countIf(is_today AND NOT again) + uniqExactIf(half, is_today AND again) AS day_events,
+        countIf(NOT again) + uniqExactIf(half, again) AS events,
+        countIf(NOT again) + uniqExactIf(record, again) AS records,
+        countIf(NOT again) + uniqExactIf(copy, again) AS copies,
+        countIf(is_warned AND NOT again) + uniqExactIf(half, is_warned AND again) AS warned,
+        countIf(is_actual AND NOT again) + uniqExactIf(record, is_actual AND again) AS actuals,
+        arrayReduce('quantileExact(0.5)', arrayConcat(
+            groupArrayIf(late_s, is_actual AND NOT again), groupUniqArrayIf((record, late_s), is_actual AND again).2
+        )) / 3600 AS lateness_h
+    FROM
+    (
+        SELECT
+            sender,
+            received_at,
+            toUInt64(id) AS half,
+            (k_partition, k_offset) AS record,
+            cityHash64(id, place) AS copy,
+            received_at > now - INTERVAL 24 HOUR AS is_today,
+            bitTest(marks, 5) AS is_warned,
+            bitTest(marks, 3) AS is_actual,
+            dateDiff('second', fromUnixTimestamp64Milli(toInt64(intDiv(marks, 64)), 'UTC'), received_at) AS late_s,
+            half IN
+            (
+            -- said_again.sql --
+            ) AS again
+        FROM event_marks
+        WHERE received_at >= since AND ({sender:String} = '' OR sender = {sender:String})
+    )
     GROUP BY sender
 ) AS events ON events.sender = everyone.name_of
 LEFT JOIN
@@ -54,7 +71,13 @@ LEFT JOIN
     (
         SELECT any(event_marks.sender) AS sender, id
         FROM event_marks
-        WHERE received_at >= since AND id IN (SELECT id FROM event_marks WHERE NOT bitTest(marks, 0) AND received_at >= since)
+        WHERE received_at >= since AND ({sender:String} = '' OR event_marks.sender = {sender:String})
+            AND id IN
+            (
+                SELECT id
+                FROM event_marks
+                WHERE received_at >= since AND ({sender:String} = '' OR sender = {sender:String}) AND NOT bitTest(marks, 0)
+            )
         GROUP BY id
         HAVING NOT bitTest(argMax(marks, place) AS newest, 0) AND NOT bitTest(newest, 4)
     )

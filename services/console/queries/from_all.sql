@@ -2,5 +2,4 @@
 -- worked_on.sql --
 UNION ALL
 -- ended.sql --
-FROM journeys FINAL
 WHERE consignment NOT IN (SELECT consignment FROM open_journeys FINAL)

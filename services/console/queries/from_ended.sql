@@ -1,4 +1,3 @@
 -- Those of a page, by {ids}, of all that ever were: asked for those alone that nobody works on.
 -- ended.sql --
-FROM journeys FINAL
 PREWHERE consignment IN ({ids:Array(String)})

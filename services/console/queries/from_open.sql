@@ -1,2 +1,2 @@
 -- What somebody works on: not ended, or something is still wrong.
-SELECT *, false AS found FROM open_journeys FINAL
+SELECT * FROM open_journeys FINAL

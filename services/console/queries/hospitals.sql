@@ -1,4 +1,4 @@
--- Where goods go: of each facility how many consignments are open, what is wrong with them, and what came since {since}.
+-- Where goods go: of each facility how many consignments are open, what is wrong with them, and what came since {delivered_since}.
 SELECT
     journeys.facility AS facility,
     if(any(places.name) = '', facility, any(places.name)) AS name,
@@ -8,7 +8,7 @@ SELECT
     countIf(is_open AND hasAny(open_kinds, ['late', 'will_be_late', 'overdue'])) AS delayed,
     countIf(is_open AND tier = 1 AND notEmpty(open_kinds)) AS first_tier,
     countIf(is_open AND worst = 3) AS critical,
-    countIf(delivered_at >= {since:DateTime64(3, 'UTC')}) AS delivered,
+    countIf(delivered_at >= {delivered_since:DateTime64(3, 'UTC')}) AS delivered,
     minIf(expected_delivery, is_open AND expected_delivery >= {now:DateTime64(3, 'UTC')}) AS next_expected
 FROM
 (
@@ -18,13 +18,11 @@ FROM
         open_kinds,
         expected_delivery,
         stage NOT IN ('delivered', 'cancelled') AS is_open,
-        arrayMax(arrayMap(
-            e -> if(e.status = 'open', indexOf(['minor', 'major', 'critical'], e.severity), 0), exceptions
-        )) AS worst,
+        arrayMax(rows.wrong.rank) AS worst,
         ifNull(rows.delivered_at, toDateTime64(0, 3, 'UTC')) AS delivered_at
     FROM
     (
-    -- from_since.sql --
+    -- from_delivered.sql --
     ) AS rows
     WHERE facility != ''
 ) AS journeys

@@ -1,4 +1,4 @@
--- How the consignments that are under way stand, in one row. {day}: when the viewer's day began.
+-- How the consignments that are under way stand, in one row. {delivered_since}: when the viewer's day began.
 SELECT
     countIf(is_open) AS open,
     countIf(is_open AND notEmpty(open_kinds)) AS in_trouble,
@@ -8,37 +8,15 @@ SELECT
     countIf(is_open AND has(open_kinds, 'on_hold')) AS on_hold,
     countIf(is_open AND has(open_kinds, 'dwell')) AS dwell,
     countIf(is_open AND has(open_kinds, 'silent')) AS silent,
-    countIf(delivered_at >= {day:DateTime64(3, 'UTC')}) AS delivered_today
+    countIf(delivered_at >= {delivered_since:DateTime64(3, 'UTC')}) AS delivered_today
 FROM
 (
     SELECT
         open_kinds,
         delivered_at,
         stage NOT IN ('delivered', 'cancelled') AS is_open
-    FROM open_journeys FINAL
-    UNION ALL
-    -- what ended days ago by the server's clock has left that table: where the asked day lies further back, it is counted here
-    SELECT
-        [] AS open_kinds,
-        arrayFirst(m -> m.milestone = 'delivered' AND m.leg = '', milestones).actual AS delivered_at,
-        false AS is_open
-    FROM journeys FINAL
-    PREWHERE consignment IN
+    FROM
     (
-        SELECT consignment FROM journey_finds
-        WHERE {day:DateTime64(3, 'UTC')} < today() - 2 AND kind = 'delivered'
-            AND word >= toString(toDate({day:DateTime64(3, 'UTC')}))
-    )
-    -- asked of these alone: where the day is near, of none
-    WHERE consignment NOT IN
-    (
-        SELECT consignment
-        FROM open_journeys FINAL
-        PREWHERE consignment IN
-        (
-            SELECT consignment FROM journey_finds
-            WHERE {day:DateTime64(3, 'UTC')} < today() - 2 AND kind = 'delivered'
-                AND word >= toString(toDate({day:DateTime64(3, 'UTC')}))
-        )
+    -- from_delivered.sql --
     )
 )

@@ -10,46 +10,51 @@ SELECT
     groupUniqArray(5)(newest_code) AS codes,
     min(first_received) AS first_at,
     max(first_received) AS last_at,
-    lower(hex(reinterpretAsFixedString(argMax(id, first_received)))) AS example
+    lower(hex(reinterpretAsFixedString(argMax(id, (first_received, id))))) AS example
 FROM
 (
     SELECT
-        any(event_marks.sender) AS sender,
+        any(said.sender) AS sender,
         id,
-        argMax(toString(event_marks.kind), place) AS first_kind,
-        argMax(event_marks.value, place) AS first_value,
+        argMax(toString(said.kind), place) AS first_kind,
+        argMax(said.value, place) AS first_value,
         argMax(toString(code), place) AS newest_code,
-        argMax(
-            toUInt8(notEmpty(links) AND NOT bitTest(marks, 4) AND NOT arrayExists(
+        argMax(is_unmatched, place) AS newest_is_unmatched,
+        min(received_at) AS first_received
+    FROM
+    (
+        SELECT
+            sender,
+            received_at,
+            id,
+            place,
+            kind,
+            value,
+            code,
+            notEmpty(links) AND NOT bitTest(marks, 4) AND NOT arrayExists(
                 link -> link IN
                 (
-                    SELECT arrayJoin(links) FROM journey_marks FINAL
+                    -- of what consignments link by, that which is named in the window: far less than all of it
+                    SELECT arrayJoin(links) AS owned
+                    FROM journey_marks FINAL
+                    WHERE owned IN
+                    (
+                        SELECT arrayJoin(links)
+                        FROM event_marks
+                        WHERE received_at >= {since:DateTime64(3, 'UTC')} AND ({sender:String} = '' OR sender = {sender:String})
+                    )
                 ),
                 links
-            )),
-            place
-        ) AS is_unmatched,
-        min(received_at) AS first_received
-    FROM event_marks
-    WHERE received_at >= {since:DateTime64(3, 'UTC')}
-        AND ({sender:String} = '' OR event_marks.sender = {sender:String})
-        -- those of which some revision is unmatched: few, so that few are held in memory
-        AND id IN
-        (
-            SELECT id
-            FROM event_marks
-            WHERE received_at >= {since:DateTime64(3, 'UTC')}
-                AND ({sender:String} = '' OR event_marks.sender = {sender:String})
-                AND notEmpty(links) AND NOT bitTest(marks, 4) AND NOT arrayExists(
-                    link -> link IN
-                    (
-                        SELECT arrayJoin(links) FROM journey_marks FINAL
-                    ),
-                    links
-                )
-        )
+            ) AS is_unmatched
+        FROM event_marks
+        WHERE received_at >= {since:DateTime64(3, 'UTC')} AND ({sender:String} = '' OR sender = {sender:String})
+    ) AS said
+    WHERE is_unmatched OR toUInt64(id) IN
+    (
+    -- said_again.sql --
+    )
     GROUP BY id
-    HAVING is_unmatched
+    HAVING newest_is_unmatched
 )
 GROUP BY sender, kind, value
 ORDER BY last_at DESC, sender, kind, value

@@ -1,8 +1,6 @@
 SELECT
     -- shown.sql --,
-    delivered_at,
-    [] AS names,
+    open_kinds,
     wrong,
-    exceptions,
-    false AS found
+    exceptions
 FROM open_journeys FINAL

@@ -229,7 +229,7 @@ def test_a_journey_whose_newest_version_is_missing_or_was_never_written_is_found
     for version, consignment, offset in ((9, "LACDHS-77", placed[0]), (1, "NOBODY-1", -1)):
         admin.execute(f"INSERT INTO journeys (consignment, version) VALUES ('{consignment}', {version})")
         assert examples(wrong(settings, admin)) == [("unaccounted", topics.JOURNEYS.name, 0, offset)]
-        for table in ("journeys", "open_journeys", "journey_marks"):
+        for table in ("journeys", "open_journeys", "journey_marks", "journey_lines"):
             admin.execute(f"DELETE FROM {table} WHERE consignment = '{consignment}'")
         admin.execute("INSERT INTO journeys (consignment, version) VALUES ('LACDHS-77', 7)")
     assert wrong(settings, admin) == []
@@ -253,8 +253,9 @@ def test_open_work_that_a_view_lost_or_left_behind_is_found(
     admin.execute("INSERT INTO open_journeys (consignment, version, leaves_at) VALUES ('LACDHS-79', 1, '2100-01-01')")
     assert examples(wrong(settings, admin)) == [("gap", topics.JOURNEYS.name, 0, offset) for offset in placed]
     admin.execute("DELETE FROM journey_marks WHERE consignment = 'LACDHS-79'")
+    admin.execute("DELETE FROM journey_lines WHERE consignment = 'LACDHS-78'")
     found = examples(wrong(settings, admin))
-    assert found == [("gap", topics.JOURNEYS.name, 0, offset) for offset in (*placed, placed[1])]
+    assert found == [("gap", topics.JOURNEYS.name, 0, offset) for offset in (*placed, placed[1], placed[0])]
     admin.execute("INSERT INTO journeys SELECT * FROM journeys FINAL WHERE consignment IN ('LACDHS-78', 'LACDHS-79')")
     assert wrong(settings, admin) == []
 

@@ -84,7 +84,8 @@ def fill(producer: Producer, count: int = EVENTS) -> str:
 def answers(admin: ClickHouse, database: str) -> dict[str, Any]:
     """All that can be asked: every row of every table, in order."""
     tables = [table.table for table in LOG_TABLES.values()] + ["event_references FINAL", "journeys FINAL", "clocks FINAL"]
-    tables += ["open_journeys FINAL", "journey_finds FINAL", "journey_marks FINAL", "event_marks FINAL"]
+    tables += ["open_journeys FINAL", "journey_finds FINAL", "journey_marks FINAL", "journey_lines FINAL"]
+    tables += ["event_marks FINAL"]
     return {
         table: admin.query(f"SELECT count() AS rows, groupBitXor(cityHash64(*)) AS content FROM {database}.{table}")[0]
         for table in tables
@@ -109,6 +110,7 @@ def test_the_new_tables_answer_as_the_old_ones_and_the_sink_goes_on(
     assert before["open_journeys FINAL"]["rows"] >= 20
     assert before["journey_finds FINAL"]["rows"] >= 20
     assert before["journey_marks FINAL"]["rows"] >= 20
+    assert before["journey_lines FINAL"]["rows"] >= 20
     assert before["event_marks FINAL"]["rows"] >= 20
     uuids = "SELECT uuid FROM system.tables WHERE database = 'lovla' AND name = 'shipment_events'"
     old = admin.query(uuids)
