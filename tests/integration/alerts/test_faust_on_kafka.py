@@ -18,6 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 from services.alerts.stream import EXIT_FAULT, Record, Stream
 from services.runtime import kafka as clients
 from services.runtime.settings import Settings
+from tests import topics
 from tests.integration.alerts.working import until
 from tests.stack import Kafka
 
@@ -34,8 +35,7 @@ def settings(kafka: Kafka, tmp_path: Path) -> Settings:
 def topic(settings: Settings) -> str:
     """A log of one partition, written by transactions."""
     name = f"transactional-{secrets.token_hex(4)}"
-    with clients.admin(settings.kafka) as admin:
-        admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
+    topics.create(settings.kafka, NewTopic(name, 1, 1))
     producer = Producer(clients.transactional_config(settings, "test", f"test-{name}"))
     producer.init_transactions(30)
     for value in ("aborted", *range(RECORDS)):

@@ -11,6 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 from deploy.local.lag import COUNTED, lags
 from services.runtime import kafka as clients
 from services.runtime.settings import Settings
+from tests import topics
 from tests.integration.sink.test_sink import until
 
 
@@ -18,8 +19,7 @@ from tests.integration.sink.test_sink import until
 def topic(settings: Settings) -> str:
     """One of its own: what stands in it is nothing that a service could read."""
     name = f"lag{uuid.uuid4().hex[:10]}"
-    with clients.admin(settings.kafka) as admin:
-        admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
+    topics.create(settings.kafka, NewTopic(name, 1, 1))
     return name
 
 

@@ -20,7 +20,7 @@ from confluent_kafka.cimpl import NewTopic
 from services.runtime import kafka
 from services.runtime.loop import Record, read_range
 from services.runtime.settings import Settings
-from tests import forks
+from tests import forks, topics
 from tests.integration.runtime.worker import Job
 
 ROOT = Path(__file__).parents[3]
@@ -71,9 +71,7 @@ class Bench:
     def create(self) -> None:
         counts = {self.inputs[0]: 4, self.inputs[1]: 2, self.out: OUTPUTS, self.state: 1}
         config = {"max.message.bytes": "1048588"}  # Kafka's default; brokers may be set otherwise
-        with kafka.admin(self.settings.kafka) as admin:
-            for future in admin.create_topics([NewTopic(t, n, 1, config=config) for t, n in counts.items()]).values():
-                future.result(30)
+        topics.create(self.settings.kafka, *(NewTopic(name, n, 1, config=config) for name, n in counts.items()))
 
     def job(self, source: str = "assigned", **changes: object) -> Job:
         job = Job(source, self.inputs, self.out, self.state, f"{self.name}.group", f"{self.name}-0")

@@ -10,7 +10,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from services.runtime import kafka
 from services.runtime.settings import Settings
-from tests import forks
+from tests import forks, topics
 from tests import stack as stacks
 from tests.integration.runtime.bench import ROOT, wait_until
 from tests.stack import Stack
@@ -30,8 +30,7 @@ while told < 20:
 
 def test_offsets_are_told_by_partition_and_those_never_committed_are_left_out(kafka_settings: Settings) -> None:
     topic, group = f"c{uuid.uuid4().hex[:10]}", uuid.uuid4().hex
-    with kafka.admin(kafka_settings.kafka) as admin:
-        admin.create_topics([NewTopic(topic, 3, 1)])[topic].result(30)
+    topics.create(kafka_settings.kafka, NewTopic(topic, 3, 1))
     member = kafka.consumer(kafka_settings, "test-committed", group)
 
     def commits() -> bool:

@@ -12,18 +12,16 @@ import uuid
 import pytest
 from confluent_kafka.cimpl import NewTopic
 
-from services.runtime import kafka
 from services.runtime.lease import ShardLease
 from services.runtime.settings import Settings
-from tests import forks
+from tests import forks, topics
 from tests.integration.runtime.bench import ROOT
 
 
 @pytest.fixture
 def topic(kafka_settings: Settings) -> str:
     name = f"l{uuid.uuid4().hex[:10]}"
-    with kafka.admin(kafka_settings.kafka) as admin:
-        admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
+    topics.create(kafka_settings.kafka, NewTopic(name, 1, 1))
     return name
 
 
@@ -61,7 +59,7 @@ OWNER = """
 import sys, threading
 from services.runtime.lease import ShardLease
 from services.runtime.settings import Settings
-from tests import forks
+from tests import forks, topics
 lease = ShardLease(Settings.load(), sys.argv[1], sys.argv[1] + ".g")
 print(lease.acquire(threading.Event()), flush=True)
 lease.lost.wait(60)

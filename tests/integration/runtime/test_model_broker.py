@@ -13,6 +13,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from services.runtime import kafka
 from services.runtime.settings import Settings
+from tests import topics
 from tests.integration.runtime.bench import wait_until
 from tests.simulation.broker import Broker, Faults, ModelClients
 from tests.simulation.processes import Process
@@ -90,8 +91,7 @@ def model() -> Log:
 
 def real(kafka_settings: Settings) -> Log:
     topic = f"conformance.{uuid.uuid4().hex[:8]}"
-    with kafka.admin(kafka_settings.kafka) as admin:
-        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+    topics.create(kafka_settings.kafka, NewTopic(topic, 1, 1))
     return Log(kafka.LIBRDKAFKA, kafka_settings, topic)
 
 

@@ -14,6 +14,7 @@ from services.runtime import kafka, register, wire
 from services.runtime.kafka import TopicMissing
 from services.runtime.register import RegisterView, write
 from services.runtime.settings import Settings
+from tests import topics
 from tests.integration.runtime.bench import wait_until
 
 MAERSK = Sender(code="MAEU", kind="ocean_carrier", name="Maersk", scac="MAEU")
@@ -23,9 +24,7 @@ LUFTHANSA = Sender(code="LH", kind="airline", name="Lufthansa Cargo")
 @pytest.fixture
 def topic(kafka_settings: Settings) -> str:
     name = f"r{uuid.uuid4().hex[:10]}"
-    new = NewTopic(name, 1, 1, config={"cleanup.policy": "compact"})
-    with kafka.admin(kafka_settings.kafka) as admin:
-        admin.create_topics([new])[name].result(30)
+    topics.create(kafka_settings.kafka, NewTopic(name, 1, 1, config={"cleanup.policy": "compact"}))
     return name
 
 
@@ -118,8 +117,7 @@ def test_a_write_to_nowhere_is_an_error(kafka_settings: Settings) -> None:
 
 def test_a_write_that_kafka_refuses_is_an_error(kafka_settings: Settings) -> None:
     topic = f"r{uuid.uuid4().hex[:10]}"
-    with kafka.admin(kafka_settings.kafka) as admin:
-        admin.create_topics([NewTopic(topic, 1, 1, config={"max.message.bytes": "100"})])[topic].result(30)
+    topics.create(kafka_settings.kafka, NewTopic(topic, 1, 1, config={"max.message.bytes": "100"}))
     with pytest.raises(KafkaException):
         write(kafka.producer(kafka_settings, "test"), topic, "MAEU", MAERSK)
 
