@@ -13,8 +13,8 @@ PATIENCE_S = 30
 
 
 def create(bootstrap: str, *topics: NewTopic) -> None:
-    """Returns when the broker tells of them all: its word that it has made one comes before it knows of it itself, and on a busy
-    machine so much sooner that the next question is answered with "no such topic"."""
+    """Returns when the broker tells of them all: its word that it has made one comes before it knows of it itself, and on a
+    busy machine so much sooner that the next question is answered with "no such topic"."""
     with kafka.admin(bootstrap) as admin:
         for future in admin.create_topics([*topics]).values():
             future.result(PATIENCE_S)
