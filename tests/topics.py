@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka.admin import TopicMetadata
+from confluent_kafka.admin._metadata import TopicMetadata
 from confluent_kafka.cimpl import NewTopic
 
 from services.runtime import kafka
