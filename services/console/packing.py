@@ -74,6 +74,7 @@ class Packed:
                 whole = pack(whole)
                 headers = MutableHeaders(raw=begun["headers"])
                 headers["Content-Encoding"] = coding
+                headers.add_vary_header("Accept-Encoding, Sec-Fetch-Site")
                 headers["Content-Length"] = str(len(whole))
             await send(begun)
             await send({"type": "http.response.body", "body": whole, "more_body": False})

@@ -50,6 +50,7 @@ def test_a_page_that_our_own_page_or_a_person_asked_for_is_packed(site: str, nam
         assert unpacked.decode() == PAGE
         assert answer.headers["content-encoding"] == coding
         assert int(answer.headers["content-length"]) == len(raw) < len(PAGE) / 10
+    assert answer.headers["vary"] == "Accept-Encoding, Sec-Fetch-Site"
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "", None])
