@@ -14,9 +14,9 @@ from services.ingest.places import Zone, zone_of
 from services.ingest.readers import own_codes
 from services.ingest.readers.draft import FAULTS_MAX, Bad, Draft, Identities, hold_of
 from services.ingest.readers.model import Context, Verdict
-from services.ingest.readers.x12_codes import OCEAN, REFERENCES, Status
+from services.ingest.readers.x12_codes import OCEAN, Status
 from services.ingest.readers.x12_places import ROLES, Port, end_of, firsts_of, named_place, port_place, ports_of, role_of
-from services.ingest.readers.x12_segments import Segment, Set, read_time, time_faults
+from services.ingest.readers.x12_segments import Segment, Set, read_reference, read_time, time_faults
 
 STANDARD: Final = "x12.315"
 READER_VERSION: Final = 4
@@ -235,13 +235,8 @@ def _draft(one: Set, status: _B4, context: Context, has_own_codes: bool) -> Draf
             draft.equipment(owner + number + (digit if len(number) == 6 else ""), segment)
     carrier = ""
     for segment in one.every("N9"):
-        _, qualifier, value = segment.first(3)
-        qualifier = qualifier.upper()
-        if qualifier == "EQ":
-            draft.equipment(value, segment)
-        elif qualifier in REFERENCES:
-            draft.refer(REFERENCES[qualifier], value, segment)
-        elif qualifier == "SCA":
+        qualifier, value = read_reference(draft, segment)
+        if qualifier == "SCA":
             carrier = value.upper()
     if carrier and known.hands_over:
         draft.transport["next_carrier"] = draft.short(carrier)

@@ -13,9 +13,9 @@ from services.ingest.places import zone_of
 from services.ingest.readers import own_codes
 from services.ingest.readers.draft import Bad, Draft, Identities, hold_of
 from services.ingest.readers.model import Context, Verdict
-from services.ingest.readers.x12_codes import REFERENCES, TERMINAL
+from services.ingest.readers.x12_codes import TERMINAL
 from services.ingest.readers.x12_places import Port, end_of, firsts_of, named_place, port_place, ports_of, role_of
-from services.ingest.readers.x12_segments import Segment, Set, read_time, time_faults
+from services.ingest.readers.x12_segments import Segment, Set, read_reference, read_time, time_faults
 
 STANDARD: Final = "x12.322"
 READER_VERSION: Final = 2
@@ -126,16 +126,6 @@ def _seals(draft: Draft, segment: Segment) -> None:
         draft.refer("seal", seal, segment)
 
 
-def _reference(draft: Draft, segment: Segment) -> None:
-    """N9."""
-    _, qualifier, value = segment.first(3)
-    qualifier = qualifier.upper()
-    if qualifier == "EQ":
-        draft.equipment(value, segment)
-    elif qualifier in REFERENCES:
-        draft.refer(REFERENCES[qualifier], value, segment)
-
-
 def _vessel(draft: Draft, segment: Segment) -> None:
     """V1."""
     _, code, name, _, voyage, _, _, _, listed = segment.first(9)
@@ -143,8 +133,8 @@ def _vessel(draft: Draft, segment: Segment) -> None:
     draft.vessel(code if is_imo else None, name, voyage, segment)
 
 
-_READ: Final[Mapping[str, Callable[[Draft, Segment], None]]] = MappingProxyType(
-    {"W2": _chassis_or_box, "M7": _seals, "N9": _reference, "V1": _vessel}
+_READ: Final[Mapping[str, Callable[[Draft, Segment], object]]] = MappingProxyType(
+    {"W2": _chassis_or_box, "M7": _seals, "N9": read_reference, "V1": _vessel}
 )
 """The segments behind N7 that tell of the unit, but for DTM."""
 

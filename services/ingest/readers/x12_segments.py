@@ -18,8 +18,9 @@ import msgspec
 
 from schemas.shipment_event_v1 import Warning_
 from services.ingest.places import Zone
-from services.ingest.readers.draft import SHOWN, Bad, Where, by_clock, sensible_year, warning_of, where_of
+from services.ingest.readers.draft import SHOWN, Bad, Draft, Where, by_clock, sensible_year, warning_of, where_of
 from services.ingest.readers.model import Unreadable
+from services.ingest.readers.x12_codes import REFERENCES
 
 _ISA_LENGTH: Final = 106
 _ISA_ELEMENTS: Final = 16
@@ -419,6 +420,17 @@ def read_time(draft: Noting, segment: Segment, first: int, place_zone: Callable[
     if code not in ("", "LT"):
         draft.warn("unknown_zone", f"zone code {code[:10]} is unknown; local time taken", segment)
     return draft.at_local(local, place_zone(), segment)
+
+
+def read_reference(draft: Draft, segment: Segment) -> tuple[str, str]:
+    """N9 of a 315 or 322: the unit (EQ), or a reference that we keep. Returns qualifier and value, whatever they are."""
+    _, qualifier, value = segment.first(3)
+    qualifier = qualifier.upper()
+    if qualifier == "EQ":
+        draft.equipment(value, segment)
+    elif qualifier in REFERENCES:
+        draft.refer(REFERENCES[qualifier], value, segment)
+    return qualifier, value
 
 
 def time_faults(segment: Segment, first: int) -> Sequence[Bad]:
