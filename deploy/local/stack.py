@@ -336,13 +336,13 @@ class Stack:
         wanted = defaultdict[str, list[str]](list)
         for purpose, setting in PORT_SETTINGS.items():
             wanted[told[setting]].append(purpose)
-        for port, same in wanted.items():
+        for number, same in wanted.items():
             if len(same) > 1:
-                raise StackError(f"{' and '.join(same)} would have the same port {port}; choose others with --port NAME=PORT")
-        for purpose, number in ports.items():  # also of a part that is not to be started now: what is kept here must be free
+                raise StackError(f"{' and '.join(same)} would have the same port {number}; choose others with --port NAME=PORT")
+        for purpose, port in ports.items():  # also of a part that is not to be started now: what is kept here must be free
             owner = _OWNERS.get(purpose, purpose)
             if not self._alive(owner):
-                _check_port(owner, purpose, number)
+                _check_port(owner, purpose, port)
         if told != kept:
             try:
                 environment.write(self.state_dir, told)
