@@ -42,7 +42,7 @@ def java() -> str:
 class KafkaServer:
     """One broker on 127.0.0.1; everything it has lies below `directory`. `jvm`: more options for Java. `session_ms`: how long a
     member that was killed holds its partitions. `own_session_ms`: how long a broker that was killed is waited for when it
-    starts again; and one that stands still for so long is taken for dead while it lives, and leads no partition for a moment."""
+    starts again; and one that stands still for so long is taken for dead while it lives, and leads nothing then."""
 
     directory: Path
     port: int
