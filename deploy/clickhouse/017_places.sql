@@ -3,32 +3,32 @@
 -- of `hours` and the time since `base` (seconds since 1970). -1e8 hours, a base of 1e15: there are none. What grows counts for
 -- nothing at least, but for overdue. `late_*`: the same of late, overdue and will_be_late alone. `names`: as in journey_lines.
 -- MATERIALIZED: computed from the others, in rows of before too, so that nobody who inserts needs to know of them; what is there is
--- written in the background, and right meanwhile.
+-- written in the background, and right meanwhile. Parts of `wrong` (rank, kind, hours, base) by their number: mutations know no names here.
 ALTER TABLE open_journeys
     ADD COLUMN IF NOT EXISTS names String MATERIALIZED arrayStringConcat(arrayDistinct(arrayMap(
-        name -> replaceRegexpAll(upper(name), '[^A-Z0-9]', ''), arrayPushFront(references.value, consignment)
+        name -> replaceRegexpAll(upper(name), '[^A-Z0-9]', ''), arrayPushFront(arrayMap(r -> r.2, references), consignment)
     )), ' '),
-    ADD COLUMN IF NOT EXISTS any_rank UInt8 MATERIALIZED arrayMax(wrong.rank),
+    ADD COLUMN IF NOT EXISTS any_rank UInt8 MATERIALIZED arrayMax(w -> w.1, wrong),
     ADD COLUMN IF NOT EXISTS any_hours Float64 MATERIALIZED arrayMax(
-        w -> if(w.rank = any_rank AND (w.base IS NULL OR w.kind != 'overdue'), ifNull(w.hours, 0), -1e8), wrong
+        w -> if(w.1 = any_rank AND (w.4 IS NULL OR w.2 != 'overdue'), ifNull(w.3, 0), -1e8), wrong
     ),
     ADD COLUMN IF NOT EXISTS any_base Int64 MATERIALIZED arrayMin(
-        w -> if(w.rank = any_rank AND w.base IS NOT NULL, intDiv(toUnixTimestamp64Milli(assumeNotNull(w.base)), 1000), 1000000000000000),
+        w -> if(w.1 = any_rank AND w.4 IS NOT NULL, intDiv(toUnixTimestamp64Milli(assumeNotNull(w.4)), 1000), 1000000000000000),
         wrong
     ),
-    ADD COLUMN IF NOT EXISTS late_rank UInt8 MATERIALIZED arrayMax(w -> if(w.kind IN ('late', 'overdue', 'will_be_late'), w.rank, 0), wrong),
+    ADD COLUMN IF NOT EXISTS late_rank UInt8 MATERIALIZED arrayMax(w -> if(w.2 IN ('late', 'overdue', 'will_be_late'), w.1, 0), wrong),
     ADD COLUMN IF NOT EXISTS late_hours Float64 MATERIALIZED arrayMax(
         w -> if(
-            w.kind IN ('late', 'overdue', 'will_be_late') AND w.rank = late_rank AND (w.base IS NULL OR w.kind != 'overdue'),
-            ifNull(w.hours, 0),
+            w.2 IN ('late', 'overdue', 'will_be_late') AND w.1 = late_rank AND (w.4 IS NULL OR w.2 != 'overdue'),
+            ifNull(w.3, 0),
             -1e8
         ),
         wrong
     ),
     ADD COLUMN IF NOT EXISTS late_base Int64 MATERIALIZED arrayMin(
         w -> if(
-            w.kind IN ('late', 'overdue', 'will_be_late') AND w.rank = late_rank AND w.base IS NOT NULL,
-            intDiv(toUnixTimestamp64Milli(assumeNotNull(w.base)), 1000),
+            w.2 IN ('late', 'overdue', 'will_be_late') AND w.1 = late_rank AND w.4 IS NOT NULL,
+            intDiv(toUnixTimestamp64Milli(assumeNotNull(w.4)), 1000),
             1000000000000000
         ),
         wrong

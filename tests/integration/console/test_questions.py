@@ -568,7 +568,7 @@ def test_a_hospital_is_told_what_was_delivered_there_in_the_whole_window(books: 
 
 @pytest.mark.parametrize("text", [CONTAINER[:4], CONTAINER[5:7], "-"], ids=["by threes", "shorter", "nothing to look for"])
 def test_a_search_looks_at_all_that_ever_was_and_pages_join(books: Books, text: str) -> None:
-    ended = {"stage": "delivered", "milestone": "delivered", "exceptions": []}
+    ended: dict[str, Any] = {"stage": "delivered", "milestone": "delivered", "exceptions": []}
     books.write(*(journey(f"AAA-{n}", buyer="OTHER", at="2020-04-01T00:00:00Z", **ended) for n in range(5)))
     books.write(journey("ZZZ-1", buyer="LACDHS"), journey("ZZZ-2", buyer="LACDHS", references=[]))
     questions, everybody = Questions(books.client), DelayedFilter(kinds=(), text=text)
