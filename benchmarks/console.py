@@ -53,7 +53,7 @@ from services.runtime.wire import dump
 from services.sink import inserts, migrate
 from services.sink.rows import LOG_TABLES, STATE_COLUMNS, state_row
 from tests.browser import world
-from tests.browser.driving import chromium
+from tests.browser.driving import chromium, found
 from tests.unit.sink.examples import exception
 
 EVENTS_EACH: Final = 12
@@ -546,7 +546,7 @@ def _has_painted(page: Page) -> bool:
 
 def _painted(address: str, runs: int, result: Result) -> None:
     """What a browser that was never there is sent, and when it paints, as Chromium itself tells it."""
-    if not any(map(shutil.which, ("chromium", "chromium-browser"))):
+    if found() is None:
         result.notes.append("First paint and bytes: not measured, there is no chromium on PATH.")
         return
     with chromium() as browser:

@@ -1,10 +1,10 @@
 """Which file each of several test processes is given next, and how many processes there are.
 
 Half of the tests wait for servers most of their time (tests/conftest.py, WAITING), the others compute. Were all that wait to go
-first, the cores would stand idle for a third of it, and more processes share them afterwards. So every fourth process begins
+first, the cores would stand idle for a third of it, and more processes share them afterwards. So two of five processes begin
 with what computes, the others with what waits, each goes over to the other kind when its own is used up, and files of either
-kind keep the order in which they were collected. Those that begin with what computes stand back for the others (`nice`): what
-they do fills the time in which the others wait, and no server answers later for it.
+kind keep the order in which they were collected. Those that begin with what computes stand back for the others (`nice`) as far
+as they can: what they do fills the time in which the others wait, and no server answers later for it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ from xdist.workermanage import WorkerController
 
 MEMORY_BYTES = 3 * 1024**3
 """Of one process with the servers that its tests start; the most that was seen is 2 GiB."""
-NICE = 10
+NICE = 19
+OF = 5  # processes of two cores
+COMPUTING = 2  # of so many, those that begin with what computes
 
 
 def processes() -> int:
-    """How many of them this machine can feed: two a core. With one more on two cores both were busy from beginning to end, and
-    a test that kills its broker ran out of its time."""
+    """How many of them this machine can feed. That two of five stand back leaves its servers what they need: with five that did
+    not, a test that kills its broker ran out of its time on two cores."""
     cores, memory = os.cpu_count() or 1, psutil.virtual_memory().total
-    return max(1, min(2 * cores, memory // MEMORY_BYTES))
+    return max(1, min(OF * cores // 2, memory // MEMORY_BYTES))
 
 
 def computes(name: str) -> bool:
     """Whether the process that xdist calls gw0, gw1 ... begins with what computes."""
-    return int(name.removeprefix("gw")) % 4 == 0
+    return int(name.removeprefix("gw")) % OF < COMPUTING
 
 
 def stand_back(name: str) -> None:

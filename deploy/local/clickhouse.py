@@ -23,6 +23,9 @@ DATABASE = "lovla"
 KEPT_FREE_BYTES = 256 * 1024**2
 """Below it inserts are refused and merges not begun. A merge that meets the end of the disk was seen to leave an empty part in
 the place of good ones (26.9): the rows were gone; `lovla rebuild` makes them anew from Kafka."""
+LOOKS, LOOKS_S = "background_processing_pool_thread_sleep_seconds_if_nothing_to_do", 10
+"""After so long, and then ever more rarely, each table looks whether there is something to merge; an insert asks at once. It
+would be 0.1 s: with some dozens of new tables half of what an idle server costs."""
 RUNNER = Path(__file__).with_name("clickhouse_server.py")
 
 
@@ -91,6 +94,7 @@ class ClickHouseServer:
   <http_port>{self.http_port}</http_port>
   <timezone>UTC</timezone>
   <max_server_memory_usage>{memory}</max_server_memory_usage>
+  <{LOOKS}>{LOOKS_S}</{LOOKS}>
   <storage_configuration><disks><default>
     <keep_free_space_bytes>{KEPT_FREE_BYTES}</keep_free_space_bytes>
   </default></disks></storage_configuration>

@@ -11,7 +11,7 @@ from tests import forks, stack
 from tests.faults.campaign import Report, campaign
 from tests.faults.scenarios import KILLED, SHORT, Pace
 
-SHORTLY = Pace(events=6_000, kills=len(KILLED), rate=80, zombie_s=11, slow_s=22)
+SHORTLY = Pace(events=3_000, kills=len(KILLED), rate=40, zombie_s=11, slow_s=22)
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(480)]
 

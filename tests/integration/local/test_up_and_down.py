@@ -16,13 +16,14 @@ import typer
 from confluent_kafka import Consumer, Producer, TopicPartition
 from typer.testing import CliRunner, Result
 
-from deploy.local import cli, environment
+from deploy.local import cli, environment, part
 from deploy.local.process import Running, free_ports, gone
 from deploy.local.services import SERVICES, Service
 from deploy.local.stack import Stack
 from schemas.topics import RAW_MESSAGES
 from services.runtime.kafka import end_offset
 from services.runtime.settings import Settings
+from tests import forks
 from tests.stack import ROOT
 from tests.stack import Stack as Session
 
@@ -231,13 +232,17 @@ def test_a_service_that_dies_is_told_with_the_end_of_its_log(lovla: Lovla) -> No
 
 
 @pytest.mark.stack
-def test_every_service_that_was_killed_is_mended_and_down_stops_all_in_reverse(lovla: Lovla, stack: Session) -> None:
+def test_every_service_that_was_killed_is_mended_and_down_stops_all_in_reverse(
+    lovla: Lovla, stack: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(part, "start", forks.start)  # eighteen of them; as users have it, tests/e2e starts them
     names = [service.name for service in SERVICES]
     lovla.done("up")
     for name in names:
         stack.watch(lovla.running(name))
         lovla.kill(name)
-    assert [lovla.state(name) for name in names] == ["died"] * len(names)
+    states = {one["name"]: one["state"] for one in json.loads(lovla("status", "--json").stdout)["parts"]}
+    assert [states[name] for name in names] == ["died"] * len(names)
     assert f"started {', '.join(names)};" in lovla.done("up")
     for name in names:
         stack.watch(lovla.running(name))
