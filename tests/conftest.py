@@ -73,6 +73,16 @@ def _turn(item: pytest.Item) -> tuple[int, int]:
     return (0, LONG.index(file)) if file in LONG else (1, ORDER.index(file.partition("/")[0]))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """In each of several processes."""
+    if (told := getattr(session.config, "workerinput", None)) is not None:
+        from tests.lanes import import_in_turn
+
+        folders = [Path(arg).resolve() for arg in session.config.args if Path(arg).is_dir()]
+        import_in_turn(ROOT, folders, int(told["workerid"].removeprefix("gw")), told["workercount"])
+
+
 def pytest_collection_finish() -> None:
     """What was imported and collected is not walked over again: a fifth of the simulation's time went there."""
     garbage.relax()

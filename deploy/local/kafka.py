@@ -41,7 +41,8 @@ def java() -> str:
 @dataclass(frozen=True, slots=True)
 class KafkaServer:
     """One broker on 127.0.0.1; everything it has lies below `directory`. `jvm`: more options for Java. `session_ms`: how long a
-    member that was killed holds its partitions; a broker that was killed is waited for a second less."""
+    member that was killed holds its partitions. `own_session_ms`: how long a broker that was killed is waited for when it
+    starts again; and one that stands still for so long is taken for dead while it lives, and leads nothing then."""
 
     directory: Path
     port: int
@@ -49,6 +50,7 @@ class KafkaServer:
     heap_mb: int = 512
     jvm: tuple[str, ...] = ()
     session_ms: int = 10_000
+    own_session_ms: int = 9_000
 
     @property
     def name(self) -> str:
@@ -133,7 +135,7 @@ class KafkaServer:
             "log.cleaner.dedupe.buffer.size": 32 * megabyte,
             # After a kill -9 the broker waits until its former self is taken for dead. If that is sooner than it has
             # read logs and groups, Kafka 4.3.1 mixes two readings of these up, and groups are gone: docs/faults.md, "The hour"
-            "broker.session.timeout.ms": self.session_ms - 1_000,
+            "broker.session.timeout.ms": self.own_session_ms,
             # the smallest that Kafka takes: what stands in an active segment is read at every start
             "offsets.topic.segment.bytes": megabyte,
             "transaction.state.log.segment.bytes": megabyte,

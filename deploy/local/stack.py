@@ -13,6 +13,7 @@ import secrets
 import shutil
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -127,7 +128,8 @@ class Stack:
                 continue
             if known is not None:
                 note(part.name, f"had died (pid {known.pid}); starting it again, its log is {part.log}")
-            self._check_ports(part)
+            for purpose, port in part.ports.items():
+                _check_port(part.name, purpose, port)
             to_start.append(part)
         for part in to_start:
             note(part.name, "starting")
@@ -148,14 +150,6 @@ class Stack:
             raise StackError(f"cannot start {part.name}: {error}; check the state folder {self.state_dir}") from error
         running.save(self._pidfile(part.name))
         return running
-
-    def _check_ports(self, part: Part) -> None:
-        for purpose, port in part.ports.items():
-            if port_taken(port):
-                raise StackError(
-                    f"port {port}, which {part.name} wants, is taken by {listener(port)}: "
-                    f"stop that, or choose another port: lovla up --port {purpose}=PORT"
-                )
 
     def _check_disk(self) -> None:
         free = shutil.disk_usage(self.state_dir).free
@@ -339,9 +333,16 @@ class Stack:
             if kept.get(PORT_SETTINGS[purpose]) != str(port) and self._alive(owner):
                 raise StackError(f"{owner} already runs on another port: run `lovla down --only {owner}` first")
         told = self._completed({**kept, **chosen})
-        taken = [value for name, value in told.items() if name in PORT_SETTINGS.values()]
-        if len(taken) != len(set(taken)):
-            raise StackError("two parts would have the same port; choose others with --port NAME=PORT")
+        wanted = defaultdict[str, list[str]](list)
+        for purpose, setting in PORT_SETTINGS.items():
+            wanted[told[setting]].append(purpose)
+        for number, same in wanted.items():
+            if len(same) > 1:
+                raise StackError(f"{' and '.join(same)} would have the same port {number}; choose others with --port NAME=PORT")
+        for purpose, port in ports.items():  # also of a part that is not to be started now: what is kept here must be free
+            owner = _OWNERS.get(purpose, purpose)
+            if not self._alive(owner):
+                _check_port(owner, purpose, port)
         if told != kept:
             try:
                 environment.write(self.state_dir, told)
@@ -407,6 +408,15 @@ class Stack:
             lock.write(f"{doing} {os.getpid()}")
             lock.flush()
             yield
+
+
+def _check_port(part: str, purpose: str, port: int) -> None:
+    """Raises StackError: somebody listens there."""
+    if port_taken(port):
+        raise StackError(
+            f"port {port}, which {part} wants, is taken by {listener(port)}: "
+            f"stop that, or choose another port: lovla up --port {purpose}=PORT"
+        )
 
 
 def _telling_log(part: Part) -> Path:

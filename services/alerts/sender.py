@@ -76,6 +76,10 @@ class KafkaDirectory:
     def suppression(self, address_hash: str) -> Suppression | None:
         return self.suppressions.get(address_hash)
 
+    def catch_up(self) -> None:
+        self.subscriptions.catch_up()
+        self.suppressions.catch_up()
+
     def suppress(self, subscription: Subscription, reason: Literal["bounced", "opted_out"]) -> None:
         record = Suppression(
             address_hash=subscription.address_hash,

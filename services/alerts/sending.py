@@ -16,6 +16,7 @@ an address that greylists us is not tried by ten messages at once.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 from collections import deque
@@ -69,6 +70,10 @@ class Directory(Protocol):
 
     def subscription(self, name: str) -> Subscription | None: ...
     def suppression(self, address_hash: str) -> Suppression | None: ...
+    def catch_up(self) -> None:
+        """Returns when it shows all that was written before; blocks. Raises KafkaException, TimeoutError."""
+        ...
+
     def suppress(self, subscription: Subscription, reason: Literal["bounced", "opted_out"]) -> None:
         """Nothing more goes to its address. Returns when that is written; blocks."""
         ...
@@ -113,6 +118,8 @@ class _Due:
     position: str | None
     via: str | None = None
     retried: bool = False
+    since_s: float = 0.0
+    """When it began to be under way."""
 
 
 @dataclass(slots=True, eq=False)
@@ -165,6 +172,8 @@ class Sender:
         self._offsets: dict[int, _Offsets] = {}
         self._under_way: dict[str, _Due] = {}
         self._timers: set[asyncio.TimerHandle] = set()
+        self._reading_on = asyncio.Lock()
+        self._read_on_s = -math.inf  # what was written before then is in the directory
         self._stopping = False
 
     # --- in
@@ -205,6 +214,7 @@ class Sender:
     def _begin(self, due: _Due) -> None:
         known = self._ledger.get(due.notification.notification)
         due.via = due.via or (known.via if known is not None else None)
+        due.since_s = self._clock.monotonic()
         self._under_way[due.notification.notification] = due
         self._enter(due)
 
@@ -302,6 +312,8 @@ class Sender:
             case Wait(until):
                 return min((until - self._clock.now()).total_seconds(), 60.0)
             case Drop():
+                if step.state == "suppressed" and await self._read_on(due):
+                    return 0.0
                 return await self._drop(due, target, step)
             case Ask():
                 assert target is not None
@@ -321,6 +333,17 @@ class Sender:
         if due.via is not None and not isinstance(step, Done | Drop) and not self._still_wanted(due):
             step = Drop("suppressed", "stopped_meanwhile", "the subscription whose message took another way is not active")
         return step, target
+
+    async def _read_on(self, due: _Due) -> bool:
+        """Whether the directory had to be read on: then it is judged anew. Whoever composed it knew of a subscription that is
+        active, by a view of their own; ours may be a moment behind, and what is dropped here is never told."""
+        async with self._reading_on:
+            if due.since_s <= self._read_on_s:
+                return False
+            now_s = self._clock.monotonic()
+            await asyncio.to_thread(self._directory.catch_up)
+            self._read_on_s = now_s
+            return True
 
     def _still_wanted(self, due: _Due) -> bool:
         """Whether the subscription that the message is for is active, by whatever way it goes."""

@@ -189,6 +189,9 @@ def committed(
 
     Asked as a member would that never joins. The admin client's own way (list_consumer_group_offsets) ends the whole process by
     a segmentation fault when a broker answers that it is not, or not yet, the group's coordinator (librdkafka 5040; seen).
+
+    A broker that has just come back, or was starved for some seconds, refuses as long as it does not know the group; the client
+    gives up at once. It is asked again until the time is over: a worker that begins just then would end of it (seen).
     """
     if not places:
         return {}
@@ -203,11 +206,21 @@ def committed(
             "reconnect.backoff.max.ms": 1_000,
         }
     )
+    until = time.monotonic() + timeout_s
     try:
-        found = client.committed([TopicPartition(*place) for place in places], timeout=timeout_s)
+        while True:
+            try:
+                left_s = max(0.1, until - time.monotonic())
+                return offsets_of(client.committed([TopicPartition(*place) for place in places], timeout=left_s))
+            except KafkaException as exception:
+                if error_of(exception).code() not in _MOVES or time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
     finally:
         client.close()
-    return offsets_of(found)
+
+
+_MOVES = frozenset({KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS})
 
 
 def offsets_of(found: Iterable[TopicPartition]) -> dict[tuple[str, int], int]:

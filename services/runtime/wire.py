@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 
 from pydantic import BaseModel, ValidationError
 
@@ -58,6 +58,11 @@ def _same_headers(model: type[BaseModel], source: str) -> tuple[tuple[str, bytes
     )
 
 
+@lru_cache(1_000)  # what is made of one batch has few times
+def _in_utc(moment: datetime) -> bytes:
+    return rfc3339(to_utc(moment)).encode()
+
+
 def headers(
     model: type[BaseModel], *, id: str, source: str, time: datetime | None = None, traceparent: str | None = None
 ) -> Headers:
@@ -65,7 +70,7 @@ def headers(
     it has one: the same record made twice has the same headers. `source`: the service, e.g. `readers`."""
     made: Headers = [_SPECVERSION, ("ce_id", id.encode()), *_same_headers(model, source)]
     if time is not None:
-        made.append(("ce_time", rfc3339(to_utc(time)).encode()))
+        made.append(("ce_time", _in_utc(time)))
     if traceparent is not None:
         made.append(("traceparent", traceparent.encode()))
     return made

@@ -17,7 +17,7 @@ import msgspec
 
 from schemas.words import DOCUMENT_KINDS, LOGISTIC_KINDS, MILESTONES
 from services.tracker.areas import same_area
-from services.tracker.linking import Counted, Declared, Linked
+from services.tracker.linking import Counted, Declared, Linked, by_time
 from services.tracker.records import (
     Delivered,
     Event,
@@ -513,6 +513,10 @@ class PieceCount:
         return [word for part in self._of.get(teller, ()) for word in self._parts[part][1].values()] if teller else []
 
 
+_NO_PIECES = PieceCount()
+"""Of most milestones; nothing is added to it."""
+
+
 def _tell(event: Event, shared: bool, milestone: str, unit: str, leg: str, registers: Registers) -> Told:
     place = event.place
     locode = _locode(place, registers)
@@ -617,9 +621,10 @@ def _milestones(
         if not mine:
             states[key] = MilestoneState(milestone=milestone, planned=planned[milestone], units_total=len(units) or 1)
             continue
-        count = PieceCount()
+        count = _NO_PIECES
         for unit, slot in mine.items():
-            if unit.startswith("pieces:") and slot.actual:
+            if slot.actual and unit.startswith("pieces:"):
+                count = PieceCount() if count is _NO_PIECES else count
                 count.add(slot.actual)
         all_pieces = total_pieces is not None and count.done >= total_pieces > 0
         whole = mine.get("")
@@ -635,7 +640,7 @@ def _milestones(
         if not moved and count.done and (all_pieces or not actuals):
             done, total = (min(count.done, total_pieces), total_pieces) if total_pieces else (count.done, 0)
         complete = bool(actuals) and done >= total > 0
-        teller = max(actuals, key=lambda word: (word.occurred_at, word.event_id)) if complete else None
+        teller = max(actuals, key=by_time) if complete else None
         words = [word.occurred_at for slot in each if (word := (None if complete else slot.actual) or slot.estimate)]
         estimated = max(words) if any(slot.estimate for slot in each) else None
         told_plan = max((slot.planned.occurred_at for slot in each if slot.planned), default=None)
@@ -656,6 +661,8 @@ def _awaited(whole: Slot | None, mine: Mapping[str, Slot]) -> Slot | None:
     """The whole, expected when its last part is: by the newest word on each flight whose part is not there yet, and the word on
     all of it; of parts those only that are told after it."""
     parts = [slot for unit, slot in mine.items() if unit.startswith("pieces:")]
+    if not parts:
+        return whole
     there = {identity(slot.actual.event) for slot in parts if slot.actual and slot.actual.event}
     newest: dict[str | None, Told] = {}
     for slot in parts:
@@ -818,7 +825,7 @@ def _expected(
 
 def _last_place(told: Iterable[Told]) -> str | None:
     words = [word for word in told if word.classifier == "actual" and word.place]
-    last = max(words, key=lambda word: (word.occurred_at, word.event_id), default=None)
+    last = max(words, key=by_time, default=None)
     return last.place if last else None
 
 
@@ -840,7 +847,7 @@ def _carriage(
     news: Iterable[Event], left: frozenset[str], registration: Registration, registers: Registers
 ) -> tuple[str | None, str | None, str | None]:
     """(vessel or flight, voyage, carrier) by the newest word that names one."""
-    named = [e for e in news if e.transport and identity(e) and identity(e) not in left]
+    named = [e for e in news if e.transport and (of := identity(e)) and of not in left]
     last = max(named, key=lambda e: (_asserted(e), e.received_at, e.event_id), default=None)
     carrier = registration.declaration.parties.get("carrier")
     if last is None or last.transport is None:

@@ -44,7 +44,9 @@ def _statements(told: Iterable[Told], derived: Derived) -> tuple[Statement, ...]
     """All actuals up to a bound, of plans and estimates the newest per sender; chosen by (time, id), never by arrival."""
     deciding = {slot.actual.event_id for slot in derived.slots.values() if slot.actual}
     deciding |= {slot.estimate.event_id for slot in derived.slots.values() if slot.estimate}
-    actuals = sorted((w for w in told if w.classifier == "actual"), key=lambda w: (w.occurred_at, w.event_id, w.unit))
+    actuals = [word for word in told if word.classifier == "actual"]
+    if len(actuals) > ACTUALS_KEPT:
+        actuals.sort(key=lambda w: (w.occurred_at, w.event_id, w.unit))
     newest: dict[tuple[str, str, str, str, str], Told] = {}
     for word in told:
         if word.classifier == "actual":
@@ -290,19 +292,14 @@ def tell_milestones(changes: ChangeList, before: Journey | None, after: Journey,
     """Milestones that became actual, moved, or are no longer actual; and changes of custody."""
     old = {(s.milestone, s.leg): s for s in before.milestones} if before else {}
     new = {(s.milestone, s.leg): s for s in after.milestones}
-    for key in sorted(old.keys() | new.keys(), key=lambda k: (ORDER[k[0]], k[1])):
-        was = old[key].actual if key in old else None
-        state = new.get(key)
-        now = state.actual if state else None
+    moved = []
+    for key in old.keys() | new.keys():
+        before_it, state = old.get(key), new.get(key)
+        was, now = before_it.actual if before_it else None, state.actual if state else None
         if now != was:
-            changes.add(
-                "milestone_reached",
-                milestone=key[0],
-                leg=key[1],
-                occurred_at=now,
-                previous=was,
-                sender=state.sender if state and now else None,
-            )
+            moved.append((key, was, now, state.sender if state and now else None))
+    for (milestone, leg), was, now, sender in sorted(moved, key=lambda one: (ORDER[one[0][0]], one[0][1])):
+        changes.add("milestone_reached", milestone=milestone, leg=leg, occurred_at=now, previous=was, sender=sender)
     handed_before = _handoffs(before.statements) if before else {}
     handed_after = _handoffs(after.statements)
     for (milestone, unit), occurred_at in sorted(handed_after.items()):
@@ -328,5 +325,5 @@ def _handoffs(statements: Iterable[Statement]) -> dict[tuple[str, str], datetime
     return {
         (s.milestone, s.unit): s.occurred_at.astimezone(UTC)
         for s in statements
-        if s.decides and s.classifier == "actual" and s.milestone in ("gate_out", "delivered")
+        if s.milestone in ("gate_out", "delivered") and s.decides and s.classifier == "actual"
     }

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize
 
-from tests.browser.driving import Console, chromium, own_console
+from tests.browser.driving import PATIENCE_MS, Console, chromium, own_console
 from tests.stack import ClickHouse
 
 WIDE: ViewportSize = {"width": 1440, "height": 900}
@@ -59,7 +59,7 @@ def contexts(browser: Browser) -> Callable[..., BrowserContext]:
         known = repr(sorted(said.items()))
         if known not in made:
             made[known] = browser.new_context(**said)
-            made[known].set_default_timeout(30_000)
+            made[known].set_default_timeout(PATIENCE_MS)
         return made[known]
 
     return context

@@ -15,7 +15,7 @@ from pathlib import Path
 import uvicorn
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from pydantic import SecretStr
 
 from deploy.local.process import free_ports
@@ -32,8 +32,11 @@ from tests.browser import world
 from tests.integration.console.acting import Behind
 from tests.integration.console.conftest import Books
 from tests.stack import PORTS, ClickHouse, missing
+from tests.waiting import HANG_S
 
-READY_S = 90.0
+PATIENCE_MS = HANG_S * 500
+"""So long a page is waited for: half of what any wait may take, since a test of pages has several."""
+expect.set_options(timeout=PATIENCE_MS)  # 5 s by default
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser")
 """The first of them that is there: the same engine, of which the first has no windows, tabs and extensions to keep up, and
 costs half."""
@@ -95,7 +98,7 @@ def served(app: FastAPI) -> Iterator[str]:
     )
     thread = threading.Thread(target=server.run, name="console", daemon=True)
     thread.start()
-    until = time.monotonic() + READY_S
+    until = time.monotonic() + HANG_S
     while not server.started:
         assert thread.is_alive() and time.monotonic() < until, "the console does not serve"
         time.sleep(0.02)

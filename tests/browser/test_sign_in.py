@@ -14,7 +14,7 @@ from services.console.entry import Entry
 from services.console.people import People
 from services.runtime.clickhouse import connect
 from services.runtime.clock import SystemClock
-from tests.browser.driving import Console, served
+from tests.browser.driving import PATIENCE_MS, Console, served
 
 PASSWORD = "a password that is long"
 EVIL = "http://evil.test"
@@ -38,7 +38,7 @@ def address(console: Console, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Somebody's browser."""
     made = browser.new_context(locale="en-US", timezone_id="America/Los_Angeles")
-    made.set_default_timeout(30_000)
+    made.set_default_timeout(PATIENCE_MS)
     yield made
     made.close()
 

@@ -170,7 +170,7 @@ def test_a_change_waits_behind_a_bar_and_comes_without_a_reload(open_page: Openi
 
     console.books.write(Journey.model_validate(told), world.opened(number, wrong, at, "H-CEDARS"), at=at)
     news = page.locator(".news a")
-    news.wait_for(timeout=20_000)
+    news.wait_for()
     assert news.inner_text() == "1 new"
     assert page.locator("tr[data-consignment]").count() == 0  # nothing moves under the mouse
     page.keyboard.press("n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import runpy
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +42,7 @@ def complaints(table: str, root: Path = ROOT) -> list[str]:
     return wrong
 
 
+@cache  # each file stands in many rows
 def names_in(file: Path) -> set[str]:
     """The names of a file's tests, those of a class as `Class::test`."""
     if not file.is_file():
@@ -57,9 +59,14 @@ def names_in(file: Path) -> set[str]:
     return found
 
 
+@cache  # as above
+def run(file: Path) -> SimpleNamespace:
+    return SimpleNamespace(**runpy.run_path(str(file)))
+
+
 def parameters_of(file: Path, function: str) -> set[str]:
     """The texts that a test is parametrized by, which are their own ids."""
-    found: Any = SimpleNamespace(**runpy.run_path(str(file)))
+    found: Any = run(file)
     for name in function.split("::"):
         found = getattr(found, name)
     marks = [mark for mark in getattr(found, "pytestmark", ()) if mark.name == "parametrize"]

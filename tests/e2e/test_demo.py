@@ -12,7 +12,6 @@ import random
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,6 +32,7 @@ from services.cli import assemble
 from services.runtime.clickhouse import ClickHouse, connect
 from services.runtime.settings import Settings
 from tests.stack import ROOT
+from tests.waiting import eventually
 
 SIZE = 60
 PHONES, MAILS = 9, 7
@@ -88,11 +88,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         subprocess.run([*lovla, "down", "--state-dir", str(folder)], cwd=ROOT, env=environment_, check=False, timeout=120)
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.3)
+def until(condition: Callable[[], Any], what: str) -> None:
+    eventually(condition, what)
 
 
 @pytest.mark.stack

@@ -24,6 +24,7 @@ from services.runtime.clickhouse import connect
 from services.runtime.settings import Settings
 from tests import forks
 from tests.stack import ROOT
+from tests.waiting import eventually
 
 LOG_TABLES = ("raw_messages", "shipment_events", "consignment_commands", "journey_changes", "dead_letters")
 PARTS = ("api", "readers", "tracker", "sink", "kafka", "clickhouse")
@@ -105,11 +106,8 @@ def consignment(number: str, references: list[dict[str, str]]) -> dict[str, Any]
     }
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.2)
+def until(condition: Callable[[], Any], what: str) -> None:
+    eventually(condition, what)
 
 
 @pytest.mark.stack
@@ -132,9 +130,9 @@ def test_a_pushed_315_answers_in_show_within_seconds_and_the_delay_is_found(lovl
         rows = lovla.rows("show", "LACDHS-0001")
         return any('"arrived"' in json.dumps(row) and "MAEU" in json.dumps(row) for row in rows)
 
-    until(shown, "the arrival in `lovla show`", 30)
+    until(shown, "the arrival in `lovla show`")
     assert time.monotonic() - pushed < 30
-    until(lambda: "LACDHS-0001" in lovla("delayed", "--json"), "the delay in `lovla delayed`", 30)
+    until(lambda: "LACDHS-0001" in lovla("delayed", "--json"), "the delay in `lovla delayed`")
     row = next(r for r in lovla.rows("delayed") if r["consignment"] == "LACDHS-0001")
     assert "Arrived" in json.dumps(row)
     assert "LACDHS-0001" in lovla("find", "MRSU4371639")
@@ -262,7 +260,7 @@ class Carrier(threading.Thread):
     def await_more(self, count: int) -> None:
         """Until so many events more were answered 202."""
         heard = len(self.receipts)
-        until(lambda: len(self.receipts) > heard + count, "events flow", 90)
+        until(lambda: len(self.receipts) > heard + count, "events flow")
 
     def _push(self, client: httpx.Client, ident: str, n: int) -> None:
         event = {
@@ -291,7 +289,7 @@ def kill(lovla: Lovla, name: str) -> None:
     running = Running.load(lovla.folder / "run" / f"{name}.json")
     assert running is not None
     os.kill(running.pid, signal.SIGKILL)
-    until(lambda: lovla.states()[name] == "died", f"status says that {name} died", 20)
+    until(lambda: lovla.states()[name] == "died", f"status says that {name} died")
 
 
 @pytest.mark.stack
@@ -306,7 +304,7 @@ def test_each_process_is_killed_once_and_nothing_is_lost_or_doubled(lovla: Lovla
         carrier.await_more(5)
         kill(lovla, name)
         lovla("up")
-        until(lambda: set(lovla.states().values()) == {"running"}, "all parts serve again", 90)
+        until(lambda: set(lovla.states().values()) == {"running"}, "all parts serve again")
     carrier.await_more(5)
     carrier.done.set()
     carrier.join(60)
@@ -319,13 +317,13 @@ def test_each_process_is_killed_once_and_nothing_is_lost_or_doubled(lovla: Lovla
         return {row["source_id"] for row in rows}
 
     try:
-        until(lambda: told <= ids(), "every event that was answered 202 is in ClickHouse", 90)
+        until(lambda: told <= ids(), "every event that was answered 202 is in ClickHouse")
     except AssertionError:
         missing = sorted(told - ids(), key=lambda ident: int(ident.removeprefix("kill-")))
         raise AssertionError(
             f"{len(missing)} of {len(told)} events are not in ClickHouse, first {missing[:5]}: {lovla('status', check=False)}"
         ) from None
-    until(lambda: journey_events(clickhouse) >= len(told), "the journey has them all", 60)
+    until(lambda: journey_events(clickhouse) >= len(told), "the journey has them all")
     assert journey_events(clickhouse) == len(ids()), "each counts once, however often it had to be pushed"
     for table in LOG_TABLES:
         (row,) = clickhouse.query(f"SELECT count() AS n, uniqExact(k_topic, k_partition, k_offset) AS u FROM {table}")

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Api, add_sender, api, eventually, folder, readers
+from tests.integration.ingest.conftest import Api, add_sender, api, folder, readers
 from tests.unit.ingest.conftest import house
+from tests.waiting import eventually
 
 __all__ = ["api", "folder", "house", "readers"]  # fixtures of the way in, for the tests of this folder
 

@@ -20,9 +20,10 @@ from services.ingest.keys import make_callback
 from services.ingest.registers import secret_entry, write
 from services.runtime.clickhouse import ClickHouse, connect
 from services.runtime.settings import ENV_FILE, Settings
-from tests.integration.ingest.conftest import Api, Process, add_sender, eventually
+from tests.integration.ingest.conftest import Api, Process, add_sender
 from tests.integration.ingest.records import read_all
 from tests.unit.ingest.test_api import DCSA_EVENT, DECLARATION, OWN_EVENT, signed
+from tests.waiting import eventually
 
 ESCAPES = '\x1b[2J\x1b]0;owned\x07\r\n\n{"event": "forged"}\u202e\u2028\x85'
 PERSON = "Canary Q. Person"
@@ -61,7 +62,7 @@ def house(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
         push_everything(made)
         clickhouse = connect(settings, "admin")
         end.callback(clickhouse.close)
-        eventually(lambda: seen(clickhouse, made), within_s=120)
+        eventually(lambda: seen(clickhouse, made))
         yield made
 
 

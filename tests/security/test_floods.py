@@ -24,10 +24,11 @@ from services.runtime import metrics
 from services.runtime.loop import Record
 from services.runtime.settings import Settings
 from services.runtime.wire import raw_headers
-from tests.integration.ingest.conftest import Api, add_sender, eventually
+from tests.integration.ingest.conftest import Api, add_sender
 from tests.security.conftest import Line, head
 from tests.unit.ingest.fakes import NOW, FakeRegisters, House
 from tests.unit.ingest.test_api import OWN_EVENT
+from tests.waiting import eventually
 
 MIB = 1024 * 1024
 Sent = Counter[int]

@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Api, eventually
+from tests.integration.ingest.conftest import Api
 from tests.security.conftest import Line, head, lines
+from tests.waiting import eventually
 
 MIB = 1024 * 1024
 HEAD_S, BODY_S, CONNECTIONS = 1.0, 1.5, 40

@@ -129,9 +129,7 @@ class Worker:
     def _write(self, step: Step) -> None:
         for candidate in step.candidates:
             self._clients.pause("candidate")
-            self._broker.append(
-                ALERT_CANDIDATES.name, candidate.subscription.encode(), candidate.model_dump_json().encode(), None
-            )
+            self._broker.append(ALERT_CANDIDATES.name, candidate.subscription.encode(), b"", None)  # the oracles are handed it
             self._watch.sent(self, candidate, self._now())
         for waiting, kept in step.waiting.items():
             self._clients.pause("table")

@@ -187,13 +187,15 @@ class Broker:
         self.alive: Callable[[Process], bool] = lambda process: not process.ended
         self.late_markers: Callable[[], bool] = lambda: False
         self.on_commit: Callable[[str, Transaction], None] = lambda _owner, _transaction: None
+        self.spread = 0
+        """Which keys share a partition; the same for all topics of as many."""
         self._members = 0
 
     # -- logs --------------------------------------------------------------------------------------------------------
 
     def place_of(self, topic: str, key: bytes | None, partition: int) -> Place:
         if partition < 0:
-            partition = zlib.crc32(key or b"") % self.topics[topic]
+            partition = (zlib.crc32(key or b"") >> self.spread) % self.topics[topic]
         return topic, partition
 
     def append(
@@ -549,12 +551,12 @@ class Consumer:
         clients.pause(WAITING)
         self._keep_membership()
         found: list[Message] = []
-        most = clients.faults.fetch(most)
-        self._turn += 1
         version = self._broker.version
         if version == self._nothing_at:
             clients.idle()
             return found
+        most = clients.faults.fetch(most)
+        self._turn += 1
         places = list(self._positions)
         first = self._turn % len(places) if places else 0
         broker_partitions, positions, paused, asking = self._broker.partitions, self._positions, self._paused, self._asking
@@ -574,7 +576,9 @@ class Consumer:
         else:
             if not found and not asking and self._committed:
                 self._nothing_at = version
-        if not found:
+        if found:
+            clients.process.idle_since = None
+        else:
             clients.idle()
         return found
 

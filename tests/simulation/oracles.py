@@ -12,7 +12,7 @@ error that is no loss of ownership, and all comes to rest. Those of `match` are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -124,11 +124,43 @@ class _Sets:
         return self.events_store.retractors(event_id)
 
 
-@dataclass(frozen=True)
+class _Asked:
+    """Passes linking's questions on to the sets, and keeps what was answered. Linking is a function of a registration, the
+    registers and these answers: as long as all of them are the same, so is what it gives."""
+
+    def __init__(self, sets: _Sets) -> None:
+        self._sets = sets
+        self._answers: dict[tuple[Callable[[Any], Iterable[object]], object], list[object]] = {}
+
+    def _ask(self, question: Callable[[Any], Iterable[Any]], about: object) -> list[Any]:
+        answer = self._answers[question, about] = list(question(about))
+        return answer
+
+    def declaring(self, ref: Ref) -> Sequence[Declared]:
+        return self._ask(self._sets.declaring, ref)
+
+    def events(self, ref: Ref) -> Iterable[Event]:
+        return self._ask(self._sets.events, ref)
+
+    def retractors(self, event_id: str) -> Iterable[Event]:
+        return self._ask(self._sets.retractors, event_id)
+
+    def hold(self) -> bool:
+        """Whether all that was answered would be answered again: the very same values."""
+        for (question, about), before in self._answers.items():
+            now = list(question(about))
+            if len(now) != len(before) or any(one is not other for one, other in zip(now, before, strict=True)):
+                return False
+        return True
+
+
+@dataclass
 class _Worked:
-    """What linking, fold and `compose` make of a consignment at one version of the sets."""
+    """What linking, fold and `compose` make of a consignment. `version`: of the sets, when it was last known to hold."""
 
     version: int
+    own: Declared
+    asked: _Asked
     linked: Linked
     derived: Derived
     composed: Journey
@@ -315,11 +347,13 @@ class Oracles:
     def _recomputed(self, shard: _Shard, name: str, own: Declared, journey: Journey | None) -> None:
         sets = shard.sets
         worked = shard.worked.get(name)
-        if worked is None or worked.version != sets.version:  # else only time went on, which `find` alone looks at
-            linked = link(own, sets, TRACKER_REGISTERS)
+        if worked is None or worked.own is not own or (worked.version != sets.version and not worked.asked.hold()):
+            asked = _Asked(sets)
+            linked = link(own, asked, TRACKER_REGISTERS)
             derived = fold(own, linked, TRACKER_REGISTERS)
             composed = plain(compose(own, linked, derived, (), None))
-            worked = shard.worked[name] = _Worked(sets.version, linked, derived, composed)
+            worked = shard.worked[name] = _Worked(sets.version, own, asked, linked, derived, composed)
+        worked.version = sets.version  # from here on only time counts, which `find` alone looks at
         linked, derived, composed = worked.linked, worked.derived, worked.composed
         now = sets.time.now
         outages = sets.time.outages_for(linked.standing)

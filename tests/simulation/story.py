@@ -16,6 +16,7 @@ from typing import Any
 
 from schemas.raw_message_v1 import RawKind
 from schemas.registers_v1 import Facility, Sender
+from schemas.topics import RAW_MESSAGES
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -47,7 +48,7 @@ Ref = tuple[str, str]
 
 LONG_EVERY = 8
 """Of so many seeds one has a long story: all that is said of up to three consignments, with many ticks. A short one has a
-stretch of each journey, as dense as in a long one, and few ticks."""
+stretch of each journey, as dense as in a long one, few ticks, and few partitions."""
 STRETCHES = ((-1.0, 7.0), (5.0, 13.3), (11.5, 20.0))
 """Days of a journey: what is said in one of these, the others being silent, makes a short story."""
 
@@ -135,7 +136,7 @@ def _ref(ref: Ref) -> dict[str, str]:
 
 
 def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[: -len("+00:00")] + "Z"
 
 
 @dataclass
@@ -379,7 +380,7 @@ class _Teller:
         for at, kind in sorted(moments):
             if any(start < at < end for start, end in ours):
                 continue
-            for partition in chance.sample(range(4), 4):
+            for partition in chance.sample(range(RAW_MESSAGES.partitions), RAW_MESSAGES.partitions):
                 self.said.append(Said(at, "~tick", "tick", b"", tick=kind, partition=partition))
         return outages
 
@@ -391,10 +392,15 @@ class _Teller:
             return
         self.said[:] = [one for one in self.said if one.at < at - timedelta(seconds=40)]
         for seconds, kind in ((-30, "load"), (20, "plain")):
-            for partition in range(4):
+            for partition in range(RAW_MESSAGES.partitions):
                 self.said.append(Said(at + timedelta(seconds=seconds), "~tick", "tick", b"", tick=kind, partition=partition))
+
+
+def is_short(seed: int) -> bool:
+    """Whether a seed has a short story."""
+    return seed % LONG_EVERY != 0
 
 
 def tell(seed: int) -> Story:
     """The story of a seed."""
-    return _Teller(Random(f"story {seed}"), seed % LONG_EVERY != 0).tell()
+    return _Teller(Random(f"story {seed}"), is_short(seed)).tell()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from tests.conftest import LONG, WAITING_TOO
-from tests.lanes import NICE, Lanes, processes, stand_back
+from tests.lanes import NICE, Lanes, import_in_turn, processes, stand_back
 from tests.stack import ROOT
 
 WAITING = [f"tests/e2e/test_{n}.py::test" for n in range(6)]
@@ -102,3 +104,18 @@ def test_who_computes_stands_back_for_who_waits(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_is_named_as_long_is_there() -> None:
     assert [file for file in (*LONG, *WAITING_TOO) if not (ROOT / "tests" / file).exists()] == []
+
+
+def test_each_process_begins_with_files_of_its_own_and_a_broken_one_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"test_lanes_part_{n}" for n in range(5)]
+    for name in names:
+        (tmp_path / f"{name}.py").write_text("import os.nothing\n" if name == names[3] else "")
+    monkeypatch.syspath_prepend(tmp_path)
+    for number, first in ((0, 0), (1, 2)):
+        import_in_turn(tmp_path, [tmp_path], number, 2)
+        imported = [name for name in sys.modules if name in names]
+        assert imported == [name for name in (*names[first:], *names[:first]) if name != names[3]]
+        for name in imported:
+            del sys.modules[name]

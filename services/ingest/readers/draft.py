@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from functools import lru_cache
 from hashlib import sha256
+from itertools import starmap
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar, get_args
 from zoneinfo import ZoneInfo
@@ -47,13 +48,14 @@ _AHEAD: Final[dict[Classifier, timedelta]] = {
     "estimated": timedelta(days=400),
     "actual": timedelta(days=2),
 }
-_BEHIND: Final = -_PAST
+_SURELY_D: Final = {classifier: range(3 - _PAST.days, ahead.days - 2) for classifier, ahead in _AHEAD.items()}
+"""Days between two dates, whatever their offsets, whose times are surely within the fence: cheaper than to subtract times."""
 _PAYLOAD_MAX: Final = 64 * 1024  # schemas/dead_letter_v1.py
 _REMEMBERED: Final = 4_096  # a feed names the same few places, and says the same of them; some 3 MB at most
 _REFERENCES_REMEMBERED: Final = 50_000  # as in identifiers.py; some 15 MB at most
 _REMEMBERED_LENGTH: Final = 128  # of a text; a longer one is not kept: strangers choose how long they are
 SHOWN: Final = 10  # characters of a segment's name; real ones have two or three
-_YEARS: Final = range(1970, 2200)  # outside of it a time is a typing error, and arithmetic near year 1 or 9999 overflows
+YEARS: Final = range(1970, 2200)  # outside of it a time is a typing error, and arithmetic near year 1 or 9999 overflows
 
 
 class Bad(Exception):
@@ -71,7 +73,6 @@ class Bad(Exception):
         more: Iterable[Bad] = (),
         warnings: Sequence[Warning_] = (),
     ) -> None:
-        super().__init__(f"{where}: {code}: {text}")
         self.code = code
         self.where = shown(where)
         self.text = text[:500]
@@ -79,11 +80,16 @@ class Bad(Exception):
         self.more = tuple(more)
         self.warnings = tuple(warnings)
 
+    def __str__(self) -> str:
+        return f"{self.where}: {self.code}: {self.text}"
+
     @classmethod
     def of(cls, every: Iterable[Bad], warnings: Sequence[Warning_] = ()) -> Bad:
         """Several in one, the first of them the reason; at least one, each told once, FAULTS_MAX at most."""
-        told = {(one.code, one.where, one.text): one for bad in every for one in (bad, *bad.more)}
-        first, *others = list(told.values())[:FAULTS_MAX]
+        first, *others = every
+        if others or first.more:
+            told = {(one.code, one.where, one.text): one for bad in (first, *others) for one in (bad, *bad.more)}
+            first, *others = list(told.values())[:FAULTS_MAX]
         return cls(first.code, first.where, first.text, first.element, others, warnings or first.warnings)
 
     def verdict(self, position: str, payload: bytes, warnings: Sequence[Warning_] = ()) -> Verdict:
@@ -134,7 +140,7 @@ class Identities:
         base = digest([self._sender, self._standard, "tokens", tokens, stamp, facet])
         ordinal = self._equals.get(base, 0)
         self._equals[base] = ordinal + 1
-        return sha256(b'["%b",%d]' % (base.encode(), ordinal)).hexdigest()[:32]  # `digest` of both
+        return sha256(f'["{base}",{ordinal}]'.encode()).hexdigest()[:32]  # `digest` of both
 
 
 def digest(value: object) -> str:
@@ -152,17 +158,21 @@ _ENCODER: Final = msgspec.json.Encoder(order="sorted", enc_hook=_plain)
 _CONTENT: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_plain)
 
 
-class _Said(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """What a sender said in an event, as its content's hash has it: names in the order of their letters, and none of what was
-    not said, so that a new field in the contract changes no hash. Places are JSON already."""
+_TOLD: Final[Any] = ...  # never a value: what has it for a default is always told
 
-    classifier: Classifier
-    code: str
+
+class _Said(msgspec.Struct, omit_defaults=True, gc=False):
+    """What a sender said in an event, as its content's hash has it: names in the order of their letters, and none of what was
+    not said, so that a new field in the contract changes no hash. Places are JSON already. By position it is made at half the
+    price."""
+
+    classifier: Classifier = _TOLD
+    code: str = _TOLD
     created_at: datetime | None = None
     destination: msgspec.Raw | None = None
     empty: bool | None = None
     hold: Hold | None = None
-    mapped: bool
+    mapped: bool = _TOLD
     milestone: Milestone | None = None
     mode: Mode | None = None
     occurred_at: datetime | None = None
@@ -172,15 +182,15 @@ class _Said(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     place: msgspec.Raw | None = None
     reason: str | None = None
     recorded_by: str | None = None
-    references: Sequence[tuple[ReferenceKind, str]]
-    retracted: bool
+    references: Sequence[tuple[ReferenceKind, str]] = _TOLD
+    retracted: bool = _TOLD
     retracts: str | None = None
-    sender: str
+    sender: str = _TOLD
     source_id: str | None = None
-    standard: Standard
+    standard: Standard = _TOLD
     transport: Mapping[str, str] | None = None
     updated_at: datetime | None = None
-    zone_assumed: bool
+    zone_assumed: bool = _TOLD
 
 
 @lru_cache(_REMEMBERED)
@@ -200,6 +210,17 @@ def warning_of(code: str, where: str, text: str) -> Warning_:
 @lru_cache(_REMEMBERED)
 def _warning(code: str, where: str, text: str) -> Warning_:
     return Warning_(code=code, where=shown(where), text=shown(text))
+
+
+def note(warnings: list[Warning_], code: str, where: str, text: str) -> None:
+    """Add a warning that was not told yet, while there is room for it."""
+    if len(warnings) >= WARNINGS_MAX:
+        return
+    found = warning_of(code, where, text)
+    for one in warnings:  # by their parts: models compare ten times slower
+        if one is found or (one.text == found.text and one.where == found.where and one.code == code):
+            return
+    warnings.append(found)
 
 
 @lru_cache(_REMEMBERED)
@@ -335,19 +356,14 @@ class Draft(msgspec.Struct):
 
     def fault(self, bad: Bad) -> None:
         """Note what keeps it from being an event, and read on: its sender is told all that is wrong, not the first alone."""
-        self.faults = (*self.faults, Bad.of([bad]))  # one of its own: what was raised holds the frames that hold this draft
+        bad.__traceback__ = bad.__cause__ = bad.__context__ = None  # they hold the frames that hold this draft
+        self.faults = (*self.faults, bad)
 
     def warn(self, code: str, text: str, where: Where = None) -> None:
         """Note what was wrong or assumed."""
-        if len(self.warnings) >= WARNINGS_MAX:
-            return
         if where is None:
             where = self.position
-        found = warning_of(code, where if isinstance(where, str) else where.where, text)
-        for one in self.warnings:  # by their parts: models compare ten times slower
-            if one is found or (one.text == found.text and one.where == found.where and one.code == code):
-                return
-        self.warnings.append(found)
+        note(self.warnings, code, where if isinstance(where, str) else where.where, text)
 
     def unmapped(self, where: Where = None) -> None:
         """The code stands in no map: keep the event, move nothing."""
@@ -480,12 +496,11 @@ class Draft(msgspec.Struct):
         plain values, which the contract validates in one call, several times cheaper than a call a part.
         """
         occurred_at, context = self.occurred_at, self.context
+        outside = None
         if occurred_at is None or (
-            context.fence and not _AHEAD[self.classifier] >= occurred_at - context.received_at >= _BEHIND
+            context.fence and occurred_at.toordinal() - context.received_at.toordinal() not in _SURELY_D[self.classifier]
         ):
             outside = self._outside()
-        else:
-            outside = None
         if self.empty:
             self._spare_goods()
         references = list(self.references) if len(self.references) <= LINKING_MAX else self._bounded()
@@ -513,47 +528,49 @@ class Draft(msgspec.Struct):
         created_at = None if self.created_at is None else self.created_at.astimezone(UTC)
         updated_at = None if self.updated_at is None else self.updated_at.astimezone(UTC)
         said = _Said(
-            classifier=self.classifier,
-            code=code,
-            created_at=created_at,
-            destination=said_destination,
-            empty=self.empty,
-            hold=self.hold,
-            mapped=self.mapped,
-            milestone=self.milestone,
-            mode=self.mode,
-            occurred_at=None if self.at_receipt else occurred_at.astimezone(UTC),  # at receipt: of a copy it is another
-            origin=said_origin,
-            parent=None if parent is None else {"kind": parent[0], "value": parent[1]},
-            pieces=self.pieces,
-            place=said_place,
-            reason=reason,
-            recorded_by=context.recorded_by,
-            references=references,
-            retracted=self.retracted,
-            retracts=self.retracts,
-            sender=context.sender,
-            source_id=source_id,
-            standard=self.standard,
-            transport=transport,
-            updated_at=updated_at,
-            zone_assumed=self.zone_assumed,
+            self.classifier,
+            code,
+            created_at,
+            said_destination,
+            self.empty,
+            self.hold,
+            self.mapped,
+            self.milestone,
+            self.mode,
+            None if self.at_receipt else occurred_at.astimezone(UTC),  # at receipt: of a copy it is another
+            said_origin,
+            None if parent is None else {"kind": parent[0], "value": parent[1]},
+            self.pieces,
+            said_place,
+            reason,
+            context.recorded_by,
+            references,
+            self.retracted,
+            self.retracts,
+            context.sender,
+            source_id,
+            self.standard,
+            transport,
+            updated_at,
+            self.zone_assumed,
         )
         # of two versions of the same moment the one that withdraws counts: no hash is greater
         content = "f" * 16 if self.retracted else sha256(_CONTENT.encode(said)).hexdigest()[:16]
         warnings = tuple(self.warnings)
         if self._is_sound(code, source_id, reason, is_legible):
             try:
-                fields = _frame(context.sender, self.standard, self.reader_version, context.cause, context.recorded_by).copy()
-                received_at = _received(context.received_at)
-                raw = _raw(context.raw_sha256, context.raw_partition, context.raw_offset, self.position)
+                alike = context.frames.get((self.standard, self.reader_version))
+                frame, pointer = alike or _frames_of(context, self.standard, self.reader_version)
                 carried = _transport_of(tuple(transport.items())) if transport is not None else None
-                named = tuple([_reference(kind, value) for kind, value in references])
+                named = tuple(starmap(_reference, references))
                 unit = None if parent is None else _reference(*parent)
             except ValidationError:
                 pass  # told of below
             else:
                 revision = {"at": updated_at or created_at, "reader": self.reader_version, "content": content}
+                raw = pointer.copy()
+                raw["position"] = self.position
+                fields = frame.copy()  # and so many keys of it set: quicker than a display of as many, which grows
                 fields["event_id"] = event_id
                 fields["source_id"] = source_id
                 fields["revision"] = _made(Revision, revision, _REVISION)
@@ -564,7 +581,6 @@ class Draft(msgspec.Struct):
                 fields["occurred_at"] = occurred_at
                 fields["created_at"] = self.created_at
                 fields["updated_at"] = self.updated_at
-                fields["received_at"] = received_at
                 fields["zone_assumed"] = self.zone_assumed
                 fields["references"] = named
                 fields["parent"] = unit
@@ -579,7 +595,7 @@ class Draft(msgspec.Struct):
                 fields["retracted"] = self.retracted
                 fields["reason"] = reason
                 fields["warnings"] = warnings
-                fields["raw"] = raw
+                fields["raw"] = _made(RawPointer, raw, _RAW)
                 return _made(ShipmentEvent, fields, _EVENT)
         whole = {
             **{name: part for name, part in msgspec.structs.asdict(said).items() if part is not None},
@@ -736,6 +752,19 @@ def _frame(sender: str, standard: Standard, reader_version: int, cause: Cause, r
     ).__dict__
 
 
+def _frames_of(context: Context, standard: Standard, reader_version: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`_frame` with the message's time of receipt; and the fields of its `raw`, but for the position. To be copied, and kept
+    for the message. Raises ValidationError."""
+    fields = _frame(context.sender, standard, reader_version, context.cause, context.recorded_by).copy()
+    fields["received_at"] = _received(context.received_at)
+    sha256, partition, offset = context.raw_sha256, context.raw_partition, context.raw_offset
+    if not (_SHA256.fullmatch(sha256) and _is_count(partition) and _is_count(offset)):
+        RawPointer(sha256=sha256, partition=partition, offset=offset, position="")
+    raw = {"sha256": sha256, "partition": partition, "offset": offset, "position": ""}
+    context.frames[standard, reader_version] = fields, raw
+    return fields, raw
+
+
 def _received(moment: datetime) -> datetime:
     """A time of receipt as the contract keeps it: in UTC. Raises ValidationError."""
     if moment.tzinfo is UTC and moment.year in _SURE_YEARS:
@@ -743,13 +772,6 @@ def _received(moment: datetime) -> datetime:
     at = Revision(at=moment, reader=0, content="0" * 16).at
     assert at is not None
     return at
-
-
-def _raw(sha256: str, partition: int | None, offset: int | None, position: str) -> RawPointer:
-    """Where an event stands; `position` is a plain text. Raises ValidationError."""
-    if not (_SHA256.fullmatch(sha256) and _is_count(partition) and _is_count(offset)):
-        RawPointer(sha256=sha256, partition=partition, offset=offset, position="")
-    return _made(RawPointer, {"sha256": sha256, "partition": partition, "offset": offset, "position": position}, _RAW)
 
 
 def _is_count(number: int | None) -> bool:
@@ -789,12 +811,17 @@ class Warns(Protocol):
 def by_clock(noting: Warns, local: datetime, zone: ZoneInfo, where: Where = None) -> datetime:
     """`local` (naive) by a zone's clocks; warns where they showed it twice or never, as they were changed."""
     if (offset := _offset_all_day(zone, local.date())) is not None:
-        return local.replace(tzinfo=offset)
+        return at_offset(local, offset)
     moment = local.replace(tzinfo=zone)
     if moment.utcoffset() != moment.replace(fold=1).utcoffset():
         text = f"{zone.key} had this time twice or never; the offset before the change is taken"
         noting.warn("ambiguous_time", text, where)
     return fixed_offset(moment)
+
+
+def at_offset(local: datetime, offset: timezone) -> datetime:
+    """`local` (naive) at that offset: `datetime.replace` at a third of its price."""
+    return datetime.combine(local, local.time(), offset)
 
 
 @lru_cache(_REMEMBERED)
@@ -834,4 +861,4 @@ def is_plain(text: str, most: int = 128) -> bool:
 
 def sensible_year(year: int) -> bool:
     """Whether a year is one that arithmetic with times can work on; the time fence judges the rest."""
-    return year in _YEARS
+    return year in YEARS

@@ -29,7 +29,7 @@ from pydifact.tokenizer import Tokenizer
 from schemas.shipment_event_v1 import Warning_
 from services.ingest.legible import shown
 from services.ingest.places import Zone
-from services.ingest.readers.draft import SHOWN, Bad, Draft, fixed_offset, sensible_year, where_of
+from services.ingest.readers.draft import SHOWN, Bad, Draft, at_offset, fixed_offset, sensible_year, warning_of, where_of
 from services.ingest.readers.model import MIB, Unreadable
 
 BYTES_MAX: Final = 4 * MIB  # ten times what a thousand containers need; the tokenizer works character by character
@@ -136,7 +136,7 @@ class Message:
 
     def warn(self, code: str, segment: Segment, text: str) -> None:
         if len(self.warnings) < _WARNINGS_MAX:
-            self.warnings.append(Warning_(code=code, where=segment.where, text=shown(text)))
+            self.warnings.append(warning_of(code, segment.where, text))
 
 
 class Interchange:
@@ -151,7 +151,7 @@ class Interchange:
 
     def warn(self, code: str, segment: Segment, text: str) -> None:
         if len(self.warnings) < _WARNINGS_MAX:
-            self.warnings.append(Warning_(code=code, where=segment.where, text=shown(text)))
+            self.warnings.append(warning_of(code, segment.where, text))
 
     def messages(self, statements_most: int = _SEGMENTS_MAX) -> Iterator[Message]:
         """Each message as soon as it ends; counts and references that are wrong never cost one.
@@ -370,8 +370,9 @@ def _prepared(text: str, characters: Characters) -> str:
 
 
 class _Tokenizer(Tokenizer):
-    """pydifact's, which takes its characters one after the other: what it takes here is a character that means something, or
-    all that stand before the next one. It counts no lines and looks for none behind a release character: there are none."""
+    """pydifact's, which takes its characters one after the other: what it takes here is a sign, or all that stand before the
+    next one, and a token is made in one call. It counts no lines and looks for none behind a release character: there are none.
+    """
 
     def __init__(self, text: str, characters: Characters) -> None:
         super().__init__()
@@ -387,17 +388,24 @@ class _Tokenizer(Tokenizer):
         return self.get_tokens(cast("str", pieces), self._signs)  # it goes through it, and does nothing else with it
 
     def read_next_char(self) -> None:
-        assert self.characters is not None
         char = next(self._message, None)
-        self.isEscaped = char == self.characters.escape_character
+        self.isEscaped = char == self._signs.escape_character
         self._char = next(self._message, None) if self.isEscaped else char
 
-    def store_current_char_and_read_next(self) -> None:
-        assert self.characters is not None and self._char is not None
-        self._current_chars.append(self._char)
-        char = next(self._message, None)  # `read_next_char`, which is most of what is done: a call less for each
-        self.isEscaped = char == self.characters.escape_character
-        self._char = next(self._message, None) if self.isEscaped else char
+    def get_next_token(self) -> Token:
+        kinds, char = self.token_selector, self._char
+        assert char is not None
+        kind = None if self.isEscaped else kinds.get(char)
+        self.read_next_char()
+        if kind is not None:
+            return Token(kind, char)
+        content = [char]
+        while self.isEscaped or self._char not in kinds:
+            if self._char is None:
+                raise EDISyntaxError("the text ends before its segment does")
+            content.append(self._char)
+            self.read_next_char()
+        return Token(Token.Type.CONTENT, "".join(content))
 
 
 @lru_cache(16)
@@ -530,7 +538,7 @@ def in_zone(local: datetime, zone_name: str, segment: Segment) -> datetime | Non
         offset = timedelta(hours=_OFFSETS_H[zone_name])
     else:
         return None
-    return local.replace(tzinfo=timezone(offset) if offset else UTC)
+    return at_offset(local, timezone(offset) if offset else UTC)
 
 
 def local_time(draft: Draft, segment: Segment) -> tuple[datetime, str]:

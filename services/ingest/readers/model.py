@@ -9,10 +9,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import ShipmentEvent, Warning_
-from schemas.words import Cause
+from schemas.words import Cause, Standard
 from services.ingest.codemaps.model import CodeMaps
 from services.ingest.legible import shown
 from services.ingest.mappings_model import Mappings
@@ -47,8 +48,7 @@ class Unreadable(Exception):
         self.text = shown(text, TEXT_MOST)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One event, set or line that cannot be read; the others of the message are unharmed. `payload`: its own bytes.
 
     `element`: which element of the segment at `where` is wrong (X12, EDIFACT; from 1), for acknowledgements, where it is known.
@@ -72,8 +72,8 @@ class Problem:
         return (self, *self.more)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "where", shown(self.where))
-        object.__setattr__(self, "text", shown(self.text, TEXT_MOST))
+        force_setattr(self, "where", shown(self.where))
+        force_setattr(self, "text", shown(self.text, TEXT_MOST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,3 +270,7 @@ class Context:
     recorded_by: str | None = None
     operator: bool = False
     fence: bool = True
+    frames: dict[tuple[Standard, int], tuple[dict[str, Any], dict[str, Any]]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    """What all events have alike that a reader's version makes of this message: Draft.finish keeps it here."""

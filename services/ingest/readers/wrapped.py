@@ -6,8 +6,9 @@ The fields beside it are somebody's retelling of it and are not read: where the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from schemas.shipment_event_v1 import Warning_
 from services.ingest.legible import shown

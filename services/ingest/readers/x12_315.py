@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import copy
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from schemas.words import Milestone, ReferenceKind
 from services.ingest.places import Zone, zone_of
@@ -15,8 +15,18 @@ from services.ingest.readers import own_codes
 from services.ingest.readers.draft import FAULTS_MAX, Bad, Draft, Identities, hold_of
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import OCEAN, Status
-from services.ingest.readers.x12_places import ROLES, Port, end_of, firsts_of, named_place, port_place, ports_of, role_of
-from services.ingest.readers.x12_segments import Segment, Set, read_reference, read_time, time_faults
+from services.ingest.readers.x12_places import (
+    NO_PORTS,
+    ROLES,
+    Port,
+    end_of,
+    firsts_of,
+    named_place,
+    port_place,
+    ports_of,
+    role_of,
+)
+from services.ingest.readers.x12_segments import ELEMENTS, Segment, Set, read_reference, read_time, time_faults
 
 STANDARD: Final = "x12.315"
 READER_VERSION: Final = 4
@@ -91,7 +101,7 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     status = _B4.of(found)
     code = status.code
     one.warn_of_more(found, 3)
-    tokens = [segment.elements for segment in one.segments]
+    tokens = list(map(ELEMENTS, one.segments))
     ports, before = ports_of(one.segments)
     own = own_codes.map_of(context, STANDARD)
     is_own = own is not None and code in own.codes
@@ -187,9 +197,7 @@ def _expected(ports: Sequence[Port], spot: _Spot, chosen: Segment | None) -> Seq
 
 def _again(said: Draft) -> Draft:
     """A draft of its own that says what `said` does."""
-    draft = copy(said)
-    draft.references, draft.warnings, draft.transport = dict(said.references), list(said.warnings), dict(said.transport)
-    return draft
+    return replace(said, references=said.references.copy(), warnings=said.warnings.copy(), transport=said.transport.copy())
 
 
 def _estimate(
@@ -270,7 +278,7 @@ def _vessel(draft: Draft, one: Set) -> None:
 def _where_and_when(draft: Draft, status: _B4, roles: str, ports: Sequence[Port], spot: _Spot, chosen: Segment | None) -> None:
     if spot.told is not None:
         draft.warn(*spot.told)
-    first = firsts_of(ports)
+    first = firsts_of(ports) if ports else NO_PORTS
     port = spot.port
     if port is not None:
         same = {**first, "5": port} if port.role == "5" else first
@@ -279,7 +287,8 @@ def _where_and_when(draft: Draft, status: _B4, roles: str, ports: Sequence[Port]
     else:
         role = "transship" if roles == _TRANSSHIPMENT and spot.told is not None else None
         draft.place = named_place(draft, status.segment, qualifier=status.listed, code=status.place, role=role)
-    draft.origin, draft.destination = end_of(draft, first, "LR"), end_of(draft, first, "DE")
+    if first:
+        draft.origin, draft.destination = end_of(draft, first, "LR"), end_of(draft, first, "DE")
 
     def zone() -> Zone:
         return zone_of(draft.place, draft.context.registers, port.state if port is not None else None)

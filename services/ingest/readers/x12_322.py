@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from schemas.words import ReferenceKind
 from services.ingest import identifiers
@@ -14,8 +15,8 @@ from services.ingest.readers import own_codes
 from services.ingest.readers.draft import Bad, Draft, Identities, hold_of
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import TERMINAL
-from services.ingest.readers.x12_places import Port, end_of, firsts_of, named_place, port_place, ports_of, role_of
-from services.ingest.readers.x12_segments import Segment, Set, read_reference, read_time, time_faults
+from services.ingest.readers.x12_places import NO_PORTS, end_of, firsts_of, named_place, port_place, ports_of, role_of
+from services.ingest.readers.x12_segments import ELEMENTS, Segment, Set, read_reference, read_time, time_faults
 
 STANDARD: Final = "x12.322"
 READER_VERSION: Final = 2
@@ -25,15 +26,13 @@ _EMPTY: Final = frozenset({"E", "W", "AA", "AB", "AI", "AJ", "AL"})  # W205 (cod
 _LOADS: Final = _EMPTY | {"L", "AC", "AG", "AH"}
 _ESTIMATED, _ACTUAL = "139", "140"
 _ONE: Final[frozenset[ReferenceKind]] = frozenset({"container", "rail_car"})
-_NO_PORTS: Final[Mapping[str, Port]] = MappingProxyType({})
 
 
-@dataclass(slots=True)
-class _Unit:
+class _Unit(msgspec.Struct, eq=False):
     """An N7 and what follows it."""
 
     n7: Segment
-    more: list[Segment] = field(default_factory=list)
+    more: list[Segment] = msgspec.field(default_factory=list)
 
 
 def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Verdict]:
@@ -54,7 +53,7 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
     own = own_codes.map_of(context, STANDARD)
     facets = ("", "freight") if code == "CU" and (own is None or code not in own.codes) else ("",)
     for unit in units:
-        tokens = [segment.elements for segment in (status, unit.n7, *unit.more)]
+        tokens = [status.elements, unit.n7.elements, *map(ELEMENTS, unit.more)]
         for facet in facets:
             try:
                 draft = _draft(one, status, code, unit, context, correction, own is not None)
@@ -181,14 +180,15 @@ def _map(draft: Draft, status: Segment, has_own_codes: bool) -> None:
 
 def _where_and_when(draft: Draft, status: Segment, unit: _Unit) -> None:
     found = ports_of(unit.more)[0]
-    ports = firsts_of(found) if found else _NO_PORTS
+    ports = firsts_of(found) if found else NO_PORTS
     if "5" in ports:
         draft.place = port_place(draft, ports["5"].r4, role_of("5", ports))
         state = ports["5"].state
     else:
         draft.place = named_place(draft, status, name=status.get(6), country=status.get(8))
         state = status.get(7).upper()
-    draft.origin, draft.destination = end_of(draft, ports, "LR"), end_of(draft, ports, "DE")
+    if ports:
+        draft.origin, draft.destination = end_of(draft, ports, "LR"), end_of(draft, ports, "DE")
     try:
         draft.occurred_at = read_time(draft, status, 2, lambda: zone_of(draft.place, draft.context.registers, state))
     except Bad as bad:

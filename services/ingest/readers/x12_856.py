@@ -9,10 +9,12 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from schemas.base import rfc3339
 from schemas.shipment_event_v1 import Place, Warning_
@@ -20,7 +22,7 @@ from schemas.words import LINKING_KINDS, LOGISTIC_KINDS, ItemCategory, Mode, Par
 from services.ingest import identifiers
 from services.ingest.legible import shown
 from services.ingest.places import Zone, facility_by_code, zone_of
-from services.ingest.readers.draft import WARNINGS_MAX, Bad, Where, by_assumed_clock
+from services.ingest.readers.draft import WARNINGS_MAX, Bad, Where, by_assumed_clock, note, place_of
 from services.ingest.readers.model import Asked, Context, Verdict
 from services.ingest.readers.x12_codes import REFERENCES
 from services.ingest.readers.x12_segments import Segment, Set, read_time
@@ -79,25 +81,20 @@ _EXPIRY = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _QUANTITY = re.compile(r"([0-9]{1,11})(?:\.0*)?")
 
 
-@dataclass(slots=True)
-class Notes:
+class Notes(msgspec.Struct, eq=False):
     """What was wrong or assumed, in order."""
 
-    warnings: list[Warning_] = field(default_factory=list)
+    warnings: list[Warning_] = msgspec.field(default_factory=list)
 
     def warn(self, code: str, text: str, where: Where = None) -> None:
-        place = where or "" if where is None or isinstance(where, str) else where.where
-        warning = Warning_(code=code, where=shown(place), text=shown(text))
-        if len(self.warnings) < WARNINGS_MAX and warning not in self.warnings:
-            self.warnings.append(warning)
+        note(self.warnings, code, where or "" if where is None or isinstance(where, str) else where.where, text)
 
     def at_local(self, local: datetime, zone: Zone, where: Where = None) -> datetime:
         """`local` in an assumed zone, as a Draft notes it."""
         return by_assumed_clock(self, local, zone, where)
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
+class _Level(msgspec.Struct, frozen=True):
     """An HL, and what its items take from it and from those above: their container, lot and expiry."""
 
     code: str
@@ -108,8 +105,7 @@ class _Level:
     expires_on: str = ""
 
 
-@dataclass(slots=True)
-class _Line:
+class _Line(msgspec.Struct, eq=False):
     """An item (HL level I): its segments are gathered, also those of the packs below it, and read when it ends."""
 
     level: _Level
@@ -222,7 +218,7 @@ class _Notice:
             elif segment.name == "CTT":
                 if segment.get(1) and segment.get(1).lstrip("0") != str(levels):
                     text = f"CTT01 says {segment.get(1)[:20]} levels, counted are {levels}"
-                    self.notes.warn("bad_count", text, segment.where)
+                    self.notes.warn("bad_count", text, segment)
             else:
                 self._take(segment)
         self._end_line()
@@ -236,7 +232,7 @@ class _Notice:
         if above is None:
             if parent:
                 text = f"its parent {parent[:20]} does not stand before it; read as part of the shipment"
-                self.notes.warn("bad_hierarchy", text, segment.where)
+                self.notes.warn("bad_hierarchy", text, segment)
             above = next(iter(self._levels.values()), _Level("", "", ""))
         self._level = replace(above, code=code, number=number, parent=parent)
         self._levels[number] = self._level
@@ -248,9 +244,9 @@ class _Notice:
         if name == "REF":
             self._take_reference(segment)
         elif name == "PRF":
-            self._refer("purchase_order", segment.get(1), segment.where)
+            self._refer("purchase_order", segment.get(1), segment)
         elif name == "MAN" and segment.get(1).upper() in ("GM", "AA"):
-            self._refer("sscc", segment.get(2), segment.where)
+            self._refer("sscc", segment.get(2), segment)
         elif name == "TD3":
             self._take_equipment(segment)
         elif name == "TD5":
@@ -271,13 +267,13 @@ class _Notice:
     def _take_reference(self, segment: Segment) -> None:
         qualifier, value = segment.get(1).upper(), segment.get(2)
         if qualifier in ("LT", "BT"):
-            self._take_lot(value, segment.where)
+            self._take_lot(value, segment)
         elif qualifier in ("CR", "SI"):
             self._named.append(value)
         elif qualifier in REFERENCES:
-            self._refer(REFERENCES[qualifier], value, segment.where)
+            self._refer(REFERENCES[qualifier], value, segment)
 
-    def _take_lot(self, value: str, where: str) -> None:
+    def _take_lot(self, value: str, where: Where) -> None:
         line = self._line
         if line is None:
             self._level = self._levels[self._level.number] = replace(self._level, lot=value)
@@ -292,7 +288,7 @@ class _Notice:
         if qualifier == "036":
             expires_on = _expiry(segment.get(2))
             if expires_on is None:
-                self.notes.warn("time_not_used", f"{segment.get(2)[:20]} is no date of expiry (CCYYMMDD)", segment.where)
+                self.notes.warn("time_not_used", f"{segment.get(2)[:20]} is no date of expiry (CCYYMMDD)", segment)
             elif self._line is None:
                 self._level = self._levels[self._level.number] = replace(self._level, expires_on=expires_on)
             else:
@@ -301,7 +297,7 @@ class _Notice:
             self._times.setdefault(qualifier, segment)
 
     def _take_equipment(self, segment: Segment) -> None:
-        owner, number, where = segment.get(2), segment.get(3), segment.where
+        owner, number, where = segment.get(2), segment.get(3), segment
         joined = identifiers.join_container(owner, number, "")
         whole = identifiers.normalise("container", owner + number)
         if joined is not None:
@@ -329,7 +325,7 @@ class _Notice:
         sender = self._context.registers.by_scac.get(scac)
         role = _ROLES.get(sender.kind) if sender is not None else None
         if sender is None or role is None:
-            self.notes.warn("unknown_carrier", f"carrier {scac[:10]} is not a registered sender; not used", segment.where)
+            self.notes.warn("unknown_carrier", f"carrier {scac[:10]} is not a registered sender; not used", segment)
         else:
             self._parties.setdefault(role, sender.code)
 
@@ -340,11 +336,11 @@ class _Notice:
         registers = self._context.registers
         facility = facility_by_code(segment.get(4), registers)
         if (wrong := identifiers.doubt("gln", segment.get(4))) is not None:
-            self.notes.warn("bad_check_digit", wrong, segment.where)
+            self.notes.warn("bad_check_digit", wrong, segment)
         if facility is None:
-            self.notes.warn("unknown_place", f"{segment.get(4)[:40]} is not a registered facility; not used", segment.where)
+            self.notes.warn("unknown_place", f"{segment.get(4)[:40]} is not a registered facility; not used", segment)
             return
-        self._place = Place(facility=facility.code)
+        self._place = place_of(facility=facility.code)
         self._route.setdefault("place_of_delivery", facility.code)
         if facility.code in registers.senders:
             self._parties.setdefault("consignee", facility.code)
@@ -355,7 +351,7 @@ class _Notice:
         line, self._line = self._line, None
         if line is None:
             return
-        where = line.lin.where if line.lin is not None else f"HL {shown(line.level.number)[:20]}"
+        where: Where = line.lin if line.lin is not None else f"HL {shown(line.level.number)[:20]}"
         quantity = self._quantity(line, where)
         if quantity is None:
             return
@@ -381,14 +377,14 @@ class _Notice:
             unit = {"kind": "container", "value": line.level.container}
             self._packing.append({"line": number, "unit": unit, "quantity": quantity})
 
-    def _quantity(self, line: _Line, where: str) -> int | None:
+    def _quantity(self, line: _Line, where: Where) -> int | None:
         if line.sn1 is None:
             self.notes.warn("bad_quantity", "the line has no quantity (SN1); left out", where)
             return None
         match = _QUANTITY.fullmatch(line.sn1.get(2))
         if match is None or int(match[1]) == 0:
             text = f"{line.sn1.get(2)[:20]} is not a whole number of units; the line is left out"
-            self.notes.warn("bad_quantity", text, line.sn1.where)
+            self.notes.warn("bad_quantity", text, line.sn1)
             return None
         return int(match[1])
 
@@ -396,10 +392,10 @@ class _Notice:
         assert line.sn1 is not None
         code = line.sn1.get(3).upper()
         if code not in _UNITS:
-            self.notes.warn("unknown_unit", f"unit {code[:10]} (SN103) is not known; each assumed", line.sn1.where)
+            self.notes.warn("unknown_unit", f"unit {code[:10]} (SN103) is not known; each assumed", line.sn1)
         return _UNITS.get(code, "each")
 
-    def _line_number(self, line: _Line, where: str) -> int:
+    def _line_number(self, line: _Line, where: Where) -> int:
         named = line.lin.get(1) if line.lin is not None else ""
         number = int(named) if named.isascii() and named.isdigit() and len(named) <= 5 else 0
         if not 1 <= number <= 10_000 or number in self._lines:
@@ -411,19 +407,19 @@ class _Notice:
         self._last_line = max(self._last_line, number)
         return number
 
-    def _category(self, line: _Line, description: str, where: str) -> ItemCategory:
+    def _category(self, line: _Line, description: str, where: Where) -> ItemCategory:
         upper = description.upper()
         if line.pid is not None and (text := identifiers.niosh_doubt(upper)) is not None:
-            self.notes.warn("niosh_approval", text, line.pid.where)
+            self.notes.warn("niosh_approval", text, line.pid)
         found = next((category for words, category in CATEGORIES if words in upper), None)
         if found is None:
             self.notes.warn("category_assumed", "no description tells the category; other assumed", where)
             return "other"
         assert line.pid is not None
-        self.notes.warn("category_assumed", f"category {found} taken from the description", line.pid.where)
+        self.notes.warn("category_assumed", f"category {found} taken from the description", line.pid)
         return found
 
-    def _refer(self, kind: ReferenceKind, value: str | None, where: str) -> None:
+    def _refer(self, kind: ReferenceKind, value: str | None, where: Where) -> None:
         if not value:
             return
         text = identifiers.normalise(kind, value)

@@ -53,6 +53,9 @@ class Port(msgspec.Struct, eq=False):
         return code != place and (qualifier != _UN or (identifiers.is_locode(code) and identifiers.is_locode(place)))
 
 
+NO_PORTS: Final[Mapping[str, Port]] = MappingProxyType({})
+
+
 def ports_of(segments: Iterable[Segment]) -> tuple[Sequence[Port], Sequence[Segment]]:
     """The ports in their order, and the DTM segments that stand before all of them."""
     ports: list[Port] = []

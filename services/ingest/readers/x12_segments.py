@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from datetime import time as clock_time
 from itertools import chain, count
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -18,7 +20,7 @@ import msgspec
 
 from schemas.shipment_event_v1 import Warning_
 from services.ingest.places import Zone
-from services.ingest.readers.draft import SHOWN, Bad, Draft, Where, by_clock, sensible_year, warning_of, where_of
+from services.ingest.readers.draft import SHOWN, YEARS, Bad, Draft, Where, at_offset, by_clock, warning_of, where_of
 from services.ingest.readers.model import Unreadable
 from services.ingest.readers.x12_codes import REFERENCES
 
@@ -66,18 +68,18 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
         return self.elements[:count] if missing <= 0 else self.elements + _EMPTY[missing]
 
 
-class Set(msgspec.Struct, eq=False):
-    """One transaction set: its segments between ST and SE, the ISA that it stands in, its GS and SE where it has them.
+_NAME, ELEMENTS = attrgetter("name"), attrgetter("elements")
+"""Of a segment; for `map`, which costs a third of a comprehension."""
 
-    `named`: the same segments by their name, in their order.
-    """
+
+class Set(msgspec.Struct, eq=False):
+    """One transaction set: its segments between ST and SE, the ISA that it stands in, its GS and SE where it has them."""
 
     start: Segment
     interchange: Segment
     group: Segment | None = None
     end: Segment | None = None
     segments: list[Segment] = msgspec.field(default_factory=list)
-    named: dict[str, list[Segment]] = msgspec.field(default_factory=dict)
     warnings: list[Warning_] = msgspec.field(default_factory=list)
     count: int = 0
     characters: int = 0
@@ -96,22 +98,16 @@ class Set(msgspec.Struct, eq=False):
 
         Of a set that is larger than any real one the rest is counted only, so that memory is bounded.
         """
-        kept, named, last = self.segments, self.named, self.start
+        kept, last = self.segments, self.start
         count = characters = 0
         for last in segments:
-            name = last.name
-            if name in _ENDS:
+            if last.name in _ENDS:
                 self.count, self.characters = count, characters
                 return last, last
             count += 1
             characters += len(last.raw)
             if characters <= SET_CHARACTERS_KEPT and count <= _SET_SEGMENTS_KEPT:
                 kept.append(last)
-                same = named.get(name)
-                if same is None:
-                    named[name] = [last]
-                else:
-                    same.append(last)
         self.count, self.characters = count, characters
         return None, last
 
@@ -123,12 +119,12 @@ class Set(msgspec.Struct, eq=False):
     @property
     def is_too_large(self) -> bool:
         """Whether it is larger than any real status: each of its statuses reads its head again."""
-        return self.characters > _SET_CHARACTERS_MAX or self.overflows
+        return self.characters > _SET_CHARACTERS_MAX or self.count > _SET_SEGMENTS_KEPT
 
     def warn_of_more(self, status: Segment, element: int) -> None:
         """Tell of further segments of `status`'s name, of which the first counts. `element`: where its code is."""
-        if len(same := self.every(status.name)) > 1:
-            more = same[1:]
+        if list(map(_NAME, self.segments)).count(status.name) > 1:
+            more = self.every(status.name)[1:]
             named = ", ".join([other.get(element)[:10] for other in more[:5]])
             text = f"a set has one {status.name}; {len(more)} more ({named}) not read: send a set for each status"
             self.warnings.append(warning_of("several_values", more[0].where, text))
@@ -138,11 +134,15 @@ class Set(msgspec.Struct, eq=False):
         return "\n".join(segment.raw for segment in (self.start, *self.segments)).encode("utf-8", "replace")
 
     def first(self, name: str) -> Segment | None:
-        found = self.named.get(name)
-        return found[0] if found is not None else None
+        """The first segment of this name. Not to be asked for each of a set's statements: it goes through the set."""
+        for segment in self.segments:
+            if segment.name == name:
+                return segment
+        return None
 
     def every(self, name: str) -> Sequence[Segment]:
-        return self.named.get(name, ())
+        """All segments of this name, as `first`."""
+        return [segment for segment in self.segments if segment.name == name]
 
 
 def decode(content: bytes) -> tuple[str, list[Warning_]]:
@@ -256,9 +256,9 @@ def _stretches(
             cut = cut.replace("\r", "").replace("\n", "")
         if stretch and cut.isprintable() and f"{separator} " not in cut and f" {separator}" not in cut:
             yield [
-                Segment(next(numbers), (elements := tuple(raw.split(separator, _ELEMENTS_MAX)))[0], elements, raw)
-                for raw in map(str.strip, cut.split(terminator))  # what is printable has no other blank than the blank
-                if raw
+                Segment(number, (elements := tuple(raw.split(separator, _ELEMENTS_MAX)))[0], elements, raw)
+                # what is printable has no other blank than the blank; a number is taken when there is a segment for it
+                for raw, number in zip(filter(None, map(str.strip, cut.split(terminator))), numbers)  # noqa: B905  endless
             ]
         else:
             yield [
@@ -297,7 +297,7 @@ def _parts(segments: Iterator[Segment], warnings: list[Warning_], envelopes: boo
             following, last = current.take(segments)
             if following is not None and following.name == "SE":
                 current.end = following
-                _check_set(current, following)
+                _check("SE", following, current.count + 2, current.start.get(2), "ST", current.warnings)
                 yield current
                 break
             _note(current.warnings, warning_of("missing_se", current.start.where, "the set has no SE"))
@@ -320,10 +320,6 @@ def _parts(segments: Iterator[Segment], warnings: list[Warning_], envelopes: boo
                 yield segment
     if last.name != "IEA":
         _note(warnings, warning_of("missing_iea", last.where, "the interchange does not end with IEA; is it complete?"))
-
-
-def _check_set(current: Set, end: Segment) -> None:
-    _check("SE", end, current.count + 2, current.start.get(2), "ST", current.warnings)
 
 
 def _check(name: str, segment: Segment, counted: int, number: str | None, begins: str, warnings: list[Warning_]) -> None:
@@ -396,6 +392,7 @@ def zone_rows() -> Sequence[tuple[str, str]]:
 
 _DATE = re.compile(r"(?:([0-9]{2}))?([0-9]{2})([0-9]{2})([0-9]{2})")
 _TIME = re.compile(r"([0-9]{2})([0-9]{2})(?:([0-9]{2})[0-9]{0,2})?")
+_USUAL: Final = frozenset({0, 4, 6})  # characters of a time of day
 
 
 class Noting(Protocol):
@@ -408,13 +405,13 @@ class Noting(Protocol):
 def read_time(draft: Noting, segment: Segment, first: int, place_zone: Callable[[], Zone], has_zone: bool = True) -> datetime:
     """The time in elements `first` (date), `first + 1` (time) and, if `has_zone`, `first + 2` (zone; where that names none,
     `place_zone` is asked). Raises Bad."""
-    *_, date, time, code = segment.first(first + 3)
+    date, time, code = segment.first(first + 3)[first:]
     local = _local(segment, first, date, time)
     if not time:
         draft.warn("time_missing", "no time of day is given; 00:00 assumed", segment)
     code = code.upper() if has_zone else ""
     if (fixed := _OFFSETS.get(code)) is not None:
-        return local.replace(tzinfo=fixed)
+        return at_offset(local, fixed)
     if code in _ZONES:
         return by_clock(draft, local, ZoneInfo(_ZONES[code]), segment)
     if code not in ("", "LT"):
@@ -443,13 +440,13 @@ def time_faults(segment: Segment, first: int) -> Sequence[Bad]:
 
 
 def _local(segment: Segment, first: int, date: str, time: str) -> datetime:
-    if len(date) == 8 and len(time) == 4 and (usual := date + time).isascii() and usual.isdigit():
+    if len(date) == 8 and len(time) in _USUAL and (usual := date + time).isascii() and usual.isdigit():
         try:
-            moment = datetime.fromisoformat(f"{date}T{time}")
+            moment = datetime.fromisoformat(f"{date}T{time or '00'}")
         except ValueError:
             pass  # an error that is told below, or the midnight that ends the day
         else:
-            if sensible_year(moment.year):
+            if moment.year in YEARS:
                 return moment
     where = segment.where
     wrong: list[Bad] = []
@@ -466,7 +463,7 @@ def _local(segment: Segment, first: int, date: str, time: str) -> datetime:
         except ValueError as error:
             wrong.append(Bad("bad_time", where, f"{date} {time}: {error}", first))
         else:
-            if not sensible_year(year):
+            if year not in YEARS:
                 wrong.append(Bad("bad_time", where, f"{date} lies outside of all sense", first))
     midnight = False
     if clock is None:
@@ -475,7 +472,7 @@ def _local(segment: Segment, first: int, date: str, time: str) -> datetime:
         hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
         midnight = (hour, minute, second) == (24, 0, 0)
         try:
-            local = local.replace(hour=0 if midnight else hour, minute=minute, second=second)
+            local = datetime.combine(local, clock_time(0 if midnight else hour, minute, second))
         except ValueError as error:
             wrong.append(Bad("bad_time", where, f"{date} {time}: {error}", first + 1))
     if wrong:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,23 +17,14 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from schemas.alerts_v1 import Delivery, Notification, Subscription, Suppression
 from schemas.topics import DELIVERIES, NOTIFICATIONS, SUBSCRIPTIONS, SUPPRESSIONS, Topic
+from services.alerts.attempts import SETTLED
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.sender import SenderProcess
 from services.runtime import kafka, wire
 from services.runtime.clock import Clock
 from services.runtime.register import write
 from services.runtime.settings import Settings
-
-PATIENCE_S = 60
-
-
-def eventually(what: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
-    """Wait until `what` is true; fail if it does not become so. Asked less and less often: most ask servers, or read topics."""
-    until, pause_s = time.monotonic() + within_s, 0.05
-    while not what():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(pause_s)
-        pause_s = min(0.3, pause_s * 1.5)
+from tests.waiting import HANG_S, Wait, eventually
 
 
 def id_of(*words: object, digits: int = 32) -> str:
@@ -79,10 +70,10 @@ class Log:
 
     def read(self) -> list[Message]:
         """What came since."""
-        until, found = time.monotonic() + PATIENCE_S, list[Message]()
-        ends = self._ends(until)
+        wait, found = Wait("the topics are read"), list[Message]()
+        ends = self._ends(wait)
         while any(self._reached[place] < end for place, end in ends.items()):
-            assert time.monotonic() < until, "the topics are not read in time"
+            wait.goes_on()
             for message in self._consumer.consume(1_000, 0.05):
                 topic, partition, offset, error = message.topic(), message.partition(), message.offset(), message.error()
                 if topic is None or partition is None or offset is None:
@@ -94,7 +85,7 @@ class Log:
                     self._reached[topic, partition] = offset
         return found
 
-    def _ends(self, until: float) -> dict[tuple[str, int], int]:
+    def _ends(self, wait: Wait) -> dict[tuple[str, int], int]:
         """Asked in one request, again while the broker is away."""
         while True:
             try:
@@ -104,8 +95,7 @@ class Log:
                 )
                 return {(place.topic, place.partition): future.result().offset for place, future in asked.items()}
             except KafkaException:
-                assert time.monotonic() < until, "the broker does not say where its topics end"
-                time.sleep(0.2)
+                time.sleep(wait.goes_on())
 
     def close(self) -> None:
         self._consumer.close()
@@ -145,10 +135,28 @@ class Desk:
         return [one for one in self._read if one.notification in wanted]
 
     def states(self, notification: Notification) -> list[str]:
-        return [delivery.state for delivery in self.deliveries(notification)]
+        return self.states_of(notification)[0]
 
-    def await_state(self, state: str, *notifications: Notification, within_s: float = PATIENCE_S) -> None:
-        eventually(lambda: all(state in self.states(one) for one in notifications), within_s)
+    def states_of(self, *notifications: Notification) -> list[list[str]]:
+        """Of each, in this order; the topic is read once."""
+        found: dict[str, list[str]] = {one.notification: [] for one in notifications}
+        for delivery in self.deliveries(*notifications):
+            found[delivery.notification].append(delivery.state)
+        return [found[one.notification] for one in notifications]
+
+    def await_state(self, state: str, *notifications: Notification) -> None:
+        self._await(lambda states: state in states, state, notifications)
+
+    def await_settled(self, *notifications: Notification) -> None:
+        """Each was brought, or dropped with a reason: by their records, so it is all one what others on the same broker left
+        due, and which life of a sender it was."""
+        self._await(lambda states: not SETTLED.isdisjoint(states), "settled", notifications)
+
+    def _await(self, so: Callable[[list[str]], bool], what: str, notifications: Sequence[Notification]) -> None:
+        def missing() -> list[list[str]]:
+            return [states for states in self.states_of(*notifications) if not so(states)]
+
+        eventually(lambda: not missing(), lambda: f"all {len(notifications)} are {what}, but {missing()}")
 
 
 def delivery_settings(settings: Settings, **told: Any) -> DeliverySettings:
@@ -166,7 +174,7 @@ def sending(settings: DeliverySettings, clock: Clock | None = None) -> Iterator[
         yield process
     finally:
         process.stop()
-        thread.join(60)
+        thread.join(HANG_S)
         assert not thread.is_alive()
 
 

@@ -21,9 +21,10 @@ from services.alerts.callbacks import Callbacks
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.providers_sms import provider
 from services.runtime.clock import SystemClock
-from tests.integration.alerts.delivering import a_subscription, eventually
+from tests.integration.alerts.delivering import a_subscription
 from tests.integration.alerts.mail import serving
 from tests.stack import PORTS
+from tests.waiting import eventually
 
 NUMBER, NOTIFICATION, SUBSCRIPTION = "+12135550100", "ab" * 16, "s" * 16
 BUYER = a_subscription("buyer", "buyer@hospital.example")

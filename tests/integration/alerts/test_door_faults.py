@@ -28,10 +28,11 @@ from services.alerts.webhook import body, signature
 from services.runtime.restore import restore
 from services.runtime.settings import Settings
 from tests import forks
-from tests.integration.alerts.delivering import Desk, a_notification, a_subscription, eventually
+from tests.integration.alerts.delivering import Desk, a_notification, a_subscription
 from tests.integration.alerts.working import settings_of
 from tests.integration.ingest.conftest import add_sender
 from tests.stack import PORTS, ROOT, Kafka
+from tests.waiting import eventually
 
 SECRET = Fernet.generate_key()
 URL = "http://alerts.example"
@@ -143,18 +144,18 @@ def test_what_was_answered_before_a_kill_is_kept_and_what_was_not_is_done_by_ask
             return  # it was killed; whoever asked asks again
 
     try:
-        eventually(door.ready, 200)
+        eventually(door.ready)
         eventually(lambda: door.http.get("/v1/subscriptions", headers=headers).status_code == 200)
         with ThreadPoolExecutor(8) as many:
             under_way = [many.submit(make, n) for n in range(MADE)]
-            eventually(lambda: len(stopped) >= MADE // 8, 120)
+            eventually(lambda: len(stopped) >= MADE // 8)
             door.kill()
             for one in under_way:
                 one.result(60)
         assert 0 < len(answered) < MADE, "the kill was in the middle"
         before, ended = dict(answered), set(stopped)
         door = Process(told)
-        eventually(door.ready, 200)
+        eventually(door.ready)
         eventually(lambda: door.http.get("/v1/subscriptions", headers=headers).status_code == 200)
         for n in range(MADE):
             make(n)

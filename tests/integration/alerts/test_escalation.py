@@ -29,10 +29,11 @@ from services.ingest.work_acts import KafkaWorkActs
 from services.runtime.clock import SystemClock
 from tests.integration.alerts.delivering import a_subscription, delivery_settings, sending
 from tests.integration.alerts.mail import Mailbox, a_mailbox
-from tests.integration.alerts.working import WITHIN_S, Written, publish, settings_of, subscribe, until, working
+from tests.integration.alerts.working import Written, publish, settings_of, subscribe, until, working
 from tests.stack import Kafka
 from tests.unit.alerts.build import change
 from tests.unit.alerts.subscribers import SECRET, URL, MemoryRegister
+from tests.waiting import HANG_S
 
 AFTER_MIN = 15
 
@@ -95,7 +96,7 @@ async def test_who_does_not_answer_in_time_is_passed_over_and_an_answer_wakes_no
     subscribe(settings, second, silent, quick, cared)
     written = Written(settings)
     try:
-        async with working(settings, clock) as worker, asyncio.timeout(WITHIN_S * 3):
+        async with working(settings, clock) as worker, asyncio.timeout(HANG_S * 2):
             with sending(delivery_settings(settings, **mailbox.settings()), clock):
                 publish(settings, [critical(one.filters.consignments[0]) for one in (silent, quick, cared)])
                 await until(lambda: all(mailbox.texts(one.address) for one in (silent, quick, cared)))

@@ -34,19 +34,12 @@ from services.runtime.failpoints import EXIT_CODE
 from services.runtime.settings import Settings
 from services.runtime.sources import Record
 from tests import forks
-from tests.integration.alerts.delivering import (
-    Desk,
-    a_notification,
-    a_subscription,
-    delivery_settings,
-    eventually,
-    holds,
-    sending,
-)
+from tests.integration.alerts.delivering import Desk, a_notification, a_subscription, delivery_settings, holds, sending
 from tests.integration.alerts.mail import Mailbox, a_mailbox, serving
 from tests.integration.alerts.test_webhook import LOOPBACK, Receiver
 from tests.integration.alerts.working import settings_of
 from tests.stack import PORTS, Kafka
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")

@@ -15,19 +15,12 @@ from deploy.local.mailbox import Fault, Message, read
 from deploy.local.process import free_ports
 from services.runtime.settings import Settings
 from tests import forks
-from tests.faults.alerts import crowd, leave, lines, twice, wrong
-from tests.integration.alerts.delivering import (
-    Desk,
-    a_notification,
-    a_subscription,
-    delivery_settings,
-    eventually,
-    holds,
-    sending,
-)
+from tests.faults.alerts import crowd, leave, twice, wrong
+from tests.integration.alerts.delivering import Desk, a_notification, a_subscription, delivery_settings, holds, sending
 from tests.integration.alerts.mail import Mailbox, a_mail_server
 from tests.integration.alerts.working import settings_of
 from tests.stack import PORTS, Kafka
+from tests.waiting import eventually
 
 WAITING = 300
 PEOPLE = 60
@@ -62,8 +55,7 @@ def test_many_wait_while_the_mail_server_is_away_and_the_broker_is_killed_and_al
         kafka.start()
         began = time.monotonic()
         with a_mail_server(tmp_path, port) as box:
-            eventually(lambda: lines(box.folder) >= WAITING, 240)
-            eventually(lambda: process.waiting == 0, 120)
+            desk.await_settled(*people.due)
     taken_s = time.monotonic() - began
     came = list(read(box.folder))
     assert wrong(people, came, desk.deliveries(*people.due)) == []
@@ -87,19 +79,19 @@ def test_a_sender_that_was_frozen_hands_nothing_over_once_another_has_its_place(
             frozen = forks.popen([sys.executable, "-m", "services.alerts.sender"], env=env, stdout=out, stderr=out)
         try:
             desk.notify(first)
-            desk.await_state("accepted", first, within_s=150)
+            desk.await_state("accepted", first)
             box.faults.add(Fault("rcpt", "hang", to=buyer.address, hang_s=5))
             desk.notify(between)
             desk.await_state("intent", between)
             frozen.send_signal(signal.SIGSTOP)
             with sending(told):
                 desk.notify(second)
-                desk.await_state("accepted", between, second, within_s=150)
+                desk.await_state("accepted", between, second)
                 frozen.send_signal(signal.SIGCONT)
                 third = a_notification(buyer, "FROZEN-4")
                 desk.notify(third)
-                desk.await_state("accepted", third, within_s=150)
-                eventually(lambda: "alerts.sender.again" in (tmp_path / "frozen.log").read_text(), 90)
+                desk.await_state("accepted", third)
+                eventually(lambda: "alerts.sender.again" in (tmp_path / "frozen.log").read_text())
         finally:
             frozen.kill()
             frozen.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,9 +22,9 @@ from services.runtime import kafka, register, wire
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.settings import Settings
 from tests.integration.alerts.delivering import Log
+from tests.waiting import HANG_S, eventually_beside
 
-WITHIN_S = 90.0
-
+until = eventually_beside
 
 SESSION_S = 6.0
 """Of workers that are to be killed: each holds its partitions for so long, which is waited out by the dozen. Others have the
@@ -75,7 +75,7 @@ async def working(
         yield worker
     finally:
         stop.set()
-        await asyncio.wait_for(task, WITHIN_S)
+        await asyncio.wait_for(task, HANG_S)
     assert ended is not None or ends == []
 
 
@@ -103,26 +103,17 @@ def working_beside(settings: AlertsSettings) -> Iterator[tuple[Worker, asyncio.A
     thread = threading.Thread(target=run, name="worker")
     thread.start()
     try:
-        assert begun.wait(WITHIN_S + 30) and not failed, failed
+        assert begun.wait(HANG_S) and not failed, failed
         yield at_work[0]
     finally:
         ended.set()
-        thread.join(WITHIN_S)
+        thread.join(HANG_S)
     assert not thread.is_alive() and not failed, failed
 
 
 async def knows(worker: Worker, subscription: Subscription) -> None:
     """What comes before it knows of the subscription is no news to it."""
     await until(lambda: subscription.subscription in worker._book._kept)
-
-
-async def until(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
-    """Waits for it, with a bound."""
-    for _ in range(int(within_s / 0.2)):
-        if await asyncio.to_thread(condition):
-            return
-        await asyncio.sleep(0.2)
-    raise AssertionError(f"not within {within_s:.0f} s")
 
 
 class Written:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,18 +27,9 @@ from services.ingest.registers import account_entry, sender_entry, write
 from services.runtime.settings import Settings
 from tests import forks
 from tests.stack import Kafka
+from tests.waiting import HANG_S, eventually
 
-PATIENCE_S = 60  # several people's tests may share two cores
 Lovla = Callable[..., Result]
-
-
-def eventually(what: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
-    """Wait until `what` is true; fail if it does not become so. Asked less and less often: most ask servers, or read topics."""
-    until, pause_s = time.monotonic() + within_s, 0.05
-    while not what():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(pause_s)
-        pause_s = min(0.4, pause_s * 1.5)
 
 
 class Process:
@@ -67,7 +57,7 @@ class Process:
     def stop(self) -> int:
         """SIGTERM; its exit code."""
         self._popen.terminate()
-        return self._popen.wait(15)
+        return self._popen.wait(HANG_S)
 
 
 class Api(Process):

@@ -16,10 +16,11 @@ from services.ingest.retrying import UNPARK
 from services.runtime import kafka
 from services.runtime.register import write
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Lovla, Process, eventually, said
+from tests.integration.ingest.conftest import Lovla, Process, said
 from tests.integration.ingest.records import read_all
 from tests.integration.ingest.test_door import DCSA_EVENT
 from tests.unit.ingest.test_api import DECLARATION
+from tests.waiting import eventually
 
 
 def test_a_carrier_is_added_pushes_and_is_revoked(lovla: Lovla, settings: Settings, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from services.ingest import dead_letters_cli
 from services.runtime import kafka
 from services.runtime.register import write
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Lovla, Process, eventually, said
+from tests.integration.ingest.conftest import Lovla, Process, said
 from tests.integration.ingest.records import read_all
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -18,11 +18,12 @@ from services.ingest.keys import make_callback
 from services.ingest.registers import account_entry, secret_entry, write
 from services.runtime.settings import Settings
 from services.runtime.wire import raw_meta
-from tests.integration.ingest.conftest import Api, Process, add_sender, eventually
+from tests.integration.ingest.conftest import Api, Process, add_sender
 from tests.integration.ingest.records import read_all
 from tests.stack import Kafka
 from tests.unit.ingest import test_api
 from tests.unit.ingest.test_api import DECLARATION, signed
+from tests.waiting import eventually
 
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).isoformat()  # the time fence is relative to the broker's clock
 OWN_EVENT = test_api.OWN_EVENT | {"occurred_at": YESTERDAY}

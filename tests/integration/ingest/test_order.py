@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 from schemas.topics import CONSIGNMENT_COMMANDS
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Api, Process, add_sender, eventually
+from tests.integration.ingest.conftest import Api, Process, add_sender
 from tests.integration.ingest.records import read_all
 from tests.integration.ingest.test_door import post
 from tests.unit.ingest.test_api import DECLARATION
+from tests.waiting import eventually
 
 DOCKS = tuple(f"H-ORDER{number}" for number in range(8))  # eight codes: never all in the buyer's partition
 

@@ -13,10 +13,11 @@ import pytest
 from schemas.shipment_event_v1 import CONTROL_KEY
 from schemas.topics import CONSIGNMENT_COMMANDS, DEAD_LETTERS, SHIPMENT_EVENTS
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Api, Process, add_sender, eventually
+from tests.integration.ingest.conftest import Api, Process, add_sender
 from tests.integration.ingest.records import read_all
 from tests.integration.ingest.test_door import DCSA_EVENT, OWN_EVENT, post
 from tests.unit.ingest.test_api import DECLARATION
+from tests.waiting import eventually
 
 
 def events_of(settings: Settings, sender: str) -> list[dict[str, Any]]:

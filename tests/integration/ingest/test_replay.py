@@ -18,9 +18,10 @@ from services.cli import assemble
 from services.ingest.registers import facility_entry, write
 from services.runtime import kafka, wire
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Api, Process, add_sender, eventually
+from tests.integration.ingest.conftest import Api, Process, add_sender
 from tests.integration.ingest.test_door import DCSA_EVENT, post
 from tests.integration.ingest.test_readers import events_of
+from tests.waiting import eventually
 
 SENDER = "REPLAY"
 PORT = "USXQZ"  # nobody's, so that no other test minds the facility

@@ -11,9 +11,10 @@ from typing import Any
 from schemas.topics import DEAD_LETTERS, SHIPMENT_EVENTS
 from services.ingest.readers import Context, Registers, Unreadable, read
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Api, Process, add_sender, eventually
+from tests.integration.ingest.conftest import Api, Process, add_sender
 from tests.integration.ingest.records import read_all
 from tests.integration.ingest.test_door import OWN_EVENT, post
+from tests.waiting import eventually
 
 SENDER = "SAMPLES"
 

@@ -9,10 +9,11 @@ import httpx
 
 from schemas.topics import RAW_MESSAGES
 from services.runtime.settings import Settings
-from tests.integration.ingest.conftest import Api, Lovla, add_sender, eventually, said
+from tests.integration.ingest.conftest import Api, Lovla, add_sender, said
 from tests.integration.ingest.records import read_all
 from tests.integration.ingest.test_door import DCSA_EVENT, post
 from tests.unit.ingest.test_api import signed
+from tests.waiting import eventually
 
 
 def test_a_sandbox_key_beside_a_live_one(lovla: Lovla, settings: Settings, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from schemas.topics import RAW_MESSAGES
 from services.runtime.failpoints import EXIT_CODE
 from services.runtime.settings import Settings
 from tests import forks
-from tests.integration.ingest.conftest import Api, Lovla, eventually
+from tests.integration.ingest.conftest import Api, Lovla
 from tests.integration.ingest.records import read_all
 from tests.integration.ingest.test_door import DCSA_EVENT
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

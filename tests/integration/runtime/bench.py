@@ -22,31 +22,25 @@ from services.runtime.loop import Record, read_range
 from services.runtime.settings import Settings
 from tests import forks, topics
 from tests.integration.runtime.worker import Job
+from tests.waiting import HANG_S, Wait, eventually
 
 ROOT = Path(__file__).parents[3]
-WAIT_S = 90.0
 OUTPUTS = 4  # partitions
 
 
-def wait_until(what: str, true: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
-    """Wait for a condition, looked at less and less often; say which one never came."""
-    end, pause_s = time.monotonic() + timeout_s, 0.05
-    while not true():
-        assert time.monotonic() < end, f"waited {timeout_s:.0f} s in vain until {what}"
-        time.sleep(pause_s)
-        pause_s = min(0.15, pause_s * 1.5)  # some things are so for a third of a second only
+def wait_until(what: str, true: Callable[[], bool]) -> None:
+    """Wait for a condition, and say which one never came."""
+    eventually(true, what, longest_pause_s=0.15)  # some things are so for a third of a second only
 
 
 def patiently(ask: Callable[[], tuple[int, int]]) -> tuple[int, int]:
     """Ask again while a broker that has just started has no leader for a partition yet."""
-    end = time.monotonic() + WAIT_S
+    wait = Wait("the partition has a leader")
     while True:
         try:
             return ask()
         except KafkaException:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
+            time.sleep(wait.goes_on())
 
 
 @dataclass
@@ -157,7 +151,7 @@ def worker(settings: Settings, job: Job, failpoint: str = "") -> Iterator[subpro
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(30)
+        process.wait(HANG_S)
         assert process.stdout is not None
         process.stdout.close()
 

@@ -102,7 +102,7 @@ def log(request: pytest.FixtureRequest) -> Log:
 
 def becomes(what: str, ask: Callable[[], object], expected: object) -> None:
     """The markers of a commit reach the partition a little later than its answer."""
-    wait_until(f"{what} is {expected}", lambda: ask() == expected, 30)
+    wait_until(f"{what} is {expected}", lambda: ask() == expected)
 
 
 def test_open_committed_and_aborted_transactions_are_seen_alike(log: Log) -> None:

@@ -36,9 +36,10 @@ from services.sink.auditor import Auditor
 from services.sink.rows import LOG_TABLES
 from tests import forks
 from tests import stack as stacks
-from tests.integration.sink.test_sink import WITHIN_S, environment, sink, until
+from tests.integration.sink.test_sink import environment, sink, until
 from tests.stack import Stack
 from tests.unit.sink.examples import journey
+from tests.waiting import HANG_S
 
 EVENT = {
     "id": "",
@@ -80,7 +81,7 @@ def readers(stack: Stack, settings: Settings) -> Iterator[subprocess.Popen[bytes
     watch(stack, process.pid)
     yield process
     process.terminate()
-    process.wait(20)
+    process.wait(HANG_S)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def world(
     with sink(settings) as process:
         watch(stack, process.pid)
         placed = send(producer, [body(number) for number in range(50)])
-        assert wrong(settings, admin, within_s=WITHIN_S) == []
+        assert wrong(settings, admin, within_s=HANG_S) == []
         yield placed
 
 
@@ -188,7 +189,7 @@ def test_a_row_past_the_end_of_its_topic_is_unaccounted(settings: Settings, admi
 def test_a_row_of_an_aborted_record_is_unaccounted(settings: Settings, admin: ClickHouse, world: object) -> None:
     producer = Producer(kafka_clients.transactional_config(settings, "test-aborts", "test-aborts"))
     placed: list[int] = []
-    producer.init_transactions(WITHIN_S)
+    producer.init_transactions(HANG_S)
     producer.begin_transaction()
     producer.produce(topics.DEAD_LETTERS.name, value=b"{}", on_delivery=lambda _, m: placed.append(m.offset() or 0))
     producer.flush()
@@ -410,7 +411,7 @@ def test_a_message_that_became_nothing_is_unaccounted_and_the_command_says_so(
 ) -> None:
     before = examples(wrong(settings, admin))
     readers.terminate()
-    readers.wait(WITHIN_S)
+    readers.wait(HANG_S)
     (raw,) = send(producer, [body(1)])
     row = f"SELECT 1 FROM raw_messages WHERE k_partition = {raw.partition} AND k_offset = {raw.offset}"
     until(lambda: bool(admin.query(row)), "the sink has it")

@@ -37,8 +37,8 @@ from tests import forks
 from tests.stack import ClickHouse as ClickHouseServer
 from tests.stack import Kafka as KafkaServer
 from tests.unit.sink.examples import journey, milestone_reached
+from tests.waiting import HANG_S, eventually
 
-WITHIN_S = 60
 TABLES = [name for name in AUDITED if name != topics.DEAD_LETTERS.name]
 """Without one of the topics that messages become, only tables are compared: these tests write events out of nowhere."""
 
@@ -93,11 +93,8 @@ def sink(settings: Settings) -> Iterator[subprocess.Popen[str]]:
             process.wait()
 
 
-def until(found: Callable[[], bool], what: str, within_s: float = WITHIN_S) -> None:
-    end = time.monotonic() + within_s
-    while not found():
-        assert time.monotonic() < end, f"{what} did not come true within {within_s} s"
-        time.sleep(0.25)  # many look by a whole audit
+def until(found: Callable[[], bool], what: str) -> None:
+    eventually(found, what)  # many look by a whole audit
 
 
 def event(tag: str) -> ShipmentEvent:
@@ -116,7 +113,7 @@ def findings(settings: Settings, reader: ClickHouse, topic: Topic) -> list[Findi
 
 def wrong(settings: Settings, reader: ClickHouse) -> list[Finding]:
     """What the audit of all tables finds once everything had time to arrive."""
-    return [found for found in audit(settings, reader, SystemClock(), TABLES, patience_s=WITHIN_S) if not found.clean]
+    return [found for found in audit(settings, reader, SystemClock(), TABLES, patience_s=HANG_S) if not found.clean]
 
 
 def settled(settings: Settings, reader: ClickHouse, topic: Topic) -> bool:
@@ -331,7 +328,7 @@ def test_a_block_that_is_there_in_part_stops_the_sink_and_its_advice_mends_it(
         admin.insert(table.table, table.names, inserts.columns_of([row]), {"async_insert": 0})
 
         stopped = start(settings, stderr=subprocess.PIPE)
-        said = stopped.communicate(timeout=WITHIN_S)[1]
+        said = stopped.communicate(timeout=HANG_S)[1]
         assert stopped.returncode == 1
         assert f"DELETE FROM dead_letters WHERE k_partition = 0 AND k_offset BETWEEN {plan.first} AND {plan.last}" in said
         with pytest.raises(AssertionError):
@@ -349,7 +346,7 @@ def test_a_block_that_is_there_in_part_stops_the_sink_and_its_advice_mends_it(
 def test_commit_metadata_that_is_no_plan_stops_the_sink(settings: Settings) -> None:
     commit(settings, topics.CONSENT, 0, "v9|who|knows")
     stopped = start(settings, stderr=subprocess.PIPE)
-    said = stopped.communicate(timeout=WITHIN_S)[1]
+    said = stopped.communicate(timeout=HANG_S)[1]
     commit(settings, topics.CONSENT, 0, "")
     assert stopped.returncode == 1
     assert "is no plan of this version" in said

@@ -78,7 +78,7 @@ def test_a_standby_takes_over_from_a_killed_owner(settings: Settings, run: Run) 
     first.wait(10)
     shutil.rmtree(run.folder / "tracker", ignore_errors=True)  # another machine has another store
     at = send(run, list(events))
-    until(caught_up(settings, prefix, at, CONSIGNMENTS), run, seconds=90)
+    until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
     assert {name: plain(journey) for name, journey in published(settings, prefix).items()} == recomputed(settings, prefix)
 
 
@@ -91,7 +91,7 @@ def test_a_standby_takes_over_from_an_owner_that_hangs_and_still_holds_the_local
     run.tracker()
     first.send_signal(signal.SIGSTOP)  # for longer than the session and the transaction live, 10 s each
     at = send(run, list(events))
-    until(caught_up(settings, prefix, at, CONSIGNMENTS), run, seconds=90)
+    until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
     first.send_signal(signal.SIGCONT)
     assert first.wait(30) != 0, "it was counted out, and says so"
     assert {name: plain(journey) for name, journey in published(settings, prefix).items()} == recomputed(settings, prefix)

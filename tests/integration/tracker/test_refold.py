@@ -207,7 +207,7 @@ def test_the_number_of_shards_changes_whatever_it_is_killed_at(settings: Setting
     assert (partitions(settings, JOURNEYS.name), partitions(settings, TRACKER_SHARDS.name)) == (3, 3)
     trackers = [run.tracker() for _ in range(3)]
     at = send(run, [*story(prefix + "B")[0]])
-    until(ticked(settings, at, shards=3), run, seconds=120)
+    until(ticked(settings, at, shards=3), run)
     for process in trackers:
         stop(process)
     assert len(journeys(settings)) == 2 * CONSIGNMENTS
@@ -221,7 +221,7 @@ def test_shards_that_stand_at_different_offsets_become_one(settings: Settings, r
     prefix = prefix_of_four_letters()
     commands, events = story(prefix)
     send(run, [*commands, *events])
-    until(lambda: len(journeys(settings)) > 0, run, seconds=120)
+    until(lambda: len(journeys(settings)) > 0, run)
     stop(only)
     assert len(journeys(settings)) < CONSIGNMENTS
     assert refolded(run, "--shards", "1")["shards"] == 1

@@ -7,7 +7,6 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -34,6 +33,7 @@ from tests import forks
 from tests.stack import ROOT
 from tests.unit.tracker.build import REGISTERS, Ref, event, register
 from tests.unit.tracker.test_sets import derived
+from tests.waiting import eventually
 
 CONSIGNMENTS = 60
 
@@ -149,11 +149,8 @@ def plain(journey: Journey) -> Any:
     return msgspec.structs.replace(derived(journey), next_deadline=None)
 
 
-def until(condition: Callable[[], bool], run: Run, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, run.log()
-        time.sleep(0.5)  # each look reads a topic
+def until(condition: Callable[[], bool], run: Run) -> None:
+    eventually(condition, run.log, longest_pause_s=0.5)  # each look reads a topic
 
 
 def caught_up(settings: Settings, prefix: str, at: datetime, count: int) -> Callable[[], bool]:

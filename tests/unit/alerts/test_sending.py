@@ -48,6 +48,13 @@ class MemoryJournal:
 class MemoryDirectory:
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     suppressed: dict[str, str] = field(default_factory=dict)
+    unread: list[Subscription] = field(default_factory=list)
+    """Written, and not yet read by this view."""
+    read_on: int = 0
+
+    def catch_up(self) -> None:
+        self.read_on += 1
+        self.subscriptions.update({one.subscription: one for one in self.unread})
 
     def subscription(self, name: str) -> Subscription | None:
         return self.subscriptions.get(name)
@@ -264,6 +271,25 @@ async def test_who_stops_between_the_intent_and_the_call_gets_nothing() -> None:
         await post.until_done()
         assert post.email.sent == []
         assert post.journal.states(late) == ["intent", "suppressed"]
+
+
+@pytest.mark.parametrize("before", ["unconfirmed", "paused", None])
+async def test_what_the_composer_knew_and_our_view_has_not_read_yet_is_no_reason_to_drop_it(before: str | None) -> None:
+    """Confirmed, resumed or made a moment ago: whoever composed the message had read so."""
+    shown = [] if before is None else [BUYER.model_copy(update={"state": before})]
+    late = [a_notification(BUYER, f"A-{n}") for n in range(20)]
+    async with a_post(*shown) as post:
+        post.directory.unread.append(BUYER)
+        post.take(*late)
+        await post.until_done()
+        assert {tuple(post.journal.states(one)) for one in late} == {("intent", "accepted")}
+        assert post.directory.read_on == 1, "once for all that came before"
+        post.directory.subscriptions[BUYER.subscription] = BUYER.model_copy(update={"state": "stopped"})
+        post.directory.unread.clear()
+        gone = a_notification(BUYER, "A-gone")
+        post.take(gone)
+        await post.until_done()
+        assert post.journal.states(gone) == ["suppressed"] and post.directory.read_on == 2
 
 
 async def test_a_suppressed_address_and_a_vanished_subscription_get_nothing() -> None:

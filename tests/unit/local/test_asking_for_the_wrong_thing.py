@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from deploy.local import cli
+from deploy.local import cli, environment
 from deploy.local.stack import NAMES
 
 
@@ -26,7 +28,7 @@ def lovla() -> typer.Typer:
         (["up", "--only", "kafka,zookeeper"], "--only zookeeper: there is no such part; there are clickhouse, kafka, readers"),
         (["up", "--port", "api"], "--port api: write NAME=PORT"),
         (["up", "--port", "api=99999"], "--port api=99999: write NAME=PORT"),
-        (["up", "--port", "api=20001", "--port", "kafka=20001"], "two parts would have the same port"),
+        (["up", "--port", "api=20001", "--port", "kafka=20001"], "kafka and api would have the same port 20001"),
         (["topics"], "run `lovla up`"),
     ],
 )
@@ -35,6 +37,21 @@ def test_it_says_what_would_be_right(lovla: typer.Typer, tmp_path: Path, argumen
     assert result.exit_code == 1
     assert words in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("part", ["api", "smtp"])
+def test_a_port_that_is_taken_is_not_kept_even_for_a_part_that_is_not_to_be_started(
+    lovla: typer.Typer, tmp_path: Path, part: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        taken = holder.getsockname()[1]
+        told = ["up", "--only", "clickhouse", "--port", f"{part}={taken}", "--state-dir", str(tmp_path / "state")]
+        result = CliRunner().invoke(lovla, told)
+    assert result.exit_code == 1
+    owner = {"smtp": "mailbox"}.get(part, part)
+    assert f"port {taken}, which {owner} wants, is taken by pid {os.getpid()}" in result.stderr
+    assert f"lovla up --port {part}=PORT" in result.stderr
+    assert not (tmp_path / "state" / environment.NAME).exists(), "the next start would fail of it too"
 
 
 def test_status_of_nothing_is_all_stopped_and_writes_nothing(lovla: typer.Typer, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from services.runtime import kafka
 from services.runtime.hold import GroupHold
@@ -130,3 +130,18 @@ def test_who_reads_nothing_does_not_ask_where_to_begin(broker: MockKafka, settin
             kafka.offsets_of(reader.committed([TopicPartition(TOPIC, 0)], timeout=10))
     finally:
         reader.close()
+
+
+def test_who_only_asks_where_a_group_stands_asks_again_while_its_coordinator_moves(
+    broker: MockKafka, settings: Settings
+) -> None:
+    member = kafka.consumer(settings, "test", "g")
+    try:
+        member.commit(offsets=[TopicPartition(TOPIC, 0, 3)], asynchronous=False)
+    finally:
+        member.close()
+    broker.refuse(OFFSET_FETCH, *[KafkaError.NOT_COORDINATOR] * 3, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
+    assert kafka.committed(settings.kafka, "g", [(TOPIC, 0), (TOPIC, 1)], 20) == {(TOPIC, 0): 3}
+    broker.refuse(OFFSET_FETCH, *[KafkaError.NOT_COORDINATOR] * 1_000)
+    with pytest.raises(KafkaException, match=r"NOT_COORDINATOR|_TIMED_OUT"):
+        kafka.committed(settings.kafka, "g", [(TOPIC, 0)], 1)
