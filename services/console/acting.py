@@ -112,7 +112,7 @@ class Acting:
         while True:
             try:
                 if await self._door.ask(condition):
-                    self._door.kept.forget("facets")  # what was done shows in the counts beside the lists
+                    self._door.kept.forget("facets", "standing")  # what was done shows in the counts
                     return True
             except Problem:  # ClickHouse is away: what was done is done, the page will say the rest
                 return False

@@ -6,7 +6,7 @@ so it is for those alone who see everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Final, TypeVar
@@ -23,9 +23,6 @@ R = TypeVar("R")
 MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
 Ask = Callable[[str, Mapping[str, object]], bytes]
 """(question, parameters) -> the stream."""
-
-FIELD_BYTES: Final = 100_000
-"""Of one parameter: ClickHouse refuses more than its http_max_field_value_size, 131,072 unless it is set otherwise."""
 
 
 class ArrowQuestions(Questions):
@@ -46,9 +43,8 @@ def over_http(settings: ConsoleSettings, user: str, password: SecretStr) -> Ask:
     """As this user, within the console's limits. Raises OutcomeUnknown, Refused."""
 
     def ask(question: str, params: Mapping[str, object]) -> bytes:
-        question, texts = in_fields(question, params)
         form = {"query": (None, f"{question} FORMAT ArrowStream")}
-        form |= {f"param_{name}": (None, text) for name, text in texts.items()}
+        form |= {f"param_{name}": (None, told(value)) for name, value in params.items()}
         limits = {
             "database": settings.clickhouse_database,
             "wait_end_of_query": "1",  # else an error after the first rows would come as a whole answer
@@ -75,34 +71,6 @@ def over_http(settings: ConsoleSettings, user: str, password: SecretStr) -> Ask:
         raise (OutcomeUnknown if code in (159, 202, 241) else Refused)(answer.text[:500], code)
 
     return ask
-
-
-def in_fields(question: str, params: Mapping[str, object], most: int = FIELD_BYTES) -> tuple[str, dict[str, str]]:
-    """The question and its parameters as texts, none of them longer than that in bytes: a longer list is asked for in parts."""
-    texts = {}
-    for name, value in params.items():
-        text = told(value)
-        if isinstance(value, str) or not isinstance(value, Sequence) or len(text.encode()) <= most:
-            texts[name] = text
-            continue
-        parts = {f"{name}_{at}": told(part) for at, part in enumerate(_parts(value, most))}
-        places = ", ".join(f"{{{part}:Array(String)}}" for part in parts)
-        question = question.replace(f"{{{name}:Array(String)}}", f"arrayConcat({places})")
-        texts |= parts
-    return question, texts
-
-
-def _parts(values: Sequence[object], most: int) -> Iterator[list[object]]:
-    """The values in order, in lists whose text has at most so many bytes (one that is longer stands alone)."""
-    part, size = list[object](), 2
-    for value in values:
-        own = len(told([value]).encode())
-        if part and size + own > most:
-            yield part
-            part, size = [], 2
-        part.append(value)
-        size += own
-    yield part
 
 
 def told(value: object) -> str:

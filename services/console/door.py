@@ -11,6 +11,7 @@ from typing import TypeVar
 from services.console.acts import Board
 from services.console.arrow import ArrowQuestions, Ask, over_http
 from services.console.entry import Entry
+from services.console.facts import Facts
 from services.console.gate import Problem
 from services.console.kept import Kept
 from services.console.questions import Questions
@@ -41,6 +42,7 @@ class ConsoleDoor:
     way_in: WayIn = None  # type: ignore[assignment]  # made of the settings below, unless it is handed in
     board: Board = field(default_factory=Board)
     kept: Kept = None  # type: ignore[assignment]  # made with the clock below, unless it is handed in
+    facts: Facts = field(default_factory=Facts)
 
     held: Callable[[], str | None] = lambda: None
     """Why no message goes out to subscribers, if so (the kill switch)."""
@@ -67,7 +69,9 @@ class ConsoleDoor:
         """Ask beside the event loop; `kept`: what takes long may be told as it was a while ago. Raises Problem 503 where
         ClickHouse has no answer."""
         shared = self.kept if kept else None
-        return await self._answered(lambda: asking(Questions(self.clickhouse, kept=shared, beside=self.aside)))
+        return await self._answered(
+            lambda: asking(Questions(self.clickhouse, kept=shared, beside=self.aside, clock=self.clock, facts=self.facts))
+        )
 
     async def _answered(self, act: Callable[[], T]) -> T:
         try:

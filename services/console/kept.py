@@ -69,15 +69,15 @@ class Kept:
                     self._answers.popitem(last=False)
             elif known.rows.done() and not known.anew and self._past(known, times, now, fresh_s):
                 known.anew = True
-                self._beside.submit(self._again, key, times, ask)
+                self._beside.submit(self._again, key, known, times, ask)
         if mine is not None:
             self._fill(key, mine, ask)
         return known.rows.result(), known.at
 
-    def forget(self, name: str) -> None:
-        """Count what questions of that name ask anew when it is asked next: somebody did something about it."""
+    def forget(self, *names: str) -> None:
+        """Count what questions of these names ask anew when it is asked next: somebody did something about it."""
         with self._lock:
-            for key in [key for key in self._answers if key[0][0] == name]:  # type: ignore[index]  # as `rows` makes them
+            for key in [key for key in self._answers if key[0][0] in names]:  # type: ignore[index]  # as `rows` makes them
                 del self._answers[key]
 
     @staticmethod
@@ -85,18 +85,17 @@ class Kept:
         apart = [(now - known.at).total_seconds(), *((b - a).total_seconds() for a, b in zip(known.times, times, strict=True))]
         return any(abs(one) > bound_s for one in apart)
 
-    def _again(self, key: Hashable, times: tuple[datetime, ...], ask: Callable[[], Any]) -> None:
+    def _again(self, key: Hashable, known: Answer, times: tuple[datetime, ...], ask: Callable[[], Any]) -> None:
         anew = Answer(times, self.clock.now(), Future())
         try:
             anew.rows.set_result(ask())
         except Exception as error:  # the old answer stays until it is too old; then whoever asks is told what is wrong
             log.warning("console.kept", error=str(error)[:200])
-            with self._lock:
-                if key in self._answers:
-                    self._answers[key].anew = False
+            known.anew = False
             return
         with self._lock:
-            self._answers[key] = anew
+            if self._answers.get(key) is known:  # not forgotten meanwhile: what was counted before that is not told after it
+                self._answers[key] = anew
 
     def _fill(self, key: Hashable, mine: Answer, ask: Callable[[], Any]) -> None:
         try:

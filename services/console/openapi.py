@@ -90,11 +90,6 @@ def _rows(model: str) -> Json:
 
 
 _WORKLIST_ROWS: Final[Json] = _rows("Row")
-_WORKLIST_ROWS["properties"]["cut"] = {
-    "type": "integer",
-    "description": "There where `q` stands in the names of more consignments than this: only so many, by their ids, were looked"
-    " at. As CSV: the header Lovla-Cut.",
-}
 
 
 def _one(name: str, model: str) -> Json:

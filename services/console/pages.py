@@ -128,12 +128,13 @@ class Pages:
     async def today(self, request: Request) -> Response:
         viewer = self.viewer(request)
 
-        def asking(questions: Questions) -> tuple[today.Today, datetime | None]:
+        def asking(questions: Questions) -> tuple[today.Today, Mapping[str, datetime], datetime | None]:
             as_of = questions.as_of()
-            return today.gather(questions, as_of or self._door.clock.now(), viewer.zone), as_of
+            found = today.gather(questions, as_of or self._door.clock.now(), viewer.zone)
+            return found, questions.counted, as_of
 
-        found, as_of = await self._door.ask(asking, kept=True)
-        return self.page(request, "today", "Today", viewer, as_of, found=found)
+        found, counted, as_of = await self._door.ask(asking, kept=True)
+        return self.page(request, "today", "Today", viewer, as_of, found=found, counted=counted)
 
     async def delayed(self, request: Request) -> Response:
         return await self._worklist(request, "delayed", "Delayed", DELAY_KINDS)
@@ -165,7 +166,7 @@ class Pages:
             places = questions.begin(questions.facilities)
             as_of = questions.as_of()
             now = as_of or self._door.clock.now()
-            told = reports.told_about(questions, name, min(moment or now, now))
+            said = questions.begin(lambda: reports.told_about(questions, name, min(moment or now, now)))
             journey = shown.result()
             if journey is None:
                 near = questions.similar(name)
@@ -174,10 +175,10 @@ class Pages:
             done.extend(work.result())
             if moment is not None and moment < now:
                 story = tell(known_at(journey, moment), places.result(), moment, earlier=True)
-                return story, told, moments(journey), as_of
-            return tell(journey, places.result(), now), told, moments(journey), as_of
+                return story, said.result(), moments(journey), as_of
+            return tell(journey, places.result(), now), said.result(), moments(journey), as_of
 
-        story, told, heard, as_of = await self._door.ask(asking)
+        story, told, heard, as_of = await self._door.ask(asking, kept=True)
         local = (moment or as_of or self._door.clock.now()).astimezone(viewer.zone)
         shown: dict[str, object] = {"story": story, "work": done, "told": told, "at_local": local_minute(local)}
         # a minute later: a form's time has no seconds, and what was heard within the minute counts

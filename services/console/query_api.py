@@ -31,7 +31,7 @@ from services.console.door import ConsoleDoor
 from services.console.entry import Reader
 from services.console.gate import Place, Problem
 from services.console.pages import moment_in, parameters
-from services.console.questions import DELAY_KINDS, HITS_MOST, Delayed, DelayedFilter, Keys, Order, Questions
+from services.console.questions import DELAY_KINDS, Delayed, DelayedFilter, Keys, Order, Questions
 from services.console.render import known_zone
 from services.console.worklist import Wanted
 
@@ -92,16 +92,13 @@ class Api:
             wanted, order = chosen(view, reader)
             order = replace(order, after=cursor_in(worklist.first(given, "cursor")))
             if as_csv:
-                cut = {"Lovla-Cut": str(HITS_MOST)} if questions.cut(wanted) else {}
                 told = (own_row(row, reader) for row in questions.delayed_rows(wanted, now, ROWS_MOST, order))
                 first = list(islice(told, self._csv_whole + 1))
                 if len(first) <= self._csv_whole:
-                    return answer_csv(request, first, "consignments", cut)
-                return stream_csv(chain(first, told), "consignments", cut)
+                    return answer_csv(request, first, "consignments")
+                return stream_csv(chain(first, told), "consignments")
             rows, following = questions.delayed_page(wanted, now, view.rows, order)
             body: dict[str, Any] = {"as_of": now, "rows": [own_row(row, reader) for row in rows]}
-            if questions.cut(wanted):
-                body["cut"] = HITS_MOST
             link = {}
             if following is not None:
                 body["next"] = cursor_of(following)

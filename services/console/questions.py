@@ -9,17 +9,19 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Executor, Future
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from schemas.journey_v1 import Journey
 from schemas.words import EXCEPTION_KINDS, LINKING_KINDS
+from services.console.facts import Facts, Line, told
 from services.console.kept import Kept
 from services.runtime.clickhouse import ClickHouse
+from services.runtime.clock import Clock, SystemClock
 
 FACET_MOST = 60
 """Of each facet so many values are offered; what is rarer is found by text."""
@@ -32,8 +34,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_DAY = date(1970, 1, 1)
 """No day at all, where SQL takes a day."""
 
-HITS_MOST = 10_000
-"""So many consignments are looked at that have a text in their id or in a reference."""
+THREES = 3
+"""So long a text is looked for by an index (journey_lines.by_name); a shorter one stands nearly everywhere."""
+
+OPEN_SINCE = timedelta(days=2)
+"""What was delivered since is still in the table of open work, which keeps it for three days by the server's clock."""
 
 NO_LIMIT = 1_000_000
 """The reader's own bound on result rows."""
@@ -48,6 +53,9 @@ STREAMED: Mapping[str, object] = {**AS_WRITTEN, "max_block_size": 8_192, "max_ex
 
 COUNTS_FRESH_S, COUNTS_OLD_S = 5.0, 30.0
 """How old the counts beside a list are (Facets) when they are counted anew, and when nobody is told them any more."""
+
+AS_OF_FRESH_S, AS_OF_OLD_S = 0.5, 2.0
+"""The same of the pipeline's time, which moves every 5 s; what it tells is its own age."""
 
 KEPT = frozenset({"arrivals", "claims", "dwell", "feeds", "inbound", "outs", "score", "unmapped", "unmatched"})
 """What all events or consignments of weeks are counted for: the same for all who look, and no less true a minute later."""
@@ -622,6 +630,8 @@ class Facets:
     groups: list[tuple[str, str, int]]
 
 
+_CLOCK = SystemClock()
+
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -641,20 +651,25 @@ _INCLUDED = re.compile(r"^ *-- ([a-z_]+)[.]sql --(?=,?$)", re.MULTILINE)
 class Questions:
     """All questions over one connection. Raises ClickHouseError when there is no answer.
 
-    With `kept`, those of KEPT and facets may be told as they were counted a while ago; `counted_at`: the oldest of these. With
+    With `kept`, those of KEPT, facets and standing may be told as they were counted a while ago; `counted`: when, by name. With
     `beside`, threads of which none waits for another, questions that are begun are asked at once."""
 
     def __init__(
-        self, clickhouse: ClickHouse, hits_most: int = HITS_MOST, kept: Kept | None = None, beside: Executor | None = None
+        self,
+        clickhouse: ClickHouse,
+        kept: Kept | None = None,
+        beside: Executor | None = None,
+        clock: Clock = _CLOCK,
+        facts: Facts | None = None,
     ) -> None:
         self._clickhouse = clickhouse
-        self._hits_most = hits_most
+        self._clock = clock
+        self._facts = Facts() if facts is None else facts
         self._kept = kept
         self._beside = beside
         self._lock = threading.Lock()
-        self.counted_at: datetime | None = None
+        self.counted: dict[str, datetime] = {}
         self._last: tuple[str, dict[str, object]] = ("", {})
-        self._found: dict[tuple[str, str], list[str]] = {}
 
     def begin(self, ask: Callable[[], T]) -> Future[T]:
         """Ask beside whoever asks; without threads for it at once. What `ask` raises, the answer raises."""
@@ -664,9 +679,16 @@ class Questions:
         answer.set_result(ask())
         return answer
 
+    @property
+    def counted_at(self) -> datetime | None:
+        """The oldest of `counted`; None: all was asked just now."""
+        return min(self.counted.values(), default=None)
+
     def as_of(self) -> datetime | None:
         """The pipeline's time T; None until it has one."""
-        moment: datetime | None = self._clickhouse.query(sql("as_of"))[0]["as_of"]
+        moment: datetime | None
+        ask = partial(self._clickhouse.query, sql("as_of"))
+        moment, _ = self._lately(("as_of",), lambda: ask()[0]["as_of"], AS_OF_FRESH_S, AS_OF_OLD_S)
         return moment
 
     def heard(self) -> datetime | None:
@@ -683,11 +705,14 @@ class Questions:
 
     def facilities(self) -> dict[str, Place]:
         """By code."""
-        return {place.code: place for place in self._ask("facilities", Place)}
+        return self._lately(("facilities",), lambda: {place.code: place for place in self._ask("facilities", Place)})[0]
 
     def standing(self, day: datetime) -> Standing:
         """How it stands; `day`: when the viewer's day began."""
-        return self._ask("today", Standing, delivered_since=day)[0]
+        ask = partial(self._ask, "today", Standing, self._back_to(day), delivered_since=day)
+        found, at = self._lately(("standing", day), ask)
+        self._counted("standing", at)
+        return found[0]
 
     def changed(self, since: datetime, limit: int = NO_LIMIT) -> list[Changed]:
         """What is news since then, the newest first."""
@@ -695,7 +720,7 @@ class Questions:
 
     def hospitals(self, now: datetime, since: datetime, limit: int = NO_LIMIT) -> list[Hospital]:
         """The worst off first; delivered since then."""
-        return self._ask("hospitals", Hospital, now=now, delivered_since=since, limit=limit)
+        return self._ask("hospitals", Hospital, self._back_to(since), now=now, delivered_since=since, limit=limit)
 
     def vessels(self, limit: int = NO_LIMIT, vessel: str = "") -> list[Vessel]:
         """Those with the most delayed consignments first; `vessel`: a part of the name."""
@@ -707,8 +732,22 @@ class Questions:
 
     def messages(self, since: datetime, about: About = ANY_MESSAGE, limit: int = NO_LIMIT) -> list[Told]:
         """What was due since then, the newest first."""
+        if about.consignment and not about.state:
+            return self._messages_of(since, about, limit)
         part = frozenset() if about.state else frozenset({"any_state"})
         return self._ask("messages", Told, part, since=since, limit=limit, **asdict(about))
+
+    def _messages_of(self, since: datetime, about: About, limit: int) -> list[Told]:
+        """The same of one consignment, in two short questions: few messages are about it, and none about most."""
+        due = self._clickhouse.query(
+            _with_parts(sql("due"), frozenset({"any_state"})), {"since": since, "limit": limit, **asdict(about)}
+        )
+        if not due:
+            return []
+        those = {f"{name}s": [line[name] for line in due] for name in ("subscription", "notification")}
+        tries = self._clickhouse.query(_with_parts(sql("tries"), frozenset({"those"})), {"since": since, **those})
+        became = {line["notification"]: line for line in tries}
+        return [_row(Told, {**_UNTRIED, **line, **became.get(line["notification"], {})}) for line in due]
 
     def claims(self, sender: str = "", limit: int = NO_LIMIT) -> list[Claimed]:
         """The most first."""
@@ -724,7 +763,7 @@ class Questions:
 
     def silent_feeds(self) -> list[SilentFeed]:
         """The longest silent first."""
-        return self._ask("silent_feeds", SilentFeed)
+        return self._lately(("silent_feeds",), lambda: self._ask("silent_feeds", SilentFeed))[0]
 
     def delayed(self, wanted: DelayedFilter, now: datetime, limit: int = NO_LIMIT, order: Order | None = None) -> list[Delayed]:
         """The worst first, unless `order` says otherwise."""
@@ -740,39 +779,73 @@ class Questions:
         """A page, and where the next one begins; None: there is none."""
         # all rows are looked at for their order, and a page of them is told: what only a page tells is read of it alone
         found = self._places(wanted, now, limit + 1, order)
-        ids = [place.consignment for place in found[:limit]]
-        by_id: dict[str, dict[str, object]] = {}
-        for source in ("from_those",) if self._source(wanted) in _OPEN else ("from_those", "from_ended"):
-            if left := [id_ for id_ in ids if id_ not in by_id]:
-                those = {**_chosen(wanted, Order()), "now": now, "ids": left}
-                told = self._clickhouse.query(_delayed(source, _TOLD | {"of_a_page"}), those, AS_WRITTEN)
-                by_id |= {line["consignment"]: line for line in told}
-        return [_row(Delayed, by_id[id_]) for id_ in ids if id_ in by_id], found[limit - 1] if len(found) > limit else None
+        following = found[limit - 1][0] if len(found) > limit else None
+        stand = {keys.consignment: version for keys, version in found[:limit]}
+        if not stand:
+            return [], None
+        acts: dict[str, list[Line]] = {}
+        places = self.facilities()
+        by_id = self._facts.known(stand.items())
+        for ended in (False,) if self._source(wanted) in _OPEN else (False, True):
+            if left := [id_ for id_ in stand if id_ not in by_id]:
+                asked = _with_parts(sql("facts"), frozenset({"ended"} if ended else ()))
+                lines = self._clickhouse.query(asked, {"ids": left})
+                self._facts.put(lines)
+                by_id |= {line["consignment"]: line for line in lines}
+        for act in self._clickhouse.query(sql("acted"), {"ids": [*stand]}):
+            acts.setdefault(act["consignment"], []).append(act)
+        kinds = () if _anything(wanted) else wanted.kinds
+        rows = []
+        for id_ in stand:
+            if id_ in by_id:
+                line = by_id[id_]
+                place = places.get(line["facility"], _NOWHERE)
+                rows.append(Delayed(**told(line, acts.get(id_, ()), place.name, place.zone, kinds, now)))  # type: ignore[arg-type]  # its fields, by name
+        return rows, following
 
-    def _places(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> list[Keys]:
-        """The first so many in the order."""
+    def _places(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> list[tuple[Keys, int]]:
+        """The first so many in the order, and the version of each."""
         source = self._source(wanted)
-        many = source == "from_all" or (source == "from_found" and len(self._hits(wanted)) > limit)
-        if many and wanted.state != "ended" and (order.sort, order.reverse, order.group) == ("worst", False, ""):
+        first_come = wanted.state != "ended" and (order.sort, order.reverse, order.group) == ("worst", False, "")
+        if source in _EVER and first_come:
             # what is wrong comes first, and all of it stands in the table of open work: what has ended is asked for where
             # that is less than a page
+            if wanted.text and not (order.offset or order.after):
+                return self._found(wanted, now, limit, order)
             first = self._places(replace(wanted, kinds=EXCEPTION_KINDS), now, limit, order)
             if len(first) == limit:
                 return first
-        asked, params = self._worklist(wanted, now, limit, order, {"ordered"})
-        asked = f"SELECT group_key, number_key, text_key, consignment FROM ({asked})"  # noqa: S608  our own words
-        return [Keys(*line.values()) for line in self._clickhouse.query(asked, params, AS_WRITTEN)]
+        return self._ordered(source, wanted, now, limit, order)
+
+    def _found(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> list[tuple[Keys, int]]:
+        """The first page of what has a text, the worst first: open work, and what has ended only where that may be on it."""
+        first = self._ordered("from_found_open", wanted, now, limit, order)
+        if len(first) == limit and first[-1][0].number < 0:
+            return first  # something is wrong with all of these
+        bare = letters_and_digits(wanted.text)
+        if len(bare) >= THREES:
+            ever = self._clickhouse.query(f"{sql('named_ever')} LIMIT {{most:UInt32}}", {"bare": bare, "most": limit})
+            if len(ever) < limit and {line["consignment"] for line in ever} <= {keys.consignment for keys, _ in first}:
+                return first
+        ended = self._ordered("from_found_ended", wanted, now, limit, order) if bare else []
+        return sorted([*first, *ended], key=lambda one: astuple(one[0]))[:limit]
+
+    def _ordered(self, source: str, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> list[tuple[Keys, int]]:
+        asked, params = self._worklist(wanted, now, limit, order, {"ordered", "placed"}, source)
+        asked = f"SELECT group_key, number_key, text_key, consignment, version FROM ({asked})"  # noqa: S608  our own words
+        found = (tuple(line.values()) for line in self._clickhouse.query(asked, params, AS_WRITTEN))
+        return [(Keys(*keys), version) for *keys, version in found]
 
     def facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
-        """Of all rows that are wanted, whatever the page. What forms change (who works on what) is counted anew each time."""
-        if self._kept is None or wanted.work or wanted.assigned:
+        """Of all rows that are wanted, whatever the page."""
+        if self._kept is None:
             return self._facets(wanted, now, order)
         key = ("facets", wanted, order.group)
         found: Facets
         # of all that ever was the counts take longer, and few of them change: they are kept as long as a report's
-        ages = () if self._source(wanted) == "from_all" else (COUNTS_FRESH_S, COUNTS_OLD_S)
+        ages = () if self._source(wanted) in _EVER else (COUNTS_FRESH_S, COUNTS_OLD_S)
         found, at = self._kept.rows(key, (now,), lambda: self._facets(wanted, now, order), *ages)
-        self._counted(at)
+        self._counted("facets", at)
         return found
 
     def _facets(self, wanted: DelayedFilter, now: datetime, order: Order) -> Facets:
@@ -791,39 +864,33 @@ class Questions:
         limit: int,
         order: Order,
         parts: Set[str] | None = None,
+        source: str = "",
     ) -> tuple[str, dict[str, object]]:
         """delayed.sql over the fewest consignments among which all that are wanted are, and its parameters. `parts`: of its
         optional parts, beside those that say what is wanted; unless told otherwise a list's."""
         params = {**_chosen(wanted, order), "now": now, "limit": limit}
-        source = self._source(wanted)
-        if wanted.text:
-            params["ids"] = self._hits(wanted)[: self._hits_most]
-        return _delayed(source, _present(wanted, order) | (_TOLD | {"ordered"} if parts is None else parts)), params
+        source = source or self._source(wanted)
+        parts = _TOLD | {"ordered"} if parts is None else parts
+        if "placed" in parts and _quick(wanted, order):
+            parts = parts | {"quick"}
+        return _delayed(source, _present(wanted, order) | parts), params
 
-    @staticmethod
-    def _source(wanted: DelayedFilter) -> str:
+    def _source(self, wanted: DelayedFilter) -> str:
         """Which of from_*.sql has all that is wanted."""
         if wanted.kinds or wanted.severity or wanted.state in ("open", "trouble"):
             return "from_found_open" if wanted.text else "from_open"
         if wanted.text:
             return "from_found"
         if wanted.delivered_since > EPOCH:
-            return "from_delivered"
+            return "from_delivered" if self._was_long_ago(wanted.delivered_since) else "from_open"
         return "from_all"
 
-    def cut(self, wanted: DelayedFilter) -> bool:
-        """Whether more has the text in its id or references than is looked at: then some that is wanted may be missing."""
-        return bool(wanted.text) and len(self._hits(wanted)) > self._hits_most
+    def _back_to(self, day: datetime) -> frozenset[str]:
+        return frozenset({"long_ago"} if self._was_long_ago(day) else ())
 
-    def _hits(self, wanted: DelayedFilter) -> list[str]:
-        """One more than are looked at. Asked once, whoever asks for a page and its facets."""
-        bare = letters_and_digits(wanted.text)
-        if (bare, wanted.owner) not in self._found:  # whoever asks beside asks for the page, or its facets, after this
-            asked = _with_parts(sql("hits"), frozenset({"owner"} if wanted.owner else ()))
-            params = {"bare": bare, "owner": wanted.owner, "most": self._hits_most + 1}
-            rows = self._clickhouse.query(asked, params) if bare else []
-            self._found[bare, wanted.owner] = [row["consignment"] for row in rows]
-        return self._found[bare, wanted.owner]
+    def _was_long_ago(self, day: datetime) -> bool:
+        """Whether something that was delivered since has perhaps left the table of open work."""
+        return day < self._clock.now() - OPEN_SINCE
 
     def show(self, consignment: str) -> Journey | None:
         """All that is known of it."""
@@ -941,7 +1008,7 @@ class Questions:
         times = tuple(value for value in params.values() if isinstance(value, datetime))
         said = tuple((word, value) for word, value in params.items() if not isinstance(value, datetime))
         lines, at = self._kept.rows((name, *said), times, lambda: self._clickhouse.query(asked, given))
-        self._counted(at)
+        self._counted(name, at)
         return [_row(row, line) for line in lines]
 
     def shared(self, key: tuple[str, ...], now: datetime, ask: Callable[[], T]) -> T:
@@ -950,19 +1017,40 @@ class Questions:
             return ask()
         found: T
         found, at = self._kept.rows(key, (now,), ask)
-        self._counted(at)
+        self._counted(key[0], at)
         return found
 
-    def _counted(self, at: datetime) -> None:
-        with self._lock:
-            self.counted_at = min(at, self.counted_at or at)
+    def _lately(
+        self, key: tuple[object, ...], ask: Callable[[], T], fresh_s: float = COUNTS_FRESH_S, old_s: float = COUNTS_OLD_S
+    ) -> tuple[T, datetime | None]:
+        """What `ask` gives, shared by all who look for some seconds, and when it was asked (None: just now)."""
+        if self._kept is None:
+            return ask(), None
+        return self._kept.rows(key, (), ask, fresh_s, old_s)
 
+    def _counted(self, name: str, at: datetime | None) -> None:
+        if at is not None:
+            with self._lock:
+                self.counted[name] = min(at, self.counted.get(name, at))
+
+
+_UNTRIED: Mapping[str, object] = {
+    **dict.fromkeys(("state", "channel", "provider", "reason", "text"), ""),
+    "last_at": EPOCH,
+    "attempts": 0,
+}
+"""Of a message, before anybody tried to send it."""
+
+_NOWHERE = Place("", "", "", "")
 
 _TOLD = frozenset({"told", "places", "worked"})
 """The parts of delayed.sql that a row of a list has."""
 
 _OPEN = frozenset({"from_open", "from_found_open"})
 """The sources of delayed.sql that are of open work alone."""
+
+_EVER = frozenset({"from_all", "from_found"})
+"""Those that are of all that ever was."""
 
 
 def _row(kind: type[R], line: Mapping[str, object]) -> R:
@@ -1018,6 +1106,8 @@ def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
     said |= {"to_do" if wanted.work == "to_do" else "acted"} if wanted.work else set()
     said |= {"places"} if "hospital" in (order.sort, order.group) else set()
     said = said - {"kinds"} | {"anything"} if _anything(wanted) else said
+    said |= {"late"} if set(wanted.kinds) == set(DELAY_KINDS) else set()
+    said |= {"long"} if len(letters_and_digits(wanted.text)) >= THREES else set()
     said |= {"group"} if order.group else set()
     said |= {"sort"} if order.sort != "worst" else set()
     return frozenset(said | ({"after_id"} if order.after else set()))
@@ -1026,7 +1116,7 @@ def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
 @lru_cache(maxsize=1_000)
 def _delayed(source: str, parts: frozenset[str]) -> str:
     """delayed.sql over one of from_*.sql, with these of its optional parts."""
-    return _with_parts(sql("delayed"), parts).replace("-- SOURCE --", sql(source))
+    return _with_parts(sql("delayed").replace("-- SOURCE --", sql(source)), parts)
 
 
 def _with_parts(text: str, parts: frozenset[str]) -> str:
@@ -1042,6 +1132,12 @@ _OPTIONAL = re.compile(
     r"(?: *-- ELSE --\n(?P<else>(?:(?! *-- (?:IF|END)\b).*\n)*))? *-- END --\n",
     re.MULTILINE,
 )
+
+
+def _quick(wanted: DelayedFilter, order: Order) -> bool:
+    """Whether the places of rows can be told from the columns any_* or late_* of open work, without its arrays."""
+    kinds = not wanted.kinds or _anything(wanted) or set(wanted.kinds) == set(DELAY_KINDS)
+    return kinds and not wanted.severity and order.sort != "hours" and order.group not in ("exception", "severity")
 
 
 def _anything(wanted: DelayedFilter) -> bool:

@@ -17,7 +17,6 @@ from services.console.questions import (
     DELAY_KINDS,
     EPOCH,
     GROUPS,
-    HITS_MOST,
     NO_DAY,
     SORTS,
     Delayed,
@@ -102,14 +101,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Worklist:
-    """A page of the work list. `total`: of all pages; `first`: how many rows stand before this page; `cut`: the text stands in
-    more names than are looked at; `counted_at`: when `facets` were counted, None: just now."""
+    """A page of the work list. `total`: of all pages; `first`: how many rows stand before this page; `counted_at`:
+    when `facets` were counted, None: just now."""
 
     rows: list[Delayed]
     facets: Facets
     next: Keys | None
     first: int
-    cut: bool = False
     counted_at: datetime | None = None
 
     @property
@@ -188,7 +186,6 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
 
 def gather(questions: Questions, view: Wanted, now: datetime) -> Worklist:
     """The page, and what all pages hold."""
-    cut = questions.cut(view.wanted)
     # a text often leads to few: then all that is to be counted stands on the page
     facets = None if view.wanted.text else questions.begin(lambda: questions.facets(view.wanted, now, view.order))
     rows, following = questions.delayed_page(view.wanted, now, view.rows, view.order)
@@ -198,7 +195,7 @@ def gather(questions: Questions, view: Wanted, now: datetime) -> Worklist:
         counted = facets_of(rows, view.order.group)
     else:
         counted = questions.facets(view.wanted, now, view.order)
-    return Worklist(rows, counted, following, view.order.offset, cut, questions.counted_at)
+    return Worklist(rows, counted, following, view.order.offset, questions.counted_at)
 
 
 def first(given: Given, name: str) -> str:
@@ -257,6 +254,5 @@ WORDS: Final[Mapping[str, object]] = {
     "items_known": get_args(ItemCategory),
     "modes_known": get_args(Mode),
     "work_known": WORK,
-    "hits_most": HITS_MOST,
 }
 """What can be chosen, for forms."""

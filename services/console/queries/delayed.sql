@@ -12,6 +12,14 @@
 -- order alone), and the register of places only where names are told or sorted by.
 WITH
     {now:DateTime64(3, 'UTC')} AS now,
+    -- IF quick --
+    intDiv(toUnixTimestamp64Milli(now), 1000) AS now_s,
+    -- IF late --
+    late_rank AS rank, late_hours AS hours, late_base AS base,
+    -- ELSE --
+    any_rank AS rank, any_hours AS hours, any_base AS base,
+    -- END --
+    -- ELSE --
     arrayMap(
         (w, place) -> (
             w.1,
@@ -30,6 +38,7 @@ WITH
     if(empty({kinds:Array(String)}), all_wrong, arrayFilter(w -> has({kinds:Array(String)}, w.3), all_wrong)) AS wrong,
     arrayReverseSort(w -> (w.1, ifNull(w.2, 0), w.3, w.4), wrong)[1] AS worst,
     ['minor', 'major', 'critical'][worst.1] AS worst_severity,
+    -- END --
     -- IF places --
     if(places.name = '', facility, places.name) AS hospital,
     -- ELSE --
@@ -46,6 +55,9 @@ WITH
     1e15 AS at_the_end
 SELECT
     consignment,
+    -- IF placed --
+    version,
+    -- END --
     -- IF counted --
     facility,
     carrier,
@@ -97,8 +109,11 @@ SELECT
         {group:String} = 'carrier', toString(carrier),
         {group:String} = 'terminal', toString(terminal),
         {group:String} = 'vessel', vessel,
+        -- IF quick --
+        -- ELSE --
         {group:String} = 'exception', worst.3,
         {group:String} = 'severity', worst_severity,
+        -- END --
         {group:String} = 'stage', toString(stage),
         {group:String} = 'tier', toString(tier),
         ''
@@ -108,8 +123,11 @@ SELECT
     -- END --
     -- IF sort --
     multiIf(
+        -- IF quick --
+        -- ELSE --
         {sort:String} = 'worst', -direction * (worst.1 * 1e9 + ifNull(worst.2, 0)),
         {sort:String} = 'hours', if(worst.2 IS NULL, at_the_end, -direction * assumeNotNull(worst.2)),
+        -- END --
         {sort:String} = 'expected', if(expected_delivery IS NULL, at_the_end, direction * toFloat64(assumeNotNull(expected_delivery))),
         {sort:String} = 'required', if(required_by IS NULL, at_the_end, direction * toFloat64(assumeNotNull(required_by))),
         {sort:String} = 'heard', if(last_event_at IS NULL, at_the_end, -direction * toFloat64(assumeNotNull(last_event_at))),
@@ -126,8 +144,12 @@ SELECT
         ''
     ) AS text_key
     -- ELSE --
+    -- IF quick --
+    -direction * if(rank = 0, 0, rank * 1e9 + greatest(hours, (now_s - base) / 3600)) AS number_key,
+    -- ELSE --
     -- the same of the worst, without sorting them to find it
     -direction * arrayMax(w -> w.1 * 1e9 + ifNull(w.2, 0), wrong) AS number_key,
+    -- END --
     '' AS text_key
     -- END --
 FROM
@@ -144,10 +166,18 @@ LEFT JOIN (
 -- END --
 WHERE true
     -- IF kinds --
+    -- IF quick --
+    AND rank > 0
+    -- ELSE --
     AND (empty({kinds:Array(String)}) OR hasAny(open_kinds, {kinds:Array(String)}))
     -- END --
+    -- END --
     -- IF anything --
+    -- IF quick --
+    AND rank > 0
+    -- ELSE --
     AND notEmpty(open_kinds)
+    -- END --
     -- END --
     -- IF severity --
     AND ({severity:String} = '' OR arrayExists(w -> ['minor', 'major', 'critical'][w.1] = {severity:String}, wrong))

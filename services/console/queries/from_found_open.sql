@@ -1,5 +1,5 @@
--- What somebody works on of {ids} (hits.sql), and what of it is on a vessel, or for a hospital, with the text in its name.
+-- What somebody works on that has {bare} in its id or in a reference, is on a vessel, or for a hospital, with {text} in its name.
 -- worked_on.sql --
-WHERE consignment IN ({ids:Array(String)})
+WHERE ({bare:String} != '' AND position(names, {bare:String}) > 0)
     OR positionCaseInsensitiveUTF8(vessel, {text:String}) > 0
     OR facility IN (SELECT code FROM facilities FINAL WHERE positionCaseInsensitiveUTF8(name, {text:String}) > 0)

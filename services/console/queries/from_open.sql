@@ -1,2 +1,2 @@
 -- What somebody works on: not ended, or something is still wrong.
-SELECT * FROM open_journeys FINAL
+SELECT *, any_rank, any_hours, any_base, late_rank, late_hours, late_base FROM open_journeys FINAL

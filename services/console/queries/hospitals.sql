@@ -22,7 +22,11 @@ FROM
         ifNull(rows.delivered_at, toDateTime64(0, 3, 'UTC')) AS delivered_at
     FROM
     (
+    -- IF long_ago --
     -- from_delivered.sql --
+    -- ELSE --
+    -- worked_on.sql --
+    -- END --
     ) AS rows
     WHERE facility != ''
 ) AS journeys

@@ -17,6 +17,10 @@ FROM
         stage NOT IN ('delivered', 'cancelled') AS is_open
     FROM
     (
+    -- IF long_ago --
     -- from_delivered.sql --
+    -- ELSE --
+    -- worked_on.sql --
+    -- END --
     )
 )

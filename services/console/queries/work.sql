@@ -7,8 +7,5 @@
         groupArrayIf((exceptions, at, until), act = 'snooze') AS snoozes
     FROM work_acts
     WHERE act IN ('acknowledge', 'assign', 'snooze', 'note')
-        -- IF of_a_page --
-        AND consignment IN ({ids:Array(String)})
-        -- END --
         AND (consignment, act_id) NOT IN (SELECT consignment, undoes FROM work_acts WHERE act = 'undo')
     GROUP BY consignment

@@ -18,6 +18,9 @@ from schemas.shipment_event_v1 import Reference, ShipmentEvent
 from schemas.words import EXCEPTION_KINDS, SEVERITIES
 from schemas.work_act_v1 import WorkAct
 from services.console.questions import (
+    DELAY_KINDS,
+    GROUPS,
+    SORTS,
     DelayedFilter,
     Order,
     Questions,
@@ -146,7 +149,7 @@ class Port:
         def place(one: Journey) -> tuple[float, str]:
             weighed = [
                 (SEVERITIES.index(state.severity) + 1) * 1e9
-                + (state.late_h if state.kind == "late" else (NOW - state.start).total_seconds() / 3600)
+                + {"late": state.late_h, "conflict": 0.0}.get(state.kind, (NOW - state.start).total_seconds() / 3600)
                 for state in self.wrong(one, wanted)
             ]
             return -max(weighed, default=0), one.consignment
@@ -161,7 +164,9 @@ def drawn(draw: random.Random, number: int, version: int) -> Journey:
     facility = draw.choice(list(PLACES))
     stage = draw.choice(("delivered", "delivered", "cancelled")) if ended else draw.choice(("at_port", "in_transit"))
     told = {"milestone": "delivered", "units_done": 1, "units_total": 1, "actual": at, "sender": "HBRT"}
-    kinds = draw.sample(("late", "dwell", "silent"), draw.choice((0, 0, 1) if ended else (0, 1, 1, 2, 3)))
+    kinds = draw.sample(
+        ("late", "dwell", "silent", "overdue", "on_hold", "conflict"), draw.choice((0, 0, 1) if ended else (0, 1, 1, 2, 3))
+    )
     return journey(
         f"LVLA-{number:04d}",
         declared={
@@ -237,7 +242,7 @@ def write(books: Books, draw: random.Random) -> Port:
 def filters(draw: random.Random, count: int) -> Iterator[DelayedFilter]:
     """What may be asked for, of up to four things at once."""
     choices: Mapping[str, Sequence[Any]] = {
-        "kinds": (("late",), ("late", "dwell"), EXCEPTION_KINDS, EXCEPTION_KINDS),
+        "kinds": (("late",), ("late", "dwell"), DELAY_KINDS, DELAY_KINDS, EXCEPTION_KINDS, EXCEPTION_KINDS),
         "hospital": ("H-CEDARS", "seal", "medical"),
         "carrier": ("LH", "SWFT"),
         "terminal": ("LAX",),
@@ -284,6 +289,9 @@ def test_lists_and_their_counts_say_what_a_plain_look_at_every_journey_says(book
                 walked += page
             assert walked == rows[: len(walked)], wanted
             assert after is not None or len(walked) == len(rows), wanted
+            other = Order(draw.choice(SORTS), draw.random() < 0.5, draw.choice(("", *GROUPS)), draw.choice((0, 0, 3)))
+            page, _ = questions.delayed_page(wanted, NOW, 9, other)
+            assert page == questions.delayed(wanted, NOW, 9, other), (wanted, other)
             found[len(rows) > 7] += 1
         assert min(found[True], found[False]) > 8, "the filters choose too much or too little"
         rows = Questions(books.client).delayed(DelayedFilter(kinds=()), NOW)

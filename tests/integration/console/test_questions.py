@@ -566,20 +566,25 @@ def test_a_hospital_is_told_what_was_delivered_there_in_the_whole_window(books: 
     assert [counted_and_listed(days) for days in (1, 2, 8, 30, 400)] == [(1, 1), (1, 1), (3, 3), (4, 4), (5, 5)]
 
 
-def test_a_search_is_cut_after_the_owner_is_known_and_says_so_and_pages_join(books: Books) -> None:
-    books.write(*(journey(f"AAA-{n}", buyer="OTHER") for n in range(5)), journey("ZZZ-1", buyer="LACDHS"))
-    box = CONTAINER[:4]
-    own, everybody = DelayedFilter(kinds=(), text=box, owner="LACDHS"), DelayedFilter(kinds=(), text=box)
-    questions = Questions(books.client, hits_most=3)
-    assert [row.consignment for row in questions.delayed(own, NOW)] == ["ZZZ-1"]
-    assert not questions.cut(own)
-    order = Order("consignment")
-    first, after = questions.delayed_page(everybody, NOW, 2, order)
-    rest, last = Questions(books.client, hits_most=3).delayed_page(everybody, NOW, 2, replace(order, after=after))
-    assert [row.consignment for row in (*first, *rest)] == ["AAA-0", "AAA-1", "AAA-2"]
-    assert last is None
-    assert questions.cut(everybody)
-    assert not questions.cut(DelayedFilter(kinds=()))
+@pytest.mark.parametrize("text", [CONTAINER[:4], CONTAINER[5:7], "-"], ids=["by threes", "shorter", "nothing to look for"])
+def test_a_search_looks_at_all_that_ever_was_and_pages_join(books: Books, text: str) -> None:
+    ended: dict[str, Any] = {"stage": "delivered", "milestone": "delivered", "exceptions": []}
+    books.write(*(journey(f"AAA-{n}", buyer="OTHER", at="2020-04-01T00:00:00Z", **ended) for n in range(5)))
+    books.write(journey("ZZZ-1", buyer="LACDHS"), journey("ZZZ-2", buyer="LACDHS", references=[]))
+    questions, everybody = Questions(books.client), DelayedFilter(kinds=(), text=text)
+    found = [] if text == "-" else ["ZZZ-1", *(f"AAA-{n}" for n in range(5))]
+    assert [row.consignment for row in questions.delayed(everybody, NOW)] == found
+    assert [row.consignment for row in questions.delayed(replace(everybody, owner="LACDHS"), NOW)] == found[:1]
+    for size in (1, 2, 5, 6, 7):
+        walked, order = list[str](), Order()
+        while True:
+            page, after = questions.delayed_page(everybody, NOW, size, order)
+            walked += [row.consignment for row in page]
+            if after is None:
+                break
+            order = replace(order, after=after)
+        assert walked == found, size
+    assert questions.facets(everybody, NOW, Order()).total == len(found)
 
 
 def test_what_has_ended_does_not_look_open_when_what_hid_it_left_too_early(books: Books, console_settings: Settings) -> None:

@@ -105,3 +105,25 @@ def test_what_failed_is_not_kept(clock: ManualClock) -> None:
     with pytest.raises(ValueError, match="no answer"):
         kept.rows("score", (), failing)
     assert kept.rows("score", (), lambda: 7)[0] == 7
+
+
+def test_what_was_counted_before_somebody_acted_is_not_told_after_it(clock: ManualClock) -> None:
+    """Not even where it was being counted anew beside when they did."""
+    kept, counting, acted = Kept(clock), threading.Event(), threading.Event()
+    stands = ["before"]
+
+    def ask() -> str:
+        told = stands[-1]
+        if len(stands) == 1 and counting.is_set():
+            acted.wait(5)
+        counting.set()
+        return told
+
+    assert kept.rows(("facets", "all"), (), ask)[0] == "before"
+    clock.advance(FRESH_S + 1)
+    assert kept.rows(("facets", "all"), (), ask)[0] == "before"  # and counts anew, beside
+    kept.forget("standing", "facets")
+    stands.append("after")
+    acted.set()
+    kept._beside.shutdown(wait=True)
+    assert kept.rows(("facets", "all"), (), ask)[0] == "after"

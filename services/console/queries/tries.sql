@@ -1,0 +1,34 @@
+    -- What became of messages (messages.sql); IF those: of {subscriptions}, {notifications}, place by place.
+    SELECT
+        notification,
+        argMax(deliveries.state, (at, k_offset)) AS state,
+        max(at) AS last_at,
+        uniqExactIf(attempt, attempt > 0) AS attempts,
+        argMax(deliveries.channel, (at, k_offset)) AS channel,
+        argMax(deliveries.provider, (at, k_offset)) AS provider,
+        argMax(deliveries.reason, (at, k_offset)) AS reason,
+        argMax(deliveries.text, (at, k_offset)) AS text
+    FROM deliveries
+    WHERE at >= {since:DateTime64(3, 'UTC')}
+        -- by the key of the table: what became of the others is not read
+        AND (deliveries.subscription, deliveries.notification) IN
+        (
+            -- IF those --
+            SELECT one.1, one.2 FROM (SELECT arrayJoin(arrayZip({subscriptions:Array(String)}, {notifications:Array(String)})) AS one)
+            -- ELSE --
+            SELECT any(notifications.subscription), notification
+            FROM notifications
+            WHERE notifications.due_at >= {since:DateTime64(3, 'UTC')}
+                AND notifications.k_time >= {since:DateTime64(3, 'UTC')} - INTERVAL 31 DAY
+                AND notification != ''
+                AND ({facility:String} = '' OR has(notifications.facilities, {facility:String}))
+                AND ({consignment:String} = '' OR has(notifications.consignments, {consignment:String}))
+                AND ({subscription:String} = '' OR notifications.subscription = {subscription:String})
+            GROUP BY notification
+            -- IF any_state --
+            ORDER BY min(notifications.due_at) DESC, notification
+            LIMIT {limit:UInt32}
+            -- END --
+            -- END --
+        )
+    GROUP BY notification
