@@ -96,9 +96,10 @@ class Timeline:
     upcoming: list[datetime] = field(default_factory=list)
 
     def fires_at(self, deadline: datetime) -> datetime:
-        """When a deadline fires: itself, or an hour after the outage that it (or its grace) fell into."""
+        """When a deadline fires: itself, or an hour after the outage that it (or its grace) fell into. One at the very start
+        of an outage is not in it: T stood there before anybody could know of the outage, so it may have fired by then."""
         for outage in self.outages:  # by start: a deadline moved by one may fall into the next
-            if outage.start <= deadline < outage.end + GRACE:
+            if outage.start < deadline < outage.end + GRACE:
                 deadline = outage.end + GRACE
         return deadline
 

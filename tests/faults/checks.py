@@ -390,7 +390,7 @@ def deadlines(ledger: Ledger, topics: Topics, later: Callable[[timedelta], Mappi
 
 
 def _inside(moment: datetime, outages: Sequence[tuple[datetime, datetime]]) -> bool:
-    return any(start <= moment < end + GRACE for start, end in outages)
+    return any(start < moment < end + GRACE for start, end in outages)
 
 
 def _overdue(journey: Journey) -> bool:

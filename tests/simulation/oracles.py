@@ -1,12 +1,13 @@
 """What must hold, after each step and at the end. What the truth or the log alone can judge asks nothing of the product.
 
 Oracles: `unique` no change is told twice; `applied` per consignment the changes, applied in order, give the open exceptions of
-its record; `outage` no deadline fires inside an outage of ours or its grace; `time` T is a tick's time; `withdrawal` nothing is
-withdrawn without a reason; `state` what a shard holds is what it published; `recomputed` each of its journeys equals one
-computed from the log's sets alone; `accounted` every raw record has its events, commands or dead letters once; `rows` each log
-table is its topic; `single pass` one tracker that reads the final log in one go ends with the same journeys (so two shards
-equal one); `truth` statements, claims and learned references are what the story says; `process`, `progress` nobody ends by an
-error that is no loss of ownership, and all comes to rest. Those of `match` are in alert_oracles.py.
+its record; `outage` no deadline after the last tick before an outage of ours fires in it or its grace; `time` T is a tick's
+time; `withdrawal` nothing is withdrawn without a reason; `state` what a shard holds is what it published; `recomputed` each of
+its journeys equals one computed from the log's sets alone; `accounted` every raw record has its events, commands or dead
+letters once; `rows` each log table is its topic; `single pass` one tracker that reads the final log in one go ends with the
+same journeys (so two shards equal one); `truth` statements, claims and learned references are what the story says; `process`,
+`progress` nobody ends by an error that is no loss of ownership, and all comes to rest. Those of `match` are in
+alert_oracles.py.
 """
 
 from __future__ import annotations
@@ -188,6 +189,7 @@ class Oracles:
         self.open: dict[str, dict[str, ExceptionState]] = {}
         self.opened_at: dict[tuple[str, str], datetime] = {}
         self.reasons: dict[str, list[tuple[datetime, datetime | None, str]]] = {}
+        self.heard: dict[str, set[datetime]] = {}
         self.read_up_to = START  # the newest of what any shard had read when it committed
         world.broker.on_commit = self.on_commit
 
@@ -196,6 +198,7 @@ class Oracles:
     def told(self, element: Element, now: datetime) -> None:
         """Notes what could be a reason to withdraw: news of a time before the exception, an override, a retraction."""
         fact = element.fact
+        self.heard.setdefault(f"feed:{fact.sender}", set()).add(now)
         if not element.withdraws and len(fact.received[element.version]) > 1:
             return  # a repeat says nothing new
         first = not element.withdraws and len(fact.received) == 1
@@ -293,21 +296,24 @@ class Oracles:
     def _outside_outages(self, change: Change, state: ExceptionState) -> None:
         assert change.at is not None
         for start, end in self.world.story.outages:
-            if start <= state.start < end + GRACE and change.at < end + GRACE:
+            if start < state.start < end + GRACE and change.at < end + GRACE:
                 raise Violated("outage", f"{state.key} of {change.consignment} fired at {change.at}: {state.start} is in {end}")
 
     def _has_reason(self, change: Change, state: ExceptionState) -> None:
-        """Something came after it was told that is older than it, or that takes something back: of its milestone or a later."""
-        if change.consignment.startswith("feed:"):
-            return
+        """Something came after it was told that is older than it, or that takes something back: of its milestone or a later.
+        A feed's silence: the sender was heard at its very start, the time T that it was told at."""
         opened = self.opened_at[change.consignment, state.key]
+        if change.consignment.startswith("feed:"):
+            if not any(opened <= came <= state.start for came in self.heard.get(change.consignment, ())):
+                raise Violated("withdrawal", f"{state.key} of {change.consignment} was withdrawn, and its sender was not heard")
+            return
         registered = [
             one for one in self.world.raw.values() if one.kind == "registration" and opened <= one.at <= self.read_up_to
         ]
         least = ORDER[state.milestone] if state.kind in ("will_be_late", "overdue", "late") and state.milestone else -1
         fires = state.start  # a deadline in an outage fires after it: an actual before that is a reason too
         for start, end in self.world.story.outages:
-            if start <= fires < end + GRACE:
+            if start < fires < end + GRACE:
                 fires = end + GRACE
         for came, occurred, milestone in self.reasons.get(change.consignment, ()):
             news = opened <= came <= self.read_up_to and (occurred is None or occurred <= (fires if least >= 0 else opened))
