@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from schemas import registers_v1, topics
 from schemas.dead_letter_v1 import EXAMPLES as LETTERS
@@ -72,9 +72,20 @@ def start(settings: Settings, stderr: int | None = None, **more: str) -> subproc
 
 
 def commit(settings: Settings, topic: Topic, offset: int, metadata: str, partition: int = 0) -> None:
-    """What a member of the sink's group would have committed before it died."""
+    """What a member of the sink's group would have committed before it died. While that member is not yet counted out (one that
+    died with its broker), the broker refuses who is none."""
     client = kafka_clients.consumer(settings, "test-commit", GROUP)
-    client.commit(offsets=[TopicPartition(topic.name, partition, offset, metadata)], asynchronous=False)
+
+    def taken() -> bool:
+        try:
+            client.commit(offsets=[TopicPartition(topic.name, partition, offset, metadata)], asynchronous=False)
+        except KafkaException as exception:
+            if kafka_clients.error_of(exception).code() != KafkaError.UNKNOWN_MEMBER_ID:
+                raise
+            return False
+        return True
+
+    eventually(taken, "the group has no members")
     client.close()
 
 
