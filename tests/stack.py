@@ -266,7 +266,7 @@ class Stack:
                 case "local":
                     port, http_port = free_ports(2, among=PORTS)
                     passwords = Passwords(*(secrets.token_urlsafe(16) for _ in range(3)))
-                    server = ClickHouseServer(self.directory() / "clickhouse", port, http_port, passwords)
+                    server = ClickHouseServer(self.directory() / "clickhouse", port, http_port, passwords, short_lived=True)
                     local = LocalClickHouse(server, CLICKHOUSE_START_S, self.watch)
                     self._end.callback(local.stop)
                     self._clickhouse = local

@@ -26,6 +26,7 @@ the place of good ones (26.9): the rows were gone; `lovla rebuild` makes them an
 LOOKS, LOOKS_S = "background_processing_pool_thread_sleep_seconds_if_nothing_to_do", 10
 """After so long, and then ever more rarely, each table looks whether there is something to merge; an insert asks at once. It
 would be 0.1 s: with some dozens of new tables half of what an idle server costs."""
+COMPILING = ("compile_expressions", "compile_aggregate_expressions", "compile_sort_description")
 RUNNER = Path(__file__).with_name("clickhouse_server.py")
 
 
@@ -41,12 +42,14 @@ class Passwords:
 
 @dataclass(frozen=True, slots=True)
 class ClickHouseServer:
-    """One server on 127.0.0.1; everything it has lies below `directory`."""
+    """One server on 127.0.0.1; everything it has lies below `directory`. `short_lived`: it compiles no expression, which pays
+    only where the same is asked of very many rows again and again."""
 
     directory: Path
     tcp_port: int
     http_port: int
     passwords: Passwords
+    short_lived: bool = False
 
     @property
     def name(self) -> str:
@@ -110,15 +113,16 @@ class ClickHouseServer:
             "max_result_rows": (1_000_000, 1, 1_000_000),
             "max_rows_to_read": (1_000_000_000, 1, 1_000_000_000),
         }
+        compiled = "".join(f"<{name}>0</{name}>" for name in COMPILING) if self.short_lived else ""
         limits = "".join(f"<{name}>{usual}</{name}>" for name, (usual, _, _) in reader_limits.items())
         bounds = "".join(
             f"<{name}><min>{least}</min><max>{most}</max></{name}>" for name, (_, least, most) in reader_limits.items()
         )
         return f"""<clickhouse>
   <profiles>
-    <default/>
+    <default>{compiled}</default>
     <bootstrap><max_sessions_for_user>1</max_sessions_for_user></bootstrap>
-    <reader><readonly>2</readonly>{limits}<constraints>{bounds}</constraints></reader>
+    <reader><readonly>2</readonly>{compiled}{limits}<constraints>{bounds}</constraints></reader>
   </profiles>
   <quotas><default/></quotas>
   <users>

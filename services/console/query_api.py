@@ -169,9 +169,10 @@ class Api:
 
         def asking(questions: Questions) -> Response:
             now = self._now(questions)
-            return answer_json(request, {"as_of": now, "today": today.gather(questions, now, zone)})
+            found = today.gather(questions, now, zone)
+            return answer_json(request, {"as_of": now, "counted": questions.counted, "today": found})
 
-        return await self._door.ask(asking)
+        return await self._door.ask(asking, kept=True)
 
     async def feeds(self, request: Request) -> Response:
         reader, days = self._door.entry.reader(request), self._days(request, 7)

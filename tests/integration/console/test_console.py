@@ -184,7 +184,9 @@ async def test_a_page_is_read_without_script_and_nothing_that_a_carrier_wrote_ru
 
 async def test_each_number_of_today_is_as_long_as_the_list_behind_it(demo: httpx.AsyncClient) -> None:
     page = (await demo.get("/")).text
-    standing = (await demo.get("/api/v1/today")).json()["today"]["standing"]
+    told = (await demo.get("/api/v1/today")).json()
+    standing, counted = told["today"]["standing"], told["counted"]
+    assert {"standing", "inbound"} <= counted.keys()
     lists = {
         "open": "/consignments?state=open",
         "late": "/delayed?exception=late",
