@@ -109,16 +109,14 @@ class Acting:
 
     async def _until(self, condition: Callable[[Questions], bool]) -> bool:
         end = asyncio.get_running_loop().time() + self._door.settings.console_wait_s
-        while True:
-            try:
-                if await self._door.ask(condition):
-                    self._door.kept.forget("facets", "standing")  # what was done shows in the counts
-                    return True
-            except Problem:  # ClickHouse is away: what was done is done, the page will say the rest
-                return False
-            if asyncio.get_running_loop().time() >= end:
-                return False
-            await asyncio.sleep(_LOOK_EVERY_S)
+        try:
+            while not (there := await self._door.ask(condition)) and asyncio.get_running_loop().time() < end:
+                await asyncio.sleep(_LOOK_EVERY_S)
+        except Problem:  # ClickHouse is away: what was done is done, the page will say the rest
+            return False
+        finally:
+            self._door.kept.forget("facets", "standing")  # what was done shows in the counts
+        return there
 
     # --- one consignment
 

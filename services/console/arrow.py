@@ -28,6 +28,8 @@ Ask = Callable[[str, Mapping[str, object]], bytes]
 class ArrowQuestions(Questions):
     """Lists come as `stream` instead of as rows; what a list needs to know first is asked as ever."""
 
+    _in_parts = False
+
     def __init__(self, clickhouse: ClickHouse, ask: Ask) -> None:
         super().__init__(clickhouse)
         self._as_stream = ask

@@ -13,7 +13,7 @@ from dataclasses import asdict, astuple, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache, partial
 from importlib.resources import files
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
 from schemas.journey_v1 import Journey
@@ -654,6 +654,9 @@ class Questions:
     With `kept`, those of KEPT, facets and standing may be told as they were counted a while ago; `counted`: when, by name. With
     `beside`, threads of which none waits for another, questions that are begun are asked at once."""
 
+    _in_parts: ClassVar[bool] = True
+    """Whether the rows of a list may be put together of several answers."""
+
     def __init__(
         self,
         clickhouse: ClickHouse,
@@ -732,7 +735,7 @@ class Questions:
 
     def messages(self, since: datetime, about: About = ANY_MESSAGE, limit: int = NO_LIMIT) -> list[Told]:
         """What was due since then, the newest first."""
-        if about.consignment and not about.state:
+        if self._in_parts and about.consignment and not about.state:
             return self._messages_of(since, about, limit)
         part = frozenset() if about.state else frozenset({"any_state"})
         return self._ask("messages", Told, part, since=since, limit=limit, **asdict(about))
@@ -790,7 +793,10 @@ class Questions:
             if left := [id_ for id_ in stand if id_ not in by_id]:
                 asked = _with_parts(sql("facts"), frozenset({"ended"} if ended else ()))
                 lines = self._clickhouse.query(asked, {"ids": left})
-                self._facts.put(lines)
+                if not ended:
+                    # nothing is wrong with what does not stand in the table of open work: but the view that fills it may be a
+                    # moment behind the one that told this version
+                    self._facts.put(lines)
                 by_id |= {line["consignment"]: line for line in lines}
         for act in self._clickhouse.query(sql("acted"), {"ids": [*stand]}):
             acts.setdefault(act["consignment"], []).append(act)
@@ -842,8 +848,10 @@ class Questions:
             return self._facets(wanted, now, order)
         key = ("facets", wanted, order.group)
         found: Facets
-        # of all that ever was the counts take longer, and few of them change: they are kept as long as a report's
-        ages = () if self._source(wanted) in _EVER else (COUNTS_FRESH_S, COUNTS_OLD_S)
+        # of all that ever was the counts take longer, and few of them change: they are kept as long as a report's, unless they
+        # are of what people do
+        slow = self._source(wanted) in _EVER and not (wanted.work or wanted.assigned)
+        ages = () if slow else (COUNTS_FRESH_S, COUNTS_OLD_S)
         found, at = self._kept.rows(key, (now,), lambda: self._facets(wanted, now, order), *ages)
         self._counted("facets", at)
         return found

@@ -606,7 +606,14 @@ async def test_lists_come_as_an_arrow_stream_with_the_same_rows(
     )
     made.door.arrow = over_http(there, "admin", console_settings.clickhouse_admin_password)
     async with made.browser() as viewer, made.holder(BUYER) as buyer:
-        for path in ("/api/v1/delayed?exception=any", "/api/v1/consignments?q=maer", "/api/v1/feeds", "/api/v1/hospitals"):
+        told = f"/api/v1/messages?consignment={world.STORY}"
+        for path in (
+            "/api/v1/delayed?exception=any",
+            "/api/v1/consignments?q=maer",
+            "/api/v1/feeds",
+            "/api/v1/hospitals",
+            told,
+        ):
             rows = (await viewer.get(path + ("&rows=500" if "?" in path else ""))).json()["rows"]
             answer = await viewer.get(path, headers={"Accept": MEDIA_TYPE})
             assert answer.status_code == 200 and answer.headers["content-type"] == MEDIA_TYPE, answer.text

@@ -17,6 +17,7 @@ from schemas.raw_message_v1 import RawMessage
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import Reference, ShipmentEvent
+from services.console.facts import Facts
 from services.console.questions import DelayedFilter, Order, Questions, RawPointer
 from services.console.render import judged
 from services.runtime.clickhouse import connect
@@ -110,6 +111,21 @@ def test_the_newest_version_counts(books: Books) -> None:
     shown = questions.show("LACDHS-0001")
     assert shown is not None
     assert shown.version == 2
+
+
+def test_what_open_work_does_not_have_yet_is_asked_again(books: Books) -> None:
+    """The views of an insert are written one after the other; what is told in between is no fact of that version."""
+    known, late = Facts(), journey(exceptions=[exception("late")])
+
+    def shown() -> list[tuple[str, str]]:
+        found, _ = Questions(books.client, facts=known).delayed_page(DelayedFilter(kinds=()), NOW, 10, Order())
+        return [(row.consignment, row.exception) for row in found]
+
+    books.write(late)
+    books.client.execute("TRUNCATE TABLE open_journeys")
+    assert shown() == [("LACDHS-0001", "")]
+    books.write(late)
+    assert shown() == [("LACDHS-0001", "late")]
 
 
 def test_show_gives_the_whole_journey_and_names_like_it_if_there_is_none(books: Books) -> None:
