@@ -19,16 +19,20 @@ Line = Mapping[str, Any]
 """A row of an answer by column."""
 
 FACTS_MOST: Final = 5_000
+_HEAVY: Final = 10
+"""So many items or exceptions of a line are kept for the price of another line: some kilobytes."""
 _SEVERITIES: Final = ("minor", "major", "critical")
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
 class Facts:
-    """Lines of queries/facts.sql by consignment and version; the longest unused go first. Of several threads."""
+    """Lines of queries/facts.sql by consignment and version; the longest unused go first. `most`: lines of a few items
+    each; one of 500 counts as fifty. Of several threads."""
 
     most: int = FACTS_MOST
     _lines: OrderedDict[tuple[str, int], Line] = field(default_factory=OrderedDict)
+    _weight: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def known(self, wanted: Iterable[tuple[str, int]]) -> dict[str, Line]:
@@ -45,9 +49,17 @@ class Facts:
         """What was read just now."""
         with self._lock:
             for line in lines:
-                self._lines[line["consignment"], line["version"]] = line
-            while len(self._lines) > self.most:
-                self._lines.popitem(last=False)
+                key = line["consignment"], line["version"]
+                if (known := self._lines.pop(key, None)) is not None:
+                    self._weight -= _weight(known)
+                self._lines[key] = line
+                self._weight += _weight(line)
+            while self._weight > self.most:
+                self._weight -= _weight(self._lines.popitem(last=False)[1])
+
+
+def _weight(line: Line) -> int:
+    return 1 + (len(line["categories"]) + len(line["keys"])) // _HEAVY
 
 
 def told(line: Line, acts: Sequence[Line], hospital: str, zone: str, kinds: Sequence[str], now: datetime) -> dict[str, object]:

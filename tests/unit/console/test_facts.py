@@ -69,3 +69,16 @@ def test_what_was_read_is_known_by_its_version_and_the_longest_unused_goes_first
     assert set(facts.known([("A", 1)])) == {"A"}
     facts.put([line(consignment="C")])
     assert set(facts.known([("A", 1), ("B", 1), ("C", 1)])) == {"A", "C"}
+
+
+def test_a_line_of_many_items_counts_as_many_lines() -> None:
+    """However much a few say, what is kept is bounded."""
+    facts = Facts(most=60)
+    facts.put(line(consignment=f"LACDHS-{n}") for n in range(9))
+    heavy = line(consignment="LACDHS-99", categories=["n95_respirator"] * 500)
+    for _ in range(2):  # read again, it counts once
+        facts.put([heavy])
+        kept = facts.known([(f"LACDHS-{n}", 1) for n in (*range(9), 99)])
+        assert kept.keys() == {*(f"LACDHS-{n}" for n in range(9)), "LACDHS-99"}
+    facts.put([line(consignment="LACDHS-100")])
+    assert "LACDHS-0" not in facts.known([("LACDHS-0", 1)])
