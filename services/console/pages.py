@@ -166,16 +166,18 @@ class Pages:
             places = questions.begin(questions.facilities)
             as_of = questions.as_of()
             now = as_of or self._door.clock.now()
-            said = questions.begin(lambda: reports.told_about(questions, name, min(moment or now, now)))
+            earlier = moment is not None and moment < now
+            said = questions.begin(lambda: reports.told_about(questions, name, min(moment or now, now), earlier))
             journey = shown.result()
             if journey is None:
                 near = questions.similar(name)
                 hint = f" Did you mean {', '.join(near)}?" if near else ""
                 raise Problem("not-found", f"No consignment {name[:80]} is known.{hint}")
-            done.extend(work.result())
             if moment is not None and moment < now:
+                done.extend(done_by(work.result(), moment))
                 story = tell(known_at(journey, moment), places.result(), moment, earlier=True)
                 return story, said.result(), moments(journey), as_of
+            done.extend(work.result())
             return tell(journey, places.result(), now), said.result(), moments(journey), as_of
 
         story, told, heard, as_of = await self._door.ask(asking, kept=True)
@@ -430,6 +432,12 @@ class Pages:
             )
         )
         return Response(text, 200, dict(HEADERS), media_type="text/html")
+
+
+def done_by(done: Sequence[WorkDone], moment: datetime) -> list[WorkDone]:
+    """What people had done by then: what was undone later still counted."""
+    mine = (one for one in done if one.at <= moment)
+    return [replace(one, undone_by="", undone_at=None) if one.undone_at and one.undone_at > moment else one for one in mine]
 
 
 ZONES: Final = (

@@ -14,8 +14,8 @@ import hashlib
 import io
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Final, TypeVar
@@ -43,6 +43,7 @@ ROWS_MOST: Final = 100_000
 """Of one CSV."""
 CSV_WHOLE: Final = 2_000
 """Rows of a CSV that is sent in one piece."""
+CURSOR_LIVES: Final = timedelta(days=1)
 _DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -88,9 +89,12 @@ class Api:
 
         def asking(questions: Questions) -> Response:
             now = self._now(questions)
+            after = cursor_in(worklist.first(given, "cursor"), now)
+            if after is not None:
+                now = after.now  # hours go on: by those of now, who stood behind that row may stand before it
             view = worklist.read(given, now, known_zone(self._door.settings.console_zone), kinds)
             wanted, order = chosen(view, reader)
-            order = replace(order, after=cursor_in(worklist.first(given, "cursor")))
+            order = replace(order, after=after.keys if after else None)
             if as_csv:
                 told = (own_row(row, reader) for row in questions.delayed_rows(wanted, now, ROWS_MOST, order))
                 first = list(islice(told, self._csv_whole + 1))
@@ -101,7 +105,7 @@ class Api:
             body: dict[str, Any] = {"as_of": now, "rows": [own_row(row, reader) for row in rows]}
             link = {}
             if following is not None:
-                body["next"] = cursor_of(following)
+                body["next"] = cursor_of(following, now)
                 address = request.url.include_query_params(cursor=body["next"]).remove_query_params("offset")
                 link = {"Link": f'<{address.path}?{address.query}>; rel="next"'}
             return answer_json(request, body, link)
@@ -345,24 +349,35 @@ def own(journey: Journey | None, reader: Reader) -> Journey:
     )
 
 
-def cursor_of(keys: Keys) -> str:
+@dataclass(frozen=True, slots=True)
+class After:
+    """The last row of a page, and the time T at which its list was put in order."""
+
+    keys: Keys
+    now: datetime
+
+
+def cursor_of(keys: Keys, now: datetime) -> str:
     """Where the next page begins, as text for an address."""
-    packed = json.dumps([keys.group, keys.number, keys.text, keys.consignment]).encode()
+    packed = json.dumps([keys.group, keys.number, keys.text, keys.consignment, now.timestamp()]).encode()
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def cursor_in(text: str) -> Keys | None:
-    """Raises Problem 400 for what is none of ours."""
+def cursor_in(text: str, now: datetime) -> After | None:
+    """Raises Problem 400 for what is none of ours, or of a list that was begun too long ago."""
     if not text:
         return None
     try:
-        group, number, words, consignment = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        group, number, words, consignment, at = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         keys = Keys(str(group), float(number), str(words), str(consignment))
-    except (ValueError, TypeError) as error:
+        begun = datetime.fromtimestamp(float(at), UTC)
+    except (ValueError, TypeError, OverflowError, OSError) as error:
         raise _bad("cursor", "cursor is what an answer gave as `next`.") from error
     if not keys.consignment or keys.number != keys.number:
         raise _bad("cursor", "cursor is what an answer gave as `next`.")
-    return keys
+    if now - begun > CURSOR_LIVES:
+        raise _bad("cursor", "This list was begun more than a day ago; ask for its first page again.")
+    return After(keys, min(begun, now))
 
 
 def _bad(name: str, text: str) -> Problem:

@@ -740,15 +740,22 @@ class Questions:
         part = frozenset() if about.state else frozenset({"any_state"})
         return self._ask("messages", Told, part, since=since, limit=limit, **asdict(about))
 
-    def _messages_of(self, since: datetime, about: About, limit: int) -> list[Told]:
-        """The same of one consignment, in two short questions: few messages are about it, and none about most."""
+    def told_about(self, consignment: str, since: datetime, until: datetime | None, limit: int) -> list[Told]:
+        """The same of one consignment, as it stood at `until`, which is past; None: as it stands."""
+        found = self._messages_of(since, About(consignment=consignment), limit, until)
+        return [one for one in found if until is None or one.due_at <= until]
+
+    def _messages_of(self, since: datetime, about: About, limit: int, until: datetime | None = None) -> list[Told]:
+        """In two short questions: few messages are about one, and none about most."""
         due = self._clickhouse.query(
             _with_parts(sql("due"), frozenset({"any_state"})), {"since": since, "limit": limit, **asdict(about)}
         )
         if not due:
             return []
-        those = {f"{name}s": [line[name] for line in due] for name in ("subscription", "notification")}
-        tries = self._clickhouse.query(_with_parts(sql("tries"), frozenset({"those"})), {"since": since, **those})
+        those: dict[str, object] = {f"{name}s": [line[name] for line in due] for name in ("subscription", "notification")}
+        parts = {"those"} if until is None else {"those", "until"}
+        then = {} if until is None else {"until": until}
+        tries = self._clickhouse.query(_with_parts(sql("tries"), frozenset(parts)), {"since": since, **those, **then})
         became = {line["notification"]: line for line in tries}
         return [_row(Told, {**_UNTRIED, **line, **became.get(line["notification"], {})}) for line in due]
 

@@ -1,4 +1,4 @@
-    -- What became of messages (messages.sql); IF those: of {subscriptions}, {notifications}, place by place.
+    -- What became of messages (messages.sql); IF those: of {subscriptions}, {notifications}, place by place; IF until: by then.
     SELECT
         notification,
         argMax(deliveries.state, (at, k_offset)) AS state,
@@ -10,6 +10,9 @@
         argMax(deliveries.text, (at, k_offset)) AS text
     FROM deliveries
     WHERE at >= {since:DateTime64(3, 'UTC')}
+        -- IF until --
+        AND at <= {until:DateTime64(3, 'UTC')}
+        -- END --
         -- by the key of the table: what became of the others is not read
         AND (deliveries.subscription, deliveries.notification) IN
         (

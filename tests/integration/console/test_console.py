@@ -302,6 +302,21 @@ async def test_pages_by_cursor_hold_every_row_once_and_in_order(console: Console
             console.clock.advance(5)
 
 
+async def test_a_list_that_is_read_on_hours_later_loses_no_row(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of what is wrong grows by the hour; who stood behind the last row would stand before it by then."""
+    hours = itertools.count()
+    monkeypatch.setattr(Api, "_now", lambda _self, _questions: NOW + next(hours) * timedelta(hours=1))
+    asked = {"exception": "any", "sort": "hours"}
+    async with console.holder("PORT") as port:
+        whole = (await port.get("/api/v1/delayed", params=asked | {"rows": "500"})).json()
+        names, cursor = [], ""
+        while cursor or not names:
+            page = (await port.get("/api/v1/delayed", params=asked | {"rows": "7", "cursor": cursor})).json()
+            names += [row["consignment"] for row in page["rows"]]
+            cursor = page.get("next", "")
+    assert sorted(names) == sorted(row["consignment"] for row in whole["rows"])
+
+
 async def test_facets_count_what_choosing_them_would_show(demo: httpx.AsyncClient) -> None:
     page = (await demo.get("/delayed?exception=any&group=carrier")).text
     counted = dict(re.findall(r'<option value="([A-Z]{2,4})"[^>]*>[^<]*\((\d+)\)', page))
@@ -585,6 +600,15 @@ async def test_a_planner_has_a_dead_letter_read_again_and_is_told_what_came_of_i
         await browser.post("/sign-in", data={"name": "eve", "password": PASSWORD, "next": "/"})
         assert (await browser.post(again, data={"csrf": await csrf_of(browser)})).status_code == 403
     assert asked == [(letter, "ana")]
+
+
+def test_an_earlier_view_tells_what_had_become_of_messages_by_then(port: ClickHouse) -> None:
+    questions, since, second = Questions(port), NOW - timedelta(days=60), timedelta(seconds=1)
+    (now,) = questions.told_about(world.STORY, since, None, 10)
+    assert now.state == "delivered" and now.last_at is not None
+    (then,) = questions.told_about(world.STORY, since, now.last_at - second, 10)
+    assert then.state != "delivered" and then.last_at != now.last_at
+    assert questions.told_about(world.STORY, since, now.due_at - second, 10) == []
 
 
 # --- Arrow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -93,11 +93,31 @@ def test_what_an_address_may_not_say_is_refused_with_its_place(name: str, value:
 
 
 @given(st.builds(Keys, st.text(), st.floats(allow_nan=False), st.text(), st.text(min_size=1)))
-def test_a_cursor_comes_back_as_it_was(keys: Keys) -> None:
-    assert cursor_in(cursor_of(keys)) == keys
+def test_a_cursor_comes_back_as_it_was_with_the_time_of_its_list(keys: Keys) -> None:
+    for later in (timedelta(0), timedelta(hours=3)):
+        after = cursor_in(cursor_of(keys, NOW), NOW + later)
+        assert after is not None
+        assert (after.keys, after.now) == (keys, NOW)
 
 
-@pytest.mark.parametrize("text", ["x", "e30", "W10", "!!!!", "WyIiLCAiTmFOIiwgIiIsICJhIl0", "W251bGwsIG51bGwsIG51bGwsIG51bGxd"])
+def test_a_cursor_of_a_list_of_long_ago_says_so() -> None:
+    with pytest.raises(Problem) as refused:
+        cursor_in(cursor_of(Keys("", 1.0, "", "LVLA-1"), NOW), NOW + timedelta(days=2))
+    assert "first page" in refused.value.errors[0]["text"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "e30",
+        "W10",
+        "!!!!",
+        "WyIiLCAiTmFOIiwgIiIsICJhIiwgMF0",
+        "WyIiLCAxLCAiIiwgImEiLCAiTmFOIl0",
+        "W251bGwsIG51bGwsIG51bGwsIG51bGwsIG51bGxd",
+    ],
+)
 def test_a_cursor_of_nobodys_is_refused(text: str) -> None:
     with pytest.raises(Problem):
-        cursor_in(text)
+        cursor_in(text, NOW)
