@@ -309,7 +309,7 @@ async def test_a_list_that_is_read_on_hours_later_loses_no_row(console: Console,
     asked = {"exception": "any", "sort": "hours"}
     async with console.holder("PORT") as port:
         whole = (await port.get("/api/v1/delayed", params=asked | {"rows": "500"})).json()
-        names, cursor = [], ""
+        names, cursor = list[str](), ""
         while cursor or not names:
             page = (await port.get("/api/v1/delayed", params=asked | {"rows": "7", "cursor": cursor})).json()
             names += [row["consignment"] for row in page["rows"]]
