@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from httpx import create_ssl_context
 from httpx._transports import default as https
@@ -25,6 +26,9 @@ os.environ.pop("COLUMNS", None)  # xdist gives its processes the width of a term
 os.environ.setdefault("JAVA_TOOL_OPTIONS", " ".join(SHORT_LIVED))  # brokers of stacks that tests start by our verbs
 # A call of httpx reads the world's certificates each time, 50 ms of CPU, and ours ask doors that speak plain HTTP.
 vars(https)["create_ssl_context"] = cache(create_ssl_context)
+# How long an example takes says how busy the machine is: those that compute stand back for the others (tests/lanes.py).
+hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("unhurried")
 gc.set_threshold(garbage.NEW_CONTAINERS, 20, 50)  # what is imported and collected stays
 SERVERS = {"stack", "kafka", "clickhouse", "settings"}
 WAITING = ("faults", "e2e", "browser", "integration")
