@@ -62,12 +62,9 @@ def eventually(
 
 
 async def eventually_beside(
-    what: Callable[[], object],
-    of: str | Callable[[], str] = "what the test waits for",
-    within_s: float | None = None,
-    longest_pause_s: float = LONGEST_PAUSE_S,
+    what: Callable[[], object], of: str | Callable[[], str] = "what the test waits for", within_s: float | None = None
 ) -> None:
     """As `eventually`, beside the event loop: `what` is asked in a thread."""
-    wait = Wait(of, within_s, longest_pause_s)
+    wait = Wait(of, within_s)
     while not await asyncio.to_thread(what):
         await asyncio.sleep(wait.goes_on())

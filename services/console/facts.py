@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from schemas.words import SEVERITIES
+
 Line = Mapping[str, Any]
 """A row of an answer by column."""
 
 FACTS_MOST: Final = 5_000
 _HEAVY: Final = 10
 """So many items or exceptions of a line are kept for the price of another line: some kilobytes."""
-_SEVERITIES: Final = ("minor", "major", "critical")
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -83,7 +84,7 @@ def told(line: Line, acts: Sequence[Line], hospital: str, zone: str, kinds: Sequ
         "zone": zone or "UTC",
         "sentence": line["sentences"][place] if worst else "",
         "exception": worst[2] if worst else "",
-        "severity": _SEVERITIES[worst[0] - 1] if worst else "",
+        "severity": SEVERITIES[worst[0] - 1] if worst else "",
         "since": starts[place] if worst else None,
         "hours_late": round(worst[1] * 10) / 10 if worst and worst[1] is not None else None,
         "also": list(dict.fromkeys(kind for _, _, kind, _ in wrong if worst and kind != worst[2])),

@@ -740,10 +740,12 @@ class Questions:
         part = frozenset() if about.state else frozenset({"any_state"})
         return self._ask("messages", Told, part, since=since, limit=limit, **asdict(about))
 
-    def told_about(self, consignment: str, since: datetime, until: datetime | None, limit: int) -> list[Told]:
-        """The same of one consignment, as it stood at `until`, which is past; None: as it stands."""
-        found = self._messages_of(since, About(consignment=consignment), limit, until)
-        return [one for one in found if until is None or one.due_at <= until]
+    def told_about(
+        self, consignment: str, since: datetime, until: datetime, limit: int, *, earlier: bool = False
+    ) -> list[Told]:
+        """The same of one consignment, what was due by `until`; `earlier`: that is past, and so it stood then."""
+        found = self._messages_of(since, About(consignment=consignment), limit, until if earlier else None)
+        return [one for one in found if one.due_at <= until]
 
     def _messages_of(self, since: datetime, about: About, limit: int, until: datetime | None = None) -> list[Told]:
         """In two short questions: few messages are about one, and none about most."""

@@ -622,8 +622,8 @@ def messages(questions: Questions, given: Given, now: datetime) -> Report:
 
 def told_about(questions: Questions, consignment: str, now: datetime, earlier: bool = False) -> Table:
     """What was due to anybody about one consignment by `now`, and what had become of it; `earlier`: that is past."""
-    told = questions.told_about(consignment, now - TOLD, now if earlier else None, ROWS)
-    return told_table("What we told about it", [one for one in told if one.due_at <= now], "Nobody was told anything about it.")
+    told = questions.told_about(consignment, now - TOLD, now, ROWS, earlier=earlier)
+    return told_table("What we told about it", told, "Nobody was told anything about it.")
 
 
 def told_table(caption: str, told: Sequence[Told], empty: str, most: int = ROWS) -> Table:

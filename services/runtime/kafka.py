@@ -27,6 +27,11 @@ TRANSACTION_TIMEOUT_MS = 10_000
 
 REQUEST_TIMEOUT_S = 10.0
 
+COORDINATOR_MOVES = frozenset(
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+)
+"""What a broker says of a group that it does not know, or not yet: to be asked again."""
+
 log = logs.get("kafka")
 
 T = TypeVar("T")
@@ -213,14 +218,11 @@ def committed(
                 left_s = max(0.1, until - time.monotonic())
                 return offsets_of(client.committed([TopicPartition(*place) for place in places], timeout=left_s))
             except KafkaException as exception:
-                if error_of(exception).code() not in _MOVES or time.monotonic() > until:
+                if error_of(exception).code() not in COORDINATOR_MOVES or time.monotonic() > until:
                     raise
                 time.sleep(0.1)
     finally:
         client.close()
-
-
-_MOVES = frozenset({KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS})
 
 
 def offsets_of(found: Iterable[TopicPartition]) -> dict[tuple[str, int], int]:

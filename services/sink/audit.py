@@ -74,16 +74,11 @@ Place = tuple[str, int]
 _Rows = tuple[list[int], int]
 """Offsets of rows, and the sum of their times (ms)."""
 
-_NOT_YET = frozenset(
-    {
-        KafkaError._TIMED_OUT,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-    }
-)
+_NOT_YET = kafka.COORDINATOR_MOVES | {
+    KafkaError._TIMED_OUT,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+}
 _FED_BY_JOURNEYS: Mapping[str, str] = {
     "open_journeys": "NOT (stage IN ('delivered', 'cancelled') AND empty(open_kinds))",
     "journey_marks": "true",

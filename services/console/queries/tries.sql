@@ -20,14 +20,7 @@
             SELECT one.1, one.2 FROM (SELECT arrayJoin(arrayZip({subscriptions:Array(String)}, {notifications:Array(String)})) AS one)
             -- ELSE --
             SELECT any(notifications.subscription), notification
-            FROM notifications
-            WHERE notifications.due_at >= {since:DateTime64(3, 'UTC')}
-                AND notifications.k_time >= {since:DateTime64(3, 'UTC')} - INTERVAL 31 DAY
-                AND notification != ''
-                AND ({facility:String} = '' OR has(notifications.facilities, {facility:String}))
-                AND ({consignment:String} = '' OR has(notifications.consignments, {consignment:String}))
-                AND ({subscription:String} = '' OR notifications.subscription = {subscription:String})
-            GROUP BY notification
+            -- asked_about.sql --
             -- IF any_state --
             ORDER BY min(notifications.due_at) DESC, notification
             LIMIT {limit:UInt32}

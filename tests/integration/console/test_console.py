@@ -604,11 +604,11 @@ async def test_a_planner_has_a_dead_letter_read_again_and_is_told_what_came_of_i
 
 def test_an_earlier_view_tells_what_had_become_of_messages_by_then(port: ClickHouse) -> None:
     questions, since, second = Questions(port), NOW - timedelta(days=60), timedelta(seconds=1)
-    (now,) = questions.told_about(world.STORY, since, None, 10)
+    (now,) = questions.told_about(world.STORY, since, NOW, 10)
     assert now.state == "delivered" and now.last_at is not None
-    (then,) = questions.told_about(world.STORY, since, now.last_at - second, 10)
+    (then,) = questions.told_about(world.STORY, since, now.last_at - second, 10, earlier=True)
     assert then.state != "delivered" and then.last_at != now.last_at
-    assert questions.told_about(world.STORY, since, now.due_at - second, 10) == []
+    assert questions.told_about(world.STORY, since, now.due_at - second, 10, earlier=True) == []
 
 
 # --- Arrow
