@@ -112,7 +112,8 @@ def build(
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid")
-        return await on_problem(request, Problem(kind, str(error.detail), headers=dict(error.headers or {})))
+        told = "Nothing is at this address." if kind == "not-found" else str(error.detail)
+        return await on_problem(request, Problem(kind, told, headers=dict(error.headers or {})))
 
     async def on_gone(_: Request, __: Exception) -> Response:
         return Response(status_code=400)  # hung up in the middle: nobody hears this

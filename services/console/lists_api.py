@@ -1,4 +1,4 @@
-"""`/api/v1/{hospitals,vessels,carriers,interchanges,arrivals,messages,health}`: what the pages hold, for programs.
+"""`/api/v1/hospitals` and the other LISTS: what the pages hold, for programs.
 
 JSON or CSV as query_api.py has it. Most of it is about everybody's, so a key that sees its own only is refused; how well a
 sender is understood, and which of its interchanges came again, are told to that sender's own key as well.
@@ -9,29 +9,49 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Request, Response
 
 from services.console.door import ConsoleDoor
 from services.console.pages import Route, parameters
-from services.console.query_api import DAYS_MOST, ROWS_MOST, answer_arrow, answer_csv, answer_json, wants_arrow, wants_csv
-from services.console.questions import About, Arrivals, Hospital, Interchange, Newest, Questions, Score, Told, Vessel
+from services.console.query_api import DAYS_MOST, ROWS_MOST, Part, answer_list
+from services.console.questions import (
+    About,
+    Arrivals,
+    Claimed,
+    Eta,
+    Hospital,
+    Interchange,
+    Letter,
+    Newest,
+    Outs,
+    Questions,
+    Score,
+    Stand,
+    Told,
+    Unmapped,
+    Vessel,
+    WorkDone,
+)
 from services.console.worklist import Given, number, text
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A list: what it is, its rows' kind, its window in days unless told otherwise (0: none), what it can be narrowed by
-    (parameter -> what it means), and how it is asked: now, since, the parameters."""
+    (parameter -> what it means), and how it is asked: now, since, the parameters, which part."""
 
     summary: str
     row: type[object]
     days: int
     words: Mapping[str, str]
-    ask: Callable[[Questions, datetime, datetime, Given], Sequence[object]]
+    ask: Callable[[Questions, datetime, datetime, Given, Part], Sequence[object]]
     own: bool = False
     """Whether a sender's own key is told what is about that sender: `carrier` is then its own, whatever is asked."""
+    stand: Callable[[Any], Stand] | None = None
+    """Where a row stands, of a list that grows and tells the newest first: it is read by `rows` and `cursor`. None: it is as
+    long as a register, and comes whole."""
 
 
 _CARRIER: Final = {"carrier": "The sender's code."}
@@ -42,17 +62,35 @@ LISTS: Final[Mapping[str, Listed]] = {
         Hospital,
         1,
         {},
-        lambda questions, now, since, _: questions.hospitals(now, since, ROWS_MOST),
+        lambda questions, now, since, _, __: questions.hospitals(now, since, ROWS_MOST),
     ),
     "vessels": Listed(
-        "Vessels and flights with open consignments", Vessel, 0, {}, lambda questions, _, __, ___: questions.vessels(ROWS_MOST)
+        "Vessels and flights with open consignments",
+        Vessel,
+        0,
+        {"vessel": "A part of the vessel's name, or of the flight."},
+        lambda questions, _, __, given, ___: questions.vessels(ROWS_MOST, text(given, "vessel")),
+    ),
+    "etas": Listed(
+        "When a vessel or flight arrives, by who says so",
+        Eta,
+        0,
+        {"vessel": "Its name, or the flight, all of it."},
+        lambda questions, _, __, given, ___: questions.etas(text(given, "vessel")),
+    ),
+    "gate-outs": Listed(
+        "Units that left each terminal, hour by hour, and how long they had stood there",
+        Outs,
+        3,
+        {"terminal": "The terminal's code."},
+        lambda questions, now, since, given, _: questions.outs(now, since, timedelta(hours=1), text(given, "terminal")),
     ),
     "carriers": Listed(
         "How well each sender's messages can be used",
         Score,
         28,
         _CARRIER,
-        lambda questions, _, since, given: questions.scores(since, 0, 24, text(given, "carrier"), ROWS_MOST),
+        lambda questions, _, since, given, __: questions.scores(since, 0, 24, text(given, "carrier"), ROWS_MOST),
         own=True,
     ),
     "interchanges": Listed(
@@ -60,15 +98,47 @@ LISTS: Final[Mapping[str, Listed]] = {
         Interchange,
         28,
         _CARRIER,
-        lambda questions, _, since, given: questions.interchanges(since, text(given, "carrier"), ROWS_MOST),
+        lambda questions, _, since, given, __: questions.interchanges(since, text(given, "carrier"), ROWS_MOST),
         own=True,
+        stand=lambda row: (row.last_at, row.sender, row.control, row.standard, row.named),
     ),
     "arrivals": Listed(
         "Arrivals by carrier and lane: on time, and how wrong the last estimate was",
         Arrivals,
         28,
         _CARRIER,
-        lambda questions, _, since, given: questions.arrivals(since, timedelta(), True, text(given, "carrier"), ROWS_MOST),
+        lambda questions, _, since, given, __: questions.arrivals(since, timedelta(), True, text(given, "carrier"), ROWS_MOST),
+    ),
+    "unmapped": Listed(
+        "Codes that stand in no map, the commonest first, each with the newest event that says it",
+        Unmapped,
+        7,
+        _CARRIER,
+        lambda questions, _, since, given, __: questions.unmapped(since, text(given, "carrier"), ROWS_MOST),
+        own=True,
+    ),
+    "claims": Listed(
+        "Words of senders without standing: they move nothing",
+        Claimed,
+        0,
+        _CARRIER,
+        lambda questions, _, __, given, ___: questions.claims(text(given, "carrier"), ROWS_MOST),
+    ),
+    "dead-letters": Listed(
+        "What could not be read, linked in time or stored",
+        Letter,
+        0,
+        _CARRIER | {"reason": "For this reason, as a code."},
+        lambda questions, _, __, given, ___: questions.dead_letters(text(given, "carrier"), text(given, "reason"), ROWS_MOST),
+        stand=lambda row: (row.received_at, row.letter_id),
+    ),
+    "acts": Listed(
+        "What people did about a consignment, and who undid it",
+        WorkDone,
+        0,
+        {"consignment": "Its id."},
+        lambda questions, _, __, given, ___: questions.work_done(text(given, "consignment")),
+        stand=lambda row: (row.at, row.act_id),
     ),
     "messages": Listed(
         "What subscribers were told, and what became of it; no addresses",
@@ -80,10 +150,11 @@ LISTS: Final[Mapping[str, Listed]] = {
             "subscription": "To this subscription.",
             "state": "That came to this: delivered, suppressed, dead, ..., or waits.",
         },
-        lambda questions, _, since, given: questions.messages(since, about(given), ROWS_MOST),
+        lambda questions, _, since, given, part: questions.messages(since, about(given), part.rows, part.after),
+        stand=lambda row: (row.due_at, row.notification),
     ),
     "health": Listed(
-        "The newest of each table of what flows through", Newest, 0, {}, lambda questions, _, __, ___: questions.freshness()
+        "The newest of each table of what flows through", Newest, 0, {}, lambda questions, *_: questions.freshness()
     ),
 }
 """Name -> what `/api/v1/NAME` tells."""
@@ -112,20 +183,11 @@ class Lists:
             elif reader.owner:
                 given = {**given, "carrier": [reader.owner]}
             days = number(given, "days", listed.days, 1, DAYS_MOST) if listed.days else 0
-            if wants_arrow(request):
 
-                def rows(questions: Questions, now: datetime) -> Sequence[object]:
-                    return listed.ask(questions, now, now - timedelta(days=days), given)
+            def asking(questions: Questions, now: datetime, part: Part) -> Sequence[object]:
+                return listed.ask(questions, now, now - timedelta(days=days), given, part)
 
-                return await answer_arrow(request, self._door, reader, rows)
-            as_csv = wants_csv(request)
-
-            def asking(questions: Questions) -> Response:
-                now = questions.as_of() or self._door.clock.now()
-                rows = listed.ask(questions, now, now - timedelta(days=days), given)
-                return answer_csv(request, rows, name) if as_csv else answer_json(request, {"as_of": now, "rows": rows})
-
-            return await self._door.ask(asking)
+            return await answer_list(request, self._door, reader, name, asking, listed.stand)
 
         return told
 

@@ -15,6 +15,7 @@ from schemas.words import EXCEPTION_KINDS, SEVERITIES, ItemCategory, Mode
 from services.console.consignment import Story
 from services.console.dcsa_events import REFERENCES
 from services.console.lists_api import LISTS
+from services.console.query_api import LIST_MOST, LIST_ROWS
 from services.console.questions import GROUPS, SORTS, Delayed, Dwell, FeedHealth, Inbound, Unmatched
 from services.console.today import Today
 from services.console.worklist import OFFSET_MOST, PAGE_MOST, PAGE_ROWS, STAGES, STATES, TEXT_MOST, WORK
@@ -80,12 +81,25 @@ _WORKLIST: Final[Sequence[Json]] = (
 )
 
 
+_COUNTED: Final[Json] = {
+    "type": "object",
+    "description": "When what is shared by all who ask was counted.",
+    "additionalProperties": {"type": "string", "format": "date-time"},
+}
+_BY_PAGES: Final[Sequence[Json]] = (_number("rows", "Rows of an answer, the newest first.", LIST_ROWS, 1, LIST_MOST), _CURSOR)
+
+
 def _rows(model: str) -> Json:
     rows = {"type": "array", "items": {"$ref": _REF.format(model=model)}}
     return {
         "type": "object",
         "required": ["as_of", "rows"],
-        "properties": {"as_of": {"type": "string", "format": "date-time"}, "rows": rows, "next": {"type": "string"}},
+        "properties": {
+            "as_of": {"type": "string", "format": "date-time"},
+            "rows": rows,
+            "next": {"type": "string"},
+            "counted": _COUNTED,
+        },
     }
 
 
@@ -100,7 +114,7 @@ def _one(name: str, model: str) -> Json:
 def _today() -> Json:
     """With when what is shared by many was counted: the numbers 30 s ago at most, goods on their way 3 minutes."""
     told = _one("today", "Today")
-    told["properties"]["counted"] = {"type": "object", "additionalProperties": {"type": "string", "format": "date-time"}}
+    told["properties"]["counted"] = _COUNTED
     return told
 
 
@@ -172,7 +186,7 @@ def document() -> Json:
         "/api/v1/unmatched": _get(
             "Events that nobody owns",
             _rows("Unmatched"),
-            [_CARRIER, _number("days", "The window.", 30, 1, 400), _FORMAT],
+            [_CARRIER, _number("days", "The window.", 30, 1, 400), *_BY_PAGES, _FORMAT],
         ),
         **{
             f"/api/v1/{name}": _get(
@@ -181,6 +195,7 @@ def document() -> Json:
                 [
                     *(_word(word, meaning) for word, meaning in listed.words.items()),
                     *([_number("days", "The window.", listed.days, 1, 400)] if listed.days else []),
+                    *(_BY_PAGES if listed.stand else ()),
                     _FORMAT,
                 ],
                 True,

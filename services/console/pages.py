@@ -237,9 +237,11 @@ class Pages:
             place = questions.facilities().get(facility)
             if place is None:
                 raise Problem("not-found", "There is no such hospital.")
+            planner = viewer.may("planner")
+            receipts = questions.begin(lambda: receiving.table(questions, facility, now)) if planner else None
             told = reports.hospital(questions, facility, known_zone(place.zone), now)
-            if viewer.may("planner"):
-                tables = [receiving.table(questions, facility, now), *told.tables]
+            if receipts is not None:
+                tables = [receipts.result(), *told.tables]
                 told = replace(told, tables=tables, share=f"/hospitals/{quote(facility)}/share")
             return told, place.name
 

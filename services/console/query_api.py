@@ -1,13 +1,15 @@
 """`/api/v1/...`: the pages' data, with the pages' own filters; `/v2/events`: a consignment's events as DCSA clients read them.
 
-JSON, or CSV with `format=csv`. Lists are read by `cursor` (the answer's `next`, and its Link header). Each answer has an ETag,
-but for a CSV of more than CSV_WHOLE rows, which is sent as it is read: the first lines come while the last are asked for.
+JSON, or CSV with `format=csv`. Lists that grow are read by `cursor` (the answer's `next`, and its Link header); what is as long
+as a register comes whole. Each answer has an ETag, but for a CSV of more than CSV_WHOLE rows, which is sent as it is read: the
+first lines come while the last are asked for. What the pages share is shared here too, and `counted` says when it was.
 A key sees its own only (entry.Reader): a buyer its consignments, anyone else those where it is a party, of which its own words.
 """
 
 from __future__ import annotations
 
 import base64
+import bisect
 import codecs
 import csv
 import hashlib
@@ -23,7 +25,7 @@ from typing import Any, Final, TypeVar
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from schemas.base import rfc3339, to_utc
+from schemas.base import EARLIEST, LATEST, rfc3339, to_utc
 from schemas.journey_v1 import Journey
 from services.console import arrow, dcsa_events, today, worklist
 from services.console.consignment import Story, known_at, tell
@@ -31,7 +33,17 @@ from services.console.door import ConsoleDoor
 from services.console.entry import Reader
 from services.console.gate import Place, Problem
 from services.console.pages import moment_in, parameters
-from services.console.questions import DELAY_KINDS, Delayed, DelayedFilter, Keys, Order, Questions
+from services.console.questions import (
+    DELAY_KINDS,
+    EPOCH,
+    Delayed,
+    DelayedFilter,
+    Keys,
+    Order,
+    Questions,
+    Stand,
+    Unmatched,
+)
 from services.console.render import known_zone
 from services.console.worklist import Wanted
 
@@ -43,6 +55,8 @@ ROWS_MOST: Final = 100_000
 """Of one CSV."""
 CSV_WHOLE: Final = 2_000
 """Rows of a CSV that is sent in one piece."""
+LIST_ROWS, LIST_MOST = 500, 5_000
+"""Rows of an answer of a list that tells the newest first, unless told otherwise; and at most."""
 CURSOR_LIVES: Final = timedelta(days=1)
 _DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -96,11 +110,14 @@ class Api:
             wanted, order = chosen(view, reader)
             order = replace(order, after=after.keys if after else None)
             if as_csv:
-                told = (own_row(row, reader) for row in questions.delayed_rows(wanted, now, ROWS_MOST, order))
-                first = list(islice(told, self._csv_whole + 1))
-                if len(first) <= self._csv_whole:
+                # a page first, which comes soon: to put all of the others in order takes a second
+                rows, following = questions.delayed_page(wanted, now, self._csv_whole, order)
+                first = [own_row(row, reader) for row in rows]
+                if following is None:
                     return answer_csv(request, first, "consignments")
-                return stream_csv(chain(first, told), "consignments")
+                order = replace(order, offset=0, after=following)
+                rest = questions.delayed_rows(wanted, now, ROWS_MOST - len(first), order)
+                return stream_csv(chain(first, (own_row(row, reader) for row in rest)), "consignments")
             rows, following = questions.delayed_page(wanted, now, view.rows, order)
             body: dict[str, Any] = {"as_of": now, "rows": [own_row(row, reader) for row in rows]}
             link = {}
@@ -168,7 +185,7 @@ class Api:
     # --- the others
 
     async def today(self, request: Request) -> Response:
-        self._door.entry.reader(request).need_everything()
+        self._everybody(request)
         zone = known_zone(worklist.first(parameters(request), "zone") or self._door.settings.console_zone)
 
         def asking(questions: Questions) -> Response:
@@ -182,44 +199,58 @@ class Api:
         reader, days = self._door.entry.reader(request), self._days(request, 7)
         carrier = reader.owner or worklist.text(parameters(request), "carrier")
         return await self._list(
-            request, "feeds", lambda questions, now: questions.feeds(now, now - timedelta(days=days), carrier, everyone=False)
+            request,
+            reader,
+            "feeds",
+            lambda questions, now: questions.feeds(now, now - timedelta(days=days), carrier, everyone=False),
         )
 
     async def inbound(self, request: Request) -> Response:
-        self._door.entry.reader(request).need_everything()
+        reader = self._everybody(request)
         given, days = parameters(request), self._days(request, 14)
         hospital, item = worklist.text(given, "hospital"), worklist.text(given, "item")
         return await self._list(
-            request, "inbound", lambda questions, now: questions.inbound(now, now + timedelta(days=days), hospital, item)
+            request,
+            reader,
+            "inbound",
+            lambda questions, now: questions.inbound(now, now + timedelta(days=days), hospital, item),
         )
 
     async def terminals(self, request: Request) -> Response:
-        self._door.entry.reader(request).need_everything()
+        reader = self._everybody(request)
         terminal, days = worklist.text(parameters(request), "terminal"), self._days(request, 30)
         return await self._list(
-            request, "terminals", lambda questions, now: questions.dwell(now, now - timedelta(days=days), terminal)
+            request, reader, "terminals", lambda questions, now: questions.dwell(now, now - timedelta(days=days), terminal)
         )
 
     async def unmatched(self, request: Request) -> Response:
         reader, days = self._door.entry.reader(request), self._days(request, 30)
         carrier = reader.owner or worklist.text(parameters(request), "carrier")
-        return await self._list(
-            request, "unmatched", lambda questions, now: questions.unmatched(now - timedelta(days=days), carrier, 10_000)
+
+        def stand(row: Unmatched) -> Stand:
+            return row.last_at, row.sender, row.kind, row.value
+
+        return await answer_list(
+            request,
+            self._door,
+            reader,
+            "unmatched",
+            lambda questions, now, _: questions.unmatched(now - timedelta(days=days), carrier, 10_000),
+            stand,
         )
 
-    async def _list(self, request: Request, name: str, asking: Callable[[Questions, datetime], Sequence[object]]) -> Response:
-        if wants_arrow(request):
-            return await answer_arrow(request, self._door, self._door.entry.reader(request), asking)
-        as_csv = wants_csv(request)
-
-        def ask(questions: Questions) -> Response:
-            now = self._now(questions)
-            rows = asking(questions, now)
-            return answer_csv(request, rows, name) if as_csv else answer_json(request, {"as_of": now, "rows": rows})
-
-        return await self._door.ask(ask)
+    async def _list(
+        self, request: Request, reader: Reader, name: str, asking: Callable[[Questions, datetime], Sequence[object]]
+    ) -> Response:
+        return await answer_list(request, self._door, reader, name, lambda questions, now, _: asking(questions, now))
 
     # ---
+
+    def _everybody(self, request: Request) -> Reader:
+        """Who asks for what is about everybody's. Raises Problem 403 for a key that sees its own only."""
+        reader = self._door.entry.reader(request)
+        reader.need_everything()
+        return reader
 
     def _now(self, questions: Questions) -> datetime:
         return questions.as_of() or self._door.clock.now()
@@ -258,6 +289,96 @@ async def answer_arrow(
         return Response(questions.stream, headers=headers, media_type=arrow.MEDIA_TYPE)
 
     return await door.ask_arrow(ask)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of a list is asked for: so many rows, behind one. Who asks for more than that is given no more."""
+
+    rows: int = ROWS_MOST
+    after: Stand | None = None
+
+
+async def answer_list(
+    request: Request,
+    door: ConsoleDoor,
+    reader: Reader,
+    name: str,
+    asking: Callable[[Questions, datetime, Part], Sequence[Any]],
+    stand: Callable[[Any], Stand] | None = None,
+) -> Response:
+    """A list in the form that is asked for. With `stand`, of one that tells the newest first: JSON by pages, and CSV page after
+    page. `asking` may give more than the part that it is asked for. Raises Problem 400, 403."""
+    if wants_arrow(request):
+        whole = Part()
+        return await answer_arrow(request, door, reader, lambda questions, now: asking(questions, now, whole))
+    as_csv, given = wants_csv(request), parameters(request)
+    after = stand_in(worklist.first(given, "cursor")) if stand else None
+    most = CSV_WHOLE if as_csv else worklist.number(given, "rows", LIST_ROWS, 1, LIST_MOST) if stand else ROWS_MOST
+
+    def ask(questions: Questions) -> Response:
+        now = questions.as_of() or door.clock.now()
+
+        def pages(after: Stand | None) -> Iterator[tuple[Sequence[object], Stand | None]]:
+            while True:
+                rows = asking(questions, now, Part(most + 1, after))
+                page, after = page_of(rows, stand, after, most) if stand else (rows, None)
+                yield page, after
+                if after is None:
+                    return
+
+        told = pages(after)
+        rows, following = next(told)
+        counted = {"Lovla-Counted": rfc3339(at)} if (at := questions.counted_at) else {}
+        if as_csv and following:
+            rest = (row for page, _ in told for row in page)
+            return stream_csv(islice(chain(rows, rest), ROWS_MOST), name, counted)
+        if as_csv:
+            return answer_csv(request, rows, name, counted)
+        body: dict[str, Any] = {"as_of": now, "rows": rows}
+        if questions.counted:
+            body["counted"] = questions.counted
+        link = {}
+        if following is not None:
+            body["next"] = cursor_after(following)
+            address = request.url.include_query_params(cursor=body["next"])
+            link = {"Link": f'<{address.path}?{address.query}>; rel="next"'}
+        return answer_json(request, body, link)
+
+    return await door.ask(ask, kept=True)
+
+
+def page_of(rows: Sequence[T], stand: Callable[[T], Stand], after: Stand | None, most: int) -> tuple[Sequence[T], Stand | None]:
+    """So many of the rows, which tell the newest first, behind `after`; and after what the next page begins (None: there is
+    none)."""
+    begin = bisect.bisect_right(rows, _order(after), key=lambda row: _order(stand(row))) if after else 0
+    page = rows[begin : begin + most]
+    return page, stand(page[-1]) if len(rows) > begin + most else None
+
+
+def _order(stand: Stand) -> tuple[timedelta, tuple[str, ...]]:
+    at, *names = stand
+    return EPOCH - at, tuple(names)
+
+
+def cursor_after(stand: Stand) -> str:
+    """Where the next page of a list begins that tells the newest first, as text for an address."""
+    at, *names = stand
+    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), *names]).encode()).decode().rstrip("=")
+
+
+def stand_in(text: str) -> Stand | None:
+    """What cursor_after wrote; None where there is none. Raises Problem 400."""
+    if not text:
+        return None
+    try:
+        at, *names = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        moment = datetime.fromisoformat(at)
+    except (ValueError, TypeError) as error:
+        raise _bad("cursor", "cursor is what an answer gave as `next`.") from error
+    if moment.tzinfo is None or not EARLIEST <= moment < LATEST or not names or not all(isinstance(one, str) for one in names):
+        raise _bad("cursor", "cursor is what an answer gave as `next`.")
+    return moment, *names
 
 
 def chosen(view: Wanted, reader: Reader) -> tuple[DelayedFilter, Order]:

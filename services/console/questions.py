@@ -57,7 +57,7 @@ COUNTS_FRESH_S, COUNTS_OLD_S = 5.0, 30.0
 AS_OF_FRESH_S, AS_OF_OLD_S = 0.5, 2.0
 """The same of the pipeline's time, which moves every 5 s; what it tells is its own age."""
 
-KEPT = frozenset({"arrivals", "claims", "dwell", "feeds", "inbound", "outs", "score", "unmapped", "unmatched"})
+KEPT = frozenset({"arrivals", "claims", "dwell", "feeds", "inbound", "interchanges", "outs", "score", "unmapped", "unmatched"})
 """What all events or consignments of weeks are counted for: the same for all who look, and no less true a minute later."""
 
 DOUBTS = frozenset(
@@ -635,6 +635,9 @@ _CLOCK = SystemClock()
 R = TypeVar("R")
 T = TypeVar("T")
 
+Stand = tuple[datetime, *tuple[str, ...]]
+"""Where a row of a list that tells the newest first stands: its time, and what tells it from others of that time."""
+
 ANY_MESSAGE = About()
 
 
@@ -719,7 +722,7 @@ class Questions:
 
     def changed(self, since: datetime, limit: int = NO_LIMIT) -> list[Changed]:
         """What is news since then, the newest first."""
-        return self._ask("changed", Changed, since=since, limit=limit)
+        return self._ask("changed", Changed, since=since, written_since=self._by_the_clock(since), limit=limit)
 
     def hospitals(self, now: datetime, since: datetime, limit: int = NO_LIMIT) -> list[Hospital]:
         """The worst off first; delivered since then."""
@@ -733,12 +736,16 @@ class Questions:
         """What each sender says of when it arrives, who spoke last first."""
         return self._ask("etas", Eta, vessel=vessel, most=most)
 
-    def messages(self, since: datetime, about: About = ANY_MESSAGE, limit: int = NO_LIMIT) -> list[Told]:
-        """What was due since then, the newest first."""
-        if self._in_parts and about.consignment and not about.state:
-            return self._messages_of(since, about, limit)
-        part = frozenset() if about.state else frozenset({"any_state"})
-        return self._ask("messages", Told, part, since=since, limit=limit, **asdict(about))
+    def messages(
+        self, since: datetime, about: About = ANY_MESSAGE, limit: int = NO_LIMIT, after: Stand | None = None
+    ) -> list[Told]:
+        """What was due since then, the newest first; `after`: what stands behind that one (due_at, notification)."""
+        if self._in_parts and not about.state:
+            return self._messages_of(since, about, limit, after=after)
+        parts = _messages_parts(after) if about.state else _messages_parts(after) | {"any_state"}
+        tried_since = self._by_the_clock(since) - timedelta(days=1)
+        params = _messages_params(since, about, limit, after)
+        return self._ask("messages", Told, parts, tried_since=tried_since, **params)
 
     def told_about(
         self, consignment: str, since: datetime, until: datetime, limit: int, *, earlier: bool = False
@@ -747,19 +754,25 @@ class Questions:
         found = self._messages_of(since, About(consignment=consignment), limit, until if earlier else None)
         return [one for one in found if one.due_at <= until]
 
-    def _messages_of(self, since: datetime, about: About, limit: int, until: datetime | None = None) -> list[Told]:
-        """In two short questions: few messages are about one, and none about most."""
-        due = self._clickhouse.query(
-            _with_parts(sql("due"), frozenset({"any_state"})), {"since": since, "limit": limit, **asdict(about)}
-        )
+    def _messages_of(
+        self, since: datetime, about: About, limit: int, until: datetime | None = None, after: Stand | None = None
+    ) -> list[Told]:
+        """In two short questions: what became of them is asked of those alone that are told, and about most there are none."""
+        asked = _with_parts(sql("due"), _messages_parts(after) | {"any_state"})
+        due = self._clickhouse.query(asked, _messages_params(since, about, limit, after))
         if not due:
             return []
         those: dict[str, object] = {f"{name}s": [line[name] for line in due] for name in ("subscription", "notification")}
+        those["tried_since"] = self._by_the_clock(since) - timedelta(days=1)
         parts = {"those"} if until is None else {"those", "until"}
         then = {} if until is None else {"until": until}
-        tries = self._clickhouse.query(_with_parts(sql("tries"), frozenset(parts)), {"since": since, **those, **then})
+        tries = self._clickhouse.query(_with_parts(sql("tries"), frozenset(parts)), {**those, **then})
         became = {line["notification"]: line for line in tries}
         return [_row(Told, {**_UNTRIED, **line, **became.get(line["notification"], {})}) for line in due]
+
+    def _by_the_clock(self, since: datetime) -> datetime:
+        """Since when what is said since then was written: the pipeline's time may be ahead of the clock (a drill)."""
+        return since - max((self.as_of() or since) - self._clock.now(), timedelta())
 
     def claims(self, sender: str = "", limit: int = NO_LIMIT) -> list[Claimed]:
         """The most first."""
@@ -961,7 +974,8 @@ class Questions:
         self, now: datetime, until: datetime, hospital: str = "", item: str = "", limit: int = NO_LIMIT
     ) -> list[Inbound]:
         """What is expected before `until`, by day; on days before `now` what was expected then and has not come."""
-        return self._ask("inbound", Inbound, now=now, until=until, hospital=hospital, item=item, limit=limit)
+        part = frozenset({"hospital"} if hospital else ())
+        return self._ask("inbound", Inbound, part, now=now, until=until, hospital=hospital, item=item, limit=limit)
 
     def dwell(self, now: datetime, since: datetime, terminal: str = "", limit: int = NO_LIMIT) -> list[Dwell]:
         """The terminal with the oldest unit first."""
@@ -1068,6 +1082,16 @@ _OPEN = frozenset({"from_open", "from_found_open"})
 
 _EVER = frozenset({"from_all", "from_found"})
 """Those that are of all that ever was."""
+
+
+def _messages_parts(after: Stand | None) -> frozenset[str]:
+    return frozenset() if after is None else frozenset({"after_row"})
+
+
+def _messages_params(since: datetime, about: About, limit: int, after: Stand | None) -> dict[str, object]:
+    """The parameters of due.sql."""
+    given: dict[str, object] = {"since": since, "limit": limit, **asdict(about)}
+    return given if after is None else given | {"after_at": after[0], "after_id": after[1]}
 
 
 def _row(kind: type[R], line: Mapping[str, object]) -> R:

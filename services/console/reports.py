@@ -171,7 +171,10 @@ def _worst_off(one: Hospital) -> Answer:
 
 def hospital(questions: Questions, facility: str, zone: ZoneInfo, now: datetime) -> Report:
     """What is on its way to one of them, by day (of its `zone`) and category."""
-    today = now.astimezone(zone).date()
+    today, since = now.astimezone(zone).date(), now - timedelta(days=DELIVERED_DAYS)
+    late = questions.begin(lambda: _some(questions, facility, now, DelayedFilter(hospital=facility)))
+    came = questions.begin(lambda: _some(questions, facility, now, DelayedFilter((), facility, delivered_since=since), _NEWEST))
+    told = questions.begin(lambda: questions.messages(now - TOLD, About(facility=facility), FEWER))
     rows = [
         (
             Cell(
@@ -205,15 +208,11 @@ def hospital(questions: Questions, facility: str, zone: ZoneInfo, now: datetime)
         Column("trouble", "of it in trouble", "number"),
         Column("consignments", "Consignments", "number"),
     )
-    late = questions.begin(lambda: _some(questions, facility, now, DelayedFilter(hospital=facility)))
-    since = now - timedelta(days=DELIVERED_DAYS)
-    came = questions.begin(lambda: _some(questions, facility, now, DelayedFilter((), facility, delivered_since=since), _NEWEST))
-    told = questions.messages(now - TOLD, About(facility=facility), FEWER)
     tables = (
         Table("inbound", "Inbound", columns, rows, "Nothing is on its way there."),
         _short_list("late", "Late, or will be", late.result(), "Nothing that goes there is late or will be."),
         _short_list("delivered", f"Delivered in {DELIVERED_DAYS} days", came.result(), "Nothing was delivered there."),
-        told_table("What we told about it", told, "Nobody was told anything about it.", FEWER),
+        told_table("What we told about it", told.result(), "Nobody was told anything about it.", FEWER),
     )
     intro = (
         "Each quantity stands once, by how sure its day is. Overdue: it was expected on that day, and nobody says that it was"
@@ -468,9 +467,12 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
     rows = [
         (
             Cell(one.name or one.sender, query("/feeds", {"carrier": one.sender}), note=f"{one.sender}, {words_of(one.kind)}"),
-            Cell(one.silent_since, bad=one.silent_since is not None),
             Cell(one.last_event_at),
-            Cell(one.expected_by, bad=one.silent_since is not None),
+            Cell(
+                one.silent_since or one.expected_by,
+                bad=one.silent_since is not None,
+                note="silent since then" if one.silent_since else "",
+            ),
             Cell(round(one.events_per_h, 1)),
             Cell(one.lateness_h),
             Cell(one.events),
@@ -484,7 +486,6 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
     ]
     columns = (
         Column("sender", "Sender"),
-        Column("silent", "Silent since", "time"),
         Column("last", "Last event", "time"),
         Column("expected", "Expected by", "time", "the next event; after that it counts as silent"),
         Column("rate", "Events/h", "number", "in 24 hours"),

@@ -1,8 +1,11 @@
     -- Messages that are asked about (messages.sql): due since {since}, about and to whom {facility}, {consignment}, {subscription} say.
+    -- Where there is a row after which a page begins (IF after_row), those that stand behind it.
     FROM notifications
     WHERE notifications.due_at >= {since:DateTime64(3, 'UTC')}
-        -- whole months are left out by when they were written, which is at most some days before they are due
-        AND notifications.k_time >= {since:DateTime64(3, 'UTC')} - INTERVAL 31 DAY
+        -- IF after_row --
+        AND (notifications.due_at < {after_at:DateTime64(3, 'UTC')}
+            OR (notifications.due_at = {after_at:DateTime64(3, 'UTC')} AND notification > {after_id:String}))
+        -- END --
         AND notification != ''
         AND ({facility:String} = '' OR has(notifications.facilities, {facility:String}))
         AND ({consignment:String} = '' OR has(notifications.consignments, {consignment:String}))

@@ -1,4 +1,4 @@
-    -- Messages that were due (messages.sql).
+    -- Messages that were due (messages.sql). Which they are is asked of two columns, what they say of these alone.
     SELECT
         notification,
         any(notifications.subscription) AS subscription,
@@ -8,8 +8,17 @@
         any(notifications.severity) AS severity,
         any(notifications.consignments) AS consignments,
         any(notifications.facilities) AS facilities
-    -- asked_about.sql --
-    ORDER BY due_at DESC, notification
     -- IF any_state --
-    LIMIT {limit:UInt32}
+    FROM notifications
+    WHERE (notifications.subscription, notifications.due_at, notification) IN
+    (
+        SELECT any(notifications.subscription), min(notifications.due_at), notification
+        -- asked_about.sql --
+        ORDER BY min(notifications.due_at) DESC, notification
+        LIMIT {limit:UInt32}
+    )
+    GROUP BY notification
+    -- ELSE --
+    -- asked_about.sql --
     -- END --
+    ORDER BY due_at DESC, notification

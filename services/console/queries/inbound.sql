@@ -28,13 +28,15 @@ FROM
         SELECT *
         FROM open_journeys FINAL
         WHERE stage NOT IN ('delivered', 'cancelled') AND expected_delivery < {until:DateTime64(3, 'UTC')}
+            -- IF hospital --
+            AND (facility = {hospital:String}
+                OR facility IN (SELECT code FROM facilities FINAL WHERE positionCaseInsensitiveUTF8(name, {hospital:String}) > 0))
+            -- END --
     )
     ARRAY JOIN items AS item
 ) AS journeys
 LEFT JOIN (SELECT code, name, zone FROM facilities FINAL) AS places ON places.code = journeys.facility
 WHERE left > 0
-    AND ({hospital:String} = '' OR facility = {hospital:String}
-        OR positionCaseInsensitiveUTF8(places.name, {hospital:String}) > 0)
     AND ({item:String} = '' OR category = {item:String})
 GROUP BY day, category, unit
 ORDER BY day, category, unit

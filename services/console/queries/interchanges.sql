@@ -35,5 +35,5 @@ WHERE kind = 'message'
     AND (is_x12 OR is_edifact)
 GROUP BY sender, standard, named, control
 HAVING times > 1 AND control != ''
-ORDER BY last_at DESC, sender, control
+ORDER BY last_at DESC, sender, control, standard, named
 LIMIT {limit:UInt64}

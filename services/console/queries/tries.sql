@@ -9,7 +9,8 @@
         argMax(deliveries.reason, (at, k_offset)) AS reason,
         argMax(deliveries.text, (at, k_offset)) AS text
     FROM deliveries
-    WHERE at >= {since:DateTime64(3, 'UTC')}
+    -- by the clock of who sends, which the pipeline's time may be ahead of
+    WHERE at >= {tried_since:DateTime64(3, 'UTC')}
         -- IF until --
         AND at <= {until:DateTime64(3, 'UTC')}
         -- END --

@@ -23,11 +23,12 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from deploy.local.process import free_ports
 from schemas.alerts_v1 import AlertsControl
 from schemas.journey_v1 import Journey
 from schemas.registers_v1 import Account, Sender
 from schemas.words import EXCEPTION_KINDS
-from services.console import lists_api
+from services.console import lists_api, query_api
 from services.console.app import build
 from services.console.arrow import MEDIA_TYPE, over_http
 from services.console.door import ConsoleDoor
@@ -42,7 +43,7 @@ from services.console.settings import ConsoleSettings
 from services.console.verbs_page import Verb
 from services.console.way_in import WayIn
 from services.ingest.keys import sha256_hex
-from services.runtime.clickhouse import ClickHouse, connect
+from services.runtime.clickhouse import ClickHouse, DriverClickHouse, connect
 from services.runtime.clock import ManualClock
 from services.runtime.messages_held import held
 from services.runtime.settings import Settings
@@ -347,12 +348,22 @@ def as_cell(value: object) -> str:
     return f"'{text}" if isinstance(value, str) and text[:1] in tuple("=+-@") else text
 
 
-async def test_a_long_csv_comes_in_pieces_and_says_the_same(port: ClickHouse, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "delayed?exception=any&sort=expected",
+        "delayed?exception=any",
+        "delayed?group=hospital&reverse=1",
+        "consignments?sort=hours",
+        "consignments?",
+    ],
+)
+async def test_a_long_csv_comes_in_pieces_and_says_the_same(port: ClickHouse, tmp_path: Path, asked: str) -> None:
     made = Console(port, tmp_path, demo=True)
     pieces = FastAPI()
     for method, path, endpoint in Api(made.door, csv_whole=7).routes():
         pieces.add_api_route(path, endpoint, methods=[method], response_model=None)
-    address = "/api/v1/delayed?exception=any&format=csv&sort=expected"
+    address = f"/api/v1/{asked}&format=csv"
     async with made.browser() as browser:
         whole = await browser.get(address)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(pieces), base_url="http://console.test") as browser:
@@ -362,7 +373,7 @@ async def test_a_long_csv_comes_in_pieces_and_says_the_same(port: ClickHouse, tm
         rows = (await browser.get(address.replace("format=csv", "rows=500"))).json()["rows"]
     lines = csv.DictReader(io.StringIO(whole.content.decode("utf-8-sig"), newline=""))
     assert list(lines) == [{name: as_cell(value) for name, value in row.items()} for row in rows]
-    assert len(whole.text.splitlines()) > 20
+    assert len(whole.text.splitlines()) > 2 * 7
     assert "etag" in whole.headers
     assert "etag" not in streamed.headers
     assert streamed.headers["content-disposition"] == whole.headers["content-disposition"]
@@ -546,6 +557,58 @@ async def test_what_the_pages_of_tables_hold_is_there_for_programs_too(demo: htt
     (held,) = (await demo.get("/api/v1/messages?state=suppressed")).json()["rows"]
     assert held["reason"] == "opted_out"
     assert (await demo.get("/api/v1/messages?state=waits")).json()["rows"] == []
+
+
+@pytest.mark.parametrize("name", ["messages", "unmatched"])
+async def test_a_list_that_grows_is_read_page_by_page(demo: httpx.AsyncClient, name: str) -> None:
+    """By the answer's `next`, which is in its Link header too; a CSV holds all of it."""
+    whole = (await demo.get(f"/api/v1/{name}?days=60")).json()
+    assert len(whole["rows"]) > 1 and "next" not in whole
+    rows, address = list[Any](), f"/api/v1/{name}?days=60&rows=1"
+    while address:
+        answer = await demo.get(address)
+        page = answer.json()
+        assert len(page["rows"]) == 1
+        rows += page["rows"]
+        link = re.fullmatch(r'<(.+)>; rel="next"', answer.headers.get("link", ""))
+        address = link[1] if link else ""
+        assert bool(address) == ("next" in page)
+    assert rows == whole["rows"]
+    lines = csv.DictReader(
+        io.StringIO((await demo.get(f"/api/v1/{name}?days=60&format=csv")).text.lstrip("\ufeff"), newline="")
+    )
+    assert [as_cell(row["last_at"]) for row in rows] == [line["last_at"] for line in lines]
+    refused = await demo.get(f"/api/v1/{name}?cursor=bm9uZQ")
+    assert (refused.status_code, refused.json()["errors"][0]["where"]) == (400, "cursor")
+
+
+async def test_a_list_of_many_pages_comes_as_one_csv(
+    port: ClickHouse, demo: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = await demo.get("/api/v1/messages?format=csv&days=60")
+    monkeypatch.setattr(query_api, "CSV_WHOLE", 1)
+    streamed = await demo.get("/api/v1/messages?format=csv&days=60")
+    assert streamed.content == whole.content
+    assert ("etag" in whole.headers, "etag" in streamed.headers) == (True, False)
+
+
+async def test_what_pages_share_is_shared_by_programs_and_says_when_it_was_counted(port: ClickHouse, tmp_path: Path) -> None:
+    made = Console(port, tmp_path, demo=True)
+    async with made.browser() as browser:
+        for name in ("carriers", "feeds", "terminals", "unmatched", "arrivals", "inbound", "interchanges"):
+            told = []
+            for _ in range(2):
+                answer = (await browser.get(f"/api/v1/{name}")).json()
+                assert answer.pop("counted")
+                told.append(answer["rows"])
+                made.clock.advance(20)
+            assert told[0] == told[1]
+        first = (await browser.get("/api/v1/carriers")).json()["counted"]
+        made.clock.advance(20)
+        assert (await browser.get("/api/v1/carriers")).json()["counted"] == first
+        sheet = await browser.get("/api/v1/carriers?format=csv")
+        assert [sheet.headers["lovla-counted"]] == [*first.values()]
+        assert "counted" not in (await browser.get("/api/v1/messages")).json()
 
 
 async def test_search_finds_what_has_ended_by_its_names_and_open_work_by_vessel_and_hospital(demo: httpx.AsyncClient) -> None:
@@ -788,3 +851,63 @@ async def test_the_mailbox_is_the_demos_alone(console: Console) -> None:
         await ana.post("/sign-in", data={"name": "ana", "password": PASSWORD})
         assert (await ana.get("/mailbox")).status_code == 404
         assert 'href="/mailbox"' not in (await ana.get("/")).text
+
+
+# --- what stands there when something is wrong
+
+
+@pytest.mark.parametrize(
+    ("minutes", "state", "says"),
+    [
+        (0, "live", "here within seconds"),
+        (3, "behind", "this is what was known 3 min ago"),
+        (90, "stale", "this is what was known 1.5 h ago. See Health."),
+    ],
+)
+async def test_every_page_says_how_old_what_it_tells_is(
+    port: ClickHouse, tmp_path: Path, minutes: int, state: str, says: str
+) -> None:
+    made = Console(port, tmp_path, demo=True)
+    made.clock.advance(minutes * 60)
+    async with made.browser() as browser:
+        for path in ("/", "/delayed", f"/consignments/{world.STORY}", "/feeds"):
+            page = (await browser.get(path)).text
+            assert re.search(rf'id="freshness"[^>]*data-state="{state}"[^>]*>[^<]*{re.escape(says)}', page), path
+            assert ("What stands here is old. Before you act on it, call" in page) == (state == "stale")
+
+
+async def test_before_anything_was_read_pages_say_so_and_are_empty_in_words(books: Books, tmp_path: Path) -> None:
+    made = Console(books.client, tmp_path, demo=True)
+    async with made.browser() as browser:
+        for path, says in (
+            ("/", "Nothing is wrong with any consignment under way."),
+            ("/delayed", "Nothing is late, and nothing will be."),
+            ("/consignments", "No consignment is registered yet."),
+            ("/hospitals", "No hospital expects anything."),
+            ("/vessels", "No vessel or flight is known."),
+            ("/terminals", "No unit has been discharged at any terminal."),
+            ("/carriers", "Nobody has sent anything."),
+            ("/feeds", "No sender is known yet."),
+            ("/unmatched", "Every event belongs to a consignment."),
+            ("/messages", "Nobody was told anything."),
+        ):
+            page = await browser.get(path)
+            assert page.status_code == 200
+            assert 'data-state="unknown"' in page.text and "nothing has been read" in page.text
+            assert says in unescape(page.text), path
+
+
+async def test_while_clickhouse_is_away_each_address_says_so_and_that_one_may_try_again(tmp_path: Path) -> None:
+    away = DriverClickHouse("127.0.0.1", free_ports(1)[0], "lovla", "reader", "", 2)
+    made = Console(away, tmp_path, demo=True)
+    async with made.browser() as browser:
+        for path in ("/", "/delayed", f"/consignments/{world.STORY}", "/hospitals/H-HARBOR", "/terminals"):
+            page = await browser.get(path)
+            assert page.status_code == 503
+            assert "ClickHouse gave no answer in time; try again." in page.text
+            assert "Try again</a>" in page.text and "Traceback" not in page.text
+        for path in ("today", "delayed", "messages", "carriers", "consignments/X-1", "delayed?format=csv"):
+            answer = await browser.get(f"/api/v1/{path}")
+            assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+            assert int(answer.headers["retry-after"]) > 0
+    away.close()

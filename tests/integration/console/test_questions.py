@@ -18,11 +18,13 @@ from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import Reference, ShipmentEvent
 from services.console.facts import Facts
-from services.console.questions import DelayedFilter, Order, Questions, RawPointer
+from services.console.questions import About, DelayedFilter, Order, Questions, RawPointer, Told
 from services.console.render import judged
 from services.runtime.clickhouse import connect
+from services.runtime.clock import ManualClock
 from services.runtime.settings import Settings
 from services.sink import migrate
+from tests.browser import world
 from tests.integration.console.conftest import Books
 from tests.unit.sink.examples import CONTAINER, UNIT, exception, journey, statement
 
@@ -618,3 +620,41 @@ def test_what_has_ended_does_not_look_open_when_what_hid_it_left_too_early(books
     shown = Questions(books.client).show("LACDHS-GONE")
     assert shown is not None
     assert shown.version == 2
+
+
+@pytest.mark.parametrize("about", [About(), About(state="delivered"), About(facility="H-CEDARS")], ids=str)
+def test_messages_come_page_by_page_each_once_and_the_newest_first(books: Books, about: About) -> None:
+    """Several are due at a time, and some were written twice."""
+    said = [
+        one
+        for n in range(23)
+        for one in world.message(f"LVLA-{n:02d}", "H-CEDARS", NOW - timedelta(minutes=n // 4), "Late", "delivered")
+    ]
+    books.write(*said, at=NOW)
+    books.write(*said[:12], at=NOW)
+    books.write(*world.message("LVLA-99", "H-HARBOR", NOW - timedelta(days=8), "Long ago", "suppressed"), at=NOW)
+    questions, since = Questions(books.client), NOW - timedelta(days=7)
+    whole = questions.messages(since, about)
+    assert len({one.notification for one in whole}) == len(whole) == 23
+    assert [one.due_at for one in whole] == sorted((one.due_at for one in whole), reverse=True)
+    pages, after = list[Told](), None
+    while page := questions.messages(since, about, 5, after):
+        assert len(page) == 5 or len(pages) + len(page) == 23
+        pages += page
+        after = page[-1].due_at, page[-1].notification
+    assert pages == whole
+
+
+@pytest.mark.parametrize("state", ["", "delivered"])
+def test_what_is_told_is_found_however_far_the_pipelines_time_is_ahead(books: Books, state: str) -> None:
+    """In a drill: by the pipeline's time it is three months later than by the broker's and the sender's clock."""
+    then = NOW + timedelta(days=90)
+    wrong = exception("dwell", severity="critical", start=then, sentence="It stands too long.")
+    notified, tried = world.message("LVLA-1", "H-CEDARS", then - timedelta(minutes=30), "Late", "delivered")
+    tried = tried.model_copy(update={"at": NOW})
+    books.write(Clock(consignment="clock:0", version=1, ticks={"0/shipment.events.v1/0": then}))
+    books.write(notified, tried, world.opened("LVLA-1", wrong, then - timedelta(minutes=30), "H-CEDARS"), at=NOW)
+    questions = Questions(books.client, clock=ManualClock(NOW))
+    (told,) = questions.messages(then - timedelta(days=7), About(state=state))
+    assert told.state == "delivered"
+    assert [one.consignment for one in questions.changed(then - timedelta(hours=1))] == ["LVLA-1"]
