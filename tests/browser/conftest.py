@@ -16,6 +16,7 @@ from tests.browser.driving import PATIENCE_MS, Console, chromium, own_console
 from tests.stack import ClickHouse
 
 WIDE: ViewportSize = {"width": 1440, "height": 900}
+LAPTOP: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 360, "height": 740}
 SIZE = 24
 """Consignments: each kind of row is there, and axe looks at every row of every list, in three views."""

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from deploy.setup import assets
 from services.console.tracking import CONSIGNMENT, HOSPITAL, token
 from tests.browser import world
-from tests.browser.conftest import NARROW, Opening
+from tests.browser.conftest import LAPTOP, NARROW, WIDE, Opening
 from tests.browser.driving import Console
 
 PAGES = (
@@ -64,11 +64,24 @@ def violations(page: Page, tags: Sequence[str] = ALL, rules: Sequence[str] = ())
     return [str(one) for one in found]
 
 
+def cut_off(page: Page) -> list[str]:
+    """Tables of which an edge is hidden until one moves them sideways; the figures of a chart are as many as it has lines."""
+    tables = page.locator(".scroll:visible, .wide:visible").filter(has_not=page.locator(".figures"))
+    return [str(one) for one in tables.evaluate_all(_CUT)]
+
+
+_CUT = """all => all.filter((one) => one.scrollWidth > one.clientWidth)
+    .map((one) => `${one.closest("section")?.id || one.firstElementChild.id}: ${one.scrollWidth} in ${one.clientWidth}`)"""
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_is_sound_in_light_and_dark_wide_and_on_a_phone(open_page: Opening, path: str) -> None:
     """Axe finds nothing, nothing juts out of a phone, what others wrote is text, and all of it is there without scripts."""
     page = open_page(path)
     text = text_of(page)
+    page.set_viewport_size(LAPTOP)
+    assert cut_off(page) == []
+    page.set_viewport_size(WIDE)
     assert page.locator("h1").count() == 1
     assert page.evaluate("window.stolen") is None
     assert page.locator("main img, main script, main td b:text-is('1'), main td i").count() == 0

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route, expect
 
 from schemas.journey_v1 import Journey
 from tests.browser import world
@@ -237,3 +237,20 @@ def test_a_trend_is_drawn_beside_its_figures(open_page: Opening) -> None:
     assert drawn.count() == page.locator("[data-chart]").count() > 0
     page.locator(".chart-of summary").first.click()
     assert page.locator(".chart-of tbody tr").first.is_visible()
+
+
+def test_while_an_answer_is_awaited_the_list_is_dim_and_what_failed_is_said(open_page: Opening) -> None:
+    page, held = open_page("/delayed?exception=any"), list[Route]()
+    page.route("**/act", lambda asked: held.append(asked))
+    page.locator("button[name=acknowledge]").first.click()
+    expect(page.locator("form.acting .scroll")).to_have_css("opacity", "0.6")
+    held[0].abort()
+    expect(page.locator("#freshness")).to_have_text("The console did not answer; try again.")
+    expect(page.locator("form.acting .scroll")).to_have_css("opacity", "1")
+
+
+def test_a_page_that_hears_nothing_any_more_says_so(open_page: Opening) -> None:
+    page = open_page("/")
+    page.route("**/live*", lambda asked: asked.abort())
+    page.reload()
+    expect(page.locator("#freshness")).to_contain_text("Not connected since")
