@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 
+from services.console import paging
 from services.console.door import ConsoleDoor
 from services.console.pages import Route, parameters
 from services.console.query_api import DAYS_MOST, ROWS_MOST, Part, answer_list
@@ -100,7 +101,7 @@ LISTS: Final[Mapping[str, Listed]] = {
         _CARRIER,
         lambda questions, _, since, given, __: questions.interchanges(since, text(given, "carrier"), ROWS_MOST),
         own=True,
-        stand=lambda row: (row.last_at, row.sender, row.control, row.standard, row.named),
+        stand=paging.of_interchange,
     ),
     "arrivals": Listed(
         "Arrivals by carrier and lane: on time, and how wrong the last estimate was",
@@ -130,7 +131,7 @@ LISTS: Final[Mapping[str, Listed]] = {
         0,
         _CARRIER | {"reason": "For this reason, as a code."},
         lambda questions, _, __, given, ___: questions.dead_letters(text(given, "carrier"), text(given, "reason"), ROWS_MOST),
-        stand=lambda row: (row.received_at, row.letter_id),
+        stand=paging.of_letter,
     ),
     "acts": Listed(
         "What people did about a consignment, and who undid it",
@@ -138,7 +139,7 @@ LISTS: Final[Mapping[str, Listed]] = {
         0,
         {"consignment": "Its id."},
         lambda questions, _, __, given, ___: questions.work_done(text(given, "consignment")),
-        stand=lambda row: (row.at, row.act_id),
+        stand=paging.of_act,
     ),
     "messages": Listed(
         "What subscribers were told, and what became of it; no addresses",
@@ -151,7 +152,7 @@ LISTS: Final[Mapping[str, Listed]] = {
             "state": "That came to this: delivered, suppressed, dead, ..., or waits.",
         },
         lambda questions, _, since, given, part: questions.messages(since, about(given), part.rows, part.after),
-        stand=lambda row: (row.due_at, row.notification),
+        stand=paging.of_message,
     ),
     "health": Listed(
         "The newest of each table of what flows through", Newest, 0, {}, lambda questions, *_: questions.freshness()

@@ -9,7 +9,6 @@ A key sees its own only (entry.Reader): a buyer its consignments, anyone else th
 from __future__ import annotations
 
 import base64
-import bisect
 import codecs
 import csv
 import hashlib
@@ -25,9 +24,9 @@ from typing import Any, Final, TypeVar
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from schemas.base import EARLIEST, LATEST, rfc3339, to_utc
+from schemas.base import rfc3339, to_utc
 from schemas.journey_v1 import Journey
-from services.console import arrow, dcsa_events, today, worklist
+from services.console import arrow, dcsa_events, paging, today, worklist
 from services.console.consignment import Story, known_at, tell
 from services.console.door import ConsoleDoor
 from services.console.entry import Reader
@@ -35,14 +34,13 @@ from services.console.gate import Place, Problem
 from services.console.pages import moment_in, parameters
 from services.console.questions import (
     DELAY_KINDS,
-    EPOCH,
+    UNMATCHED_MOST,
     Delayed,
     DelayedFilter,
     Keys,
     Order,
     Questions,
     Stand,
-    Unmatched,
 )
 from services.console.render import known_zone
 from services.console.worklist import Wanted
@@ -227,16 +225,13 @@ class Api:
         reader, days = self._door.entry.reader(request), self._days(request, 30)
         carrier = reader.owner or worklist.text(parameters(request), "carrier")
 
-        def stand(row: Unmatched) -> Stand:
-            return row.last_at, row.sender, row.kind, row.value
-
         return await answer_list(
             request,
             self._door,
             reader,
             "unmatched",
-            lambda questions, now, _: questions.unmatched(now - timedelta(days=days), carrier, 10_000),
-            stand,
+            lambda questions, now, _: questions.unmatched(now - timedelta(days=days), carrier, UNMATCHED_MOST),
+            paging.of_unmatched,
         )
 
     async def _list(
@@ -313,7 +308,7 @@ async def answer_list(
         whole = Part()
         return await answer_arrow(request, door, reader, lambda questions, now: asking(questions, now, whole))
     as_csv, given = wants_csv(request), parameters(request)
-    after = stand_in(worklist.first(given, "cursor")) if stand else None
+    after = paging.stand_in(worklist.first(given, "cursor")) if stand else None
     most = CSV_WHOLE if as_csv else worklist.number(given, "rows", LIST_ROWS, 1, LIST_MOST) if stand else ROWS_MOST
 
     def ask(questions: Questions) -> Response:
@@ -322,7 +317,7 @@ async def answer_list(
         def pages(after: Stand | None) -> Iterator[tuple[Sequence[object], Stand | None]]:
             while True:
                 rows = asking(questions, now, Part(most + 1, after))
-                page, after = page_of(rows, stand, after, most) if stand else (rows, None)
+                page, after = paging.page_of(rows, stand, after, most) if stand else (rows, None)
                 yield page, after
                 if after is None:
                     return
@@ -340,45 +335,12 @@ async def answer_list(
             body["counted"] = questions.counted
         link = {}
         if following is not None:
-            body["next"] = cursor_after(following)
+            body["next"] = paging.cursor_after(following)
             address = request.url.include_query_params(cursor=body["next"])
             link = {"Link": f'<{address.path}?{address.query}>; rel="next"'}
         return answer_json(request, body, link)
 
     return await door.ask(ask, kept=True)
-
-
-def page_of(rows: Sequence[T], stand: Callable[[T], Stand], after: Stand | None, most: int) -> tuple[Sequence[T], Stand | None]:
-    """So many of the rows, which tell the newest first, behind `after`; and after what the next page begins (None: there is
-    none)."""
-    begin = bisect.bisect_right(rows, _order(after), key=lambda row: _order(stand(row))) if after else 0
-    page = rows[begin : begin + most]
-    return page, stand(page[-1]) if len(rows) > begin + most else None
-
-
-def _order(stand: Stand) -> tuple[timedelta, tuple[str, ...]]:
-    at, *names = stand
-    return EPOCH - at, tuple(names)
-
-
-def cursor_after(stand: Stand) -> str:
-    """Where the next page of a list begins that tells the newest first, as text for an address."""
-    at, *names = stand
-    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), *names]).encode()).decode().rstrip("=")
-
-
-def stand_in(text: str) -> Stand | None:
-    """What cursor_after wrote; None where there is none. Raises Problem 400."""
-    if not text:
-        return None
-    try:
-        at, *names = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        moment = datetime.fromisoformat(at)
-    except (ValueError, TypeError) as error:
-        raise _bad("cursor", "cursor is what an answer gave as `next`.") from error
-    if moment.tzinfo is None or not EARLIEST <= moment < LATEST or not names or not all(isinstance(one, str) for one in names):
-        raise _bad("cursor", "cursor is what an answer gave as `next`.")
-    return moment, *names
 
 
 def chosen(view: Wanted, reader: Reader) -> tuple[DelayedFilter, Order]:
@@ -493,11 +455,11 @@ def cursor_in(text: str, now: datetime) -> After | None:
         keys = Keys(str(group), float(number), str(words), str(consignment))
         begun = datetime.fromtimestamp(float(at), UTC)
     except (ValueError, TypeError, OverflowError, OSError) as error:
-        raise _bad("cursor", "cursor is what an answer gave as `next`.") from error
+        raise paging.bad_cursor() from error
     if not keys.consignment or keys.number != keys.number:
-        raise _bad("cursor", "cursor is what an answer gave as `next`.")
+        raise paging.bad_cursor()
     if now - begun > CURSOR_LIVES:
-        raise _bad("cursor", "This list was begun more than a day ago; ask for its first page again.")
+        raise paging.bad_cursor("This list was begun more than a day ago; ask for its first page again.")
     return After(keys, min(begun, now))
 
 

@@ -40,6 +40,9 @@ THREES = 3
 OPEN_SINCE = timedelta(days=2)
 """What was delivered since is still in the table of open work, which keeps it for three days by the server's clock."""
 
+UNMATCHED_MOST = 10_000
+"""References that nobody owns are told so many of, the newest."""
+
 NO_LIMIT = 1_000_000
 """The reader's own bound on result rows."""
 
@@ -635,7 +638,7 @@ _CLOCK = SystemClock()
 R = TypeVar("R")
 T = TypeVar("T")
 
-Stand = tuple[datetime, *tuple[str, ...]]
+Stand = tuple[datetime, str, *tuple[str, ...]]
 """Where a row of a list that tells the newest first stands: its time, and what tells it from others of that time."""
 
 ANY_MESSAGE = About()
@@ -1038,9 +1041,10 @@ class Questions:
             return self._rows(row, asked, given)
         times = tuple(value for value in params.values() if isinstance(value, datetime))
         said = tuple((word, value) for word, value in params.items() if not isinstance(value, datetime))
-        lines, at = self._kept.rows((name, *said), times, lambda: self._clickhouse.query(asked, given))
+        rows: list[R]
+        rows, at = self._kept.rows((name, *said), times, lambda: self._rows(row, asked, given))
         self._counted(name, at)
-        return [_row(row, line) for line in lines]
+        return [*rows]
 
     def shared(self, key: tuple[str, ...], now: datetime, ask: Callable[[], T]) -> T:
         """What `ask` gives, kept as the answers of KEPT are, under a name of its own (the first of `key`)."""

@@ -7,18 +7,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+from services.console import paging
 from services.console.acts import LINKS
 from services.console.frame import query
 from services.console.local import Zones
 from services.console.nearby import LOOKED_AT, suggested
-from services.console.questions import About, Arrivals, Delayed, DelayedFilter, Dwell, Hospital, Order, Questions, Told
+from services.console.questions import (
+    UNMATCHED_MOST,
+    About,
+    Arrivals,
+    Delayed,
+    DelayedFilter,
+    Dwell,
+    Hospital,
+    Order,
+    Questions,
+    Stand,
+    Told,
+)
 from services.console.render import count, goods, span
-from services.console.worklist import Given, number, text
+from services.console.worklist import Given, first, number, text
 
 Kind = Literal["text", "number", "time", "span", "share", "code", "link"]
 
@@ -47,7 +60,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under columns; `empty`: what is said where there are none."""
+    """Rows under columns; `empty`: what is said where there are none. `more`: there are more; `next`: where they are."""
 
     key: str
     caption: str
@@ -55,6 +68,7 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     empty: str = "Nothing is here."
     more: bool = False
+    next: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +126,8 @@ FEWER: Final = 150
 SHORT, DELIVERED_DAYS = 15, 7
 """Lines of a hospital's own short lists; how far back it tells what was delivered."""
 _NEWEST: Final = Order("expected", reverse=True)
-TOLD: Final = timedelta(days=60)
-"""How far back a hospital's page and a consignment's look for what was told."""
+TOLD, TOLD_MOST = timedelta(days=60), 50
+"""How far back a hospital's page and a consignment's look for what was told; lines of it on a hospital's."""
 
 
 def _delayed(**given: object) -> str:
@@ -174,7 +188,7 @@ def hospital(questions: Questions, facility: str, zone: ZoneInfo, now: datetime)
     today, since = now.astimezone(zone).date(), now - timedelta(days=DELIVERED_DAYS)
     late = questions.begin(lambda: _some(questions, facility, now, DelayedFilter(hospital=facility)))
     came = questions.begin(lambda: _some(questions, facility, now, DelayedFilter((), facility, delivered_since=since), _NEWEST))
-    told = questions.begin(lambda: questions.messages(now - TOLD, About(facility=facility), FEWER))
+    told = questions.begin(lambda: questions.messages(now - TOLD, About(facility=facility), TOLD_MOST))
     rows = [
         (
             Cell(
@@ -212,7 +226,10 @@ def hospital(questions: Questions, facility: str, zone: ZoneInfo, now: datetime)
         Table("inbound", "Inbound", columns, rows, "Nothing is on its way there."),
         _short_list("late", "Late, or will be", late.result(), "Nothing that goes there is late or will be."),
         _short_list("delivered", f"Delivered in {DELIVERED_DAYS} days", came.result(), "Nothing was delivered there."),
-        told_table("What we told about it", told.result(), "Nobody was told anything about it.", FEWER),
+        replace(
+            told_table("What we told about it", told.result(), "Nobody was told anything about it.", TOLD_MOST),
+            next=query("/messages", {"hospital": facility, "days": TOLD.days}),
+        ),
     )
     intro = (
         "Each quantity stands once, by how sure its day is. Overdue: it was expected on that day, and nobody says that it was"
@@ -559,9 +576,11 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
     """Events that nobody owns: a slip of the pen, or goods that nobody registered."""
     days, carrier = number(given, "days", 30, 1, 400), text(given, "carrier")
     claimed = questions.begin(lambda: questions.claims(carrier, ROWS))
-    found = questions.unmatched(now - timedelta(days=days), carrier, FEWER)
+    every = questions.unmatched(now - timedelta(days=days), carrier, UNMATCHED_MOST)
+    cursor = first(given, "cursor")
+    found, following = paging.page_of(every, paging.of_unmatched, paging.stand_in(cursor), FEWER)
     linkable = [one for one in found if one.kind in LINKS]
-    near = questions.shared(("near", str(days), carrier), now, lambda: suggested(questions, linkable))
+    near = questions.shared(("near", str(days), carrier, cursor), now, lambda: suggested(questions, linkable))
     rows = [
         (
             Cell(one.sender, query("/unmatched", {"carrier": one.sender})),
@@ -598,7 +617,15 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
         f"Events of {days} days that belong to no consignment, and words of senders without standing. Where a consignment is"
         f" named beside one of the newest {LOOKED_AT}, that is a guess: nothing is linked until you do.",
         [
-            Table("unmatched", "Unmatched", columns, rows, "Every event belongs to a consignment.", len(rows) >= FEWER),
+            Table(
+                "unmatched",
+                "Unmatched",
+                columns,
+                rows,
+                "Every event belongs to a consignment." if not cursor else "There are no more.",
+                following is not None,
+                _after("/unmatched", given, following),
+            ),
             Table("claims", "Claims", claim_columns, claims, "Nobody speaks without standing."),
         ],
         {"carrier": carrier},
@@ -610,7 +637,11 @@ def messages(questions: Questions, given: Given, now: datetime) -> Report:
     """What subscribers were told, and what became of it."""
     days = number(given, "days", 7, 1, 400)
     about = About(text(given, "hospital"), text(given, "consignment"), text(given, "subscription"), text(given, "state"))
-    told = questions.messages(now - timedelta(days=days), about, ROWS)
+    after = paging.stand_in(first(given, "cursor"))
+    found = questions.messages(now - timedelta(days=days), about, FEWER + 1, after)
+    told, following = paging.page_of(found, paging.of_message, after, FEWER)
+    empty = "There are no more." if after else "Nobody was told anything."
+    table = replace(told_table("Messages", told, empty), more=following is not None, next=_after("/messages", given, following))
     intro = f"What alerts told subscribers in {days} days. Why one was told: `lovla explain`, and the id below its time."
     filters = {
         "hospital": about.facility,
@@ -618,7 +649,13 @@ def messages(questions: Questions, given: Given, now: datetime) -> Report:
         "subscription": about.subscription,
         "state": about.state,
     }
-    return Report(intro, [told_table("Messages", told, "Nobody was told anything.")], filters, days)
+    return Report(intro, [table], filters, days)
+
+
+def _after(path: str, given: Given, following: Stand | None) -> str:
+    """The address of the page that goes on there; empty where there is none."""
+    chosen = {name: list(values) for name, values in given.items()}
+    return query(path, chosen, cursor=paging.cursor_after(following)) if following else ""
 
 
 def told_about(questions: Questions, consignment: str, now: datetime, earlier: bool = False) -> Table:

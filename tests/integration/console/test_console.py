@@ -28,7 +28,7 @@ from schemas.alerts_v1 import AlertsControl
 from schemas.journey_v1 import Journey
 from schemas.registers_v1 import Account, Sender
 from schemas.words import EXCEPTION_KINDS
-from services.console import lists_api, query_api
+from services.console import lists_api, query_api, reports
 from services.console.app import build
 from services.console.arrow import MEDIA_TYPE, over_http
 from services.console.door import ConsoleDoor
@@ -580,6 +580,24 @@ async def test_a_list_that_grows_is_read_page_by_page(demo: httpx.AsyncClient, n
     assert [as_cell(row["last_at"]) for row in rows] == [line["last_at"] for line in lines]
     refused = await demo.get(f"/api/v1/{name}?cursor=bm9uZQ")
     assert (refused.status_code, refused.json()["errors"][0]["where"]) == (400, "cursor")
+
+
+@pytest.mark.parametrize("name", ["messages", "unmatched"])
+async def test_a_page_of_a_list_that_grows_leads_to_the_next(
+    demo: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    key = {"messages": "notification", "unmatched": "value"}[name]
+    rows = (await demo.get(f"/api/v1/{name}?days=60")).json()["rows"]
+    monkeypatch.setattr(reports, "FEWER", 1)
+    address, seen = f"/{name}?days=60", list[str]()
+    while address:
+        page = unescape((await demo.get(address)).text)
+        table = page[page.index(f'id="{name}"') :].partition("</table>")[0]
+        (there,) = [row[key] for row in rows if row[key][:12] in table]
+        seen.append(there)
+        following = re.search(rf'<a rel="next" href="(/{name}[^"]+)">', page)
+        address = following[1] if following else ""
+    assert seen == [row[key] for row in rows]
 
 
 async def test_a_list_of_many_pages_comes_as_one_csv(
