@@ -115,7 +115,7 @@ class Acting:
         except Problem:  # ClickHouse is away: what was done is done, the page will say the rest
             return False
         finally:
-            self._door.kept.forget("facets", "standing")  # what was done shows in the counts
+            self._door.kept.forget("facets", "standing", "inbound")  # what was done shows in the counts
         return there
 
     # --- one consignment

@@ -221,14 +221,14 @@ class Pages:
 
         return report
 
-    async def _asked(self, asking: Callable[[Questions, datetime], T]) -> tuple[T, datetime | None]:
-        """The answer, asked at the pipeline's time, and that time."""
+    async def _asked(self, asking: Callable[[Questions, datetime], T], kept: bool = False) -> tuple[T, datetime | None]:
+        """The answer, asked at the pipeline's time, and that time; `kept` as in ConsoleDoor.ask."""
 
         def ask(questions: Questions) -> tuple[T, datetime | None]:
             as_of = questions.as_of()
             return asking(questions, as_of or self._door.clock.now()), as_of
 
-        return await self._door.ask(ask)
+        return await self._door.ask(ask, kept)
 
     async def hospital(self, request: Request, facility: str) -> Response:
         viewer = self.viewer(request)
@@ -243,9 +243,9 @@ class Pages:
             if receipts is not None:
                 tables = [receipts.result(), *told.tables]
                 told = replace(told, tables=tables, share=f"/hospitals/{quote(facility)}/share")
-            return told, place.name
+            return replace(told, counted_at=questions.counted_at), place.name
 
-        (report, name), as_of = await self._asked(asking)
+        (report, name), as_of = await self._asked(asking, kept=True)
         return self.page(request, "hospitals", name, viewer, as_of, "report", report=report)
 
     async def raw(self, request: Request, partition: int, offset: int) -> Response:

@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -627,6 +628,28 @@ async def test_what_pages_share_is_shared_by_programs_and_says_when_it_was_count
         sheet = await browser.get("/api/v1/carriers?format=csv")
         assert [sheet.headers["lovla-counted"]] == [*first.values()]
         assert "counted" not in (await browser.get("/api/v1/messages")).json()
+
+
+async def test_a_hospitals_goods_are_counted_once_for_all_and_what_is_late_at_each_look(
+    port: ClickHouse, tmp_path: Path
+) -> None:
+    made, asked = Console(port, tmp_path, demo=True), list[str]()
+    query = port.query
+
+    def counting(text: str, *given: Any) -> list[dict[str, Any]]:
+        asked.append(text)
+        return query(text, *given)
+
+    made.door.clickhouse = cast(ClickHouse, SimpleNamespace(query=counting))
+    async with made.browser() as browser:
+        told = []
+        for _ in range(2):
+            told.append(re.findall(r"Counted <time[^>]+>", (await browser.get("/hospitals/H-HARBOR")).text))
+            made.clock.advance(20)
+    assert told[0] == told[1] != []
+    goods = [text for text in asked if text.startswith("-- What is on its way to the hospitals")]
+    lists = [text for text in asked if "group_key" in text]
+    assert (len(goods), len(lists)) == (1, 2 * 3)
 
 
 async def test_search_finds_what_has_ended_by_its_names_and_open_work_by_vessel_and_hospital(demo: httpx.AsyncClient) -> None:
