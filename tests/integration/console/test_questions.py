@@ -6,6 +6,7 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -300,6 +301,72 @@ def test_dwell_measures_what_left_and_what_still_stands(books: Books) -> None:
     assert (row.standing, row.oldest_h, row.oldest_consignment, row.oldest_unit) == (2, 240.0, "LACDHS-OLD", UNIT)
 
 
+def test_what_left_each_terminal_is_counted_by_the_hour_and_by_the_day_of_who_looks(books: Books) -> None:
+    """00:30 and 06:30 UTC are the evening before in Los Angeles."""
+
+    def left(name: str, at: str) -> Journey:
+        said = [statement("discharged", "2020-04-09T06:30:00Z"), statement("gate_out", at)]
+        return journey(name, statements=said, stage="on_the_road")
+
+    times = {"A": "2020-04-11T00:30:00Z", "B": "2020-04-11T00:45:00Z", "C": "2020-04-11T06:30:00Z", "D": "2020-04-01T00:00:00Z"}
+    books.write(TERMINAL, *(left(f"LACDHS-{name}", at) for name, at in times.items()))
+    questions, since = Questions(books.client), NOW - timedelta(days=3)
+    hourly = questions.outs(NOW, since, timedelta(hours=1))
+    assert [(row.begins, row.name, row.units, row.median_h) for row in hourly] == [
+        (datetime(2020, 4, 11, 0, tzinfo=UTC), "APM Terminals Pier 400", 2, 42.2),
+        (datetime(2020, 4, 11, 6, tzinfo=UTC), "APM Terminals Pier 400", 1, 48.0),
+    ]
+    (day,) = questions.outs(NOW.astimezone(ZoneInfo("America/Los_Angeles")), since, timedelta(days=1))
+    assert (day.begins, day.units) == (datetime(2020, 4, 10, 7, tzinfo=UTC), 3)
+    assert questions.outs(NOW, since, timedelta(hours=1), "LB-LBCT") == []
+
+
+def test_arrivals_tell_who_keeps_to_plan_and_by_how_much_estimates_were_wrong(books: Books) -> None:
+    """Within 12 h of the plan at sea, and 4 h by air; the error of an estimate has no sign."""
+
+    def arrived(name: str, actual: str, estimated: str | None = None, **said: Any) -> Journey:
+        plan = {
+            "planned": "2020-04-10T00:00:00Z",
+            "estimated": estimated,
+            "actual": f"2020-04-{actual}:00:00Z",
+            "sender": "MAEU",
+        }
+        return journey(name, milestones=[{"milestone": "arrived", "leg": "", "units_total": 1} | plan], **said)
+
+    books.write(
+        arrived("LACDHS-1", "10T11", "2020-04-10T09:00:00Z"),
+        arrived("LACDHS-2", "10T13", "2020-04-10T19:00:00Z"),
+        arrived("LACDHS-3", "10T04", carrier="LH", mode="air"),
+        arrived("LACDHS-4", "10T05", carrier="LH", mode="air"),
+        journey("LACDHS-5"),
+    )
+    rows = Questions(books.client).arrivals(NOW - timedelta(days=7), timedelta(), lanes=True)
+    assert [(row.carrier, row.lane, row.arrivals, row.planned, row.on_time, row.estimated) for row in rows] == [
+        ("LH", "CNSHA > USLAX", 2, 2, 1, 0),
+        ("MAEU", "CNSHA > USLAX", 2, 2, 1, 2),
+    ]
+    assert rows[0].eta_error_h is None
+    assert rows[1].eta_error_h in (2.0, 6.0)
+    (daily,) = Questions(books.client).arrivals(NOW - timedelta(days=7), timedelta(days=1), lanes=False, carrier="MAEU")
+    assert (daily.begins, daily.lane, daily.arrivals) == (datetime(2020, 4, 10, tzinfo=UTC), "", 2)
+
+
+def test_a_vessels_slip_says_how_many_it_delays(books: Books) -> None:
+    def aboard(name: str, estimated: str, **said: Any) -> Journey:
+        step = {"milestone": "arrived", "leg": "", "planned": "2020-04-10T00:00:00Z", "estimated": estimated, "units_total": 1}
+        return journey(name, milestones=[step], **said)
+
+    books.write(
+        aboard("LACDHS-1", "2020-04-11T00:00:00Z"),
+        aboard("LACDHS-2", "2020-04-12T06:00:00Z", exceptions=[]),
+        aboard("LACDHS-3", "2020-04-12T06:00:00Z", stage="delivered", exceptions=[]),
+    )
+    (row,) = Questions(books.client).vessels()
+    assert (row.vessel, row.voyage, row.consignments, row.delayed, row.in_trouble) == ("MAERSK EXAMPLE", "015E", 2, 1, 1)
+    assert (row.earliest, row.latest) == (datetime(2020, 4, 11, tzinfo=UTC), datetime(2020, 4, 12, 6, tzinfo=UTC))
+    assert row.slip_h == 54.0
+
+
 def test_codes_in_no_map_are_counted_by_sender_with_their_newest_event(books: Books) -> None:
     hour = timedelta(hours=1)
     text = "the code 87/VD (Vessel (really) departed) is in no map; the event is kept and moves nothing"
@@ -394,6 +461,7 @@ def test_feeds_tell_lateness_repeats_claims_and_silence(books: Books) -> None:
     assert maersk.events_per_h == pytest.approx(0.1)
     assert maersk.lateness_h == 2.0
     assert maersk.silent_since == datetime(2020, 4, 11, 12, tzinfo=UTC)
+    assert maersk.expected_by == NOW + 5 * hour
     assert rows["HBRT"].claims == 1
     assert rows["HBRT"].silent_since is None
 

@@ -149,3 +149,12 @@ def test_dcsa_clients_read_what_the_standard_has_a_code_for() -> None:
     assert disc["eventID"] == "3f3f3f3f-3f3f-3f3f-3f3f-3f3f3f3f3f3f"
     assert (arrival["transportEventTypeCode"], arrival["eventClassifierCode"]) == ("ARRI", "EST")
     assert arrival["documentReferences"] == [{"documentReferenceType": "TRD", "documentReferenceValue": "MAEU203990011"}]
+
+
+def test_goods_say_their_lot_and_words_how_late_they_were_told() -> None:
+    late = statement("discharged", "2020-04-11T16:40:00Z") | {"received_at": "2020-04-11T22:40:00Z"}
+    story = tell(journey(statements=[late]), HARBOR, NOW)
+    assert [(item.line, item.category, item.quantity, item.lot) for item in story.goods] == [
+        (1, "n95_respirator", 240_000, "L1")
+    ]
+    assert [word.reported_h for word in story.said] == [6.0]
