@@ -137,6 +137,14 @@ def _get(summary: str, answer: Json, parameters: Sequence[Json] = (), everything
     return {"get": {"summary": summary, "parameters": list(parameters), "responses": dict(sorted(answers.items()))}}
 
 
+def _bytes(summary: str, parameter: Json) -> Json:
+    told = _get(summary, {}, [parameter], everything=True)
+    told["get"]["responses"]["200"]["content"] = {
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+    }
+    return told
+
+
 def document() -> Json:
     """The whole description."""
     models: Mapping[str, Any] = {
@@ -202,6 +210,11 @@ def document() -> Json:
             )
             for name, listed in LISTS.items()
         },
+        "/api/v1/raw/{name}": _bytes(
+            "The bytes that somebody sent, unpacked; Lovla-Position says where in them what the id is of stands",
+            _parameter("name", "The id of an event, a command or a dead letter.", {"type": "string"})
+            | {"in": "path", "required": True},
+        ),
         "/v2/events": _get(
             "A consignment's events as DCSA Track & Trace 2.2 has them",
             {"type": "array", "items": {"type": "object"}},

@@ -20,6 +20,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
@@ -42,6 +43,7 @@ from services.console.questions import (
     Questions,
     Stand,
 )
+from services.console.rawview import bytes_of
 from services.console.render import known_zone
 from services.console.worklist import Wanted
 
@@ -77,6 +79,7 @@ class Api:
             ("GET", "/api/v1/inbound", self.inbound),
             ("GET", "/api/v1/terminals", self.terminals),
             ("GET", "/api/v1/unmatched", self.unmatched),
+            ("GET", "/api/v1/raw/{name}", self.raw),
             ("GET", "/v2/events", self.events),
         )
 
@@ -177,6 +180,27 @@ class Api:
                 address = request.url.include_query_params(cursor=start + limit)
                 link = {"Link": f'<{address.path}?{address.query}>; rel="next"'}
             return answer_json(request, told[start : start + limit], {"API-Version": "2.2.0", **link})
+
+        return await self._door.ask(asking)
+
+    async def raw(self, request: Request, name: str) -> Response:
+        """The bytes that somebody sent, behind the event, the command or the dead letter of that id. As bytes and nothing else:
+        what they say they are is a stranger's word."""
+        self._everybody(request)
+
+        def asking(questions: Questions) -> Response:
+            pointer = questions.raw_pointer(name)
+            found = questions.raw_bytes(pointer.partition, pointer.offset) if pointer and pointer.offset >= 0 else None
+            if pointer is None or found is None:
+                raise Problem("not-found", "There is no message behind that id, or it is not here yet.")
+            try:
+                payload = bytes_of(found)
+            except ValueError as error:
+                raise Problem("not-found", f"The message cannot be told: {error}.") from error
+            told = {"Sender": found.sender, "Sha256": found.sha256, "Position": pointer.position}
+            headers = {f"Lovla-{one}": quote(value, safe="/:,.-") for one, value in told.items()}
+            headers["Content-Disposition"] = 'attachment; filename="message.bin"'
+            return _answer(request, payload, "application/octet-stream", headers)
 
         return await self._door.ask(asking)
 

@@ -715,6 +715,23 @@ def test_an_earlier_view_tells_what_had_become_of_messages_by_then(port: ClickHo
     assert questions.told_about(world.STORY, since, now.due_at - second, 10, earlier=True) == []
 
 
+async def test_the_bytes_behind_an_event_are_there_for_programs_that_see_everything(port: ClickHouse, console: Console) -> None:
+    event = world.digest("nasty booked")
+    sent, payload = world.nasty_message()
+    partition, offset = world.NASTY_RAW
+    Books(port).write_raw(sent, payload, offset, partition)
+    async with console.holder("PORT") as reader, console.holder(CARRIER) as carrier:
+        told = await reader.get(f"/api/v1/raw/{event}")
+        assert (told.status_code, told.content) == (200, payload), told.text
+        assert told.headers["content-type"] == "application/octet-stream"
+        assert told.headers["content-disposition"].startswith("attachment")
+        assert (told.headers["lovla-sender"], told.headers["lovla-sha256"]) == (sent.sender, sent.sha256)
+        again = await reader.get(f"/api/v1/raw/{event}", headers={"If-None-Match": told.headers["etag"]})
+        assert again.status_code == 304
+        assert (await reader.get("/api/v1/raw/" + "0" * 32)).status_code == 404
+        assert (await carrier.get(f"/api/v1/raw/{event}")).status_code == 403
+
+
 # --- Arrow
 
 
