@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,12 +24,13 @@ from playwright.sync_api import Page, ViewportSize
 
 from demo.cli import DEFAULT_STATE_DIR
 from services.console.settings import ConsoleSettings
+from services.console.tracking import token
 from services.runtime.settings import SettingsError
 from tests.browser.driving import chromium, own_console
 from tests.stack import ROOT, Stack
 
 FOLDER: Final = ROOT / "docs" / "screenshots"
-MOST_BYTES: Final = 1_800_000
+MOST_BYTES: Final = 2_300_000
 COLOURS: Final = 80
 WIDE: Final[ViewportSize] = {"width": 1280, "height": 800}
 PHONE: Final[ViewportSize] = {"width": 360, "height": 740}
@@ -49,7 +51,12 @@ PAGES: Final = {
     "sign-in": "/sign-in",
     "health": "/health",
 }
-ON_A_PHONE: Final = ("today", "delayed", "consignment")
+FOUND: Final = {
+    "hospital": ("/hospitals", "#hospitals tbody a"),
+    "letter": ("/feeds?days=400", "#letters a[href^='/letters/']"),
+}
+"""Pages that another leads to: where, and by which link."""
+ON_A_PHONE: Final = ("today", "delayed", "consignment", "receive", "tracking")
 
 
 def main() -> None:
@@ -59,35 +66,36 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER)
     told = parser.parse_args()
     with contextlib.ExitStack() as end:
-        address = told.address or demo_address() or end.enter_context(_own())
+        address, secret = (told.address, b"") if told.address else _demo() or end.enter_context(_own())
         told.out.mkdir(parents=True, exist_ok=True)
-        total = sum(_written(path, content) for path, content in _taken(address, told.out))
+        total = sum(_written(path, content) for path, content in _taken(address, secret, told.out))
     sys.stdout.write(f"screenshots: {total:,} bytes in {told.out}\n")
     if total > MOST_BYTES:
         sys.exit(f"screenshots: more than {MOST_BYTES:,} bytes together; take fewer or smaller ones")
 
 
-def demo_address() -> str | None:
-    """The console of `make demo`, if it answers."""
+def _demo() -> tuple[str, bytes] | None:
+    """The console of `make demo`, if it answers, and what seals its links."""
     try:
         settings = ConsoleSettings.load(DEFAULT_STATE_DIR)
         with urllib.request.urlopen(f"{settings.links_url}/readyz", timeout=3):
-            return settings.links_url
+            return settings.links_url, settings.secret_key.get_secret_value().encode()
     except (SettingsError, urllib.error.URLError, OSError):
         return None
 
 
 @contextlib.contextmanager
-def _own() -> Iterator[str]:
+def _own() -> Iterator[tuple[str, bytes]]:
     stack = Stack(os.environ)
     try:
         with own_console(stack.clickhouse(), stack.directory(), hostile=False) as console:
-            yield console.address
+            yield console.address, console.settings.secret_key.get_secret_value().encode()
     finally:
         stack.close()
 
 
-def _taken(address: str, folder: Path) -> Iterator[tuple[Path, bytes]]:
+def _taken(address: str, secret: bytes, folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """`secret`: seals a link for who has no account; without it none is looked at."""
     with chromium() as browser:
         themes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
         for theme in themes:
@@ -95,7 +103,7 @@ def _taken(address: str, folder: Path) -> Iterator[tuple[Path, bytes]]:
             page = context.new_page()
             page.goto(address + PAGES["delayed"])
             first = page.locator("tr[data-consignment]").first.get_attribute("data-consignment")
-            for name, path in (PAGES | {"consignment": f"/consignments/{first}"}).items():
+            for name, path in (PAGES | _led_to(page, address, f"/consignments/{first}") | _linked(secret, first)).items():
                 page.set_viewport_size(WIDE)
                 answer = page.request.get(address + path)
                 if not answer.ok:  # without a demo there are no alerts to ask
@@ -108,6 +116,22 @@ def _taken(address: str, folder: Path) -> Iterator[tuple[Path, bytes]]:
             yield folder / f"acting.{theme}.png", _acting(page, f"{address}/consignments/{first}")
             yield folder / f"choosing.{theme}.png", _choosing(page, address + PAGES["delayed"])
             context.close()
+
+
+def _led_to(page: Page, address: str, consignment: str) -> dict[str, str]:
+    """The pages that others lead to, where there is such a link."""
+    found = {"consignment": consignment, "receive": f"{consignment}/receive"}
+    for name, (path, link) in (FOUND | {"message": (consignment, "table.events a[href*='/events/']")}).items():
+        page.goto(address + path)
+        if page.locator(link).count():
+            found[name] = str(page.locator(link).first.get_attribute("href"))
+    return found
+
+
+def _linked(secret: bytes, consignment: str | None) -> dict[str, str]:
+    if not secret or not consignment:
+        return {}
+    return {"tracking": f"/t/{token(secret, consignment, datetime.now(UTC) + timedelta(days=1))}"}
 
 
 def _acting(page: Page, address: str) -> bytes:
