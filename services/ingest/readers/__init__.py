@@ -117,10 +117,7 @@ def _counted(content: bytes, content_type: str | None, hint: str | None, context
     """As many as a message may hold."""
     if len(content) > limits.decoded_bytes:
         raise Unreadable("too_large", "", f"more than {limits.decoded_bytes} bytes; send smaller parts")
-    if hint == mapped.STANDARD:
-        told = Statements(mapped.read(content, context, limits))
-    else:
-        told = Statements(_mapped_or_known(content, content_type, hint, context, limits))
+    told = Statements(_told(content, content_type, hint, context, limits))
     count = 0
     for count, verdict in enumerate(told, start=1):
         if count <= limits.events:  # how many they are is told, so the rest is counted
@@ -132,16 +129,24 @@ def _counted(content: bytes, content_type: str | None, hint: str | None, context
     return told.envelope
 
 
-def _mapped_or_known(content: bytes, content_type: str | None, hint: str | None, context: Context, limits: Limits) -> Told:
-    """By a mapping of the sender that fits for certain, else by its standard's reader, else by a mapping that may be meant."""
+def _told(content: bytes, content_type: str | None, hint: str | None, context: Context, limits: Limits) -> Told:
+    """By what the hint names; else by the sender's mappings, if it has any; else by its standard's reader."""
+    if hint == mapped.STANDARD:
+        return mapped.read(content, context, limits)
     family = _hinted(hint)
-    has_mappings = family is None and bool(context.registers.mappings.valid(context.sender, context.received_at))
-    if has_mappings and (told := mapped.read_fitting(content, content_type, context, limits)) is not None:
+    if family is None and context.registers.mappings.valid(context.sender, context.received_at):
+        return _mapped_or_known(content, content_type, context, limits)
+    return _known(content, content_type, family, context, limits)
+
+
+def _mapped_or_known(content: bytes, content_type: str | None, context: Context, limits: Limits) -> Told:
+    """By a mapping of the sender that fits for certain, else by its standard's reader, else by a mapping that may be meant."""
+    if (told := mapped.read_fitting(content, content_type, context, limits)) is not None:
         return (yield from told)
     try:
-        return (yield from _known(content, content_type, family, context, limits))
+        return (yield from _known(content, content_type, None, context, limits))
     except Unreadable as error:
-        if not has_mappings or error.code not in _NOT_KNOWN:
+        if error.code not in _NOT_KNOWN:
             raise
         otherwise = mapped.read_otherwise(content, content_type, context, limits)
         if otherwise is None:

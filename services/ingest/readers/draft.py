@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import BaseModel, ValidationError
 
 from schemas.base import EARLIEST, LATEST
@@ -118,7 +119,7 @@ Where = str | Placed | None
 """A place in a message, or what stands there, asked only when there is something to say of it; None: the statement's own."""
 
 
-class Identities:
+class Identities(msgspec.Struct, eq=False):
     """Makes the event ids of one message: stable over repeats of the message, and over whatever else stands in it.
 
     An id is a hash of the sender, the standard and the sender's own id. Where there is none: of the source tokens of the event
@@ -126,10 +127,9 @@ class Identities:
     earlier value is news; `facet`, where one statement says several things; and the ordinal among equals.
     """
 
-    def __init__(self, sender: str, standard: Standard) -> None:
-        self._sender = sender
-        self._standard = standard
-        self._equals: dict[str, int] = {}
+    _sender: str
+    _standard: Standard
+    _equals: dict[str, int] = msgspec.field(default_factory=dict)
 
     def own(self, source_id: str) -> str:
         """The id of the event that the sender calls `source_id`."""
@@ -137,7 +137,7 @@ class Identities:
 
     def of(self, tokens: object, stamp: str | None = None, facet: str = "") -> str:
         """The id of an event without the sender's own."""
-        base = digest([self._sender, self._standard, "tokens", tokens, stamp, facet])
+        base = sha256(_ENCODER.encode([self._sender, self._standard, "tokens", tokens, stamp, facet])).hexdigest()
         ordinal = self._equals.get(base, 0)
         self._equals[base] = ordinal + 1
         return sha256(f'["{base}",{ordinal}]'.encode()).hexdigest()[:32]  # `digest` of both
@@ -163,15 +163,15 @@ _TOLD: Final[Any] = ...  # never a value: what has it for a default is always to
 
 class _Said(msgspec.Struct, omit_defaults=True, gc=False):
     """What a sender said in an event, as its content's hash has it: names in the order of their letters, and none of what was
-    not said, so that a new field in the contract changes no hash. Places are JSON already. By position it is made at half the
-    price."""
+    not said, so that a new field in the contract changes no hash. Places and holds are JSON already. By position it is made at
+    half the price."""
 
     classifier: Classifier = _TOLD
     code: str = _TOLD
     created_at: datetime | None = None
     destination: msgspec.Raw | None = None
     empty: bool | None = None
-    hold: Hold | None = None
+    hold: msgspec.Raw | None = None
     mapped: bool = _TOLD
     milestone: Milestone | None = None
     mode: Mode | None = None
@@ -229,6 +229,11 @@ def hold_of(said: tuple[HoldKind, HoldState] | None) -> Hold | None:
     return Hold(kind=said[0], state=said[1]) if said is not None else None
 
 
+@lru_cache(_REMEMBERED)
+def _said_hold(kind: HoldKind, state: HoldState) -> msgspec.Raw:
+    return msgspec.Raw(_ENCODER.encode({"kind": kind, "state": state}))
+
+
 _NO_PLACE: Final[Mapping[int, tuple[Place | None, msgspec.Raw | None]]] = MappingProxyType({id(None): (None, None)})
 _PLACES: Final[dict[int, tuple[Place | None, msgspec.Raw | None]]] = dict(_NO_PLACE)
 """By the identity of a place that is legible and in a country that there is: itself, and its JSON. It is held here, so that no
@@ -274,6 +279,8 @@ class _Judged:
 def _judge(kind: ReferenceKind, value: str) -> _Judged:
     text = identifiers.normalise(kind, value)
     of = (kind, text)
+    if value.isspace():
+        return _Judged(of, used=False)
     if not identifiers.is_reference_value(text):
         return _Judged(of, False, "bad_reference", f"{kind} {value[:40]} is not 1 to 64 printable characters; not used")
     if identifiers.is_placeholder(kind, text):
@@ -363,7 +370,9 @@ class Draft(msgspec.Struct):
         """Note what was wrong or assumed."""
         if where is None:
             where = self.position
-        note(self.warnings, code, where if isinstance(where, str) else where.where, text)
+        elif not isinstance(where, str):
+            where = where.where
+        note(self.warnings, code, where, text)
 
     def unmapped(self, where: Where = None) -> None:
         """The code stands in no map: keep the event, move nothing."""
@@ -389,18 +398,19 @@ class Draft(msgspec.Struct):
     def refer(self, kind: ReferenceKind, value: str | None, where: Where = None) -> None:
         """Add a reference, normalised; what cannot be used is left out with a warning."""
         known = self.references
-        if not value or value.isspace() or len(known) > 2 * REFERENCES_MAX:
+        if not value or len(known) > 2 * REFERENCES_MAX:
             return
         judged = _judged(kind, value) if len(value) <= _REMEMBERED_LENGTH else _judge(kind, value)
         key = judged.reference
         if key in known:
             return
-        if not judged.code and not (known and kind in self.single):
+        if judged.used and not judged.code and not (known and kind in self.single):
             known[key] = None
             return
         text = key[1]
         if not judged.used:
-            self.warn(judged.code, judged.text, where)
+            if judged.code:
+                self.warn(judged.code, judged.text, where)
             return
         if known and kind in self.single and (other := next((one for of, one in known if of == kind), None)) is not None:
             self.warn("contradiction", f"{kind} {text} contradicts {other}, named before; {text} is not used", where)
@@ -533,7 +543,7 @@ class Draft(msgspec.Struct):
             created_at,
             said_destination,
             self.empty,
-            self.hold,
+            None if self.hold is None else _said_hold(self.hold.kind, self.hold.state),
             self.mapped,
             self.milestone,
             self.mode,
@@ -618,6 +628,7 @@ class Draft(msgspec.Struct):
             "place": place,
             "origin": origin,
             "destination": destination,
+            "hold": self.hold,
         }
         try:
             return ShipmentEvent.model_validate(whole)
@@ -800,6 +811,11 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _MILESTONES: Final = frozenset((*get_args(Milestone), None))
 _MODES: Final = frozenset((*get_args(Mode), None))
 _SURE_YEARS: Final = range(EARLIEST.year + 1, LATEST.year - 1)  # a contract's, whatever the offset
+
+
+def again(said: Draft) -> Draft:
+    """A draft of its own that says what `said` does."""
+    return replace(said, references=said.references.copy(), warnings=said.warnings.copy(), transport=said.transport.copy())
 
 
 class Warns(Protocol):

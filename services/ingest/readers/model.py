@@ -72,8 +72,10 @@ class Problem(msgspec.Struct, frozen=True):
         return (self, *self.more)
 
     def __post_init__(self) -> None:
-        force_setattr(self, "where", shown(self.where))
-        force_setattr(self, "text", shown(self.text, TEXT_MOST))
+        if (where := shown(self.where)) is not self.where:  # what needs no mark comes back itself
+            force_setattr(self, "where", where)
+        if (text := shown(self.text, TEXT_MOST)) is not self.text:
+            force_setattr(self, "text", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,7 @@ class Interchange(msgspec.Struct, frozen=True):
 INTERCHANGES_MOST = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """What is told of a message itself once its last statement is read. `warnings`: about its envelope, not about one event;
     `interchanges`: that something was read of, the first 64."""
 
@@ -139,13 +140,12 @@ Raises Unreadable at any of them; then nothing of the message counts, whatever w
 """
 
 
-class Statements:
+class Statements(msgspec.Struct, eq=False):
     """The verdicts of a message in its order, each made when it is asked for: an event takes 5 kB and more, and who needs one
     at a time holds one. To be walked through once; as of `Told`, Unreadable may come last. `envelope` is there after it."""
 
-    def __init__(self, told: Told) -> None:
-        self._told = told
-        self._envelope: Envelope | None = None
+    _told: Told
+    _envelope: Envelope | None = None
 
     def __iter__(self) -> Iterator[Verdict]:
         self._envelope = yield from self._told
@@ -157,8 +157,7 @@ class Statements:
         return self._envelope
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """A message read, all of it held. `verdicts` in the order of the message; `warnings`: about its envelope."""
 
     standard: str

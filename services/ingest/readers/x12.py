@@ -92,12 +92,21 @@ def read(content: bytes, context: Context, limits: Limits) -> Told:
                 found.append(Interchange(interchange.where, interchange.get(6), interchange.get(13)))
         if sender is _NOBODY or one.group is not group:
             sender, group = _sender(one, context, senders), one.group
-        for verdict in _verdicts(one, context, identities, sender):
+        try:
+            for verdict in _statements(one, context, identities, sender):
+                if (told := told + 1) > limits.events:
+                    raise _too_many(limits)
+                yield verdict
+        except Bad as bad:
             if (told := told + 1) > limits.events:
-                raise Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
-            yield verdict
+                raise _too_many(limits) from None
+            yield bad.verdict(one.start.where, one.payload, one.warnings)
     said = [sender.warning for sender in senders.values() if sender.warning is not None]
     return Envelope(STANDARD, tuple([*warnings, *dict.fromkeys(said), *more][:64]), tuple(found))
+
+
+def _too_many(limits: Limits) -> Unreadable:
+    return Unreadable("too_many_events", "", f"more than {limits.events} events: send several messages")
 
 
 def _sender(one: Set, context: Context, senders: dict[tuple[int, int], Sendership]) -> Sendership:
@@ -111,26 +120,23 @@ def _sender(one: Set, context: Context, senders: dict[tuple[int, int], Sendershi
     return senders[key]
 
 
-def _verdicts(one: Set, context: Context, identities: dict[str, Identities], sender: Sendership) -> Iterator[Verdict]:
-    """What becomes of one set, one statement at a time. `identities`: of each kind that its interchange has had."""
+def _statements(one: Set, context: Context, identities: dict[str, Identities], sender: Sendership) -> Iterator[Verdict]:
+    """What one set says, one statement at a time. `identities`: of each kind that its interchange has had. Raises Bad, at once
+    or on the way."""
     kind = one.kind
     status = _STATUSES.get(kind)
-    try:
-        if status is None and kind != "856":
-            what = NAMES.get(kind, "not known here")
-            text = f"set {kind[:10]} is not a status message but {what}" if kind in NAMES else f"set {kind[:10]} is {what}"
-            raise Bad("not_a_status_message", one.start.where, f"{text}; read are {READ}")
-        if sender.refusal is not None:
-            raise Bad("foreign_interchange", one.interchange.where, sender.refusal)
-        if status is None:
-            if one.overflows:
-                raise Bad("set_too_large", one.start.where, "the ship notice is larger than 256 KiB; send several")
-            yield from x12_856.read_set(one, context)
-            return
-        if one.is_too_large:
-            raise Bad("set_too_large", one.start.where, "the set is larger than 64 KiB; send several")
-        if kind not in identities:
-            identities[kind] = Identities(context.sender, status[0])
-        yield from status[1](one, context, identities[kind])
-    except Bad as bad:
-        yield bad.verdict(one.start.where, one.payload, one.warnings)
+    if status is None and kind != "856":
+        what = NAMES.get(kind, "not known here")
+        text = f"set {kind[:10]} is not a status message but {what}" if kind in NAMES else f"set {kind[:10]} is {what}"
+        raise Bad("not_a_status_message", one.start.where, f"{text}; read are {READ}")
+    if sender.refusal is not None:
+        raise Bad("foreign_interchange", one.interchange.where, sender.refusal)
+    if status is None:
+        if one.overflows:
+            raise Bad("set_too_large", one.start.where, "the ship notice is larger than 256 KiB; send several")
+        return x12_856.read_set(one, context)
+    if one.is_too_large:
+        raise Bad("set_too_large", one.start.where, "the set is larger than 64 KiB; send several")
+    if kind not in identities:
+        identities[kind] = Identities(context.sender, status[0])
+    return status[1](one, context, identities[kind])

@@ -265,7 +265,7 @@ def _draft(around: _Around, status: _Status, context: Context, one_of_several: b
     if one_of_several and draft.place is not None and around.stop:
         draft.place = draft.place.model_copy(update={"role": f"stop {around.stop}"})
     try:
-        draft.occurred_at = read_time(draft, at7, 5, lambda: zone)
+        draft.occurred_at = read_time(draft, at7, 5, zone)
     except Bad as bad:
         draft.fault(bad)
     return draft

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
-from msgspec.structs import replace
 
 from schemas.words import Milestone, ReferenceKind
-from services.ingest.places import Zone, zone_of
+from services.ingest.places import Zone
 from services.ingest.readers import own_codes
-from services.ingest.readers.draft import FAULTS_MAX, Bad, Draft, Identities, hold_of
+from services.ingest.readers.draft import FAULTS_MAX, Bad, Draft, Identities, again, hold_of
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import OCEAN, Status
-from services.ingest.readers.x12_places import (
-    NO_PORTS,
-    ROLES,
-    Port,
-    end_of,
-    firsts_of,
-    named_place,
-    port_place,
-    ports_of,
-    role_of,
-)
-from services.ingest.readers.x12_segments import ELEMENTS, Segment, Set, read_reference, read_time, time_faults
+from services.ingest.readers.x12_places import NO_PORTS, ROLES, Port, end_of, firsts_of, named_spot, port_spot, role_of
+from services.ingest.readers.x12_segments import ELEMENTS, Segment, Set, Unheard, read_reference, read_time, time_faults
 
 STANDARD: Final = "x12.315"
 READER_VERSION: Final = 4
@@ -87,6 +76,7 @@ class _B4(msgspec.Struct, frozen=True, eq=False):
         return time.get(2) == self.day and time.get(3) == self.clock
 
 
+_UNHEARD: Final = Unheard()
 _LOADS: Final = MappingProxyType({"E": True, "L": False})  # B409
 _ONE: Final[frozenset[ReferenceKind]] = frozenset({"container", "rail_car"})
 _ESTIMATES_MOST: Final = 16  # a route has a handful of ports, and each estimate is an event that says all that the set says
@@ -94,39 +84,81 @@ _ESTIMATES_MOST: Final = 16  # a route has a handful of ports, and each estimate
 
 def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Verdict]:
     """The set's event, two of CU (customs and carrier released), and one for each other port's estimate. Raises Bad."""
-    found = one.first("B4")
-    if found is None:
+    found = _Parts.of(one.segments)
+    if not found.statuses:
         times = [fault for time in one.every("DTM") if time.get(1) in _TIME_OF for fault in time_faults(time, 2)]
         raise Bad("missing_segment", one.start.where, "a 315 without B4 has no status", more=times[:FAULTS_MAX])
-    status = _B4.of(found)
+    if len(found.statuses) > 1:
+        one.warn_of_more(found.statuses, 3)
+    status, ports = _B4.of(found.statuses[0]), found.ports
     code = status.code
-    one.warn_of_more(found, 3)
     tokens = list(map(ELEMENTS, one.segments))
-    ports, before = ports_of(one.segments)
     own = own_codes.map_of(context, STANDARD)
     is_own = own is not None and code in own.codes
-    said = _draft(one, status, context, own is not None)
+    said = _draft(one, status, found, context, own is not None)
     roles = _place_of(said.milestone) if is_own else _PLACE_OF_STATUS.get(code, "")
-    spot = _spot(status, roles, ports) if ports else _NOWHERE
-    chosen = _time_segment(status, ports, spot, before)
-    expected = _expected(ports, spot, chosen)
-    facets = ("", "freight") if code == "CU" and not is_own else ("",)
-    for facet in facets:
-        draft = said if len(facets) == 1 and not expected else _again(said)
-        _where_and_when(draft, status, roles, ports, spot, chosen)
-        if draft.faults:  # then what is expected is told of as well
-            draft.faults += tuple([fault for _, time in expected[:_ESTIMATES_MOST] for fault in time_faults(time, 2)])
-        for _, time in expected[_ESTIMATES_MOST:]:
-            draft.warn("time_not_used", f"an estimate of a port beyond {_ESTIMATES_MOST} others is not read", time.where)
-        if facet:
-            draft.milestone, draft.hold = None, hold_of(("freight", "released"))
-        event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp, facet)
-        yield Verdict(draft.position, draft.finish(event_id))
+    spot = _chosen_port(status, roles, ports) if ports else _NOWHERE
+    chosen = _time_segment(status, ports, spot, found.before) if ports or found.before else None
+    expected = _expected(ports, spot, chosen) if ports else ()
+    first = firsts_of(ports) if ports else NO_PORTS
+    draft = again(said) if expected else said
+    _where_and_when(draft, status, roles, spot, first, chosen)
+    if expected:
+        _note_expected(draft, expected)
+    stamp = None if draft.classifier == "actual" else one.stamp
+    released = again(draft) if code == "CU" and not is_own else None
+    yield Verdict(draft.position, draft.finish(identities.of(tokens, stamp)))
+    if released is not None:
+        released.milestone, released.hold = None, hold_of(("freight", "released"))
+        yield Verdict(released.position, released.finish(identities.of(tokens, stamp, "freight")))
     for port, time in expected[:_ESTIMATES_MOST]:
-        yield _estimate(_again(said), one, port, ports, time, tokens, identities)
+        yield _estimate(again(said), one, port, first, time, tokens, identities)
 
 
-class _Spot(msgspec.Struct, frozen=True, eq=False):
+def _note_expected(draft: Draft, expected: Sequence[tuple[Port, Segment]]) -> None:
+    """Of an event that cannot be told, what is wrong with what is expected is told of as well; and that it is too much."""
+    if draft.faults:
+        draft.faults += tuple([fault for _, time in expected[:_ESTIMATES_MOST] for fault in time_faults(time, 2)])
+    for _, time in expected[_ESTIMATES_MOST:]:
+        draft.warn("time_not_used", f"an estimate of a port beyond {_ESTIMATES_MOST} others is not read", time.where)
+
+
+class _Parts(msgspec.Struct, frozen=True, eq=False):
+    """A set's segments: B4, N9, Q2; ports (R4) with the DTM of their loops, and the DTM `before` all of them."""
+
+    statuses: list[Segment]
+    named: list[Segment]
+    vessels: list[Segment]
+    ports: list[Port]
+    before: list[Segment]
+
+    @classmethod
+    def of(cls, segments: Iterable[Segment]) -> _Parts:
+        """Sorted in one walk."""
+        statuses: list[Segment] = []
+        named: list[Segment] = []
+        vessels: list[Segment] = []
+        ports: list[Port] = []
+        before: list[Segment] = []
+        times = before
+        for segment in segments:
+            name = segment.name
+            if name == "N9":
+                named.append(segment)
+            elif name == "R4":
+                port = Port.of(segment)
+                ports.append(port)
+                times = port.times
+            elif name == "DTM":
+                times.append(segment)
+            elif name == "B4":
+                statuses.append(segment)
+            elif name == "Q2":
+                vessels.append(segment)
+        return cls(statuses, named, vessels, ports, before)
+
+
+class _Chosen(msgspec.Struct, frozen=True, eq=False):
     """Where the status is: at a port, or (none) where B4 itself says. `told`: a warning of what is in doubt."""
 
     port: Port | None
@@ -134,14 +166,14 @@ class _Spot(msgspec.Struct, frozen=True, eq=False):
     told: tuple[str, str] | None = None
 
 
-_NOWHERE: Final = _Spot(None)
+_NOWHERE: Final = _Chosen(None)
 
 
 def _place_of(milestone: Milestone | None) -> str:
     return _PLACE_OF_MILESTONE.get(milestone, "") if milestone is not None else ""
 
 
-def _spot(status: _B4, roles: str, ports: Sequence[Port]) -> _Spot:
+def _chosen_port(status: _B4, roles: str, ports: Sequence[Port]) -> _Chosen:
     """The place that the status speaks of: R4*5; else the port that B4 names; else the port of the role that such a status has.
 
     Where B4 names another place than all ports that could be meant, its own word counts: a ship that left Busan did not leave
@@ -158,22 +190,22 @@ def _spot(status: _B4, roles: str, ports: Sequence[Port]) -> _Spot:
             named.append(port)
     if activities:
         activity = next((port for port in activities if port in named), activities[0])
-        return _Spot(activity, told=_contradiction(activity, place) if activity.is_another_than(place, qualifier) else None)
+        return _Chosen(activity, told=_contradiction(activity, place) if activity.is_another_than(place, qualifier) else None)
     if named:
         if len(named) == 1:
-            return _Spot(named[0])
-        return _Spot(min(named, key=lambda port: roles.index(port.role) if port.role in roles else len(roles)))
+            return _Chosen(named[0])
+        return _Chosen(min(named, key=lambda port: roles.index(port.role) if port.role in roles else len(roles)))
     meant = [port for role in roles for port in ports if port.role == role]
     possible = [port for port in meant if not port.is_another_than(place, qualifier)]
     if not possible:
-        return _Spot(None, not meant, _contradiction(meant[0], place) if meant else None)
+        return _Chosen(None, not meant, _contradiction(meant[0], place) if meant else None)
     same = [port for port in possible if port.role == possible[0].role]
     if len({port.r4.elements for port in same}) == 1:
-        return _Spot(same[0])
+        return _Chosen(same[0])
     if dated := [port for port in same if any(status.is_repeated_by(time) for time in port.times)]:
-        return _Spot(dated[0])
+        return _Chosen(dated[0])
     text = f"several ports are called {ROLES[same[0].role]} (R4*{same[0].role}) and B4 does not say which; the first was taken"
-    return _Spot(same[0], False, ("several_values", text))
+    return _Chosen(same[0], False, ("several_values", text))
 
 
 def _contradiction(port: Port, place: str) -> tuple[str, str]:
@@ -181,7 +213,7 @@ def _contradiction(port: Port, place: str) -> tuple[str, str]:
     return "places_contradict", f"B4 says {place[:20]}, R4*{port.role} {port.r4.get(3)[:20]}; {taken}"
 
 
-def _expected(ports: Sequence[Port], spot: _Spot, chosen: Segment | None) -> Sequence[tuple[Port, Segment]]:
+def _expected(ports: Sequence[Port], spot: _Chosen, chosen: Segment | None) -> Sequence[tuple[Port, Segment]]:
     """The estimates of other ports than the status's own, each once."""
     found: dict[tuple[str, ...], tuple[Port, Segment]] = {}
     for port in ports:
@@ -195,16 +227,11 @@ def _expected(ports: Sequence[Port], spot: _Spot, chosen: Segment | None) -> Seq
     return list(found.values())
 
 
-def _again(said: Draft) -> Draft:
-    """A draft of its own that says what `said` does."""
-    return replace(said, references=said.references.copy(), warnings=said.warnings.copy(), transport=said.transport.copy())
-
-
 def _estimate(
     draft: Draft,
     one: Set,
     port: Port,
-    ports: Sequence[Port],
+    first: Mapping[str, Port],
     time: Segment,
     tokens: object,
     identities: Identities,
@@ -218,17 +245,17 @@ def _estimate(
     if role == "E":
         draft.transport = {}
         draft.references = {ref: None for ref in draft.references if ref[0] != "voyage"}
-    draft.place = port_place(draft, port.r4, ROLES[role])
-    first = firsts_of(ports)
+    spot = port_spot(draft, port.r4, ROLES[role])
+    draft.place = spot.place
     draft.origin, draft.destination = end_of(draft, first, "LR"), end_of(draft, first, "DE")
     try:
-        draft.occurred_at = read_time(draft, time, 2, lambda: zone_of(draft.place, draft.context.registers, port.state))
+        draft.occurred_at = read_time(draft, time, 2, spot.zone)
         return Verdict(draft.position, draft.finish(identities.of(tokens, one.stamp, code)))
     except Bad as bad:
         return bad.verdict(time.where, one.payload)
 
 
-def _draft(one: Set, status: _B4, context: Context, has_own_codes: bool) -> Draft:
+def _draft(one: Set, status: _B4, found: _Parts, context: Context, has_own_codes: bool) -> Draft:
     """What all events of the set say."""
     segment, code = status.segment, status.code
     draft = Draft(context, STANDARD, READER_VERSION, segment.where, code, warnings=list(one.warnings))
@@ -242,7 +269,7 @@ def _draft(one: Set, status: _B4, context: Context, has_own_codes: bool) -> Draf
         if not draft.split_equipment(owner, number, digit, segment):
             draft.equipment(owner + number + (digit if len(number) == 6 else ""), segment)
     carrier = ""
-    for segment in one.every("N9"):
+    for segment in found.named:
         qualifier, value = read_reference(draft, segment)
         if qualifier == "SCA":
             carrier = value.upper()
@@ -250,7 +277,8 @@ def _draft(one: Set, status: _B4, context: Context, has_own_codes: bool) -> Draf
         draft.transport["next_carrier"] = draft.short(carrier)
     elif carrier:
         draft.carrier(carrier)
-    _vessel(draft, one)
+    if found.vessels:
+        _vessel(draft, found.vessels[0])
     return draft
 
 
@@ -266,33 +294,28 @@ def _map(draft: Draft) -> Status:
     return known
 
 
-def _vessel(draft: Draft, one: Set) -> None:
-    segment = one.first("Q2")
-    if segment is None:
-        return
+def _vessel(draft: Draft, segment: Segment) -> None:
     _, code, _, _, _, _, _, _, _, voyage, _, _, listed, name = segment.first(14)
     is_imo = code.isdigit() and listed.upper() != "C"  # C: a call sign; L, or nothing: Lloyd's, that is IMO
     draft.vessel(code if is_imo else None, name, voyage, segment)
 
 
-def _where_and_when(draft: Draft, status: _B4, roles: str, ports: Sequence[Port], spot: _Spot, chosen: Segment | None) -> None:
-    if spot.told is not None:
-        draft.warn(*spot.told)
-    first = firsts_of(ports) if ports else NO_PORTS
-    port = spot.port
+def _where_and_when(
+    draft: Draft, status: _B4, roles: str, chosen_port: _Chosen, first: Mapping[str, Port], chosen: Segment | None
+) -> None:
+    if chosen_port.told is not None:
+        draft.warn(*chosen_port.told)
+    port = chosen_port.port
     if port is not None:
         same = {**first, "5": port} if port.role == "5" else first
         named = "transship" if roles == _TRANSSHIPMENT else role_of(port.role, same)
-        draft.place = port_place(draft, port.r4, named)
+        spot = port_spot(draft, port.r4, named)
     else:
-        role = "transship" if roles == _TRANSSHIPMENT and spot.told is not None else None
-        draft.place = named_place(draft, status.segment, qualifier=status.listed, code=status.place, role=role)
+        role = "transship" if roles == _TRANSSHIPMENT and chosen_port.told is not None else None
+        spot = named_spot(draft, status.segment, qualifier=status.listed, code=status.place, role=role)
+    draft.place, zone = spot.place, spot.zone
     if first:
         draft.origin, draft.destination = end_of(draft, first, "LR"), end_of(draft, first, "DE")
-
-    def zone() -> Zone:
-        return zone_of(draft.place, draft.context.registers, port.state if port is not None else None)
-
     if chosen is not None and chosen.get(1) == _ESTIMATED and _has_happened(draft, status, chosen, zone):
         chosen = None
     try:
@@ -306,14 +329,13 @@ def _where_and_when(draft: Draft, status: _B4, roles: str, ports: Sequence[Port]
         draft.fault(bad)
 
 
-def _has_happened(draft: Draft, status: _B4, estimate: Segment, zone: Callable[[], Zone]) -> bool:
+def _has_happened(draft: Draft, status: _B4, estimate: Segment, zone: Zone) -> bool:
     """Whether B4's own time makes an estimate of the same an old one; what lies ahead of B4's time is still expected."""
     if not status.day or status.is_repeated_by(estimate):
         return False
-    aside = _again(draft)
     try:
-        told = read_time(aside, status.segment, 4, zone, has_zone=False)
-        happened = read_time(aside, estimate, 2, zone) < told
+        told = read_time(_UNHEARD, status.segment, 4, zone, has_zone=False)
+        happened = read_time(_UNHEARD, estimate, 2, zone) < told
     except Bad:
         return False
     said, expected = (f"{day[:8]} {clock[:8]}".strip() for day, clock in ((status.day, status.clock), estimate.first(4)[2:]))
@@ -322,7 +344,7 @@ def _has_happened(draft: Draft, status: _B4, estimate: Segment, zone: Callable[[
     return happened
 
 
-def _time_segment(status: _B4, ports: Sequence[Port], spot: _Spot, before: Sequence[Segment]) -> Segment | None:
+def _time_segment(status: _B4, ports: Sequence[Port], spot: _Chosen, before: Sequence[Segment]) -> Segment | None:
     """The DTM of the event: in the loop of its place, or before the loops, or the one that repeats B4's own date and time.
 
     A DTM in another place's loop tells of that place (the estimated arrival, while B4 tells of the departure); it is taken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -10,12 +10,11 @@ import msgspec
 
 from schemas.words import ReferenceKind
 from services.ingest import identifiers
-from services.ingest.places import zone_of
 from services.ingest.readers import own_codes
-from services.ingest.readers.draft import Bad, Draft, Identities, hold_of
+from services.ingest.readers.draft import Bad, Draft, Identities, again, hold_of
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import TERMINAL
-from services.ingest.readers.x12_places import NO_PORTS, end_of, firsts_of, named_place, port_place, ports_of, role_of
+from services.ingest.readers.x12_places import Port, end_of, named_spot, port_spot, role_of
 from services.ingest.readers.x12_segments import ELEMENTS, Segment, Set, read_reference, read_time, time_faults
 
 STANDARD: Final = "x12.322"
@@ -28,11 +27,40 @@ _ESTIMATED, _ACTUAL = "139", "140"
 _ONE: Final[frozenset[ReferenceKind]] = frozenset({"container", "rail_car"})
 
 
-class _Unit(msgspec.Struct, eq=False):
+class _Unit(msgspec.Struct, frozen=True, eq=False):
     """An N7 and what follows it."""
 
     n7: Segment
-    more: list[Segment] = msgspec.field(default_factory=list)
+    more: list[Segment]
+
+
+class _Parts(msgspec.Struct, frozen=True, eq=False):
+    """A set's segments: Q5, ZC1 and the units."""
+
+    statuses: list[Segment]
+    corrections: list[Segment]
+    units: list[_Unit]
+
+    @classmethod
+    def of(cls, segments: Iterable[Segment]) -> _Parts:
+        """Sorted in one walk."""
+        statuses: list[Segment] = []
+        corrections: list[Segment] = []
+        units: list[_Unit] = []
+        more: list[Segment] | None = None
+        for segment in segments:
+            name = segment.name
+            if name == "N7":
+                more = []
+                units.append(_Unit(segment, more))
+                continue
+            if name == "Q5":
+                statuses.append(segment)
+            elif name == "ZC1":
+                corrections.append(segment)
+            if more is not None:
+                more.append(segment)
+        return cls(statuses, corrections, units)
 
 
 def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Verdict]:
@@ -40,41 +68,32 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
 
     An event's source tokens: the status, and its unit's own segments; not the other units.
     """
-    status = one.first("Q5")
-    if status is None:
+    found = _Parts.of(one.segments)
+    if not found.statuses:
         raise Bad("missing_segment", one.start.where, "a 322 without Q5 has no status")
+    status, units = found.statuses[0], found.units
     code = status.get(1).upper()
-    one.warn_of_more(status, 1)
-    units = _units(one)
+    if len(found.statuses) > 1:
+        one.warn_of_more(found.statuses, 1)
     if not units:
         wrong = Bad("missing_segment", one.start.where, "a 322 without N7 names no unit")
         raise Bad.of([wrong, *(() if code else (_without_code(status),)), *time_faults(status, 2)])
-    correction = one.first("ZC1")
+    correction = found.corrections[0] if found.corrections else None
     own = own_codes.map_of(context, STANDARD)
-    facets = ("", "freight") if code == "CU" and (own is None or code not in own.codes) else ("",)
+    frees = code == "CU" and (own is None or code not in own.codes)
     for unit in units:
         tokens = [status.elements, unit.n7.elements, *map(ELEMENTS, unit.more)]
-        for facet in facets:
-            try:
-                draft = _draft(one, status, code, unit, context, correction, own is not None)
-                if facet:
-                    draft.milestone, draft.hold = None, hold_of(("freight", "released"))
-                event_id = identities.of(tokens, None if draft.classifier == "actual" else one.stamp, facet)
-                yield Verdict(draft.position, draft.finish(event_id))
-            except Bad as bad:
-                payload = "\n".join(segment.raw for segment in (status, unit.n7, *unit.more))
-                yield bad.verdict(unit.n7.where, payload.encode("utf-8", "replace"))
-                break
-
-
-def _units(one: Set) -> Sequence[_Unit]:
-    units: list[_Unit] = []
-    for segment in one.segments:
-        if segment.name == "N7":
-            units.append(_Unit(segment))
-        elif units:
-            units[-1].more.append(segment)
-    return units
+        try:
+            draft = _draft(one, status, code, unit, context, correction, own is not None)
+            released = again(draft) if frees else None
+            stamp = None if draft.classifier == "actual" else one.stamp
+            yield Verdict(draft.position, draft.finish(identities.of(tokens, stamp)))
+            if released is not None:
+                released.milestone, released.hold = None, hold_of(("freight", "released"))
+                yield Verdict(released.position, released.finish(identities.of(tokens, stamp, "freight")))
+        except Bad as bad:
+            payload = "\n".join([segment.raw for segment in (status, unit.n7, *unit.more)])
+            yield bad.verdict(unit.n7.where, payload.encode("utf-8", "replace"))
 
 
 def _draft(
@@ -89,6 +108,7 @@ def _draft(
     _, owner, number, _, _, _, _, _, _, _, _, described, _, _, _, _, _, _, digit = unit.n7.first(19)
     _equipment(draft, unit.n7, owner, number, digit, described)
     said_again = []  # by which DTM
+    ports: dict[str, Port] = {}  # by role, the first
     for segment in unit.more:
         name = segment.name
         if name == "DTM":
@@ -97,13 +117,16 @@ def _draft(
                 said_again.append(kind)
             else:
                 draft.warn("time_not_used", f"DTM {kind[:3]} ({day[:8]} {clock[:8]}) is not read", segment)
+        elif name == "R4":
+            port = Port.of(segment)
+            ports.setdefault(port.role, port)
         elif (read := _READ.get(name)) is not None:
             read(draft, segment)
     if code:
         _map(draft, status, has_own_codes)
     if draft.classifier == "actual" and said_again and _ACTUAL not in said_again:
         draft.classifier = "estimated"
-    _where_and_when(draft, status, unit)
+    _where_and_when(draft, status, ports)
     return draft
 
 
@@ -178,18 +201,16 @@ def _map(draft: Draft, status: Segment, has_own_codes: bool) -> None:
         draft.milestone = known.empty
 
 
-def _where_and_when(draft: Draft, status: Segment, unit: _Unit) -> None:
-    found = ports_of(unit.more)[0]
-    ports = firsts_of(found) if found else NO_PORTS
+def _where_and_when(draft: Draft, status: Segment, ports: Mapping[str, Port]) -> None:
     if "5" in ports:
-        draft.place = port_place(draft, ports["5"].r4, role_of("5", ports))
-        state = ports["5"].state
+        spot = port_spot(draft, ports["5"].r4, role_of("5", ports))
     else:
-        draft.place = named_place(draft, status, name=status.get(6), country=status.get(8))
-        state = status.get(7).upper()
+        _, _, _, _, _, _, name, state, country = status.first(9)
+        spot = named_spot(draft, status, name=name, country=country, state=state.upper())
+    draft.place = spot.place
     if ports:
         draft.origin, draft.destination = end_of(draft, ports, "LR"), end_of(draft, ports, "DE")
     try:
-        draft.occurred_at = read_time(draft, status, 2, lambda: zone_of(draft.place, draft.context.registers, state))
+        draft.occurred_at = read_time(draft, status, 2, spot.zone)
     except Bad as bad:
         draft.fault(bad)

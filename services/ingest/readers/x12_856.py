@@ -191,7 +191,7 @@ class _Notice:
         if segment is None:
             return None
         try:
-            return rfc3339(read_time(self.notes, segment, 2, lambda: zone))
+            return rfc3339(read_time(self.notes, segment, 2, zone))
         except Bad as bad:
             self.notes.warn("time_not_used", bad.text, bad.where)
             return None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from schemas.shipment_event_v1 import Place
 from services.ingest import identifiers
-from services.ingest.places import facility_by_name
+from services.ingest.places import Zone, facility_by_name, zone_of
 from services.ingest.readers.draft import Draft, is_plain, place_of
 from services.ingest.readers.x12_segments import Segment
 
@@ -34,9 +34,11 @@ class Port(msgspec.Struct, eq=False):
     code: str
     times: list[Segment] = msgspec.field(default_factory=list)
 
-    @property
-    def state(self) -> str:
-        return self.r4.get(8).upper()
+    @classmethod
+    def of(cls, segment: Segment) -> Port:
+        """Of an R4."""
+        _, role, qualifier, code = segment.first(4)
+        return cls(segment, role.upper(), qualifier.upper(), code.upper())
 
     def is_called(self, place: str, qualifier: str) -> bool:
         """Whether it is the place of that code, or name; qualifiers that are missing contradict nothing."""
@@ -53,24 +55,14 @@ class Port(msgspec.Struct, eq=False):
         return code != place and (qualifier != _UN or (identifiers.is_locode(code) and identifiers.is_locode(place)))
 
 
+class Spot(msgspec.Struct, frozen=True, eq=False):
+    """A place that a message names, and the zone of its clocks."""
+
+    place: Place | None
+    zone: Zone
+
+
 NO_PORTS: Final[Mapping[str, Port]] = MappingProxyType({})
-
-
-def ports_of(segments: Iterable[Segment]) -> tuple[Sequence[Port], Sequence[Segment]]:
-    """The ports in their order, and the DTM segments that stand before all of them."""
-    ports: list[Port] = []
-    before: list[Segment] = []
-    times = before
-    for segment in segments:
-        name = segment.name
-        if name == "R4":
-            _, role, qualifier, code = segment.first(4)
-            port = Port(segment, role.upper(), qualifier.upper(), code.upper())
-            ports.append(port)
-            times = port.times
-        elif name == "DTM":
-            times.append(segment)
-    return ports, before
 
 
 def firsts_of(ports: Iterable[Port]) -> Mapping[str, Port]:
@@ -95,28 +87,22 @@ def end_of(draft: Draft, ports: Mapping[str, Port], roles: str) -> Place | None:
     """The message's own origin (`LR`) or destination (`DE`)."""
     for role in roles:
         if role in ports:
-            return port_place(draft, ports[role].r4, ROLES[role])
+            return port_spot(draft, ports[role].r4, ROLES[role]).place
     return None
 
 
-def port_place(draft: Draft, segment: Segment, role: str | None) -> Place | None:
-    """The place of an R4; remembered for the same words, of which a feed has few, unless there is something to say of them."""
-    known, key = draft.context.registers.remembered, (segment.elements, role)
-    hit: tuple[Place | None] | None = known.get(key)  # looked up once: threads share it, and it may be emptied meanwhile
+def port_spot(draft: Draft, segment: Segment, role: str | None) -> Spot:
+    """Where an R4 is; remembered for the same words, of which a feed has few, unless there is something to say of them."""
+    known, key = draft.context.registers.remembered, (segment.raw, role)
+    hit: Spot | None = known.get(key)  # looked up once: threads share it, and it may be emptied meanwhile
     if hit is not None:
-        return hit[0]
-    _, _, qualifier, code, name, country, sixth, seventh = segment.first(8)
-    place = named_place(
-        draft, segment, qualifier=qualifier, code=code, name=name, country=country, others=(sixth, seventh), role=role
-    )
-    if is_plain(segment.raw) and (qualifier.upper() != _UN or not code or identifiers.is_locode(code.upper())):
-        if len(known) >= _REMEMBERED:
-            known.clear()
-        known[key] = (place,)
-    return place
+        return hit
+    _, _, qualifier, code, name, country, sixth, seventh, state = segment.first(9)
+    spot = _spot(draft, segment, qualifier, code, (name, sixth, seventh), country, state.upper(), role)
+    return _remember(known, key, spot, segment.raw, qualifier, code)
 
 
-def named_place(
+def named_spot(
     draft: Draft,
     segment: Segment,
     *,
@@ -124,14 +110,51 @@ def named_place(
     code: str = "",
     name: str = "",
     country: str = "",
-    others: tuple[str, ...] = (),
+    state: str | None = None,
     role: str | None = None,
+) -> Spot:
+    """Where a segment says by a code (a UN/LOCODE where `qualifier` is UN), a name, a country and a state of it; remembered as
+    `port_spot`."""
+    known, key = draft.context.registers.remembered, (qualifier, code, name, country, state, role)
+    hit: Spot | None = known.get(key)
+    if hit is not None:
+        return hit
+    spot = _spot(draft, segment, qualifier, code, (name,), country, state, role)
+    return _remember(known, key, spot, f"{qualifier}{code}{name}{country}{state}", qualifier, code)
+
+
+def _remember(known: dict[object, Any], key: object, spot: Spot, said: str, qualifier: str, code: str) -> Spot:
+    """Keep it where nothing is to be warned of. `said`: all the words that it was made of."""
+    if is_plain(said) and (qualifier.upper() != _UN or not code or identifiers.is_locode(code.upper())):
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[key] = spot
+    return spot
+
+
+def _spot(
+    draft: Draft,
+    segment: Segment,
+    qualifier: str,
+    code: str,
+    names: tuple[str, ...],
+    country: str,
+    state: str | None,
+    role: str | None,
+) -> Spot:
+    """`names`: the place's own, and others of its terminal."""
+    place = _place(draft, segment, qualifier, code, names, country, role)
+    return Spot(place, zone_of(place, draft.context.registers, state))
+
+
+def _place(
+    draft: Draft, segment: Segment, qualifier: str, code: str, names: tuple[str, ...], country: str, role: str | None
 ) -> Place | None:
-    """A place of a code (a UN/LOCODE where `qualifier` is UN), a name, other names of its terminal, and a country."""
     is_coded = qualifier.upper() == _UN and code
     unlocode = coded if is_coded and identifiers.is_locode(coded := code.upper()) else None
     if is_coded and unlocode is None:
         draft.warn("bad_unlocode", f"{code[:20]} is not a UN/LOCODE; not used", segment)
+    name, *others = names
     name = name or ("" if unlocode else code)
     facility = None
     for text in (name, *others):

@@ -7,11 +7,11 @@ terminator, empty segments, several interchanges in a file, wrong counts and con
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from datetime import time as clock_time
-from itertools import chain, count
-from operator import attrgetter
+from itertools import chain, count, islice
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -68,15 +68,18 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
         return self.elements[:count] if missing <= 0 else self.elements + _EMPTY[missing]
 
 
-_NAME, ELEMENTS = attrgetter("name"), attrgetter("elements")
+_FIRST: Final = itemgetter(0)
+ELEMENTS: Final = attrgetter("elements")
 """Of a segment; for `map`, which costs a third of a comprehension."""
 
 
 class Set(msgspec.Struct, eq=False):
-    """One transaction set: its segments between ST and SE, the ISA that it stands in, its GS and SE where it has them."""
+    """One transaction set: its segments between ST and SE, the ISA that it stands in, its GS and SE where it has them. `kind`:
+    ST01."""
 
     start: Segment
     interchange: Segment
+    kind: str
     group: Segment | None = None
     end: Segment | None = None
     segments: list[Segment] = msgspec.field(default_factory=list)
@@ -88,10 +91,6 @@ class Set(msgspec.Struct, eq=False):
     def stamp(self) -> str:
         """The interchange's control number."""
         return self.interchange.get(13)
-
-    @property
-    def kind(self) -> str:
-        return self.start.get(1)
 
     def take(self, segments: Iterator[Segment]) -> tuple[Segment | None, Segment]:
         """Take in what follows its ST. Returns the segment that ends the set, if one does, and the last one seen.
@@ -121,13 +120,12 @@ class Set(msgspec.Struct, eq=False):
         """Whether it is larger than any real status: each of its statuses reads its head again."""
         return self.characters > _SET_CHARACTERS_MAX or self.count > _SET_SEGMENTS_KEPT
 
-    def warn_of_more(self, status: Segment, element: int) -> None:
-        """Tell of further segments of `status`'s name, of which the first counts. `element`: where its code is."""
-        if list(map(_NAME, self.segments)).count(status.name) > 1:
-            more = self.every(status.name)[1:]
-            named = ", ".join([other.get(element)[:10] for other in more[:5]])
-            text = f"a set has one {status.name}; {len(more)} more ({named}) not read: send a set for each status"
-            self.warnings.append(warning_of("several_values", more[0].where, text))
+    def warn_of_more(self, statuses: Sequence[Segment], element: int) -> None:
+        """Tell of several segments of a status, of which the first counts. `element`: where its code is."""
+        more = statuses[1:]
+        named = ", ".join([other.get(element)[:10] for other in more[:5]])
+        text = f"a set has one {more[0].name}; {len(more)} more ({named}) not read: send a set for each status"
+        self.warnings.append(warning_of("several_values", more[0].where, text))
 
     @property
     def payload(self) -> bytes:
@@ -170,9 +168,8 @@ def walk(text: str, warnings: list[Warning_], envelopes: bool = True) -> Iterato
     numbers = count(1)
     some = False
     for begin, end, separator, terminator in _interchanges(text):
-        for part in _parts(_segments(text, begin, end, separator, terminator, numbers), warnings, envelopes):
-            some = some or isinstance(part, Set)
-            yield part
+        segments = _segments(text, begin, end, separator, terminator, numbers)
+        some = (yield from _parts(segments, warnings, envelopes)) or some
     if not some:
         raise Unreadable("no_sets", "", "an interchange without any transaction set (ST ... SE)")
 
@@ -255,11 +252,10 @@ def _stretches(
         if terminator not in "\r\n":
             cut = cut.replace("\r", "").replace("\n", "")
         if stretch and cut.isprintable() and f"{separator} " not in cut and f" {separator}" not in cut:
-            yield [
-                Segment(number, (elements := tuple(raw.split(separator, _ELEMENTS_MAX)))[0], elements, raw)
-                # what is printable has no other blank than the blank; a number is taken when there is a segment for it
-                for raw, number in zip(filter(None, map(str.strip, cut.split(terminator))), numbers)  # noqa: B905  endless
-            ]
+            # what is printable has no other blank than the blank
+            raws = list(filter(None, map(str.strip, cut.split(terminator))))
+            elements = [tuple(raw.split(separator, _ELEMENTS_MAX)) for raw in raws]
+            yield list(map(Segment, islice(numbers, len(raws)), map(_FIRST, elements), elements, raws))
         else:
             yield [
                 _stripped(raw, separator, numbers)
@@ -278,8 +274,9 @@ def _stripped(raw: str, separator: str, numbers: Iterator[int]) -> Segment:
     return Segment(next(numbers), elements[0], elements, raw)
 
 
-def _parts(segments: Iterator[Segment], warnings: list[Warning_], envelopes: bool) -> Iterator[Segment | Set]:
-    """One interchange for `walk`; checks counts and control numbers, which never cost a set."""
+def _parts(segments: Iterator[Segment], warnings: list[Warning_], envelopes: bool) -> Generator[Segment | Set, None, bool]:
+    """One interchange for `walk`; checks counts and control numbers, which never cost a set. Returns whether it has any set."""
+    some = False
     last = interchange = next(segments)
     stamp = interchange.get(13)
     if interchange.get(15) == "T":
@@ -292,12 +289,14 @@ def _parts(segments: Iterator[Segment], warnings: list[Warning_], envelopes: boo
     for following in segments:
         segment = last = following
         while segment.name == "ST":
-            current = Set(segment, interchange, group)
+            _, kind, number = segment.first(3)
+            current = Set(segment, interchange, kind, group)
+            some = True
             in_group += 1
             following, last = current.take(segments)
             if following is not None and following.name == "SE":
                 current.end = following
-                _check("SE", following, current.count + 2, current.start.get(2), "ST", current.warnings)
+                _check("SE", following, current.count + 2, number, "ST", current.warnings)
                 yield current
                 break
             _note(current.warnings, warning_of("missing_se", current.start.where, "the set has no SE"))
@@ -320,6 +319,7 @@ def _parts(segments: Iterator[Segment], warnings: list[Warning_], envelopes: boo
                 yield segment
     if last.name != "IEA":
         _note(warnings, warning_of("missing_iea", last.where, "the interchange does not end with IEA; is it complete?"))
+    return some
 
 
 def _check(name: str, segment: Segment, counted: int, number: str | None, begins: str, warnings: list[Warning_]) -> None:
@@ -402,9 +402,20 @@ class Noting(Protocol):
     def at_local(self, local: datetime, zone: Zone, where: Where = None) -> datetime: ...
 
 
-def read_time(draft: Noting, segment: Segment, first: int, place_zone: Callable[[], Zone], has_zone: bool = True) -> datetime:
-    """The time in elements `first` (date), `first + 1` (time) and, if `has_zone`, `first + 2` (zone; where that names none,
-    `place_zone` is asked). Raises Bad."""
+class Unheard:
+    """Notes nothing: for a time that is only compared."""
+
+    def warn(self, code: str, text: str, where: Where = None) -> None:
+        """Say nothing."""
+
+    def at_local(self, local: datetime, zone: Zone, where: Where = None) -> datetime:
+        """`local` (naive) in an assumed zone."""
+        return by_clock(self, local, zone.info, where)
+
+
+def read_time(draft: Noting, segment: Segment, first: int, place_zone: Zone, has_zone: bool = True) -> datetime:
+    """The time in elements `first` (date), `first + 1` (time) and, if `has_zone`, `first + 2` (zone); where that names none, it
+    is `place_zone`'s. Raises Bad."""
     date, time, code = segment.first(first + 3)[first:]
     local = _local(segment, first, date, time)
     if not time:
@@ -416,7 +427,7 @@ def read_time(draft: Noting, segment: Segment, first: int, place_zone: Callable[
         return by_clock(draft, local, ZoneInfo(_ZONES[code]), segment)
     if code not in ("", "LT"):
         draft.warn("unknown_zone", f"zone code {code[:10]} is unknown; local time taken", segment)
-    return draft.at_local(local, place_zone(), segment)
+    return draft.at_local(local, place_zone, segment)
 
 
 def read_reference(draft: Draft, segment: Segment) -> tuple[str, str]:
@@ -425,8 +436,8 @@ def read_reference(draft: Draft, segment: Segment) -> tuple[str, str]:
     qualifier = qualifier.upper()
     if qualifier == "EQ":
         draft.equipment(value, segment)
-    elif qualifier in REFERENCES:
-        draft.refer(REFERENCES[qualifier], value, segment)
+    elif (kind := REFERENCES.get(qualifier)) is not None:
+        draft.refer(kind, value, segment)
     return qualifier, value
 
 
@@ -476,5 +487,5 @@ def _local(segment: Segment, first: int, date: str, time: str) -> datetime:
         except ValueError as error:
             wrong.append(Bad("bad_time", where, f"{date} {time}: {error}", first + 1))
     if wrong:
-        raise Bad.of(wrong)
+        raise Bad.of(wrong) if len(wrong) > 1 else wrong.pop()
     return local + timedelta(days=1) if midnight else local
