@@ -220,7 +220,7 @@ def measure_delivery(bench: Bench) -> Result:
     count = int(rate * seconds)
     before = max(WARM_UP, count // WARM_UP_SHARE)
     result = Result("every change became one mail to its own subscriber, and no other mail came")
-    with Servers(bench.folder / "alerts") as servers, ExitStack() as running:
+    with Servers(bench.folder / "alerts", broker=bench.broker) as servers, ExitStack() as running:
         _tell(servers)
         servers.fill(_subscribed(count + before))
         for name in ("mailbox", "alerts-worker", "sender"):

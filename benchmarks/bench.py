@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.servers import Broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +89,18 @@ TINY = Sizes(
     alert_changes=100,
     alert_rate=20,
     console_consignments=2_000,
-    console_requests=2,
+    console_requests=1,
     console_viewers=5,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """One call of the benchmarks. `folder` is ours alone; `cache` outlives the call (peers' environments)."""
+    """One call of the benchmarks. `folder` is ours alone; `cache` outlives the call (peers' environments). `broker`: as of
+    `Servers`."""
 
     sizes: Sizes
     folder: Path
     cache: Path
     tell: Callable[[str], None]
+    broker: Broker | None = None

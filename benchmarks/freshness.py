@@ -54,7 +54,7 @@ def measure(bench: Bench) -> Result:
     """p50 and p99 at each rate, one run each: a run is long, and what varies is inside it."""
     result = Result("every probe was seen, and every request was answered 202")
     for rate in bench.sizes.rates:
-        with Servers(bench.folder / "freshness") as servers:
+        with Servers(bench.folder / "freshness", broker=bench.broker) as servers:
             bench.tell(f"{rate:,} events/s")
             try:
                 _one(servers, result, rate, bench.sizes.seconds)

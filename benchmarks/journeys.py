@@ -83,7 +83,7 @@ def _measure(bench: Bench, sizes: tuple[int, ...], copies: bool = False) -> Resu
         "after each restart the tracker holds every journey; exactly the journeys due have opened `overdue`, each once"
     )
     marks: list[Mark] = []
-    with Servers(bench.folder / "journeys") as servers:
+    with Servers(bench.folder / "journeys", broker=bench.broker) as servers:
         servers.register()
         servers.timed([JOURNEYS.name, JOURNEY_CHANGES.name])
         base = load.recent_base(now())

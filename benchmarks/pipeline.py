@@ -62,7 +62,7 @@ def measure_tracker(bench: Bench) -> Result:
         result.add(f"core without Kafka, order {order}", "events/s", [one["events_s"] for one in found], at_least=goal)
         result.add(f"core without Kafka, order {order}", CPU, [one["cpu_s_per_million"] for one in found])
     for shards, title in ((1, "one shard"), (SHARDS, f"reads all, owns 1 of {SHARDS}")):
-        with Servers(bench.folder / f"tracker{shards}", shards) as servers:
+        with Servers(bench.folder / f"tracker{shards}", shards, bench.broker) as servers:
             servers.register(tracker.REGISTERS.senders.values(), tracker.REGISTERS.facilities.values())
             over = partial(_track, servers, stream, wanted, shards)
             runs = interleaved(bench.sizes.runs, {f"over Kafka, {title}": over}, bench.tell)[f"over Kafka, {title}"]
@@ -126,7 +126,7 @@ def _hash(journeys: Sequence[Journey | None]) -> str:
 def measure_pipeline(bench: Bench) -> Result:
     """raw.messages to journeys: both stages and the broker on the machine's cores."""
     result = Result("every journey has both containers where the load left them, in every run")
-    with Servers(bench.folder / "pipeline") as servers:
+    with Servers(bench.folder / "pipeline", broker=bench.broker) as servers:
         servers.register()
         variant = {"raw.messages to journeys": partial(_pipe, servers, bench.sizes.pipeline_journeys)}
         runs = interleaved(bench.sizes.runs, variant, bench.tell)["raw.messages to journeys"]

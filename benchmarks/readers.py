@@ -32,7 +32,7 @@ def measure(bench: Bench) -> Result:
     events = bench.sizes.reader_events
     many = events * 3  # a batch of the loop holds some 10,000 events of this form: there must be several
     result = Result("every event of the load stands in shipment.events once, none is a dead letter, in every run")
-    with Servers(bench.folder / "readers") as servers:
+    with Servers(bench.folder / "readers", broker=bench.broker) as servers:
         servers.register()
         variants: dict[str, Callable[[], Run]] = {form: partial(_run, servers, form, events) for form in FORMS}
         variants["batch"] = partial(_run, servers, "batch", many)

@@ -49,10 +49,19 @@ class Seen:
     value: bytes
 
 
-class Servers:
-    """Kafka (and ClickHouse when first asked for), topics and registers declared."""
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """One that runs already, whose topics are nobody's any more."""
 
-    def __init__(self, folder: Path, shards: int = 1) -> None:
+    server: KafkaServer
+    running: Running
+
+
+class Servers:
+    """Kafka (and ClickHouse when first asked for), topics and registers declared. `broker`: one to use, emptied first, by
+    tests of correctness; what is measured is measured on one of our own."""
+
+    def __init__(self, folder: Path, shards: int = 1, broker: Broker | None = None) -> None:
         self.folder = folder
         self.state_dir = folder / "state"
         self._shards = shards
@@ -60,22 +69,31 @@ class Servers:
         self._more: dict[str, str] = {}
         self._clients = ExitStack()
         self._clickhouse: ClickHouseServer | None = None
-        broker_port, controller_port = process.free_ports(2)
-        self._broker = KafkaServer(folder / "kafka", broker_port, controller_port, heap_mb=HEAP_MB)
+        self._given = broker
+        if broker is None:
+            broker_port, controller_port = process.free_ports(2)
+            self._broker = KafkaServer(folder / "kafka", broker_port, controller_port, heap_mb=HEAP_MB)
+        else:
+            self._broker = broker.server
 
     def __enter__(self) -> Servers:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self._start(self._broker)
+        if self._given is None:
+            self._start(self._broker)
         self._write_environment()
-        topics.declare(self._broker.bootstrap, self._shards)
         self._admin = self._clients.enter_context(kafka.admin(self.bootstrap))
+        if self._given is not None:
+            self._running[self._broker.name] = self._given.running
+            self.delete(name for name in self.topics() if not name.startswith("__"))
+        topics.declare(self._broker.bootstrap, self._shards)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._clients.close()  # while there still is a broker
         for running in reversed(self._running.values()):
-            process.stop(running, grace_s=30)
+            if self._given is None or running is not self._given.running:
+                process.stop(running, grace_s=30)
         for name in ("kafka", "clickhouse", "state"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 

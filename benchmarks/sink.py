@@ -45,7 +45,7 @@ def measure(bench: Bench) -> Result:
     """rows/s into shipment_events, the widest log table, with 37 columns and the event's own JSON."""
     rows = bench.sizes.sink_rows
     result = Result("the table has each offset of the topic once (count = uniqExact), in every run")
-    with Servers(bench.folder / "sink") as servers:
+    with Servers(bench.folder / "sink", broker=bench.broker) as servers:
         database = servers.with_clickhouse()
         create_view = database.query(f"SHOW CREATE TABLE {VIEW}")[0]["statement"]
         servers.fill(_events(rows))

@@ -17,19 +17,23 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, Protocol
 
 import pytest
+from pydantic import SecretStr
 
 from deploy.local import environment, part, topics
-from deploy.local.clickhouse import ClickHouseServer, Passwords
+from deploy.local.clickhouse import DATABASE, ClickHouseServer, Passwords
 from deploy.local.kafka import KafkaServer
 from deploy.local.process import Running, free_ports, signal_to, stop
+from services.runtime.clickhouse import connect
 from services.runtime.settings import Settings
 from services.sink import migrate
+from tests.topics import delete_all
 
 KAFKA_START_S = 120  # 4 s on a quiet machine; tests of several people may share two cores
 CLICKHOUSE_START_S = 60
@@ -70,6 +74,8 @@ class Kafka(Protocol):
 
     @property
     def bootstrap(self) -> str: ...
+    @property
+    def somebodys(self) -> bool: ...
 
     def kill(self) -> None:
         """kill -9."""
@@ -91,12 +97,16 @@ class ClickHouse(Protocol):
     def http_port(self) -> int: ...
     @property
     def passwords(self) -> Passwords: ...
+    @property
+    def somebodys(self) -> bool: ...
     def kill(self) -> None: ...
     def start(self) -> None: ...
 
 
 class _NotOurs:
-    """What cannot be killed because we did not start it."""
+    """What cannot be killed because we did not start it. `somebodys`: it was there before, and may hold what is somebody's."""
+
+    somebodys = True
 
     def kill(self) -> None:
         pytest.skip("this provider's servers cannot be killed by a test")
@@ -106,17 +116,19 @@ class _NotOurs:
 
 
 class GivenKafka(_NotOurs):
-    def __init__(self, bootstrap: str) -> None:
-        self.bootstrap = bootstrap
+    def __init__(self, bootstrap: str, somebodys: bool = True) -> None:
+        self.bootstrap, self.somebodys = bootstrap, somebodys
 
 
 class GivenClickHouse(_NotOurs):
-    def __init__(self, host: str, port: int, http_port: int, passwords: Passwords) -> None:
-        self.host, self.port, self.http_port, self.passwords = host, port, http_port, passwords
+    def __init__(self, host: str, port: int, http_port: int, passwords: Passwords, somebodys: bool = True) -> None:
+        self.host, self.port, self.http_port, self.passwords, self.somebodys = host, port, http_port, passwords, somebodys
 
 
 class _Local:
     """A part of the local stack that a test session owns."""
+
+    somebodys = False
 
     def __init__(self, server: part.Part, within_s: float, note: Callable[[Running], None]) -> None:
         self.server = server
@@ -237,7 +249,7 @@ class Stack:
                 case "docker":
                     from tests.containers import kafka
 
-                    self._kafka = GivenKafka(kafka(self._end, self._environ))
+                    self._kafka = GivenKafka(kafka(self._end, self._environ), somebodys=False)
                 case "local":
                     port, controller_port = free_ports(2, among=PORTS)
                     server = KafkaServer(
@@ -262,7 +274,7 @@ class Stack:
 
                     passwords = Passwords(*(secrets.token_urlsafe(16) for _ in range(3)))
                     port, http_port = clickhouse(self._end, self._environ, passwords, self.directory())
-                    self._clickhouse = GivenClickHouse("127.0.0.1", port, http_port, passwords)
+                    self._clickhouse = GivenClickHouse("127.0.0.1", port, http_port, passwords, somebodys=False)
                 case "local":
                     port, http_port = free_ports(2, among=PORTS)
                     passwords = Passwords(*(secrets.token_urlsafe(16) for _ in range(3)))
@@ -273,8 +285,9 @@ class Stack:
         return self._clickhouse
 
 
-def settings_for(stack: Stack) -> Settings:
-    """Settings wired to both servers, topics declared, migrations applied; also written to `<state_dir>/lovla.env`.
+def settings_for(stack: Stack, folder: str = "state") -> Settings:
+    """Settings wired to both servers, topics declared, migrations applied; also written to `<state_dir>/lovla.env`, in `folder`
+    of the stack's directory.
 
     A service that a test starts as a process finds them with LOVLA_STATE_DIR.
     """
@@ -290,17 +303,18 @@ def settings_for(stack: Stack) -> Settings:
             "LOVLA_CLICKHOUSE_READER_PASSWORD": clickhouse.passwords.reader,
             "LOVLA_CLICKHOUSE_ADMIN_PASSWORD": clickhouse.passwords.admin,
         },
+        folder,
     )
     migrate.apply(settings)
     return settings
 
 
-def settings_without_clickhouse(stack: Stack, more: Mapping[str, str] | None = None) -> Settings:
+def settings_without_clickhouse(stack: Stack, more: Mapping[str, str] | None = None, folder: str = "state") -> Settings:
     """As settings_for, for tests of what asks Kafka only: no other server is started for them."""
     from cryptography.fernet import Fernet
 
     kafka = stack.kafka()
-    state_dir = stack.directory() / "state"
+    state_dir = stack.directory() / folder
     told = {
         "LOVLA_KAFKA": kafka.bootstrap,
         **(more or {}),
@@ -313,6 +327,52 @@ def settings_without_clickhouse(stack: Stack, more: Mapping[str, str] | None = N
     settings = Settings.load(state_dir)
     topics.declare(kafka.bootstrap, settings.shards)
     return settings
+
+
+@contextlib.contextmanager
+def emptied(stack: Stack, clickhouse: bool = True) -> Iterator[Settings]:
+    """Settings as of settings_for (or settings_without_clickhouse), with every topic and table made anew, as at a first start;
+    and anew once more when the block ends.
+
+    For tests that compare whole topics with whole tables, damage them, or change their layout. Servers of their own would cost
+    them 5 s of CPU, and a second each minute that they live. Servers that somebody else has given are used as they are.
+    """
+    folder = f"state-{uuid.uuid4().hex[:8]}"
+
+    def anew() -> Settings:
+        if clickhouse:
+            stack.launch()
+        kafka = stack.kafka()
+        if not kafka.somebodys:
+            delete_all(kafka.bootstrap)
+        if not clickhouse:
+            return settings_without_clickhouse(stack, folder=folder)
+        if not stack.clickhouse().somebodys:
+            drop_databases(stack.clickhouse())
+        return settings_for(stack, folder)
+
+    try:
+        yield anew()
+    finally:
+        anew()
+
+
+def drop_databases(clickhouse: ClickHouse) -> None:
+    """Ours, and those that a rebuild makes beside it; not those of tests that have one of their own."""
+    passwords = clickhouse.passwords
+    known = Settings(
+        kafka="127.0.0.1:1",
+        clickhouse_host=clickhouse.host,
+        clickhouse_port=clickhouse.port,
+        clickhouse_admin_password=SecretStr(passwords.admin),
+        clickhouse_database="default",
+    )
+    admin = connect(known, "admin")
+    try:
+        for row in admin.query(f"SELECT name FROM system.databases WHERE match(name, '^{DATABASE}(_|$)')"):
+            admin.execute(f"DROP DATABASE {row['name']} SYNC")
+    finally:
+        admin.close()
 
 
 def environ() -> Mapping[str, str]:

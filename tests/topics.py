@@ -25,6 +25,18 @@ def create(bootstrap: str, *topics: NewTopic) -> None:
             time.sleep(0.05)
 
 
+def delete_all(bootstrap: str) -> None:
+    """All but Kafka's own; returns when the broker knows of none. What groups have committed there goes with them."""
+    with kafka.admin(bootstrap, PATIENCE_S) as admin:
+        names = [name for name in admin.list_topics(timeout=PATIENCE_S).topics if not name.startswith("__")]
+        for future in admin.delete_topics(names, operation_timeout=PATIENCE_S).values() if names else ():
+            future.result(PATIENCE_S)
+        until = time.monotonic() + PATIENCE_S
+        while left := set(names) & admin.list_topics(timeout=PATIENCE_S).topics.keys():
+            assert time.monotonic() < until, f"the broker still tells of {left}"
+            time.sleep(0.05)
+
+
 def _is_led(told: TopicMetadata | None) -> bool:
     """Whether each of its partitions has a leader."""
     return told is not None and told.error is None and all(part.leader >= 0 for part in told.partitions.values())

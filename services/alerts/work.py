@@ -98,7 +98,7 @@ class WorkFollower:
             reader.close()
 
     def _consumer(self) -> Consumer:
-        return Consumer(kafka.consumer_config(self._settings, "lovla-alerts-work", "lovla-alerts-work"))
+        return Consumer(kafka.consumer_config(self._settings, "lovla-alerts-work", "lovla-alerts-work") | kafka.PATIENT)
 
     def _take(self, record: Record) -> None:
         try:

@@ -78,7 +78,8 @@ class Outcomes:
         self._complete_since = max(self._complete_since, at)
 
     def _run(self) -> None:
-        consumer = kafka.consumer(self._settings, "lovla-outcomes", "ingest.outcomes")
+        config = kafka.consumer_config(self._settings, "lovla-outcomes", "ingest.outcomes")
+        consumer = Consumer(config | kafka.PATIENT)
         try:
             self._assign(consumer)
             while not self._stop.is_set():

@@ -27,6 +27,10 @@ TRANSACTION_TIMEOUT_MS = 10_000
 
 REQUEST_TIMEOUT_S = 10.0
 
+PATIENT = {"fetch.wait.max.ms": 5_000}
+"""Of a consumer that follows what it was once given, and hears something now and then: the broker answers at once when there is
+news, and every question in between costs both. Not of one that seeks, or is given more: what is new waits for the answer."""
+
 COORDINATOR_MOVES = frozenset(
     {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
 )

@@ -32,7 +32,8 @@ class ShardLease:
         self._closing = threading.Event()
         self._keeper: threading.Thread | None = None
         self._given: set[int] = set()
-        self._consumer = Consumer(kafka.consumer_config(settings, group, group) | kafka.group_config(settings))
+        config = kafka.consumer_config(settings, group, group) | kafka.group_config(settings)
+        self._consumer = Consumer(config | kafka.PATIENT)  # there is nothing to read
         kafka.partitions(self._consumer, topic)
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_gone, on_lost=self._on_gone)
 

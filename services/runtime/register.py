@@ -21,9 +21,9 @@ M = TypeVar("M", bound=BaseModel)
 ACK_TIMEOUT_S = 30.0
 _RETRY_S = 1.0
 _LOOK_S = 0.01
-_EAGER_MS, _PATIENT_MS = 10, 500
+_EAGER = {"fetch.wait.max.ms": 10}
 """How long the broker may keep an answer back until there is news. By such an answer it tells that nothing is left: who begins
-wants it at once (the end of a transaction is no record), who follows asks seldom."""
+wants it at once (the end of a transaction is no record), who follows asks seldom (kafka.PATIENT)."""
 
 log = logs.get("register")
 
@@ -53,7 +53,7 @@ class RegisterView(Generic[M]):
     def start(self) -> None:
         """Read up to the end of this moment, then go on in a thread. Raises TopicMissing, KafkaException, TimeoutError."""
         end = kafka.end_offset(self._settings, self._topic, 0)
-        consumer = self._consumer(_EAGER_MS)
+        consumer = self._consumer(_EAGER)
         try:
             # asked before it is assigned: else the client waits for half a second until it asks where the topic begins
             if kafka.partitions(consumer, self._topic) != [0]:
@@ -61,7 +61,7 @@ class RegisterView(Generic[M]):
             consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
             quiet_since = time.monotonic()
             while self._position < end:
-                if self._take(consumer.consume(1_000, _EAGER_MS / 1000)):
+                if self._take(consumer.consume(1_000, _LOOK_S)):
                     quiet_since = time.monotonic()
                 elif time.monotonic() - quiet_since > ACK_TIMEOUT_S:
                     raise TimeoutError(f"{self._topic}: nothing read for {ACK_TIMEOUT_S:.0f} s before offset {end}")
@@ -115,7 +115,7 @@ class RegisterView(Generic[M]):
         while not self._closing.is_set():
             try:
                 if following is None:
-                    following = self._consumer(_PATIENT_MS)
+                    following = self._consumer(kafka.PATIENT)
                     following.assign([TopicPartition(self._topic, 0, self._position)])
                 self._take(following.consume(1_000, 0.2))
                 if self._on_change is not None and self._records is not told:
@@ -132,9 +132,9 @@ class RegisterView(Generic[M]):
         if following is not None:
             following.close()
 
-    def _consumer(self, wait_ms: int) -> Consumer:
+    def _consumer(self, waits: Mapping[str, int]) -> Consumer:
         config = kafka.consumer_config(self._settings, "lovla-register", "lovla-register")
-        return Consumer(config | {"enable.partition.eof": True, "fetch.wait.max.ms": wait_ms})
+        return Consumer(config | {"enable.partition.eof": True, **waits})
 
     def _tell(self, before: Mapping[str, M], after: Mapping[str, M], on_change: Callable[[str, M | None], None]) -> None:
         for key in before.keys() | after.keys():

@@ -49,7 +49,7 @@ class Lovla:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = os.environ | {"LOVLA_STATE_DIR": str(folder), "LOVLA_TICK_S": "1", "NO_COLOR": "1"}
+        self.environment = os.environ | {"LOVLA_STATE_DIR": str(folder), "NO_COLOR": "1"}
 
     def __call__(self, *words: str, check: bool = True, said: str | None = None) -> str:
         """What the verb printed; `said`: what it is told on its standard input."""
@@ -238,6 +238,11 @@ def test_what_a_planner_does_in_the_console_is_seen_there_and_audited(lovla: Lov
     assert "work.acts.v1" in json.dumps(found)
 
 
+OFTEN_S, SELDOM_S = 0.05, 0.5
+"""Between two events: when something is killed, so that some are under way at every stage; and while it is away, or begins, so
+that some come meanwhile. Each costs the whole pipeline a transaction a stage."""
+
+
 class Carrier(threading.Thread):
     """Pushes single events, each until it is answered 202; remembers which were. Bounded by `last`."""
 
@@ -247,6 +252,7 @@ class Carrier(threading.Thread):
         self.url = f"http://{settings.api_host}:{settings.api_port}/v1/events"
         self.key = (lovla.folder / "keys" / "MAEU").read_text().strip()
         self.last = last
+        self.every_s = OFTEN_S
         self.receipts: dict[str, str] = {}
         self.done = threading.Event()
 
@@ -254,7 +260,7 @@ class Carrier(threading.Thread):
         with httpx.Client(timeout=20) as client:
             for n in range(self.last):
                 self._push(client, f"kill-{n}", n)
-                if self.done.wait(0.05):
+                if self.done.wait(self.every_s):
                     return
 
     def await_more(self, count: int) -> None:
@@ -301,10 +307,13 @@ def test_each_process_is_killed_once_and_nothing_is_lost_or_doubled(lovla: Lovla
     carrier = Carrier(lovla, last=5_000)
     carrier.start()
     for name in PARTS:
-        carrier.await_more(5)
+        carrier.every_s = OFTEN_S
+        carrier.await_more(10)
         kill(lovla, name)
+        carrier.every_s = SELDOM_S
         lovla("up")
         until(lambda: set(lovla.states().values()) == {"running"}, "all parts serve again")
+    carrier.every_s = OFTEN_S
     carrier.await_more(5)
     carrier.done.set()
     carrier.join(60)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,14 +61,20 @@ class Report:
 
 
 def campaign(
-    folder: Path, scenarios: Sequence[Scenario], pace: Pace, seed: int, note: Note, begin: Begin = process.start
+    folder: Path,
+    scenarios: Sequence[Scenario],
+    pace: Pace,
+    seed: int,
+    note: Note,
+    begin: Begin = process.start,
+    only: Collection[str] | None = None,
 ) -> Report:
-    """Run it all; `begin`: how our services are started. Raises StackError if the stack does not even start."""
+    """Run it all; `begin`, `only`: as of Field. Raises StackError if the stack does not even start."""
     report = Report(seed)
     began = time.monotonic()
     small_disks = any(scenario.name == "disks_full" for scenario in scenarios)
     note("stack", "starting")
-    with Field(folder, small_disks=small_disks, begin=begin) as stack:
+    with Field(folder, small_disks=small_disks, begin=begin, tick_s=pace.tick_s, only=only) as stack:
         note("stack", "registers and keys")
         stack.must("facilities", "import", str(ROOT / "demo/data/facilities.csv"))
         stack.must("carriers", "import", str(ROOT / "demo/data/senders.csv"), "--keys", "--scope", "push,register")
@@ -90,7 +96,7 @@ def campaign(
         try:
             lag.await_gone(SETTLE_S)
             # a row on its way is none that is missing; a second tick has passed by all that was accepted
-            time.sleep(4)
+            time.sleep(2 * pace.tick_s + 2)
         except Violation as violation:
             report.verdicts.append(Verdict("nothing lags in the end", False, str(violation)))
         finally:

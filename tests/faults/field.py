@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,6 @@ from tests import stack as stacks
 from tests.faults.proxy import Proxy
 from tests.stack import ROOT
 
-TICK_S = "1"
 READY_S = 120.0
 PROMISED_STOP_S = 10.0  # what a service promises after SIGTERM
 SUPERVISION_S = 0.3
@@ -79,9 +78,17 @@ def until(condition: Callable[[], Any], what: str, seconds: float) -> float:
 
 class Field:
     """Use as a context. `small_disks`: Kafka, ClickHouse, the tracker each get a file system of their own, if we may mount.
-    `begin`: how our services are started."""
+    `begin`: how our services are started. `tick_s`: between two ticks of the door. `only`: these of our services; else all."""
 
-    def __init__(self, state_dir: Path, *, small_disks: bool = False, begin: Begin = start) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        small_disks: bool = False,
+        begin: Begin = start,
+        tick_s: float = 1.0,
+        only: Collection[str] | None = None,
+    ) -> None:
         self.state_dir = state_dir.resolve()
         self.ended: list[Ended] = []
         self.stop_s: dict[str, float] = {}
@@ -89,7 +96,9 @@ class Field:
         self.no_disks: str | None = None
         self._small_disks = small_disks
         self._begin = begin
-        self._stack = Stack(self.state_dir)
+        self._tick_s = tick_s
+        self.services = tuple(service.name for service in SERVICES if only is None or service.name in only)
+        self._stack = Stack(self.state_dir, services=[service for service in SERVICES if service.name in self.services])
         self._keeper = stacks.Stack({})
         self._members: dict[str, Member] = {}
         self._lock = threading.RLock()
@@ -129,10 +138,6 @@ class Field:
             self.await_ready(name)
 
     # --- processes
-
-    @property
-    def services(self) -> tuple[str, ...]:
-        return tuple(service.name for service in SERVICES)
 
     def names(self) -> tuple[str, ...]:
         return tuple(self._members)
@@ -264,7 +269,7 @@ class Field:
     def _extra(self, name: str) -> dict[str, str]:
         # the folder SKEW only moves clocks that are told to move
         path = os.pathsep.join([str(SKEW), *filter(None, [os.environ.get("PYTHONPATH")])])
-        common = {"LOVLA_TICK_S": TICK_S, "PYTHONPATH": path}
+        common = {"LOVLA_TICK_S": str(self._tick_s), "PYTHONPATH": path}
         return common | ({"LOVLA_CLICKHOUSE_PORT": str(self.proxy.port)} if name.removesuffix(SECOND) in self.services else {})
 
     def _pidfile(self, name: str) -> Path:

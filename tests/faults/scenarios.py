@@ -26,7 +26,7 @@ KILLED = ("api", "readers", "tracker", "tracker, standby", "sink", "kafka", "cli
 TIMEOUTS_S = 10.0  # a session and a transaction of the local broker (deploy/local/kafka.py, services/runtime/kafka.py)
 DAY_S = 86_400
 LAG_GONE_S = 120.0
-FRESH_S = 10.0  # the age of T in ClickHouse at which nothing lags: ticks are a second apart
+FRESH_S = 10.0  # the age of T in ClickHouse at which nothing lags: ticks are a second or two apart
 OUTAGE_LEAST_S = 70.0  # a gap between ticks of over 60 s is an outage of ours
 MARGIN_S = 20.0
 WAITING = 20  # journeys whose deadline lies in an outage
@@ -38,7 +38,8 @@ class Skipped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long and how often. `rate`: events a second; `flood`: while an outage is on and its lag goes away."""
+    """How long and how often. `rate`: events a second; `flood`: while an outage is on and its lag goes away. `tick_s`: between
+    two ticks of the door."""
 
     events: int = 200_000
     kills: int = 50
@@ -53,6 +54,7 @@ class Pace:
     provider_s: float = 600.0
     worker_alerts: int = 2_000
     joins: int = 3
+    tick_s: float = 1.0
 
 
 @dataclass(slots=True)

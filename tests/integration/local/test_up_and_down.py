@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from deploy.local.process import Running, free_ports, gone
 from deploy.local.services import SERVICES, Service
 from deploy.local.stack import Stack
 from schemas.topics import RAW_MESSAGES
+from services.runtime import kafka
 from services.runtime.kafka import end_offset
 from services.runtime.settings import Settings
 from tests import forks
@@ -28,6 +30,17 @@ from tests.stack import ROOT
 from tests.stack import Stack as Session
 
 SERVERS = ["--only", "kafka,clickhouse"]
+ASKS = """
+import sys, uuid
+from confluent_kafka import KafkaException
+from services.runtime import kafka
+told = 0
+while told < 20:
+    try:
+        told += kafka.committed(sys.argv[1], uuid.uuid4().hex, [("__consumer_offsets", 0)], 2) == {}
+    except KafkaException as error:
+        assert error.args[0].retriable() or error.args[0].name() in ("NOT_COORDINATOR", "_TIMED_OUT"), error
+"""
 
 
 class Lovla:
@@ -75,9 +88,14 @@ def folder(stack: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def lovla(folder: Path, stack: Session) -> Lovla:
     """The command, with both servers running."""
+    return started(folder, stack, "kafka", "clickhouse")
+
+
+def started(folder: Path, stack: Session, *names: str) -> Lovla:
+    """The command, with these servers running."""
     command = Lovla(folder)
-    command.done("up", *SERVERS)
-    for name in ("kafka", "clickhouse"):
+    command.done("up", "--only", ",".join(names))
+    for name in names:
         stack.watch(command.running(name))
     return command
 
@@ -100,6 +118,17 @@ def last(bootstrap: str) -> bytes | None:
         return value
     finally:
         consumer.close()
+
+
+@pytest.mark.stack
+def test_a_broker_that_has_no_coordinators_yet_ends_nobody_who_asks_where_a_group_stands(folder: Path, stack: Session) -> None:
+    """A process could end by it (services/runtime/kafka.py, `committed`). The first test here: `up` makes a broker for it."""
+    started(folder, stack, "kafka")
+    bootstrap = environment.read(folder)["LOVLA_KAFKA"]
+    with kafka.admin(bootstrap) as admin:
+        assert "__consumer_offsets" not in admin.list_topics(timeout=20).topics, "somebody has used a group already"
+    asking = [forks.popen([sys.executable, "-c", ASKS, bootstrap], cwd=ROOT) for _ in range(4)]
+    assert [process.wait(60) for process in asking] == [0, 0, 0, 0]
 
 
 @pytest.mark.stack
@@ -126,19 +155,6 @@ def test_who_was_killed_is_named_and_up_mends_it_with_its_data(lovla: Lovla, nam
 
 
 @pytest.mark.stack
-def test_down_stops_both_and_up_finds_ports_passwords_and_data_again(lovla: Lovla) -> None:
-    told = environment.read(lovla.state_dir)
-    produce(told["LOVLA_KAFKA"], b"before down")
-    assert "stopped kafka, clickhouse." in lovla.done("down")
-    assert [lovla.state(name) for name in ("kafka", "clickhouse")] == ["stopped", "stopped"]
-    assert "nothing was running." in lovla.done("down")
-    lovla.done("up", *SERVERS)
-    assert environment.read(lovla.state_dir) == told
-    assert last(told["LOVLA_KAFKA"]) == b"before down"
-    assert "unchanged" in lovla.done("topics")
-
-
-@pytest.mark.stack
 def test_a_stale_pid_file_never_costs_a_stranger_its_life(lovla: Lovla) -> None:
     lovla.done("down", "--only", "clickhouse")
     me = os.getpid()
@@ -149,7 +165,8 @@ def test_a_stale_pid_file_never_costs_a_stranger_its_life(lovla: Lovla) -> None:
 
 
 @pytest.mark.stack
-def test_a_taken_port_is_named_with_its_holder_and_another_can_be_chosen(lovla: Lovla) -> None:
+def test_a_taken_port_is_named_with_its_holder_and_another_can_be_chosen(folder: Path, stack: Session) -> None:
+    lovla = started(folder, stack, "kafka")  # ClickHouse need not be started to be stopped
     port = int(environment.read(lovla.state_dir)["LOVLA_CLICKHOUSE_PORT"])
     lovla.done("down", "--only", "clickhouse")
     with socket.socket() as holder:
@@ -167,6 +184,7 @@ def test_a_taken_port_is_named_with_its_holder_and_another_can_be_chosen(lovla: 
         )
         other = free_ports(1)[0]
         lovla.done("up", *SERVERS, "--port", f"clickhouse={other}")
+        stack.watch(lovla.running("clickhouse"))
     assert environment.read(lovla.state_dir)["LOVLA_CLICKHOUSE_PORT"] == str(other)
     assert lovla.state("clickhouse") == "running"
 
@@ -232,9 +250,10 @@ def test_a_service_that_dies_is_told_with_the_end_of_its_log(lovla: Lovla) -> No
 
 
 @pytest.mark.stack
-def test_every_service_that_was_killed_is_mended_and_down_stops_all_in_reverse(
+def test_every_service_that_was_killed_is_mended_down_stops_all_in_reverse_and_up_finds_what_there_was(
     lovla: Lovla, stack: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Ports, passwords and data: `down` ends processes, and nothing else."""
     monkeypatch.setattr(part, "start", forks.start)  # eighteen of them; as users have it, tests/e2e starts them
     names = [service.name for service in SERVICES]
     lovla.done("up")
@@ -248,9 +267,18 @@ def test_every_service_that_was_killed_is_mended_and_down_stops_all_in_reverse(
         stack.watch(lovla.running(name))
     status = json.loads(lovla.done("status", "--json"))
     assert {part["state"] for part in status["parts"]} == {"running"}
-    told = lovla("down")
-    assert f"stopped {', '.join(reversed(names))}, kafka, clickhouse." in told.stdout
-    assert "killed" not in told.stderr, "a service stops by itself when asked"
+    told = environment.read(lovla.state_dir)
+    produce(told["LOVLA_KAFKA"], b"before down")
+    stopped = lovla("down")
+    assert f"stopped {', '.join(reversed(names))}, kafka, clickhouse." in stopped.stdout
+    assert "killed" not in stopped.stderr, "a part stops by itself when asked"
+    states = {one["name"]: one["state"] for one in json.loads(lovla("status", "--json").stdout)["parts"]}
+    assert set(states.values()) == {"stopped"} and states.keys() >= {"kafka", "clickhouse"}
+    assert "nothing was running." in lovla.done("down")
+    started(lovla.state_dir, stack, "kafka", "clickhouse")
+    assert environment.read(lovla.state_dir) == told
+    assert "unchanged" in lovla.done("topics")
+    assert last(told["LOVLA_KAFKA"]) == b"before down"
 
 
 @pytest.mark.stack

@@ -1,8 +1,7 @@
-"""Where a group stands is told, whatever the broker is going through; the question never ends the process that asks."""
+"""Where a group stands is told. (By a broker without coordinators: tests/integration/local/test_up_and_down.py.)"""
 
 from __future__ import annotations
 
-import sys
 import uuid
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -10,22 +9,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from services.runtime import kafka
 from services.runtime.settings import Settings
-from tests import forks, topics
-from tests import stack as stacks
-from tests.integration.runtime.bench import ROOT, wait_until
-from tests.stack import Stack
-
-ASKS = """
-import sys, uuid
-from confluent_kafka import KafkaException
-from services.runtime import kafka
-told = 0
-while told < 20:
-    try:
-        told += kafka.committed(sys.argv[1], uuid.uuid4().hex, [("__consumer_offsets", 0)], 2) == {}
-    except KafkaException as error:
-        assert error.args[0].retriable() or error.args[0].name() in ("NOT_COORDINATOR", "_TIMED_OUT"), error
-"""
+from tests import topics
+from tests.integration.runtime.bench import wait_until
 
 
 def test_offsets_are_told_by_partition_and_those_never_committed_are_left_out(kafka_settings: Settings) -> None:
@@ -46,13 +31,3 @@ def test_offsets_are_told_by_partition_and_those_never_committed_are_left_out(ka
     assert kafka.committed(kafka_settings.kafka, group, places) == {(topic, 1): 7}
     assert kafka.committed(kafka_settings.kafka, uuid.uuid4().hex, places) == {}
     assert kafka.committed(kafka_settings.kafka, group, []) == {}
-
-
-def test_a_broker_that_has_no_coordinators_yet_ends_nobody_who_asks() -> None:
-    fresh = Stack(stacks.environ())
-    try:
-        bootstrap = fresh.kafka().bootstrap
-        asking = [forks.popen([sys.executable, "-c", ASKS, bootstrap], cwd=ROOT) for _ in range(4)]
-        assert [process.wait(60) for process in asking] == [0, 0, 0, 0]
-    finally:
-        fresh.close()

@@ -22,26 +22,11 @@ from services.runtime.settings import Settings
 from services.sink.rebuild import BESIDE, Options, Rebuild, RebuildError
 from services.sink.rows import LOG_TABLES
 from tests import forks
-from tests import stack as stacks
 from tests.integration.sink.test_sink import environment, event, sink, until, write, wrong
-from tests.stack import Stack
 from tests.unit.sink.examples import journey, milestone_reached
 
 EVENTS = 300
 STEPS = ("built", "held", "level", "carried", "verified", "exchanged:1", "exchanged:4", "switched")
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """Servers of its own: it compares whole databases, and deletes records of a topic."""
-    servers = Stack(stacks.environ())
-    yield servers
-    servers.close()
-
-
-@pytest.fixture(scope="module")
-def settings(stack: Stack) -> Settings:
-    return stacks.settings_for(stack)
 
 
 @pytest.fixture

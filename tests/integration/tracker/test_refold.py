@@ -37,16 +37,10 @@ from tests.stack import ROOT, Stack
 
 
 @pytest.fixture
-def stack() -> Iterator[Stack]:
-    """A broker of its own for each test: a refold is of all journeys, and changes the layout of topics."""
-    servers = Stack(stacks.environ())
-    yield servers
-    servers.close()
-
-
-@pytest.fixture
-def settings(stack: Stack) -> Settings:
-    return stacks.settings_without_clickhouse(stack)
+def settings(stack: Stack) -> Iterator[Settings]:
+    """Topics of its own for each test: a refold is of all journeys, and changes the layout of topics."""
+    with stacks.emptied(stack, clickhouse=False) as found:
+        yield found
 
 
 def lovla(run: Run, *arguments: str, failpoint: str = "") -> subprocess.CompletedProcess[str]:
