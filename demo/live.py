@@ -16,6 +16,8 @@ from datetime import datetime, timedelta
 from itertools import count
 from random import Random
 
+from msgspec.structs import replace as retold
+
 from demo import world
 from demo.messages import coming, speak
 from demo.news import found
@@ -70,7 +72,7 @@ def _repeated(scenario: Scenario, random: Random, now: datetime, number: int) ->
     """The newest estimate of some consignment under way, said once more; None if none of those tried has one."""
     for consignment in random.sample(scenario.consignments, min(TRIED_AT_ONCE, len(scenario.consignments))):
         if (said := _estimate(consignment, now)) is not None:
-            return replace(said, ident=f"{said.ident}:live:{number}", known_at=_minute(now) - timedelta(minutes=1))
+            return retold(said, ident=f"{said.ident}:live:{number}", known_at=_minute(now) - timedelta(minutes=1))
     return None
 
 

@@ -15,6 +15,8 @@ from random import Random
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace as retold
+
 from demo import world
 from demo.scenario import HOLD_OF, MILESTONE_OF, Consignment, DockCount, Scenario, Told, What
 from demo.truth import HOUR
@@ -122,7 +124,7 @@ def speak(told: Iterable[Told], until: datetime) -> Iterator[Message]:
         if one.corrects is not None:
             at, known_at = one.corrects
             if known_at <= until:
-                batches[one.sender, known_at][one.ident] = replace(one, at=at, known_at=known_at, corrects=None)
+                batches[one.sender, known_at][one.ident] = retold(one, at=at, known_at=known_at, corrects=None)
         if one.known_at <= until:
             batches[one.sender, one.known_at][one.ident] = one
     for (sender, known_at), said in batches.items():

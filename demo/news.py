@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace as retold
+
 from demo import world
 from demo.scenario import Consignment, Scenario, Told, fact_of, settled
 from demo.truth import Found, evaluate
@@ -41,7 +43,7 @@ class News:
         """The words as said at `moment`."""
         minute = moment.replace(second=0, microsecond=0)
         return tuple(
-            replace(told, known_at=minute, at=min(told.at, minute) if told.classifier == "actual" else told.at)
+            retold(told, known_at=minute, at=min(told.at, minute) if told.classifier == "actual" else told.at)
             for told in self.told
         )
 
@@ -109,7 +111,7 @@ def _slips(scenario: Scenario, quiet: list[tuple[Consignment, Told]]) -> Iterato
         if voyage is None or len(aboard) > ABOARD_MOST or len(aboard) != len(_all_aboard(scenario, imo, number)):
             continue
         told = tuple(
-            replace(
+            retold(
                 left,
                 ident=f"{one.name}:slip",
                 what="arrived",
@@ -141,7 +143,7 @@ def _customs(scenario: Scenario, quiet: list[tuple[Consignment, Told]], what: st
         heard = {told.what for told in one.told if told.known_at <= scenario.now}
         if left.sender not in world.OCEAN_DCSA or not left.bill or heard & {"customs_released", "hold_customs"}:
             continue
-        said = replace(
+        said = retold(
             left,
             ident=f"{one.name}:{what}",
             what="hold_customs" if what == "hold_customs" else "customs_released",
@@ -162,7 +164,7 @@ def _new(scenario: Scenario, one: Consignment, said: Told, key: str) -> bool:
     before = replace(one.case, facts=tuple(f for f in one.case.facts if f.known_at <= scenario.now))
     for minutes in (1, 30, 60):
         now = scenario.now + timedelta(minutes=minutes)
-        after = replace(before, facts=(*before.facts, fact_of(replace(said, known_at=scenario.now))))
+        after = replace(before, facts=(*before.facts, fact_of(retold(said, known_at=scenario.now))))
         changed = set(_shape(evaluate(after, now))) ^ set(_shape(evaluate(before, now)))
         if changed != ({(key, True)} if key else set()):
             return False

@@ -16,6 +16,9 @@ from random import Random
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+import msgspec
+from msgspec.structs import replace as retold
+
 from demo import world
 from demo.truth import HOUR, Case, Fact, Found, Receipt, View, evaluate, silence_limit
 from demo.world import Origin, batch_after, batch_before, senders
@@ -184,8 +187,7 @@ class Voyage:
         return self.arrives if abs(self.arrives - self.arrives_plan) < 10 * HOUR else self.arrives_plan
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, gc=False):
     """One statement as a sender makes it. `consignments` empty: it counts for none (a claim, a typing error, a stranger).
 
     `corrects`: what the same event (same id) said first, and when: (at, known_at). `container` empty: by document only.
@@ -365,7 +367,7 @@ class _Teller:
             return
         seen = random.choice(landed)
         if random.random() < 0.05:
-            yield replace(
+            yield retold(
                 seen,
                 ident=f"{seen.ident}:claim",
                 sender=world.STRANGER,
@@ -376,7 +378,7 @@ class _Teller:
                 corrects=None,
             )
         if random.random() < 0.03:
-            yield replace(
+            yield retold(
                 seen,
                 ident=f"{seen.ident}:typo",
                 consignments=(),
@@ -403,12 +405,12 @@ def stray(code: str, known_at: datetime, label: str) -> Told:
     )
     kind = senders()[code].kind
     if kind == "airline":
-        return replace(told, waybill=world.air_waybill(senders()[code].awb_prefix, 9_000_000 + number), pieces=3)
+        return retold(told, waybill=world.air_waybill(senders()[code].awb_prefix, 9_000_000 + number), pieces=3)
     if kind == "trucker":
-        return replace(told, pro=f"{code}9{number}")
+        return retold(told, pro=f"{code}9{number}")
     if kind == "terminal":
-        told = replace(told, what="available")
-    return replace(told, container=world.container_number("TGBU", 990_000 + number))
+        told = retold(told, what="available")
+    return retold(told, container=world.container_number("TGBU", 990_000 + number))
 
 
 def _stories() -> Iterator[str]:
@@ -604,7 +606,7 @@ class _Course:
             if begin < told.known_at < end:
                 if end == FOREVER:
                     continue
-                told = replace(told, known_at=batch_after(told.sender, end))
+                told = retold(told, known_at=batch_after(told.sender, end))
             kept.append(told)
         self.told = kept
 
@@ -836,7 +838,7 @@ class SeaCourse(_Course):
             self.by_carrier("arrived", v.arrives, v.port)
             return
         self.tell(v.carrier, "arrived", v.arrives, place=v.port)
-        self.told[-1] = replace(self.told[-1], ident=f"{v.imo}/{v.number}:arrived", bill="", booking="")
+        self.told[-1] = retold(self.told[-1], ident=f"{v.imo}/{v.number}:arrived", bill="", booking="")
 
     def _stray_ashore(self) -> None:
         """Put ashore at a wrong port, then brought on."""
@@ -936,23 +938,23 @@ class SeaCourse(_Course):
                 continue
             if told.sender in (*world.OCEAN_DCSA, *world.TERMINALS_LOVLA):
                 wrong = told.at - _hours(self.random, 14, 30)
-                self.told[place] = replace(told, corrects=(wrong, told.known_at), known_at=fixed)
+                self.told[place] = retold(told, corrects=(wrong, told.known_at), known_at=fixed)
             elif told.what == "available":
                 wrong = told.at - _hours(self.random, 1, 3)
-                self.told[place] = replace(told, known_at=fixed)
-                self.told.append(replace(told, ident=f"{told.ident}:wrong", at=wrong))
+                self.told[place] = retold(told, known_at=fixed)
+                self.told.append(retold(told, ident=f"{told.ident}:wrong", at=wrong))
             if told.what == "available" and told.sender in world.TERMINALS_LOVLA:
                 self._false_gate(told)
 
     def _false_gate(self, ready: Told) -> None:
         """The terminal says that the container left, and takes it back."""
-        false = replace(ready, ident=f"{ready.ident}:gate", what="gate_out", at=ready.at + 2 * HOUR, void=True)
+        false = retold(ready, ident=f"{ready.ident}:gate", what="gate_out", at=ready.at + 2 * HOUR, void=True)
         said = batch_after(ready.sender, false.at)
         back = batch_after(ready.sender, said + HOUR)
         if back > self.now:
             return
-        self.told.append(replace(false, known_at=said))
-        self.told.append(replace(false, ident=f"{ready.ident}:back", what="retraction", known_at=back, retracts=false.ident))
+        self.told.append(retold(false, known_at=said))
+        self.told.append(retold(false, ident=f"{ready.ident}:back", what="retraction", known_at=back, retracts=false.ident))
 
     def talker(self, known: datetime, limit: timedelta) -> tuple[str, Callable[[datetime], None]]:
         v = self.voyage
@@ -1015,7 +1017,7 @@ class SeaCourse(_Course):
             raise NoDraw
         self.name, self.items = f"{first.name}B", self._items()
         second = self._consignment(self.case(), first.expected)
-        both = tuple(replace(t, consignments=(first.name, self.name)) for t in first.told)
+        both = tuple(retold(t, consignments=(first.name, self.name)) for t in first.told)
         return [replace(first, told=both), replace(second, told=())]
 
     def declared(self) -> dict[str, object]:

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from itertools import combinations, pairwise
 from typing import Literal
 
+import msgspec
+
 from schemas.words import MILESTONES, Classifier, HoldKind, HoldState, Milestone, SenderKind
 
 HOUR = timedelta(hours=1)
@@ -26,8 +28,7 @@ CONFLICT = 12 * HOUR
 OUTLIVES_DELIVERY = ("short", "conflict")
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """One statement that counts: what, when it happened (or shall), and when it became known.
 
     `milestone` is the settled one; `unit` empty: the whole consignment. `carried_by`: vessel and voyage, or the flight, of a

@@ -21,13 +21,15 @@ def to_utc(moment: datetime) -> datetime:
 
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+SURE_YEARS = range(EARLIEST.year + 1, LATEST.year - 1)
+"""Of a time between those two, whatever its offset."""
 
 
 def _sane(moment: datetime) -> datetime:
-    # compared, not converted: at the ends of the calendar a conversion overflows
-    if not EARLIEST <= moment < LATEST:
-        raise ValueError("a time must lie between 1970 and 2200")
-    return moment
+    # a year asks no zone; at the ends it is compared, not converted: a conversion overflows at those of the calendar
+    if moment.year in SURE_YEARS or EARLIEST <= moment < LATEST:
+        return moment
+    raise ValueError("a time must lie between 1970 and 2200")
 
 
 Time = Annotated[AwareDatetime, AfterValidator(_sane), PlainSerializer(rfc3339, return_type=str, when_used="json")]

@@ -5,12 +5,13 @@ Nothing but the console's own address is reachable from a page: another request 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, ViewportSize
 
 from tests.browser.driving import PATIENCE_MS, Console, chromium, own_console
 from tests.stack import ClickHouse
@@ -66,33 +67,61 @@ def contexts(browser: Browser) -> Callable[..., BrowserContext]:
     return context
 
 
+@pytest.fixture(scope="package")
+def idle() -> Mapping[BrowserContext, list[Page]]:
+    """Pages that no test looks at just now. They stay where they were until one does: a new page would start a process, which
+    compiles the console's script anew, and to rest elsewhere would be one more page to load."""
+    return defaultdict(list)
+
+
 @pytest.fixture
-def open_page(contexts: Callable[..., BrowserContext], console: Console, watched: Watched) -> Iterator[Opening]:
-    """Open a path, as somebody who was never there: `open_page("/delayed", viewport=NARROW, color_scheme="dark")`.
+def open_page(
+    contexts: Callable[..., BrowserContext], idle: Mapping[BrowserContext, list[Page]], console: Console, watched: Watched
+) -> Iterator[Opening]:
+    """Open a path, as somebody who was never there: `open_page("/delayed", viewport=NARROW)`.
 
     At the end the test fails if any page asked elsewhere, threw, or broke the content policy.
     """
     used: list[BrowserContext] = []
+    opened: list[tuple[BrowserContext, Page, ViewportSize]] = []
 
     def asked(request: Request) -> None:
         if not request.url.startswith((console.address, "data:")):
             watched.faults.append(f"asked {request.url}")
 
+    def threw(error: Error) -> None:
+        watched.faults.append(f"threw {error}")
+
+    def noted(said: ConsoleMessage) -> None:
+        if "Content Security Policy" in said.text:
+            watched.faults.append(said.text)
+
     def opening(path: str, **said: Any) -> Page:
-        context = contexts(**{"viewport": WIDE, "locale": "en-US", "timezone_id": "America/Los_Angeles"} | said)
+        options = {"viewport": WIDE, "locale": "en-US", "timezone_id": "America/Los_Angeles"} | said
+        context = contexts(**options)
         if context not in used:
             used.append(context)
             context.on("request", asked)
-        page = context.new_page()
-        page.on("pageerror", lambda error: watched.faults.append(f"threw {error}"))
-        page.on("console", lambda said: watched.faults.append(said.text) if "Content Security Policy" in said.text else None)
+        page = idle[context].pop() if idle[context] else context.new_page()
+        opened.append((context, page, options["viewport"]))
+        page.on("pageerror", threw)
+        page.on("console", noted)
         page.goto(console.address + path, wait_until="load")
         return page
 
     yield opening
+    for context, page, viewport in opened:
+        page.remove_listener("pageerror", threw)
+        page.remove_listener("console", noted)
+        if page.viewport_size != viewport:
+            page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme="light")
+        page.mouse.move(0, 0)
+        idle[context].append(page)
     for context in used:
         for page in context.pages:
-            page.close()
+            if page not in idle[context]:
+                page.close()
         context.remove_listener("request", asked)
         context.clear_cookies()  # the console keeps nothing else in a browser
     assert not watched.faults

@@ -77,7 +77,8 @@ def own_console(clickhouse: ClickHouse, folder: Path, hostile: bool = True, size
     books.write(*world.records(now, size, hostile), at=now)
     partition, offset = world.NASTY_RAW
     books.write_raw(*world.nasty_message(), offset, partition, round(now.timestamp() * 1_000))
-    asking = connect(settings, "admin")  # the reader may read `lovla` only
+    # the reader may read `lovla` only; one thread is enough for so few rows: to plan for several costs a sixth more
+    asking = connect(settings, "admin", limits={"max_threads": 1})
     behind = Behind(folder, books, settings, SystemClock(), {"/v1/subscriptions": world.SUBSCRIPTIONS})
     settings = behind.settings
     door = ConsoleDoor(settings, asking, Entry(settings, People(folder), SystemClock()), way_in=behind.way_in)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 
 import jsonschema
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from schemas import (
     alert_states_v1,
@@ -23,6 +24,7 @@ from schemas import (
     shipment_event_v1,
     work_act_v1,
 )
+from schemas.base import Time, UtcTime
 from schemas.export import FOLDER, documents, schema_name
 from schemas.topics import TOPICS
 
@@ -68,3 +70,28 @@ def test_every_record_of_the_topic_table_has_an_example() -> None:
 def test_what_is_committed_is_what_the_contracts_export() -> None:
     committed = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
     assert committed == exported(), "run `make generate`"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_sane"),
+    [
+        ("1970-01-01T00:00:00Z", True),
+        ("1969-12-31T23:59:59Z", False),
+        ("1970-01-01T00:00:00+01:00", False),
+        ("1971-01-01T00:00:00+14:00", True),
+        ("2198-12-31T23:59:59-12:00", True),
+        ("2199-12-31T23:59:59Z", True),
+        ("2199-12-31T23:59:59-12:00", False),
+        ("2200-01-01T00:00:00+14:00", True),
+        ("0001-01-01T00:00:00+14:00", False),
+        ("9999-12-31T23:59:59-12:00", False),
+    ],
+)
+def test_a_time_lies_between_1970_and_2200_whatever_its_offset(text: str, is_sane: bool) -> None:
+    for kind in (Time, UtcTime):
+        validated = TypeAdapter[datetime](kind).validate_python
+        if is_sane:
+            assert validated(text) == datetime.fromisoformat(text)
+        else:
+            with pytest.raises(ValidationError, match="between 1970 and 2200"):
+                validated(text)

@@ -9,7 +9,7 @@ from typing import Final
 from services.ingest.readers import cargo_imp, cargo_xml, dcsa, dcsa_30, edifact, epcis, lovla, mapped, one_record, wrapped, x12
 from services.ingest.readers.body import decode_body
 from services.ingest.readers.draft import WARNINGS_MAX
-from services.ingest.readers.json_items import Item, json_items, too_many
+from services.ingest.readers.json_items import Item, items_of, json_items, too_many
 from services.ingest.readers.model import (
     LIMITS,
     Asked,
@@ -24,6 +24,7 @@ from services.ingest.readers.model import (
     Unreadable,
     Verdict,
 )
+from services.ingest.readers.strict_json import Whole
 
 __all__ = [
     "LIMITS",
@@ -133,34 +134,34 @@ def _told(content: bytes, content_type: str | None, hint: str | None, context: C
     """By what the hint names; else by the sender's mappings, if it has any; else by its standard's reader."""
     if hint == mapped.STANDARD:
         return mapped.read(content, context, limits)
-    family = _hinted(hint)
+    family, whole = _hinted(hint), Whole(content, limits)
     if family is None and context.registers.mappings.valid(context.sender, context.received_at):
-        return _mapped_or_known(content, content_type, context, limits)
-    return _known(content, content_type, family, context, limits)
+        return _mapped_or_known(whole, content_type, context)
+    return _known(whole, content_type, family, context)
 
 
-def _mapped_or_known(content: bytes, content_type: str | None, context: Context, limits: Limits) -> Told:
+def _mapped_or_known(whole: Whole, content_type: str | None, context: Context) -> Told:
     """By a mapping of the sender that fits for certain, else by its standard's reader, else by a mapping that may be meant."""
-    if (told := mapped.read_fitting(content, content_type, context, limits)) is not None:
+    if (told := mapped.read_fitting(whole, content_type, context)) is not None:
         return (yield from told)
     try:
-        return (yield from _known(content, content_type, None, context, limits))
+        return (yield from _known(whole, content_type, None, context))
     except Unreadable as error:
         if error.code not in _NOT_KNOWN:
             raise
-        otherwise = mapped.read_otherwise(content, content_type, context, limits)
+        otherwise = mapped.read_otherwise(whole, content_type, context)
         if otherwise is None:
             raise
     return (yield from otherwise)
 
 
-def _known(content: bytes, content_type: str | None, family: str | None, context: Context, limits: Limits) -> Told:
-    family = family or _text_family(content)
+def _known(whole: Whole, content_type: str | None, family: str | None, context: Context) -> Told:
+    family = family or _text_family(whole.body)
     if family is not None and family in _TEXT:
-        return _TEXT[family][1](content, context, limits)
-    items = json_items(content, content_type, limits)
-    if len(items) > limits.events:
-        raise too_many(len(items), limits)
+        return _TEXT[family][1](whole.body, context, whole.limits)
+    items = items_of(whole, content_type)
+    if len(items) > whole.limits.events:
+        raise too_many(len(items), whole.limits)
     return _JSON[family or _json_family(items)][1](items, context)
 
 

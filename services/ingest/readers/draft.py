@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 from pydantic import BaseModel, ValidationError
 
-from schemas.base import EARLIEST, LATEST
+from schemas.base import EARLIEST, SURE_YEARS
 from schemas.fillers import is_filler
 from schemas.shipment_event_v1 import Hold, Pieces, Place, RawPointer, Reference, Revision, ShipmentEvent, Transport, Warning_
 from schemas.words import (
@@ -654,7 +654,7 @@ class Draft(msgspec.Struct):
         if self.classifier not in _AHEAD or self.milestone not in _MILESTONES or self.mode not in _MODES:
             return False
         for moment in (self.occurred_at, self.created_at, self.updated_at):
-            if moment is not None and (moment.tzinfo is None or moment.year not in _SURE_YEARS):
+            if moment is not None and (moment.tzinfo is None or moment.year not in SURE_YEARS):
                 return False
         return True
 
@@ -778,7 +778,7 @@ def _frames_of(context: Context, standard: Standard, reader_version: int) -> tup
 
 def _received(moment: datetime) -> datetime:
     """A time of receipt as the contract keeps it: in UTC. Raises ValidationError."""
-    if moment.tzinfo is UTC and moment.year in _SURE_YEARS:
+    if moment.tzinfo is UTC and moment.year in SURE_YEARS:
         return moment
     at = Revision(at=moment, reader=0, content="0" * 16).at
     assert at is not None
@@ -810,7 +810,6 @@ _KINDS: Final = frozenset(get_args(ReferenceKind))
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _MILESTONES: Final = frozenset((*get_args(Milestone), None))
 _MODES: Final = frozenset((*get_args(Mode), None))
-_SURE_YEARS: Final = range(EARLIEST.year + 1, LATEST.year - 1)  # a contract's, whatever the offset
 
 
 def again(said: Draft) -> Draft:

@@ -458,8 +458,12 @@ def segments_of(tokens: Iterable[Token], number: int) -> Iterator[Segment]:
         raise Unreadable("bad_syntax", f"segment {number + 1}", str(error)) from error
 
 
+_MARKS = re.compile("[?+:']")
+_RELEASED: Final = str.maketrans({mark: f"?{mark}" for mark in "?+:'"})
+
+
 def _escaped(text: str) -> str:
-    return text if text.isalnum() else re.sub(r"([?+:'])", r"?\1", text)
+    return text.translate(_RELEASED) if _MARKS.search(text) else text
 
 
 _DIGITS = re.compile(r"([0-9]+)(.*)", re.DOTALL)

@@ -13,7 +13,7 @@ import msgspec
 
 from services.ingest.readers.draft import Bad
 from services.ingest.readers.model import LIMITS, Limits, Problem, Unreadable, Verdict
-from services.ingest.readers.strict_json import check_shape, decode_utf8, parse_json, pointer
+from services.ingest.readers.strict_json import Whole, check_shape, parse_json, pointer
 from services.ingest.readers.times import parse_rfc3339
 
 _LINE = re.compile(r"\S[^\r\n]*")
@@ -37,12 +37,17 @@ class Item:
 
 def json_items(content: bytes, content_type: str | None, limits: Limits) -> Sequence[Item]:
     """The events of `content`; raises Unreadable. A line of NDJSON that is not JSON costs only itself."""
-    text = decode_utf8(content)
+    return items_of(Whole(content, limits), content_type)
+
+
+def items_of(whole: Whole, content_type: str | None) -> Sequence[Item]:
+    """As `json_items`."""
+    text, limits = whole.text, whole.limits
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type in ("application/x-ndjson", "application/ndjson", "application/jsonl"):
         return _lines(text, limits)
     try:
-        value = parse_json(text, limits)
+        value = whole.value
     except Unreadable:
         lines = [match[0].rstrip() for match in islice(_LINE.finditer(text), 2)]
         if len(lines) > 1 and all(line[0] == "{" and line[-1] == "}" for line in lines):

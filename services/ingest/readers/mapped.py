@@ -19,46 +19,46 @@ from schemas.shipment_event_v1 import Warning_
 from services.ingest.legible import shown
 from services.ingest.mappings_model import BadDocument, EventRule, MappingFile
 from services.ingest.readers.draft import Bad, Identities
-from services.ingest.readers.json_items import json_items
+from services.ingest.readers.json_items import items_of
 from services.ingest.readers.mapped_events import READER_VERSION, STANDARDS, Making, Scope
 from services.ingest.readers.mapped_sheet import Sheet, rows_of
 from services.ingest.readers.mapped_views import Cells, Members, View
 from services.ingest.readers.model import Context, Envelope, Limits, Told, Unreadable, Verdict
-from services.ingest.readers.strict_json import decode_utf8, parse_json
+from services.ingest.readers.strict_json import Whole
 
 __all__ = ["READER_VERSION", "STANDARD", "read", "read_fitting", "read_otherwise"]
 
 STANDARD: Final = "mapped"
 
 
-def read_fitting(content: bytes, content_type: str | None, context: Context, limits: Limits) -> Told | None:
+def read_fitting(whole: Whole, content_type: str | None, context: Context) -> Told | None:
     """What the sender's mappings make of a message that is theirs for certain; None if it is not. Raises Unreadable."""
     for mapping in context.registers.mappings.valid(context.sender, context.received_at):
         if mapping.stated.format == "csv":
-            sheet = Sheet.of(content, mapping)
+            sheet = Sheet.of(whole.body, mapping)
             if sheet is not None and not sheet.missing:
-                return _read_rows(sheet, mapping, context, limits)
+                return _read_rows(sheet, mapping, context, whole.limits)
         elif (match := mapping.stated.json_.match) is not None:
-            document = _document(content, content_type, limits)
+            document = _document(whole, content_type)
             if document is not None and _truth(mapping, match, document):
-                return _read_items(document, mapping, context, limits)
+                return _read_items(document, mapping, context, whole.limits)
     return None
 
 
-def read_otherwise(content: bytes, content_type: str | None, context: Context, limits: Limits) -> Told | None:
+def read_otherwise(whole: Whole, content_type: str | None, context: Context) -> Told | None:
     """What the sender's mappings make of a message that no standard's reader knows; None if there is none for it.
 
     Raises Unreadable: a CSV whose columns are not those of the mapping, say.
     """
     for mapping in context.registers.mappings.valid(context.sender, context.received_at):
         if mapping.stated.format == "csv":
-            sheet = Sheet.of(content, mapping)
+            sheet = Sheet.of(whole.body, mapping)
             if sheet is not None:
                 raise sheet.refusal()
         elif mapping.stated.json_.match is None:
-            document = _document(content, content_type, limits)
+            document = _document(whole, content_type)
             if document is not None:
-                return _read_items(document, mapping, context, limits)
+                return _read_items(document, mapping, context, whole.limits)
     return None
 
 
@@ -68,7 +68,7 @@ def read(content: bytes, context: Context, limits: Limits) -> Told:
     if mapping is None:
         raise Unreadable("no_mapping", "", f"there is no mapping file for {context.sender}")
     if mapping.stated.format == "json":
-        return _read_items(parse_or_lines(content, None, limits), mapping, context, limits)
+        return _read_items(parse_or_lines(Whole(content, limits), None), mapping, context, limits)
     sheet = Sheet.of(content, mapping)
     if sheet is None:
         raise Unreadable("not_csv", "", f"no text in {mapping.stated.csv.encoding} with a header row")
@@ -77,23 +77,23 @@ def read(content: bytes, context: Context, limits: Limits) -> Told:
     return _read_rows(sheet, mapping, context, limits)
 
 
-def parse_or_lines(content: bytes, content_type: str | None, limits: Limits) -> Any:
+def parse_or_lines(whole: Whole, content_type: str | None) -> Any:
     """The whole document; JSON lines are an array of theirs. Raises Unreadable."""
     try:
-        return parse_json(decode_utf8(content), limits)
+        return whole.value
     except Unreadable as error:
-        items = json_items(content, content_type, limits)
+        items = items_of(whole, content_type)
         if all(item.problem is not None for item in items):
             raise error from None
         return [item.value for item in items]  # a line that is not JSON is null: its item says so
 
 
-def _document(content: bytes, content_type: str | None, limits: Limits) -> Any:
+def _document(whole: Whole, content_type: str | None) -> Any:
     """The document, None if the content is no JSON."""
-    if content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
+    if whole.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
         return None
     try:
-        return parse_or_lines(content, content_type, limits)
+        return parse_or_lines(whole, content_type)
     except Unreadable:
         return None
 

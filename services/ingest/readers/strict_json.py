@@ -13,6 +13,7 @@ import json
 import math
 import re
 import sys
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -24,6 +25,10 @@ _TEXT = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
 _TEXTS = re.compile(_TEXT, re.DOTALL)
 _NAMES = re.compile(rf"({_TEXT})\s*+:|{_TEXT}", re.DOTALL)
 _BRACKETS = re.compile(rf"{_TEXT}|[\[{{\]}}]", re.DOTALL)
+_NAMED = re.compile(r'"\s++:')  # where each text is a mark: a name with blanks behind it
+_PIECE: Final = (
+    2**14
+)  # letters that are cut at their quotes at a time: cut into the smallest texts they take twenty times as much
 _OF_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -81,6 +86,23 @@ def parse_json(body: bytes | str, limits: Limits = LIMITS) -> Any:
     return value
 
 
+class Whole:
+    """A body, and its value once somebody asks for it: what a mapping is tried on is what a standard's reader reads next."""
+
+    def __init__(self, body: bytes, limits: Limits = LIMITS) -> None:
+        self.body, self.limits = body, limits
+
+    @cached_property
+    def text(self) -> str:
+        """Raises Unreadable, each time."""
+        return decode_utf8(self.body)
+
+    @cached_property
+    def value(self) -> Any:
+        """Raises Unreadable, each time. Not to be changed."""
+        return parse_json(self.text, self.limits)
+
+
 def parse_narrow(body: bytes | str, most: int, limits: Limits = LIMITS) -> Any:
     """As `parse_json`, for a body that a contract judges: raises Unreadable (`too_long`) also where something holds more than
     `most` values, since the contract would complain of each of them."""
@@ -97,10 +119,10 @@ def check_shape(text: str, size: int, depth: int) -> None:
     most = MEMORY_TIMES * size + _FREE_BYTES - sys.getsizeof(text) - size  # the text, and its letters in the values
     if brackets <= depth and weight <= most:
         return  # fewer brackets cannot nest deeper, and names cannot be more than new ones
-    bare = _TEXTS.sub('"', text)  # a mark for each text: what stands in texts nests nothing and weighs nothing
+    bare = _without_texts(text)  # what stands in texts nests nothing and weighs nothing
     if brackets > depth:
         _check_depth(text, bare, depth)
-    if weight > most and _weight(text, bare) > most:
+    if weight > most and _weight_of_marks(bare) > most and _weight(text, bare) > most:
         said = f"{size} bytes of next to empty values, which take more than {MEMORY_TIMES} times that; send them without"
         raise Unreadable("too_many_values", "", said)
 
@@ -140,6 +162,30 @@ def _check_depth(text: str, bare: str, most: int) -> None:
             line = text.count("\n", 0, match.start()) + 1
             column = match.start() - text.rfind("\n", 0, match.start())
             raise Unreadable("too_deep", f"line {line} column {column}", f"more than {most} levels of nesting")
+
+
+def _without_texts(text: str, piece: int = _PIECE) -> str:
+    """A quote for each text, and what stands between them."""
+    if "\\" in text:
+        return _TEXTS.sub('"', text)
+    found: list[str] = []
+    inside = False  # a text that began in a piece before
+    for begin in range(0, len(text), piece):
+        parts = text[begin : begin + piece].split('"')
+        quotes = len(parts) - 1
+        found.append('"'.join(parts[inside::2]))
+        begun = quotes > inside  # another text than that
+        inside = inside ^ (quotes % 2 == 1)
+        if inside and begun:
+            found.append('"')
+    return "".join(found)
+
+
+def _weight_of_marks(bare: str) -> int:
+    """As `_weight`, of which it is never less: each name is taken for a new one."""
+    names = bare.count('":') + sum(1 for _ in _NAMED.finditer(bare))
+    weight = sum(each * bare.count(mark) for mark, each in _WEIGHTS.items() if mark != '"')
+    return weight + _TEXT_BYTES * (bare.count('"') - names) + _NEW_NAME_BYTES * names
 
 
 def _weight(text: str, bare: str) -> int:

@@ -69,10 +69,11 @@ BUYER, CARRIER = "LVLA", "COSU"
 
 @pytest.fixture(scope="module")
 def port(console_settings: Settings) -> Iterator[ClickHouse]:
-    """A database with the port's data, asked as admin: the reader may read `lovla` only."""
+    """A database with the port's data, asked as admin: the reader may read `lovla` only. By one thread: to plan for several
+    costs a sixth more, and what threads do is looked at in test_lists.py and test_questions.py."""
     settings = console_settings.model_copy(update={"clickhouse_database": f"port_{uuid.uuid4().hex[:8]}"})
     migrate.apply(settings)
-    client = connect(settings, "admin")
+    client = connect(settings, "admin", limits={"max_threads": 1})
     Books(client).write(*world.records(NOW), at=NOW)
     yield client
     client.execute(f"DROP DATABASE {settings.clickhouse_database}")

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace as retold
+
 from demo.truth import Case, Fact, Found, Receipt, evaluate
 from schemas.words import Milestone
 
@@ -98,7 +100,7 @@ def test_another_vessel_than_the_first_named_is_a_rolling_until_departure_is_kno
     assert evaluate(sea(first, other), h(11)) == (Found("rolled", h(10)),)
     gone = fact("departed", 60, known=64, carried_by="B 2E")
     assert evaluate(sea(first, other, gone), h(65)) == (Found("rolled", h(10), h(64)),)
-    assert evaluate(sea(first, replace(other, carried_by="A 1E")), h(11)) == ()
+    assert evaluate(sea(first, retold(other, carried_by="A 1E")), h(11)) == ()
 
 
 def test_less_good_than_declared_in_the_final_count_is_short_and_outlives_delivery() -> None:
@@ -117,10 +119,10 @@ def test_put_ashore_off_the_route_is_misrouted_until_it_leaves_again() -> None:
 
 def test_two_senders_that_differ_by_more_than_half_a_day_are_in_conflict() -> None:
     terminal = fact("discharged", 10, known=12, unit="A")
-    carrier = replace(fact("discharged", 30, known=31, unit="A"), sender="LA-APMT", sender_kind="terminal")
+    carrier = retold(fact("discharged", 30, known=31, unit="A"), sender="LA-APMT", sender_kind="terminal")
     case = sea(terminal, carrier, units=("A",))
     assert evaluate(case, h(32)) == (Found("conflict:discharged", h(31)),)
-    assert evaluate(sea(terminal, replace(carrier, at=h(20)), units=("A",)), h(32)) == ()
+    assert evaluate(sea(terminal, retold(carrier, at=h(20)), units=("A",)), h(32)) == ()
 
 
 def test_delivery_ends_everything_else() -> None:

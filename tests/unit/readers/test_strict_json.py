@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from services.ingest.readers import Unreadable
+from services.ingest.readers import Unreadable, strict_json
 from services.ingest.readers.strict_json import parse_json
 
 
@@ -59,6 +61,16 @@ def test_brackets_in_strings_are_not_depth() -> None:
 def test_what_marks_of_json_stand_within_texts_weigh_nothing() -> None:
     (text,) = parse_json(b'["' + b"{}[],:" * 30_000 + b'"]')
     assert len(text) == 180_000
+
+
+@given(st.text(alphabet='"\\ab:,[]{}\n ', max_size=40), st.integers(1, 9))
+@example('{"a": "b", "c"  :["", "d"', 3)
+@settings(max_examples=500, deadline=None)
+def test_what_is_cut_at_quotes_is_what_stands_between_texts_and_weighs_no_less(text: str, piece: int) -> None:
+    """Wherever a piece ends: within a text, at its quote, or in a text that never ends."""
+    bare = strict_json._without_texts(text, piece)
+    assert bare == strict_json._TEXTS.sub('"', text)
+    assert strict_json._weight_of_marks(bare) >= strict_json._weight(text, bare)
 
 
 def test_32_levels_are_allowed() -> None:

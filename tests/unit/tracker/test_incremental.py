@@ -32,21 +32,26 @@ from tests.unit.tracker.build import (
 )
 from tests.unit.tracker.test_sets import BOOKING, CASE, END, PALLET, journeys, moments, stories
 
+_names, _parties = st.sampled_from(["LACDHS-1", "LACDHS-2", "LACDHS-3"]), st.sampled_from(["SPDR", "MSCU"])
+_references = st.sampled_from([BOX, OTHER_BOX, BILL, BOOKING, PALLET, CASE])
+_kinds = st.sampled_from(["link", "unlink", "appoint", "amend", "cancel", "receive"])
+
 
 @st.composite
 def commands(draw: st.DrawFn) -> Command:
-    name = draw(st.sampled_from(["LACDHS-1", "LACDHS-2", "LACDHS-3"]))
-    ref = draw(st.sampled_from([BOX, OTHER_BOX, BILL, BOOKING, PALLET, CASE]))
-    when = draw(moments)
-    made = [
-        command("link", name, reference=ref, received_at=when),
-        command("unlink", name, reference=ref, received_at=when),
-        command("appoint", name, role="trucker", party=draw(st.sampled_from(["SPDR", "MSCU"])), received_at=when),
-        command("amend", name, declaration=declaration(name, refs=(ref, BILL), plan={"arrived": when}), received_at=when),
-        command("cancel", name, received_at=when),
-        receipt(900, when),
-    ]
-    return draw(st.sampled_from(made))
+    name, ref, when, party = draw(_names), draw(_references), draw(moments), draw(_parties)
+    match draw(_kinds):
+        case "link" | "unlink" as kind:
+            return command(kind, name, reference=ref, received_at=when)
+        case "appoint":
+            return command("appoint", name, role="trucker", party=party, received_at=when)
+        case "amend":
+            told = declaration(name, refs=(ref, BILL), plan={"arrived": when})
+            return command("amend", name, declaration=told, received_at=when)
+        case "cancel":
+            return command("cancel", name, received_at=when)
+        case _:
+            return receipt(900, when)
 
 
 @given(story=stories(), later=st.lists(commands(), max_size=4), seed=st.integers(0, 2**32))

@@ -56,32 +56,45 @@ END = at(60)
 moments = st.integers(0, 59 * 24).map(lambda h: at(hours=h))
 
 
+# made once: each draw would make, and look through, another
+_to_5, _to_9, _to_2, _to_600 = (st.integers(0, most) for most in (5, 9, 2, 600))
+_milestones, _places = st.sampled_from(MILESTONES), st.sampled_from(PLACES)
+_references = st.lists(st.sampled_from([BOX, OTHER_BOX, BILL, BOOKING, *VOYAGES]), min_size=1, max_size=3, unique=True)
+_senders = st.sampled_from(["MAEU", "HBRT", "SPDR", "LA-APMT", "OPS", "MSCU", "STRANGER"])
+_classifiers = st.sampled_from(["actual", "actual", "estimated", "planned"])
+_holds = st.sampled_from(["placed", "released"])
+_transports = st.sampled_from([*TRANSPORTS, Transport(next_carrier="SPDR")])
+_to_4, _to_40, _to_12 = (st.integers(0, most) for most in (4, 40, 12))
+_boxes, _pallets = st.sampled_from([BOX, BOX, OTHER_BOX]), st.sampled_from([PALLET, PALLET, OTHER_PALLET])
+_ends, _packers = st.sampled_from(["arrived_consignee", "received"]), st.sampled_from(["MAEU", "HBRT", "HBRT", "SPDR"])
+
+
 @st.composite
 def events(draw: st.DrawFn) -> Event:
-    milestone = draw(st.sampled_from(MILESTONES))
-    refs = draw(st.lists(st.sampled_from([BOX, OTHER_BOX, BILL, BOOKING, *VOYAGES]), min_size=1, max_size=3, unique=True))
-    sender = draw(st.sampled_from(["MAEU", "HBRT", "SPDR", "LA-APMT", "OPS", "MSCU", "STRANGER"]))
+    milestone = draw(_milestones)
+    refs = draw(_references)
+    sender = draw(_senders)
     fields: dict[str, Any] = {}
-    if draw(st.integers(0, 5)) == 0:
-        fields["hold"] = Hold(kind="customs", state=draw(st.sampled_from(["placed", "released"])))
-    if draw(st.integers(0, 5)) == 0:
+    if draw(_to_5) == 0:
+        fields["hold"] = Hold(kind="customs", state=draw(_holds))
+    if draw(_to_5) == 0:
         fields["empty"] = True
-    if draw(st.integers(0, 4)) == 0:
-        fields["transport"] = draw(st.sampled_from([*TRANSPORTS, Transport(next_carrier="SPDR")]))
-    if draw(st.integers(0, 9)) == 0:
+    if draw(_to_4) == 0:
+        fields["transport"] = draw(_transports)
+    if draw(_to_9) == 0:
         fields["retracted"] = True
-    place = draw(st.sampled_from(PLACES))
+    place = draw(_places)
     said = draw(moments)
     return event(
         milestone,
         draw(moments),
         *refs,
         sender=sender,
-        classifier=draw(st.sampled_from(["actual", "actual", "estimated", "planned"])),
+        classifier=draw(_classifiers),
         said=said,
-        received=said + timedelta(minutes=draw(st.integers(0, 600))),
+        received=said + timedelta(minutes=draw(_to_600)),
         place=Place(unlocode=place) if place else None,
-        key=str(draw(st.integers(0, 40))),  # few ids: revisions of one event compete
+        key=str(draw(_to_40)),  # few ids: revisions of one event compete
         **fields,
     )
 
@@ -89,26 +102,29 @@ def events(draw: st.DrawFn) -> Event:
 @st.composite
 def packings(draw: st.DrawFn) -> Event:
     """What is in a container, a pallet or a case; or what somebody says of one of them alone."""
-    chain = (draw(st.sampled_from([BOX, BOX, OTHER_BOX])), draw(st.sampled_from([PALLET, PALLET, OTHER_PALLET])), CASE, ITEM)
-    level, is_alone = draw(st.integers(0, 2)), draw(st.integers(0, 2)) == 0
+    chain = (draw(_boxes), draw(_pallets), CASE, ITEM)
+    level, is_alone = draw(_to_2), draw(_to_2) == 0
     refs = (chain[level + 1],) if is_alone else (chain[level], chain[level + 1])
     return event(
-        draw(st.sampled_from(["arrived_consignee", "received"])) if is_alone else None,
+        draw(_ends) if is_alone else None,
         draw(moments),
         *refs,
-        sender=draw(st.sampled_from(["MAEU", "HBRT", "HBRT", "SPDR"])),
+        sender=draw(_packers),
         place=Place(unlocode="USLAX"),
         parent=None if is_alone else chain[level],
-        transport=Transport(next_carrier="SPDR") if draw(st.integers(0, 9)) == 0 else None,
-        retracted=draw(st.integers(0, 9)) == 0,
-        key=f"packed {draw(st.integers(0, 12))}",
+        transport=Transport(next_carrier="SPDR") if draw(_to_9) == 0 else None,
+        retracted=draw(_to_9) == 0,
+        key=f"packed {draw(_to_12)}",
     )
+
+
+_events, _packings, _retractions = st.lists(events(), max_size=30), st.lists(packings(), max_size=12), st.integers(0, 2)
 
 
 @st.composite
 def stories(draw: st.DrawFn) -> tuple[list[Event], list[Command]]:
-    told = draw(st.lists(events(), max_size=30)) + draw(st.lists(packings(), max_size=12))
-    for n in range(draw(st.integers(0, 2)) if told else 0):
+    told = draw(_events) + draw(_packings)
+    for n in range(draw(_retractions) if told else 0):
         target = draw(st.sampled_from(told))
         when = draw(moments)
         told.append(event(None, when, BOX, sender=target.sender, key=f"retract {n}", retracts=target.event_id, said=when))
