@@ -29,7 +29,7 @@ from services.console.gate import MEDIA_TYPE, Problem, bounded
 from services.console.health_page import HealthPage
 from services.console.letters import Letters, Retry, by_verb
 from services.console.lists_api import Lists
-from services.console.live import Live
+from services.console.live import POLL_S, Live
 from services.console.packing import Packed
 from services.console.pages import HEADERS, Pages, Route
 from services.console.people import People
@@ -54,8 +54,9 @@ def build(
     lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]] | None = None,
     retry: Retry = by_verb,
     verb: Verb = run_verb,
+    poll_s: float = POLL_S,
 ) -> FastAPI:
-    """The application over a door."""
+    """The application over a door. `poll_s`: how often it is looked for what is new, while a page listens."""
     app = FastAPI(title="LoVLA console", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     pages = Pages(door)
 
@@ -83,7 +84,7 @@ def build(
         VerbsPage(door, pages, verb),
         HealthPage(door, pages, verb),
         TrackingPage(door),
-        Live(door),
+        Live(door, poll_s),
         Acting(door, pages),
         pages,
     )

@@ -37,6 +37,9 @@ from tests.waiting import HANG_S
 PATIENCE_MS = HANG_S * 500
 """So long a page is waited for: half of what any wait may take, since a test of pages has several."""
 expect.set_options(timeout=PATIENCE_MS)  # 5 s by default
+POLL_S = 2.0
+"""So often the console looks for what is new, for all pages that listen, those at rest too. Each look is some questions and an
+answer to each page: at the 0.5 s of the product, tests that take long on a busy machine look more than they test."""
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser")
 """The first of them that is there: the same engine, of which the first has no windows, tabs and extensions to keep up, and
 costs half."""
@@ -82,7 +85,7 @@ def own_console(clickhouse: ClickHouse, folder: Path, hostile: bool = True, size
     behind = Behind(folder, books, settings, SystemClock(), {"/v1/subscriptions": world.SUBSCRIPTIONS})
     settings = behind.settings
     door = ConsoleDoor(settings, asking, Entry(settings, People(folder), SystemClock()), way_in=behind.way_in)
-    app = build(door, verb=world.verb)
+    app = build(door, verb=world.verb, poll_s=POLL_S)
     with served(app) as address:
         yield Console(address, books, now, settings, behind, app)
     asking.close()

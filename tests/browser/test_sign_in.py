@@ -14,7 +14,7 @@ from services.console.entry import Entry
 from services.console.people import People
 from services.runtime.clickhouse import connect
 from services.runtime.clock import SystemClock
-from tests.browser.driving import PATIENCE_MS, Console, served
+from tests.browser.driving import PATIENCE_MS, POLL_S, Console, served
 
 PASSWORD = "a password that is long"
 EVIL = "http://evil.test"
@@ -29,7 +29,7 @@ def address(console: Console, tmp_path_factory: pytest.TempPathFactory) -> Itera
     settings = console.settings.model_copy(update={"console_demo": False})
     asking = connect(settings, "admin")
     door = ConsoleDoor(settings, asking, Entry(settings, people, clock), way_in=console.behind.way_in)
-    with served(build(door)) as running:
+    with served(build(door, poll_s=POLL_S)) as running:
         yield running
     asking.close()
 
