@@ -9,7 +9,9 @@ import bisect
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from starlette.datastructures import URL
 
 from schemas.base import EARLIEST, LATEST
 from services.console.gate import Place, Problem
@@ -54,22 +56,41 @@ def _order(stand: Stand) -> tuple[timedelta, tuple[str, ...]]:
 def cursor_after(stand: Stand) -> str:
     """Where the next page begins, as text for an address."""
     at, *names = stand
-    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), *names]).encode()).decode().rstrip("=")
+    return packed([at.isoformat(), *names])
 
 
 def stand_in(text: str) -> Stand | None:
     """What cursor_after wrote; None where there is none. Raises Problem 400."""
     if not text:
         return None
+    at, *names = unpacked(text)
     try:
-        at, *names = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         moment = datetime.fromisoformat(at)
-        "".join(names).encode()  # texts, and no lone surrogates: ClickHouse cannot be asked for such
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise bad_cursor() from error
-    if moment.tzinfo is None or not EARLIEST <= moment < LATEST or not names:
+    if moment.tzinfo is None or not EARLIEST <= moment < LATEST or not names or not all(isinstance(one, str) for one in names):
         raise bad_cursor()
     return moment, names[0], *names[1:]
+
+
+def packed(values: Sequence[str | float]) -> str:
+    """Texts and numbers as a text for an address."""
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def unpacked(text: str) -> Sequence[Any]:
+    """What `packed` was given, as far as that can be seen: some values. Raises Problem 400 for what is none of ours."""
+    try:
+        first, *others = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        "".join(one for one in (first, *others) if isinstance(one, str)).encode()  # no lone surrogates: ClickHouse takes none
+    except (ValueError, TypeError, RecursionError) as error:
+        raise bad_cursor() from error
+    return first, *others
+
+
+def link_to_next(address: URL) -> dict[str, str]:
+    """The header that names the next page."""
+    return {"Link": f'<{address.path}?{address.query}>; rel="next"'}
 
 
 def bad_cursor(text: str = "cursor is what an answer gave as `next`.") -> Problem:

@@ -26,9 +26,8 @@ _TEXTS = re.compile(_TEXT, re.DOTALL)
 _NAMES = re.compile(rf"({_TEXT})\s*+:|{_TEXT}", re.DOTALL)
 _BRACKETS = re.compile(rf"{_TEXT}|[\[{{\]}}]", re.DOTALL)
 _NAMED = re.compile(r'"\s++:')  # where each text is a mark: a name with blanks behind it
-_PIECE: Final = (
-    2**14
-)  # letters that are cut at their quotes at a time: cut into the smallest texts they take twenty times as much
+_PIECE: Final = 2**14
+"""Letters that are cut at their quotes at a time: cut into the smallest texts they take twenty times as much."""
 _OF_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
