@@ -37,7 +37,7 @@ from services.console.query_api import Api
 from services.console.settings import ConsoleSettings
 from services.console.tracking_page import TrackingPage
 from services.console.verbs_page import Verb, VerbsPage, run_verb
-from services.runtime import logs, metrics, process, web
+from services.runtime import garbage, logs, metrics, process, web
 from services.runtime.clickhouse import connect
 from services.runtime.clock import SystemClock
 from services.runtime.messages_held import SWITCH, held
@@ -175,6 +175,7 @@ def main() -> None:
     except (SettingsError, OSError) as error:
         log.error("console.stopped", error=str(error))
         sys.exit(1)
+    garbage.relax()
     web.serve(app, settings.console_host, settings.console_port, bounded(CONNECTIONS, HEAD_S, ANSWER_S))
 
 
