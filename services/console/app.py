@@ -47,6 +47,8 @@ from services.runtime.settings import SettingsError
 log = logs.get("console")
 
 HEAD_S, ANSWER_S, CONNECTIONS = 10.0, 30.0, 1_024
+NEW_CONTAINERS = 5_000
+"""Some ten pages: each leaves cycles, of its template's. To find more of them at once stops all threads for longer."""
 
 
 def build(
@@ -180,7 +182,7 @@ def main() -> None:
     except (SettingsError, OSError) as error:
         log.error("console.stopped", error=str(error))
         sys.exit(1)
-    garbage.relax()
+    garbage.relax(NEW_CONTAINERS)
     web.serve(app, settings.console_host, settings.console_port, bounded(CONNECTIONS, HEAD_S, ANSWER_S))
 
 
