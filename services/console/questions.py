@@ -784,10 +784,14 @@ class Questions:
         due = self._clickhouse.query(asked, _messages_params(since, about, limit, after), BY_KEY if of_one else None)
         if not due:
             return []
-        those = {f"{name}s": sorted({line[name] for line in due}) for name in ("subscription", "notification")}
-        tried = {"tried_since": self._by_the_clock(since) - timedelta(days=1)} | ({} if until is None else {"until": until})
-        parts = frozenset({"those"} if until is None else {"those", "until"})
-        tries = self._clickhouse.query(_with_parts(sql("tries"), parts), those | tried, BY_KEY)
+        those: dict[str, object] = {
+            f"{name}s": sorted({line[name] for line in due}) for name in ("subscription", "notification")
+        }
+        those["tried_since"] = self._by_the_clock(since) - timedelta(days=1)
+        if until is not None:
+            those["until"] = until
+        asked = _with_parts(sql("tries"), frozenset({"those"} if until is None else {"those", "until"}))
+        tries = self._clickhouse.query(asked, those, BY_KEY)
         became = {line["notification"]: line for line in tries}
         return [_row(Told, {**_UNTRIED, **line, **became.get(line["notification"], {})}) for line in due]
 
