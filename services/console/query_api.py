@@ -111,14 +111,14 @@ class Api:
             wanted, order = chosen(view, reader)
             order = replace(order, after=after.keys if after else None)
             if as_csv:
-                # a page first, which comes soon: to put all of the others in order takes a second
+                # a page first, which comes soon: to put all of the others in order takes a second. They are all but those of
+                # the page, whatever stands behind it by then
                 rows, following = questions.delayed_page(wanted, now, self._csv_whole, order)
-                first = [own_row(row, reader) for row in rows]
                 if following is None:
-                    return answer_csv(request, first, "consignments")
-                order = replace(order, offset=0, after=following)
-                rest = questions.delayed_rows(wanted, now, ROWS_MOST - len(first), order)
-                return stream_csv(chain(first, (own_row(row, reader) for row in rest)), "consignments")
+                    return answer_csv(request, [own_row(row, reader) for row in rows], "consignments")
+                told = [row.consignment for row in rows]
+                rest = questions.delayed_rows(wanted, now, ROWS_MOST - len(rows), order, told)
+                return stream_csv((own_row(row, reader) for row in chain(rows, rest)), "consignments")
             rows, following = questions.delayed_page(wanted, now, view.rows, order)
             body: dict[str, Any] = {"as_of": now, "rows": [own_row(row, reader) for row in rows]}
             link = {}

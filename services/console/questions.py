@@ -798,10 +798,15 @@ class Questions:
         self._last = self._worklist(wanted, now, limit, order or Order())
         return self._rows(Delayed, *self._last)
 
-    def delayed_rows(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> Iterator[Delayed]:
-        """The same one after the other, for so many that nobody waits for the last: the first come once all are in order."""
-        told = self._clickhouse.stream(*self._worklist(wanted, now, limit, order), STREAMED)
-        return (_row(Delayed, line) for line in told)
+    def delayed_rows(
+        self, wanted: DelayedFilter, now: datetime, limit: int, order: Order, told: Sequence[str] = ()
+    ) -> Iterator[Delayed]:
+        """The same one after the other, for so many that nobody waits for the last: the first come once all are in order.
+        `told`: consignments that are left out."""
+        parts = _TOLD | {"ordered"} | ({"without"} if told else set())
+        asked, params = self._worklist(wanted, now, limit, order, parts)
+        lines = self._clickhouse.stream(asked, params | {"without": [*told]}, STREAMED)
+        return (_row(Delayed, line) for line in lines)
 
     def delayed_page(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Delayed], Keys | None]:
         """A page, and where the next one begins; None: there is none."""

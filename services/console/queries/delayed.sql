@@ -250,6 +250,9 @@ WHERE true
     -- IF owner --
     AND ({owner:String} = '' OR buyer = {owner:String} OR carrier = {owner:String} OR has(parties.code, {owner:String}))
     -- END --
+    -- IF without --
+    AND consignment NOT IN ({without:Array(String)})
+    -- END --
     -- IF after_id --
     AND (
         {after_id:String} = ''
