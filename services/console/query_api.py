@@ -315,6 +315,8 @@ class Part:
 
     rows: int = ROWS_MOST
     after: Stand | None = None
+    as_csv: bool = False
+    """Asked for page after page: what may go to the top meanwhile is given whole."""
 
 
 async def answer_list(
@@ -335,7 +337,7 @@ async def answer_list(
     most = CSV_WHOLE if as_csv else worklist.number(given, "rows", LIST_ROWS, 1, LIST_MOST) if stand else ROWS_MOST
 
     def page(questions: Questions, now: datetime, after: Stand | None) -> tuple[Sequence[Any], Stand | None]:
-        rows = asking(questions, now, Part(most + 1, after))
+        rows = asking(questions, now, Part(most + 1, after, as_csv))
         if stand is None:
             return rows, None
         # what was given whole is told whole: asked anew, a row that something new is known of would stand before the page
