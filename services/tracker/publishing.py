@@ -214,8 +214,9 @@ def difference(before: Sequence[ExceptionState], found: Sequence[Found], amended
         states[key] = msgspec.structs.replace(old, status="withdrawn")
         outcome.told.append(("exception_withdrawn", states[key]))
     open_ones = [state for state in states.values() if state.status == "open"]
-    closed = sorted((s for s in states.values() if s.status != "open"), key=lambda s: (s.start, s.key))
-    room = max(0, EXCEPTIONS_KEPT - len(open_ones))
+    closed = sorted((s for s in states.values() if s.status != "open"), key=lambda s: (s.key in keys, s.start, s.key))
+    # what is found still stays, however much it is: forgotten, it would be told again at each touch
+    room = max(sum(s.key in keys for s in closed), EXCEPTIONS_KEPT - len(open_ones))
     kept = open_ones + closed[max(0, len(closed) - room) :]
     outcome.states = tuple(sorted(kept, key=lambda state: state.key))
     return outcome

@@ -10,6 +10,8 @@ from services.runtime.settings import Settings
 from services.tracker.app import SWEPT_EVENTS, catch_up
 from services.tracker.core import CLOSE_AFTER, EVENTS_KEPT, TOO_LATE_FOR, Outcome, Tracker
 from services.tracker.event_store import DiskEventStore, WritableEventStore
+from services.tracker.exceptions import Found
+from services.tracker.publishing import EXCEPTIONS_KEPT, difference
 from services.tracker.records import Closed, Event, Journey, Ref, encode
 from services.tracker.registers import Registers
 from tests.unit.tracker.build import (
@@ -249,3 +251,13 @@ def test_an_aborted_slice_is_looked_at_again() -> None:
     subject.process([])
     subject.aborted()
     assert len(feed(subject, []).journeys) == 1
+
+
+def test_a_journey_that_has_more_wrong_than_is_kept_is_told_of_it_once() -> None:
+    found = [Found(f"late:{n:02}", "late", at(n), at(n, 1), "minor", "Late.") for n in range(EXCEPTIONS_KEPT + 5)]
+    first = difference((), found, None)
+    assert len(first.told) == 2 * len(found)
+    again = difference(first.states, found, None)
+    assert again.told == []
+    fewer = difference(first.states, found[:3], at(1))
+    assert len(fewer.states) == EXCEPTIONS_KEPT and {one.key for one in found[:3]} <= {one.key for one in fewer.states}
