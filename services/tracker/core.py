@@ -54,6 +54,7 @@ LOOKED_AT_ONCE = (
     20_000  # journeys that time or a register touches in one batch; the next goes on, so no transaction grows without bound
 )
 WORKED_AT_MOST = 20_000  # journeys whose linking and fold are kept ready, some 15 kB each
+OVERTAKEN_AT_MOST = 10_000  # deadlines that were overtaken, beside as many as there are
 FAULTS_STOP_RATIO = 0.01
 FAULTS_STOP_LEAST = 20  # in a small batch 1 % is nobody
 RECORD_BYTES_AT_MOST = 900_000  # Kafka refuses a little more; one consignment must not stop the shard
@@ -165,7 +166,10 @@ class State:
     feeds: dict[str, Feed] = field(default_factory=dict)
     closed: dict[str, Closed] = field(default_factory=dict)
     by_closed: dict[Ref, set[str]] = field(default_factory=dict)
+    due: dict[str, datetime] = field(default_factory=dict)
+    """The deadline of each journey, feed and closed one, as it stands."""
     deadlines: list[tuple[datetime, str]] = field(default_factory=list)
+    """A heap of them, among which are some that were overtaken: each word of a consignment moves its deadline."""
 
     def journey(self, consignment: str) -> Journey | None:
         kept = self.journeys.get(consignment)
@@ -191,6 +195,7 @@ class State:
         self._unlearn(self.journey(consignment), consignment)
         self.journeys.pop(consignment, None)
         self.resting.discard(consignment)
+        self.due.pop(consignment, None)
 
     def keep(self, journey: Journey, now: datetime | None) -> None:
         old = self.journey(journey.consignment)
@@ -204,8 +209,7 @@ class State:
             self.pack(journey.consignment)
         else:
             self.resting.discard(journey.consignment)
-        if journey.next_deadline is not None:
-            heapq.heappush(self.deadlines, (journey.next_deadline, journey.consignment))
+        self._await(journey.consignment, journey.next_deadline)
 
     def restore(self, brief: BriefJourney, value: bytes) -> None:
         """Takes a journey in as it is in the topic, without decoding most of it."""
@@ -216,8 +220,7 @@ class State:
         for ref in learned_references(brief):
             self.by_learned.setdefault(ref, set()).add(name)
         self.journeys[name] = self._packed(value)
-        if brief.next_deadline is not None:
-            heapq.heappush(self.deadlines, (brief.next_deadline, name))
+        self._await(name, brief.next_deadline)
 
     def pack(self, consignment: str) -> None:
         """Makes it small; `journey` unpacks it."""
@@ -236,18 +239,18 @@ class State:
 
     def keep_feed(self, feed: Feed) -> None:
         self.feeds[feed.consignment] = feed
-        if feed.next_deadline is not None:
-            heapq.heappush(self.deadlines, (feed.next_deadline, feed.consignment))
+        self._await(feed.consignment, feed.next_deadline)
 
     def keep_closed(self, closed: Closed) -> None:
         self.forget_closed(closed.consignment)
         self.closed[closed.consignment] = closed
         for ref in closed.references:
             self.by_closed.setdefault(ref, set()).add(closed.consignment)
-        heapq.heappush(self.deadlines, (closed.next_deadline, closed.consignment))
+        self._await(closed.consignment, closed.next_deadline)
 
     def forget_closed(self, key: str) -> None:
         old = self.closed.pop(key, None)
+        self.due.pop(key, None)
         for ref in old.references if old else ():
             _drop(self.by_closed, ref, key)
 
@@ -255,16 +258,21 @@ class State:
         """Whether a consignment names it, or one of ours learned to."""
         return any(ref in self.by_reference or ref in self.by_learned for ref in linking_references(event))
 
-    def due_at(self, key: str) -> datetime | None:
-        """The deadline of a journey, a feed or a closed one, as it stands."""
-        kept: Journey | Feed | Closed | None
-        if key.startswith("feed:"):
-            kept = self.feeds.get(key)
-        elif key.startswith("closed:"):
-            kept = self.closed.get(key)
-        else:
-            kept = self.journey(key)
-        return kept.next_deadline if kept is not None else None
+    def _await(self, key: str, deadline: datetime | None) -> None:
+        if deadline is None:
+            self.due.pop(key, None)
+        elif self.due.get(key) != deadline:
+            self.due[key] = deadline
+            heapq.heappush(self.deadlines, (deadline, key))
+            if len(self.deadlines) > 2 * len(self.due) + OVERTAKEN_AT_MOST:
+                self.deadlines = [(at, name) for name, at in self.due.items()]
+                heapq.heapify(self.deadlines)
+
+    def passed(self, entry: tuple[datetime, str]) -> None:
+        """An entry that was taken off the heap, and looked at: it is awaited no more."""
+        at, key = entry
+        if self.due.get(key) == at:
+            del self.due[key]
 
     def _unlearn(self, journey: Journey | None, consignment: str) -> None:
         for ref in learned_references(journey) if journey else ():
@@ -500,6 +508,8 @@ class Tracker:
         batch, self._batch = self._batch, None
         assert batch is not None
         self.time = batch.time
+        for entry in batch.popped:
+            self.state.passed(entry)
         for declared in batch.declared.values():
             self.state.declare(declared)
         for journey in batch.journeys.values():
@@ -646,7 +656,7 @@ class Tracker:
             entry = heapq.heappop(heap)
             batch.popped.append(entry)
             at, key = entry
-            if self.state.due_at(key) == at:
+            if self.state.due.get(key) == at:
                 due.append(key)
         return due
 

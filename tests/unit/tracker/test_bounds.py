@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from services.runtime.settings import Settings
 from services.tracker.app import SWEPT_EVENTS, catch_up
-from services.tracker.core import CLOSE_AFTER, EVENTS_KEPT, TOO_LATE_FOR, Outcome, Tracker
+from services.tracker.core import CLOSE_AFTER, EVENTS_KEPT, OVERTAKEN_AT_MOST, TOO_LATE_FOR, Outcome, Tracker
 from services.tracker.event_store import DiskEventStore, WritableEventStore
 from services.tracker.exceptions import Found
 from services.tracker.publishing import EXCEPTIONS_KEPT, difference
@@ -251,6 +253,21 @@ def test_an_aborted_slice_is_looked_at_again() -> None:
     subject.process([])
     subject.aborted()
     assert len(feed(subject, []).journeys) == 1
+
+
+def test_deadlines_that_were_overtaken_do_not_pile_up_and_those_that_stand_fire() -> None:
+    """Each word of a consignment moves its deadline; those of the words before lie days ahead."""
+    subject = tracker()
+    tell(subject, register(), event("departed", at(2), BOX))
+    quietly(subject, at(2, 2))
+    kept = subject.state.journey("LACDHS-1")
+    assert kept is not None and kept.next_deadline is not None
+    for n in range(3 * OVERTAKEN_AT_MOST):
+        subject.state.keep(msgspec.structs.replace(kept, next_deadline=kept.next_deadline + timedelta(seconds=n % 7)), at(2, 2))
+    assert len(subject.state.deadlines) <= OVERTAKEN_AT_MOST + 3
+    subject.state.keep(kept, at(2, 2))
+    told = [change for change in quietly(subject, kept.next_deadline).changes if change.consignment == "LACDHS-1"]
+    assert [(change.change, change.exception and change.exception.kind) for change in told] == [("exception_opened", "silent")]
 
 
 def test_a_journey_that_has_more_wrong_than_is_kept_is_told_of_it_once() -> None:
