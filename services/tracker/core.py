@@ -710,7 +710,9 @@ class Tracker:
         now = batch.time.now
         version = max((before.version if before else 0) + 1, _milliseconds(now))
         if own is None:
-            changes = ChangeList(None, consignment, version, cause, now)
+            # no journey keeps the version: the next such command, in the same T, would have the ids of this one
+            known_by = f"{consignment}\0{judged[0][0].command_id}" if judged else consignment
+            changes = ChangeList(None, consignment, version, cause, now, known_by)
             _tell_judgements(changes, judged)
             outcome.changes.extend(changes.changes)
             return

@@ -245,10 +245,13 @@ TRUCKERS_TOLD = 10
 
 
 class ChangeList:
-    """Numbers the changes of one version of one journey."""
+    """Numbers the changes of one version of one journey. `known_by`: what their ids are derived from, unless by its name."""
 
-    def __init__(self, journey: Journey | None, consignment: str, version: int, cause: str, at: datetime | None) -> None:
+    def __init__(
+        self, journey: Journey | None, consignment: str, version: int, cause: str, at: datetime | None, known_by: str = ""
+    ) -> None:
         self._consignment, self._version, self._cause, self._at = consignment, version, cause, at
+        self._known_by = known_by or consignment
         self._journey = journey
         self.changes: list[Change] = []
 
@@ -277,7 +280,7 @@ class ChangeList:
         self.changes.append(
             Change(
                 change=change,
-                change_id=change_id(self._consignment, self._version, ordinal),
+                change_id=change_id(self._known_by, self._version, ordinal),
                 consignment=self._consignment,
                 version=self._version,
                 ordinal=ordinal,
