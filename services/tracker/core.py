@@ -392,6 +392,8 @@ class Tracker:
         self.time = PipelineTime(pairs, witness)
         self._batch: _Batch | None = None
         self._again: set[str] = set()
+        self._anew: set[str] = set()
+        """Of those, the ones that new registers touch."""
         self._ended: dict[str, datetime] = {}
         self._faulty: set[str] = set()
         self._clock: Clock | None = None  # the last one read, while restoring
@@ -429,14 +431,16 @@ class Tracker:
 
     def restored(self) -> None:
         """The end of the topic is reached: the last clock counts, and what ended long before T rests. Raises WrongLayout."""
-        if self._clock is not None:
-            _check_layout(self._clock, self.shards)
-            self.time.restore(self._clock)
-            self._clock_version = self._clock.version
-            self._clock = None
+        clock, self._clock = self._clock, None
+        if clock is not None:
+            _check_layout(clock, self.shards)
+            self.time.restore(clock)
+            self._clock_version = clock.version
         now = self.time.now
         self.state.resting = {name for name, at in self._ended.items() if now is not None and now >= at + REST_AFTER}
         self._ended.clear()
+        if clock is not None and clock.registers not in (None, self.registers.digest):
+            self.reconsider(self.registers)  # they changed while nobody was here, or not all of the journeys had heard of it
 
     def restore_registration(self, command: Command) -> None:
         """For shards that do not own the consignment: its registration, from the commands' topic."""
@@ -464,9 +468,11 @@ class Tracker:
         return self.state.follows(event) or (event.retracts is not None and self.store.get(event.retracts) is not None)
 
     def reconsider(self, registers: Registers) -> None:
-        """New registers: every journey that is not at rest is computed again with the next batch."""
+        """New registers: every journey that is not at rest, and every feed, is computed again with the next batches."""
         self.registers = registers
-        self._again.update(name for name in self.state.journeys if name not in self.state.resting)
+        self._anew.update(name for name in self.state.journeys if name not in self.state.resting)
+        self._anew.update(self.state.feeds)
+        self._again |= self._anew
 
     # -- a batch ---------------------------------------------------------------------------------------------------
 
@@ -500,7 +506,8 @@ class Tracker:
         self._feeds(batch, heard, touched, outcome)
         if batch.time_changed:
             self._clock_version += 1
-            outcome.journeys.append(batch.time.record(self.shard, self._clock_version, self.shards))
+            known = "" if self._anew - batch.again else self.registers.digest
+            outcome.journeys.append(batch.time.record(self.shard, self._clock_version, self.shards, known))
         return outcome
 
     def committed(self) -> None:
@@ -530,6 +537,7 @@ class Tracker:
             del self.worked[oldest]
             self.state.pack(oldest)
         self._again -= batch.again
+        self._anew -= batch.again
         self._again |= batch.faulty
         self._faulty = batch.faulty
 
