@@ -393,7 +393,7 @@ class Tracker:
         self._batch: _Batch | None = None
         self._again: set[str] = set()
         self._anew: set[str] = set()
-        """Of those, the ones that new registers touch."""
+        """Of those, the ones that a tracker that starts would have to look at: the clock says that there are some."""
         self._ended: dict[str, datetime] = {}
         self._faulty: set[str] = set()
         self._clock: Clock | None = None  # the last one read, while restoring
@@ -620,11 +620,15 @@ class Tracker:
                 batch.events.mark_matched(event)
 
     def _wake(self, sender: str | None, touched: dict[str, set[str]]) -> None:
-        """Deadlines that waited for a parked sender have no time of their own: all its journeys are looked at again."""
-        for name in self.state.journeys.keys() - self.state.resting:
-            kept = self.state.journey(name)
-            if kept is not None and sender in kept.senders:
-                touched.setdefault(name, set())
+        """Deadlines that waited for a parked sender have no time of their own: its journeys are looked at again, in slices."""
+        waiting = [
+            name
+            for name in self.state.journeys.keys() - self.state.resting
+            if (kept := self.state.journey(name)) is not None and sender in kept.senders
+        ]
+        touched.update((name, touched.get(name, set())) for name in waiting[: self.looked_at_once])
+        self._anew.update(waiting[self.looked_at_once :])
+        self._again |= self._anew
         if f"feed:{sender}" in self.state.feeds:
             touched.setdefault(f"feed:{sender}", set())
 

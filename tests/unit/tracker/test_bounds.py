@@ -10,11 +10,19 @@ import pytest
 
 from services.runtime.settings import Settings
 from services.tracker.app import SWEPT_EVENTS, catch_up
-from services.tracker.core import CLOSE_AFTER, EVENTS_KEPT, OVERTAKEN_AT_MOST, TOO_LATE_FOR, Outcome, Tracker
+from services.tracker.core import (
+    CLOSE_AFTER,
+    EVENTS_KEPT,
+    OVERTAKEN_AT_MOST,
+    TOO_LATE_FOR,
+    Outcome,
+    ReadControl,
+    Tracker,
+)
 from services.tracker.event_store import DiskEventStore, WritableEventStore
 from services.tracker.exceptions import Found
 from services.tracker.publishing import EXCEPTIONS_KEPT, difference
-from services.tracker.records import Closed, Event, Journey, Ref, encode
+from services.tracker.records import Closed, Control, Event, Journey, Ref, encode
 from services.tracker.registers import Registers
 from tests.unit.tracker.build import (
     BILL,
@@ -240,6 +248,34 @@ def test_what_time_and_registers_touch_is_looked_at_in_slices() -> None:
     subject.reconsider(Registers(REGISTERS.senders, {}))  # nobody's terminal is registered any more: each has new warnings
     told = [sum(isinstance(one, Journey) for one in feed(subject, []).journeys) for _ in range(4)]
     assert told == [3, 3, 2, 0]
+
+
+def test_a_parked_sender_that_is_back_wakes_its_journeys_in_slices_also_after_a_restart() -> None:
+    subject = tracker()
+    names = [f"LACDHS-{n}" for n in range(1, 6)]
+    refs = {name: Ref("bill_of_lading", f"B{name}") for name in names}
+    story = [each for name in names for each in (register(name, refs=(refs[name],)), event("departed", at(2), refs[name]))]
+    records = [*feed(subject, [*reads(*story), *ticks(at(2, 2), load=True)]).journeys]
+    parked = Control(control="parked", raw_partition=0, at=at(3), sender="MAEU")
+    back = Control(control="unparked", raw_partition=0, at=at(6, 1), sender="MAEU")
+    records += feed(subject, [ReadControl(parked, EVENTS, 0)]).journeys
+    for n in range(3):
+        records += quietly(subject, at(6, n / 100)).journeys
+    subject.looked_at_once = 2
+    newest = feed(subject, [ReadControl(back, EVENTS, 0)]).journeys
+    records += newest
+    assert sum(isinstance(one, Journey) for one in newest) == 2
+    restored = tracker()
+    for record in records:
+        restored.restore(record.consignment, encode(record))
+    restored.restored()
+    restored.store = subject.store
+    for each in (subject, restored):
+        silent = set[str]()
+        for n in range(4):
+            changes = quietly(each, at(6, 2 + n)).changes
+            silent |= {one.consignment for one in changes if one.exception is not None and one.exception.kind == "silent"}
+        assert silent >= {*names}
 
 
 def test_an_aborted_slice_is_looked_at_again() -> None:
