@@ -232,7 +232,7 @@ class Acting:
         def asking(questions: Questions) -> tuple[Journey | None, dict[str, Any], datetime | None]:
             return questions.show(name), dict(questions.facilities()), questions.as_of()
 
-        journey, places, as_of = await self._door.ask(asking)
+        journey, places, as_of = await self._door.ask(asking, kept=True)
         if journey is None:
             raise Problem("not-found", f"No consignment {name[:80]} is known.")
         story = tell(journey, places, as_of or self._door.clock.now())

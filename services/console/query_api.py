@@ -148,7 +148,7 @@ class Api:
                 told = tell(journey, places.result(), now)
             return answer_json(request, {"as_of": now, "consignment": told})
 
-        return await self._door.ask(asking)
+        return await self._door.ask(asking, kept=True)
 
     async def events(self, request: Request) -> Response:
         """DCSA Track & Trace 2.2 `GET /v2/events`: those of one consignment, named by us or by a reference of DCSA's."""

@@ -737,6 +737,8 @@ def test_messages_come_page_by_page_each_once_and_the_newest_first(books: Books,
         pages += page
         after = page[-1].due_at, page[-1].notification
     assert pages == whole
+    for name in ("LVLA-00", "LVLA-22", "LVLA-99"):  # of one consignment they are found another way
+        assert questions.messages(since, replace(about, consignment=name)) == [one for one in whole if name in one.consignments]
 
 
 @pytest.mark.parametrize("state", ["", "delivered"])
