@@ -820,10 +820,15 @@ class Questions:
         self._last = self._worklist(wanted, now, limit, order or Order())
         return self._rows(Delayed, *self._last)
 
-    def delayed_rows(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> Iterator[Delayed]:
-        """The same one after the other, for so many that nobody waits for the last: the first come once all are in order."""
-        told = self._clickhouse.stream(*self._worklist(wanted, now, limit, order), STREAMED)
-        return (_row(Delayed, line) for line in told)
+    def delayed_rows(
+        self, wanted: DelayedFilter, now: datetime, limit: int, order: Order, told: Sequence[str] = ()
+    ) -> Iterator[Delayed]:
+        """The same one after the other, for so many that nobody waits for the last: the first come once all are in order.
+        `told`: consignments that are left out."""
+        parts = _TOLD | {"ordered"} | ({"without"} if told else set())
+        asked, params = self._worklist(wanted, now, limit, order, parts)
+        lines = self._clickhouse.stream(asked, params | {"without": [*told]}, STREAMED)
+        return (_row(Delayed, line) for line in lines)
 
     def delayed_page(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Delayed], Keys | None]:
         """A page, and where the next one begins; None: there is none."""
@@ -1079,9 +1084,17 @@ class Questions:
         """Open consignments that these events of these senders may be about, by place and time alone."""
         return self._ask("due_there", DueThere, events=[*events], senders=[*senders], within_h=within_h)
 
-    def dead_letters(self, sender: str = "", reason: str = "", limit: int = NO_LIMIT, letter: str = "") -> list[Letter]:
-        """The newest first; `letter`: that one alone."""
-        return self._ask("dead_letters", Letter, sender=sender, reason=reason, letter=letter, limit=limit)
+    def dead_letters(
+        self, sender: str = "", reason: str = "", limit: int = NO_LIMIT, letter: str = "", after: Stand | None = None
+    ) -> list[Letter]:
+        """The newest first; `letter`: that one alone; `after`: what stands behind that one (received_at, letter_id)."""
+        given: dict[str, object] = {"sender": sender, "reason": reason, "letter": letter, "limit": limit, **_after(after)}
+        behind = {"after_row"} if after else set[str]()
+        asked, among = _with_parts(sql("dead_letters"), frozenset({"among", *behind})), min(_AMONG * limit, NO_LIMIT)
+        found = self._clickhouse.query(asked, given | {"among": among})
+        if len(found) < limit and (not found or found[0]["oldest"] > EPOCH):
+            found = self._clickhouse.query(_with_parts(sql("dead_letters"), frozenset(behind)), given)
+        return [_row(Letter, line) for line in found]
 
     def _rows(self, row: type[R], asked: str, params: Mapping[str, object]) -> list[R]:
         return [_row(row, line) for line in self._clickhouse.query(asked, params)]
@@ -1128,6 +1141,9 @@ _UNTRIED: Mapping[str, object] = {
 }
 """Of a message, before anybody tried to send it."""
 
+_AMONG = 4
+"""So many times as many dead letters as a page holds are looked at first."""
+
 _NOWHERE = Place("", "", "", "")
 
 _TOLD = frozenset({"told", "places", "worked"})
@@ -1146,8 +1162,12 @@ def _messages_parts(after: Stand | None) -> frozenset[str]:
 
 def _messages_params(since: datetime, about: About, limit: int, after: Stand | None) -> dict[str, object]:
     """The parameters of due.sql."""
-    given: dict[str, object] = {"since": since, "limit": limit, **asdict(about)}
-    return given if after is None else given | {"after_at": after[0], "after_id": after[1]}
+    return {"since": since, "limit": limit, **asdict(about), **_after(after)}
+
+
+def _after(after: Stand | None) -> dict[str, object]:
+    """The row after which a page begins, as parameters."""
+    return {} if after is None else {"after_at": after[0], "after_id": after[1]}
 
 
 def _row(kind: type[R], line: Mapping[str, object]) -> R:

@@ -220,8 +220,8 @@ WHERE true
     AND toDate(formatDateTime(expected_delivery, '%F', if(places.zone = '', 'UTC', places.zone))) < {expected_before:Date}
     -- END --
     -- IF hospital --
-    AND ({hospital:String} = '' OR facility = {hospital:String}
-        OR facility IN (SELECT code FROM facilities FINAL WHERE positionCaseInsensitiveUTF8(name, {hospital:String}) > 0))
+    AND
+    -- at_hospital.sql --
     -- END --
     -- IF carrier --
     AND ({carrier:String} = '' OR carrier = {carrier:String} OR has(parties.code, {carrier:String}))
@@ -257,6 +257,9 @@ WHERE true
     -- END --
     -- IF owner --
     AND ({owner:String} = '' OR buyer = {owner:String} OR carrier = {owner:String} OR has(parties.code, {owner:String}))
+    -- END --
+    -- IF without --
+    AND consignment NOT IN ({without:Array(String)})
     -- END --
     -- IF after_id --
     AND (
