@@ -721,14 +721,21 @@ def health(questions: Questions, given: Given, now: datetime) -> Report:
         (Cell(one.what), Cell(_known(one.newest)), Cell(_age_h(one.newest, now)), Cell(one.rows))
         for one in questions.freshness()
     ]
-    columns = (
-        Column("what", "What"),
-        Column("newest", "Newest", "time"),
-        Column("age", "Age", "span", "by the pipeline's own time"),
-        Column("rows", "Rows", "number"),
-    )
+    return replace(no_freshness(), tables=[Table("health", "Freshness", _FRESHNESS, rows)])
+
+
+def no_freshness(why: str = "") -> Report:
+    """The same where nobody can say."""
     intro = "What serves, how far behind it is, and how fresh what ClickHouse holds. Every receipt: `lovla audit`."
-    return Report(intro, [Table("health", "Freshness", columns, rows)], {})
+    return Report(intro, [Table("health", "Freshness", _FRESHNESS, [], why)], {})
+
+
+_FRESHNESS: Final = (
+    Column("what", "What"),
+    Column("newest", "Newest", "time"),
+    Column("age", "Age", "span", "by the pipeline's own time"),
+    Column("rows", "Rows", "number"),
+)
 
 
 def _share(part: int, whole: int) -> float | None:

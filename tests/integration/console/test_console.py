@@ -34,7 +34,7 @@ from services.console.app import build
 from services.console.arrow import MEDIA_TYPE, over_http
 from services.console.door import ConsoleDoor
 from services.console.entry import Entry
-from services.console.health_page import HealthPage
+from services.console.health_page import FRESH_S, HealthPage
 from services.console.letters import Outcome, Retry, by_verb
 from services.console.pages import HEADERS, REPORTS, Pages
 from services.console.people import People
@@ -885,6 +885,58 @@ async def test_health_tells_what_serves_what_is_wrong_and_where_it_says_what_to_
         made.clock.advance(60)
         await viewer.get("/health")
         assert len(asked) == 2
+
+
+async def test_health_shows_who_died_at_once_to_all_who_look_and_asks_once(port: ClickHouse, tmp_path: Path) -> None:
+    asked: list[Sequence[str]] = []
+
+    async def verb(words: Sequence[str]) -> list[dict[str, Any]]:
+        asked.append(words)
+        (told,) = await world.status(words)
+        if len(asked) > 1:
+            await asyncio.sleep(0.1)
+            told["parts"][0] |= {"state": "died", "reason": "not running any more"}
+        return [told]
+
+    made = Console(port, tmp_path, demo=True, verb=verb)
+    async with made.browser() as viewer:
+        assert "died" not in (await viewer.get("/health")).text
+        made.clock.advance(FRESH_S + 1)
+        pages = await asyncio.gather(*(viewer.get("/health") for _ in range(20)))
+        assert [page.text.count("not running any more") for page in pages] == [1] * 20
+        assert len(asked) == 2
+
+
+async def test_health_says_that_nobody_answers(port: ClickHouse, tmp_path: Path) -> None:
+    is_stuck = False
+
+    async def verb(words: Sequence[str]) -> list[dict[str, Any]]:
+        if is_stuck:
+            await asyncio.sleep(60)
+        return await world.status(words)
+
+    made = Console(port, tmp_path, demo=True)
+    pages = Pages(made.door)
+    page = HealthPage(made.door, pages, verb, wait_s=0.05)
+    app = FastAPI()
+    app.add_api_route("/health", page.shown, response_model=None)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console.test") as viewer:
+        assert "gave no answer" not in (await viewer.get("/health")).text
+        at, is_stuck = f"{NOW.astimezone(ZoneInfo('America/Los_Angeles')):%H:%M:%S}", True
+        made.clock.advance(FRESH_S + 1)
+        told = (await viewer.get("/health")).text
+        assert f"Services as they were at {at}." in told and "gave no answer within" in told
+    assert page._asking is not None
+    page._asking.cancel()
+
+
+async def test_health_is_there_while_clickhouse_is_not(console_settings: Settings, tmp_path: Path) -> None:
+    (nobody,) = free_ports(1)
+    away = connect(console_settings.model_copy(update={"clickhouse_port": nobody}), "admin")
+    async with Console(away, tmp_path, demo=True).browser() as viewer:
+        answer = await viewer.get("/health")
+        assert answer.status_code == 200 and "tracker-0" in answer.text
+        assert "ClickHouse gave no answer in time" in answer.text
 
 
 async def test_health_tells_which_rules_fire_and_that_it_does_not_know(port: ClickHouse, tmp_path: Path) -> None:
