@@ -1,9 +1,9 @@
 """`/health`: what serves, what is wrong and where it says what to do, how far behind, how fresh what is asked here is.
 
 Services, lag, audit and conditions are what `lovla status` tells of the stack on this machine. One look serves whoever loads
-the page within FRESH_S of its beginning; who comes later waits for a new one, all for the same, WAIT_S at most. Where none came by
-then, the page tells the last one, how old it is and that nothing answers. Where a Prometheus is named (LOVLA_CONSOLE_PROMETHEUS),
-the rules that fire there are told as well.
+the page within FRESH_S of its beginning; who comes later waits for a new one, all for the same, WAIT_S at most. Where none
+came by then, the page tells the last one, of when it is, and that nothing answers. Where a Prometheus is named
+(LOVLA_CONSOLE_PROMETHEUS), the rules that fire there are told as well.
 """
 
 from __future__ import annotations
@@ -49,7 +49,14 @@ class Stands:
 class HealthPage:
     """Its address."""
 
-    def __init__(self, door: ConsoleDoor, pages: Pages, verb: Verb, transport: httpx.AsyncBaseTransport | None = None, wait_s: float = WAIT_S) -> None:
+    def __init__(
+        self,
+        door: ConsoleDoor,
+        pages: Pages,
+        verb: Verb,
+        transport: httpx.AsyncBaseTransport | None = None,
+        wait_s: float = WAIT_S,
+    ) -> None:
         self._door, self._pages, self._verb, self._transport, self._wait_s = door, pages, verb, transport, wait_s
         self._known: Stands | None = None
         self._asking: asyncio.Task[None] | None = None

@@ -149,7 +149,7 @@ class Pages:
             as_of = questions.as_of()
             now = as_of or self._door.clock.now()
             view = worklist.read(parameters(request), now, viewer.zone, kinds)
-            return view, worklist.gather(questions, view, now), as_of
+            return view, worklist.gather(questions, view, now, viewer.zone), as_of
 
         view, found, as_of = await self._door.ask(asking, kept=True)
         return self.page(request, name, title, viewer, as_of, "worklist", view=view, found=found, **worklist.WORDS)

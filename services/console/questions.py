@@ -406,7 +406,8 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How many consignments that are under way have what wrong with them; one may count under several."""
+    """How many consignments are `open`; with how many anything is wrong, and what, delivered ones among them (`short`,
+    `conflict`); one may count under several."""
 
     open: int
     in_trouble: int
@@ -416,6 +417,10 @@ class Standing:
     on_hold: int
     dwell: int
     silent: int
+    rolled: int
+    misrouted: int
+    short: int
+    conflict: int
     delivered_today: int
 
 
@@ -450,8 +455,9 @@ class SilentFeed:
 
 @dataclass(frozen=True, slots=True)
 class Hospital:
-    """How a facility stands that goods go to: of its open consignments, and `delivered` in the window. A time of 1970: none.
-    `zone`: its own, empty where it is not registered."""
+    """How a facility stands that goods go to: how many of its consignments are `open`, with how many something is wrong
+    (delivered ones among them: short, conflict), and how many were `delivered` in the window. A time of 1970: none. `zone`:
+    its own, empty where it is not registered."""
 
     facility: str
     name: str

@@ -160,9 +160,9 @@ def hospitals(questions: Questions, given: Given, now: datetime) -> Report:
     ]
     columns = (
         Column("hospital", "Hospital"),
-        Column("critical", "Critical", "number"),
+        Column("critical", "Critical", "number", "of what is in trouble"),
         Column("delayed", "Late or will be", "number"),
-        Column("in_trouble", "In trouble", "number", "with any open exception"),
+        Column("in_trouble", "In trouble", "number", "with any open exception; what came short is delivered already"),
         Column("first_tier", "Tier 1 in trouble", "number"),
         Column("open", "Inbound", "number"),
         Column("delivered", "Delivered today", "number"),
@@ -178,7 +178,7 @@ def _worst_off(one: Hospital) -> Answer:
         return Answer("Worst off", "no hospital", "/hospitals", "nothing is wrong with what is on its way")
     why = (
         f"{count(one.critical)} critical, {count(one.delayed)} late or will be, {count(one.in_trouble)} in trouble"
-        f" of {count(one.open)} inbound"
+        f"; {count(one.open)} inbound"
     )
     return Answer("Worst off", one.name, f"/hospitals/{one.facility}", why)
 
@@ -277,7 +277,7 @@ def vessels(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(", ".join(carrier for carrier in one.carriers if carrier)),
             Cell(one.consignments, _all(vessel=one.vessel, state="open")),
             _count(one.delayed, query("/delayed", {"vessel": one.vessel}), bad=True),
-            _count(one.in_trouble, _delayed(vessel=one.vessel)),
+            _count(one.in_trouble, _all(vessel=one.vessel, state="trouble")),
             Cell(one.hospitals),
             Cell(
                 _known(one.arrived) or _known(one.latest),
