@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from schemas.alerts_v1 import AlertsControl
 from schemas.registers_v1 import Account, Sender
 from schemas.topics import ACCOUNTS, ALERTS_CONTROL, SENDERS
-from services.console import assets, frame
+from services.console import asked, assets, frame
 from services.console.acting import Acting
 from services.console.door import ConsoleDoor
 from services.console.entry import Entry, SignIn
@@ -77,9 +77,8 @@ def build(
         ("GET", "/metrics", metrics_page),
         ("GET", "/static/{digest}/{name}", assets.respond),
     )
+    programs = (Api(door), Lists(door))
     parts = (
-        Api(door),
-        Lists(door),
         Letters(door, pages, retry),
         VerbsPage(door, pages, verb),
         HealthPage(door, pages, verb),
@@ -88,7 +87,8 @@ def build(
         Acting(door, pages),
         pages,
     )
-    for method, path, endpoint in (*own, *(route for part in parts for route in part.routes())):
+    strict = (asked.strictly(route) for part in programs for route in part.routes())
+    for method, path, endpoint in (*own, *strict, *(route for part in parts for route in part.routes())):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
 
     @app.middleware("http")

@@ -74,7 +74,7 @@ class Api:
             ("GET", "/api/v1/today", self.today),
             ("GET", "/api/v1/delayed", self.delayed),
             ("GET", "/api/v1/consignments", self.consignments),
-            ("GET", "/api/v1/consignments/{name:path}", self.consignment),
+            ("GET", "/api/v1/consignments/{consignment:path}", self.consignment),
             ("GET", "/api/v1/feeds", self.feeds),
             ("GET", "/api/v1/inbound", self.inbound),
             ("GET", "/api/v1/terminals", self.terminals),
@@ -131,7 +131,7 @@ class Api:
 
     # --- one consignment
 
-    async def consignment(self, request: Request, name: str) -> Response:
+    async def consignment(self, request: Request, consignment: str) -> Response:
         """`at`: what was known then."""
         reader = self._door.entry.reader(request)
         moment = self._at(request)
@@ -139,7 +139,7 @@ class Api:
         def asking(questions: Questions) -> Response:
             places = questions.begin(questions.facilities)
             asked_at = questions.begin(lambda: self._now(questions))
-            journey = own(questions.show(name), reader)
+            journey = own(questions.show(consignment), reader)
             now = asked_at.result()
             told: Story
             if moment is not None and moment < now:
@@ -160,6 +160,8 @@ class Api:
         limit = worklist.number(given, "limit", 100, 1, 1_000)
         start = worklist.number(given, "cursor", 0, 0, 1_000_000)
         types = set(worklist.first(given, "eventType").split(",")) - {""}
+        if types - set(dcsa_events.TYPES):
+            raise _bad("eventType", f"eventType is of {', '.join(dcsa_events.TYPES)}, with commas.")
         moment = self._at(request)
 
         def asking(questions: Questions) -> Response:
@@ -207,7 +209,10 @@ class Api:
 
     async def today(self, request: Request) -> Response:
         self._everybody(request)
-        zone = known_zone(worklist.first(parameters(request), "zone") or self._door.settings.console_zone)
+        zone_name = worklist.first(parameters(request), "zone") or self._door.settings.console_zone
+        zone = known_zone(zone_name)
+        if zone.key != zone_name:
+            raise _bad("zone", "zone is one of the IANA time zones, for example America/Los_Angeles.")
 
         def asking(questions: Questions) -> Response:
             now = self._now(questions)

@@ -239,6 +239,53 @@ async def test_delayed_leads_to_what_is_wrong_but_not_late(demo: httpx.AsyncClie
     assert "All that is wrong" not in (await demo.get("/delayed?exception=late")).text
 
 
+@pytest.mark.parametrize(
+    ("address", "where", "code"),
+    [
+        ("/api/v1/today?exception=late", "exception", "unknown_parameter"),
+        ("/api/v1/delayed?hopsital=H-HARBOR", "hopsital", "unknown_parameter"),
+        ("/api/v1/consignments?cariier=COSU&format=arrow", "cariier", "unknown_parameter"),
+        ("/api/v1/consignments?hospital=A&hospital=B", "hospital", "bad_parameter"),
+        (f"/api/v1/consignments/{world.STORY}?as_of=2026-11-20T00:00:00Z", "as_of", "unknown_parameter"),
+        ("/api/v1/feeds?sender=COSU", "sender", "unknown_parameter"),
+        ("/api/v1/inbound?item=masks", "item", "bad_parameter"),
+        ("/api/v1/messages?state=sent", "state", "bad_parameter"),
+        ("/api/v1/terminals?limit=3", "limit", "unknown_parameter"),
+        ("/api/v1/acts", "consignment", "missing_parameter"),
+        ("/api/v1/acts?consignment=", "consignment", "missing_parameter"),
+        ("/api/v1/etas?format=csv", "vessel", "missing_parameter"),
+        ("/api/v1/health?format=xml", "format", "bad_parameter"),
+        ("/api/v1/today?zone=Los_Angeles", "zone", "bad_parameter"),
+        (f"/v2/events?consignment={world.STORY}&eventType=EQUIPMENTS", "eventType", "bad_parameter"),
+        (f"/v2/events?consignment={world.STORY}&UNLocationCode=USLAX", "UNLocationCode", "unknown_parameter"),
+    ],
+)
+async def test_an_address_for_programs_refuses_what_it_would_not_heed(
+    demo: httpx.AsyncClient, address: str, where: str, code: str
+) -> None:
+    answer = await demo.get(address)
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    (error,) = answer.json()["errors"]
+    assert (error["where"], error["code"]) == (where, code)
+    assert where in answer.json()["detail"]
+
+
+async def test_a_refusal_names_the_known_parameters_and_pages_for_people_stay_lenient(demo: httpx.AsyncClient) -> None:
+    told = (await demo.get("/api/v1/etas?ship=EVER+GIFTED")).json()
+    assert [one["code"] for one in told["errors"]] == ["unknown_parameter", "missing_parameter"]
+    assert "known are vessel, format" in told["detail"]
+    for page in ("/?x=1", "/delayed?hopsital=x", "/vessels?ship=x", "/health?x"):
+        assert (await demo.get(page)).status_code == 200
+
+
+async def test_the_links_of_a_page_to_the_api_hold(demo: httpx.AsyncClient) -> None:
+    page = unescape((await demo.get("/delayed?columns=carrier,goods&rows=5&sort=carrier&reverse=1&exception=late")).text)
+    links = re.findall(r'href="(/api/v1/[^"]+)"', page)
+    assert len(links) == 2
+    for link in links:
+        assert (await demo.get(link)).status_code == 200, link
+
+
 async def test_each_number_of_goods_on_their_way_is_the_sum_of_the_list_behind_it(demo: httpx.AsyncClient) -> None:
     """Of every day from today on, and of all days before it together."""
     page = unescape((await demo.get("/")).text)
@@ -579,12 +626,13 @@ async def test_too_many_requests_of_one_are_refused_and_others_go_on(console: Co
 
 async def test_what_the_pages_of_tables_hold_is_there_for_programs_too(demo: httpx.AsyncClient) -> None:
     for name, listed in lists_api.LISTS.items():
-        answer = await demo.get(f"/api/v1/{name}")
+        needed = {"acts": f"&consignment={world.STORY}", "etas": "&vessel=MAERSK+ESSEX"}.get(name, "")
+        answer = await demo.get(f"/api/v1/{name}?{needed}")
         assert answer.status_code == 200, answer.text
         rows = answer.json()["rows"]
         if rows:
             assert set(rows[0]) == {field.name for field in fields(listed.row)}  # type: ignore[arg-type]  # each is a dataclass
-        assert (await demo.get(f"/api/v1/{name}?format=csv")).headers["content-type"].startswith("text/csv")
+        assert (await demo.get(f"/api/v1/{name}?format=csv{needed}")).headers["content-type"].startswith("text/csv")
     told = (await demo.get(f"/api/v1/messages?consignment={world.STORY}")).json()["rows"]
     assert [(one["state"], one["consignments"]) for one in told] == [("delivered", [world.STORY])]
     (held,) = (await demo.get("/api/v1/messages?state=suppressed")).json()["rows"]
