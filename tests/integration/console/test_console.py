@@ -41,6 +41,7 @@ from services.console.people import People
 from services.console.query_api import Api
 from services.console.questions import GROUPS, SORTS, DelayedFilter, Order, Questions, facets_of, sql
 from services.console.settings import ConsoleSettings
+from services.console.subscribers import PAGE
 from services.console.verbs_page import Verb
 from services.console.way_in import WayIn
 from services.ingest.keys import sha256_hex
@@ -907,6 +908,32 @@ async def test_who_asked_for_what_is_told_without_addresses(port: ClickHouse, tm
         assert (await viewer.get("/messages/why?subscription=--help&consignment=x")).status_code == 400
         mailbox = (await viewer.get("/mailbox")).text
         assert "a@b.example" in mailbox and "<script>window" not in mailbox
+
+
+async def test_messages_name_who_they_went_to_without_addresses(port: ClickHouse, tmp_path: Path) -> None:
+    told = port.query("SELECT DISTINCT subscription AS id FROM notifications ORDER BY id")
+    one = {"subscription": told[0]["id"], "channel": "email", "address": "buyer@hospital.example", "state": "active"}
+    one |= {"label": "Night desk <b>", "owner": BUYER}
+    many = [one | {"subscription": f"0{number:015}"} for number in range(PAGE)]  # who stands behind the first page is named too
+    asked: list[str] = []
+
+    def alerts(request: httpx.Request) -> httpx.Response:
+        asked.append(after := request.url.params.get("after", ""))
+        return httpx.Response(200, json={"subscriptions": [one] if after else many})
+
+    made = Console(port, tmp_path, demo=True)
+    settings = made.door.settings.model_copy(update={"console_key": SecretStr("lovla_key")})
+    made.door.way_in = WayIn(settings, httpx.MockTransport(alerts))
+    async with made.browser() as viewer:
+        for path in ("/messages?days=60", "/messages?days=60"):
+            page = unescape((await viewer.get(path)).text)
+            assert "Night desk <b>" in page and f"{one['subscription']}, {BUYER}, email" in page
+            assert "hospital.example" not in page
+        assert asked == ["", many[-1]["subscription"]]
+    away = Console(port, tmp_path, demo=True)
+    away.door.way_in = WayIn(settings, httpx.MockTransport(lambda request: httpx.Response(503)))
+    async with away.browser() as viewer:
+        assert str(one["subscription"]) in (await viewer.get("/messages?days=60")).text
 
 
 async def test_while_messages_are_held_back_every_page_says_so_and_why(port: ClickHouse, tmp_path: Path) -> None:
