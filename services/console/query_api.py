@@ -521,19 +521,38 @@ def plain(value: object) -> Any:
 _HEADERS: Final = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff", "Vary": "Cookie, Authorization"}
 
 
-def _answer(request: Request, body: bytes, media: str, headers: Mapping[str, str]) -> Response:
-    tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+def _answer(request: Request, body: bytes, media: str, headers: Mapping[str, str], tag: str = "") -> Response:
+    """`tag`: the ETag, where it is not of all bytes."""
+    tag = tag or f'"{_digest(body)}"'
     told = {**_HEADERS, **headers, "ETag": tag}
     asked = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
-    if tag in asked or "*" in asked:
+    if tag.removeprefix("W/") in asked or "*" in asked:
         return Response(status_code=304, headers=told)
     return Response(body, 200, told, media_type=media)
 
 
 def answer_json(request: Request, value: object, headers: Mapping[str, str] | None = None) -> Response:
-    """With an ETag; 304 where the asker has it."""
-    body = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode()
-    return _answer(request, body, "application/json", headers or {})
+    """With an ETag; 304 where the asker has it. The tag is of what is told and not of when (`as_of`, `counted`, the time in a
+    cursor), so it is a weak one; Lovla-As-Of says until when that holds."""
+    told = plain(value)
+    more = dict(headers or {})
+    if not isinstance(told, dict) or "as_of" not in told:
+        return _answer(request, _packed(told), "application/json", more)
+    same = {name: one for name, one in told.items() if name not in _WHEN} | {"goes_on": "next" in told}
+    more["Lovla-As-Of"] = told["as_of"]
+    return _answer(request, _packed(told), "application/json", more, f'W/"{_digest(_packed(same))}"')
+
+
+_WHEN: Final = frozenset({"as_of", "counted", "next"})
+"""What of an answer changes with each tick of the clock."""
+
+
+def _packed(told: object) -> bytes:
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:24]
 
 
 def answer_csv(request: Request, rows: Sequence[object], name: str, more: Mapping[str, str] | None = None) -> Response:

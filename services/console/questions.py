@@ -253,7 +253,7 @@ class Inbound:
 @dataclass(frozen=True, slots=True)
 class Dwell:
     """How long units stand at a terminal: of those that left in the window, and those that still stand there. `lost_h`: hours
-    of the window past free time, of all units together."""
+    of the window past free time, of all units together; `past_free_h`: hours past it of what still stands there longest."""
 
     terminal: str
     name: str
@@ -263,6 +263,7 @@ class Dwell:
     standing: int
     lost_h: float
     oldest_h: float | None
+    past_free_h: float | None
     oldest_consignment: str
     oldest_unit: str
 

@@ -352,7 +352,10 @@ def terminals(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(one.standing, _all(terminal=one.terminal, stage="at_port")),
             Cell(one.oldest_h, bad=(one.oldest_h or 0) > 96),
             Cell(one.oldest_consignment, f"/consignments/{one.oldest_consignment}", note=one.oldest_unit.partition(":")[2]),
-            Cell("dwelling", query("/delayed", {"exception": "dwell", "terminal": one.terminal})),
+            Cell(
+                one.past_free_h or None,
+                query("/delayed", {"exception": "dwell", "terminal": one.terminal}) if one.past_free_h else "",
+            ),
         )
         for one in found
     ]
@@ -365,7 +368,7 @@ def terminals(questions: Questions, given: Given, now: datetime) -> Report:
         Column("standing", "Still there", "number"),
         Column("oldest", "Oldest", "span"),
         Column("which", "Which"),
-        Column("list", "Past free time"),
+        Column("past", "Past free time by", "span", "of what still stands there, the longest; all of it: the list"),
     )
     intro = f"Hours from discharged or available to leaving the terminal, in {days} days."
     table = Table("terminals", "Terminals", columns, rows, "No unit has been discharged at any terminal.")
@@ -443,7 +446,7 @@ def carriers(questions: Questions, given: Given, now: datetime) -> Report:
         Column("zones", "Zone said", "share"),
         Column("references", "References valid", "share"),
         Column("on_time", "Told within 24 h", "share"),
-        Column("score", "Score", "share", "statements with nothing to wish for"),
+        Column("score", "Score", "share", "of its statements, read or not, those with nothing to wish for"),
         Column("list", "On the way"),
     )
     points = [(one.begins, one.carrier, one.eta_error_h) for one in daily.result() if one.eta_error_h is not None]
@@ -452,7 +455,11 @@ def carriers(questions: Questions, given: Given, now: datetime) -> Report:
         Table("carriers", "Carriers", columns, rows, "Nobody has sent anything."),
         Table("lanes", "Arrivals by lane", _LANES, [_lane(one) for one in lanes.result()], "Nothing arrived in these days."),
     )
-    intro = f"What each sender's messages are worth, and how well their arrivals keep to plan and estimate, in {days} days."
+    intro = (
+        f"What each sender's messages are worth, and how well their arrivals keep to plan and estimate, in {days} days. Score:"
+        " events with a known code, a zone, valid references and, if they tell what happened, told within 24 h; divided by all"
+        " events and what could not be read."
+    )
     return Report(intro, tables, {"carrier": carrier}, days, charts=[errors] if len(errors.times) > 1 else [])
 
 
@@ -564,8 +571,8 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
         f"What each sender told within {days} days; the silent ones first.",
         [
             Table("feeds", "Feeds", columns, rows, "No sender is known yet."),
-            Table("unmapped", "Codes in no map", code_columns, codes, "Every code is in a map."),
-            Table("letters", "Dead letters", letter_columns, letters, "Everything could be read."),
+            Table("unmapped", "Codes in no map", code_columns, codes, f"Every code heard in {days} days is in a map."),
+            Table("letters", "Dead letters", letter_columns, letters, f"Everything could be read in {days} days."),
         ],
         {"carrier": carrier},
         days,

@@ -40,6 +40,7 @@ from services.console.pages import HEADERS, REPORTS, Pages
 from services.console.people import People
 from services.console.query_api import Api
 from services.console.questions import GROUPS, SORTS, DelayedFilter, Order, Questions, facets_of, sql
+from services.console.render import span
 from services.console.settings import ConsoleSettings
 from services.console.subscribers import PAGE
 from services.console.verbs_page import Verb
@@ -408,6 +409,19 @@ async def test_facets_count_what_choosing_them_would_show(demo: httpx.AsyncClien
             "rows"
         ]
         assert sum(row["carrier"] == carrier for row in rows) == int(number)
+
+
+async def test_reports_say_how_a_score_is_reckoned_since_when_all_was_read_and_how_long_past_free_time(
+    demo: httpx.AsyncClient,
+) -> None:
+    assert "Score: events with a known code, a zone, valid references" in (await demo.get("/carriers")).text
+    assert "Every code heard in 3 days is in a map." in (await demo.get("/feeds?days=3&carrier=NOBODY")).text
+    assert "Everything could be read in 3 days." in (await demo.get("/feeds?days=3&carrier=NOBODY")).text
+    past = [one for one in (await demo.get("/api/v1/terminals")).json()["rows"] if one["past_free_h"]]
+    page = unescape((await demo.get("/terminals")).text)
+    assert past and ">dwelling<" not in page
+    for one in past:
+        assert f'<a href="/delayed?exception=dwell&terminal={one["terminal"]}">{span(one["past_free_h"])}</a>' in page
 
 
 async def test_an_answer_that_is_known_is_not_sent_again_and_csv_holds_no_formula(demo: httpx.AsyncClient) -> None:
