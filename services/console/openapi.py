@@ -160,6 +160,7 @@ def asked_by(path: str) -> Sequence[Json]:
     return [one for one in described["get"]["parameters"] if one["in"] == "query"]
 
 
+@cache
 def document() -> Json:
     """The whole description."""
     models: Mapping[str, Any] = {

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import itertools
+import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -53,6 +54,7 @@ from services.runtime.settings import Settings
 from services.sink import migrate
 from tests.browser import world
 from tests.integration.console.conftest import Books
+from tests.stack import ROOT
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 PASSWORD = "a password that is long"
@@ -278,6 +280,16 @@ async def test_a_refusal_names_the_known_parameters_and_pages_for_people_stay_le
     assert "known are vessel, format" in told["detail"]
     for page in ("/?x=1", "/delayed?hopsital=x", "/vessels?ship=x", "/health?x"):
         assert (await demo.get(page)).status_code == 200
+
+
+async def test_the_api_describes_itself_to_whoever_asks_and_pages_lead_there(console: Console) -> None:
+    async with console.browser() as anybody:
+        told = await anybody.get("/api/v1/openapi.json")
+        assert told.json() == json.loads((ROOT / "docs" / "console-openapi.json").read_text(encoding="utf-8"))
+        again = await anybody.get("/api/v1/openapi.json", headers={"If-None-Match": told.headers["etag"]})
+        assert again.status_code == 304
+        await signed_in(anybody)
+        assert 'href="/api/v1/openapi.json"' in (await anybody.get("/")).text
 
 
 async def test_the_links_of_a_page_to_the_api_hold(demo: httpx.AsyncClient) -> None:
