@@ -31,10 +31,6 @@ def _word(name: str, text: str, words: Sequence[str] = (), several: bool = False
     return _parameter(name, text, {"type": "array", "items": one} if several else one)
 
 
-def _needed(parameter: Json) -> Json:
-    return parameter | {"required": True}
-
-
 def _number(name: str, text: str, usual: int, least: int, most: int) -> Json:
     return _parameter(name, text, {"type": "integer", "default": usual, "minimum": least, "maximum": most})
 
@@ -123,8 +119,8 @@ def _today() -> Json:
     return told
 
 
-def _listed_word(name: str, meaning: str) -> Json:
-    return _word(name, meaning, MESSAGE_STATES if name == "state" else ())
+def _listed_word(name: str, meaning: str, needed: bool) -> Json:
+    return _word(name, meaning, MESSAGE_STATES if name == "state" else ()) | {"required": needed}
 
 
 def _get(summary: str, answer: Json, parameters: Sequence[Json] = (), everything: bool = False) -> Json:
@@ -239,7 +235,7 @@ def paths() -> Json:
                 listed.summary,
                 _rows(listed.row.__name__),
                 [
-                    *map(_needed if listed.needed else dict, (_listed_word(*one) for one in listed.words.items())),
+                    *(_listed_word(*word, listed.needed) for word in listed.words.items()),
                     *([_number("days", "The window.", listed.days, 1, 400)] if listed.days else []),
                     *(_BY_PAGES if listed.stand else ()),
                     _FORMAT,

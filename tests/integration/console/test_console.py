@@ -194,7 +194,7 @@ async def test_each_number_of_today_is_as_long_as_the_list_behind_it(demo: httpx
     told = (await demo.get("/api/v1/today")).json()
     standing, counted = told["today"]["standing"], told["counted"]
     assert {"standing", "inbound"} <= counted.keys()
-    lists = {
+    lists: dict[str, str] = {
         "open": "/consignments?state=open",
         "in_trouble": "/delayed?exception=any",
         **{kind: f"/delayed?exception={kind}" for kind in EXCEPTION_KINDS},

@@ -19,7 +19,7 @@ _SCOPES = re.compile(r"^lovla carriers add (\w+) --kind (\w+) .*?--scope ([\w,]+
 @pytest.mark.parametrize("year", [2027, 2036])
 async def test_the_examples_are_taken_in_any_year(house: House, year: int) -> None:
     house.clock.advance((datetime(year, 1, 15, tzinfo=UTC) - NOW).total_seconds())
-    keys = {code: house.add(code, kind, *scopes.split(",")) for code, kind, scopes in _SCOPES.findall(README)}  # type: ignore[arg-type]  # as a shell has them
+    keys = {code: house.add(code, kind, *scopes.split(",")) for code, kind, scopes in _SCOPES.findall(README)}
     said = _SAID.findall(README)
     assert [verb for verb, *_ in said] == ["register", "push"]
     for verb, file, code, received_at in said:
