@@ -39,6 +39,7 @@ from services.ingest.readers.model import Context, Problem, Verdict
 
 LINKING_MAX: Final = 8
 REFERENCES_MAX: Final = 32
+KEPT: Final = "; the event is kept and moves nothing"  # of a code in no map, where the rest can be read
 WARNINGS_MAX: Final = 64
 FAULTS_MAX: Final = 16  # told of one statement that cannot be read
 
@@ -56,7 +57,6 @@ _REMEMBERED: Final = 4_096  # a feed names the same few places, and says the sam
 _REFERENCES_REMEMBERED: Final = 50_000  # as in identifiers.py; some 15 MB at most
 _REMEMBERED_LENGTH: Final = 128  # of a text; a longer one is not kept: strangers choose how long they are
 SHOWN: Final = 10  # characters of a segment's name; real ones have two or three
-KEPT: Final = "; the event is kept and moves nothing"  # of a code in no map, where the rest can be read
 YEARS: Final = range(1970, 2200)  # outside of it a time is a typing error, and arithmetic near year 1 or 9999 overflows
 
 
