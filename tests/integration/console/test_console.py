@@ -47,6 +47,7 @@ from services.console.subscribers import PAGE
 from services.console.verbs_page import Verb
 from services.console.way_in import WayIn
 from services.ingest.keys import sha256_hex
+from services.openapi_export import document
 from services.runtime.clickhouse import ClickHouse, DriverClickHouse, connect
 from services.runtime.clock import ManualClock
 from services.runtime.messages_held import held
@@ -54,7 +55,6 @@ from services.runtime.settings import Settings
 from services.sink import migrate
 from tests.browser import world
 from tests.integration.console.conftest import Books
-from tests.stack import ROOT
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 PASSWORD = "a password that is long"
@@ -285,7 +285,7 @@ async def test_a_refusal_names_the_known_parameters_and_pages_for_people_stay_le
 async def test_the_api_describes_itself_to_whoever_asks_and_pages_lead_there(console: Console) -> None:
     async with console.browser() as anybody:
         told = await anybody.get("/api/v1/openapi.json")
-        assert told.json() == json.loads((ROOT / "docs" / "console-openapi.json").read_text(encoding="utf-8"))
+        assert told.json() == json.loads(document("console-openapi.json"))
         again = await anybody.get("/api/v1/openapi.json", headers={"If-None-Match": told.headers["etag"]})
         assert again.status_code == 304
         await signed_in(anybody)
