@@ -295,7 +295,7 @@ async def test_the_api_describes_itself_to_whoever_asks_and_pages_lead_there(con
 async def test_the_links_of_a_page_to_the_api_hold(demo: httpx.AsyncClient) -> None:
     page = unescape((await demo.get("/delayed?columns=carrier,goods&rows=5&sort=carrier&reverse=1&exception=late")).text)
     links = re.findall(r'href="(/api/v1/[^"]+)"', page)
-    assert len(links) == 2
+    assert len(links) == 3
     for link in links:
         assert (await demo.get(link)).status_code == 200, link
 
