@@ -7,6 +7,8 @@ import contextlib
 import io
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -56,7 +58,8 @@ ASKED_S = 10.0
 COLLECTED_S = 360.0
 """A message that waits for more of the same cause comes within five minutes (docs/alerts.md, rule 5), and some for itself."""
 COLLECTED = "more of the same cause is collected"
-SHOWN_LINES = 14
+SHOWN = 10
+"""Lines of each table; each says below how many more there are, and in whose zone its times are."""
 
 
 class Stop(Exception):
@@ -173,6 +176,16 @@ def _as_row(one: Heard, why: Mapping[str, str]) -> dict[str, object]:
     return told | {"messages": [message.number for message in one.messages], "why": why.get(address), "wrong": list(one.wrong)}
 
 
+def at_hand(state_dir: Path, prefix: str = sys.prefix) -> Sequence[str]:
+    """What to type first, in whatever folder one is: so that the shell finds `lovla` (if it does not yet), and the verbs this
+    stack. `prefix`: where Python is installed."""
+    activate = Path(prefix) / "bin" / "activate"
+    found = shutil.which("lovla")
+    known = found is not None and Path(found).parent == activate.parent
+    find = () if known or not activate.exists() else (f". {shlex.quote(str(activate))}   # so that your shell finds `lovla`",)
+    return (*find, f"export LOVLA_STATE_DIR={shlex.quote(str(state_dir.resolve()))}   # so that the verbs ask this stack")
+
+
 class _Run:
     """One run, step by step."""
 
@@ -185,7 +198,8 @@ class _Run:
         """Every step in order; whether exactly what was planted was found, and everybody told what they should."""
         self.empty()
         self.step("starting the stack")
-        stack = _start(self.state_dir, "up")
+        # where it serves is said at the end, with what is the demo's own: no sign-in, another way to stop
+        stack = _start(self.state_dir, "up", stdout=subprocess.DEVNULL)
         self.step(f"drawing {self.size} consignments (seed {self.seed})")
         with ThreadPoolExecutor(1, "registers") as aside:  # whoever draws computes, whoever registers waits for servers
             registered = aside.submit(self.registers_of, stack)
@@ -472,17 +486,13 @@ class _Run:
         out = Console(stderr=self.as_json)
         for verb in ("delayed", "dwell", "feeds"):
             with contextlib.redirect_stderr(io.StringIO()):
-                code, text = _said(self.state_dir, verb)
-            lines = text.splitlines()
-            if code != 0:
-                continue
-            out.rule(f"lovla {verb}")
-            out.print("\n".join(lines[:SHOWN_LINES]), markup=False, soft_wrap=True)
-            if len(lines) > SHOWN_LINES:
-                out.print(f"... {len(lines) - SHOWN_LINES} more lines")
+                code, text = _said(self.state_dir, verb, "--limit", str(SHOWN))
+            if code == 0:
+                out.rule(f"lovla {verb}")
+                out.print(text.rstrip("\n"), markup=False, soft_wrap=True)
         out.rule("look further")
         said: Sequence[str] = (
-            f"export LOVLA_STATE_DIR={self.state_dir}   # so that the verbs ask this stack",
+            *at_hand(self.state_dir),
             "lovla delayed --hospital H-HARBOR      lovla show CONSIGNMENT      lovla find CONTAINER",
             "lovla inbound      lovla dwell      lovla feeds      lovla unmatched",
             "lovla mailbox      lovla mailbox show NUMBER      lovla mailbox reply +12135550101 STOP      lovla alerts status",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -65,14 +66,15 @@ def up(
             _print_json([asdict(part) for part in stack.status() if part.name in names])
             return
         told = "started " + ", ".join(started) if started else "everything was running already"
-        typer.echo(f"{told}; `lovla status` shows it, `lovla down` stops it.")
+        here = _said_where(state_dir)
+        typer.echo(f"{told}; `lovla status{here}` shows it, `lovla down{here}` stops it.")
         api = next((part for part in stack.parts() if part.name == "api" and "api" in names), None)
         if api is not None:
             typer.echo(f"API: http://127.0.0.1:{api.ports['api']}  (its pages: /docs)")
         console_part = next((part for part in stack.parts() if part.name == "console" and "console" in names), None)
         if console_part is not None:
             address = f"http://127.0.0.1:{console_part.ports['console']}"
-            typer.echo(f"Console: {address}  (who may sign in: `lovla users add NAME --role planner`)")
+            typer.echo(f"Console: {address}  (who may sign in: `lovla users add NAME --role planner{here}`)")
 
 
 def down(state_dir: StateDir = DEFAULT_STATE_DIR, only: Only = ALL) -> None:
@@ -220,6 +222,12 @@ def _bytes(doing: str) -> Iterator[Callable[[int, int], None]]:
 def _stack(state_dir: Path) -> Stack:
     given = {name: os.environ[name] for name in ("LOVLA_KAFKA", "LOVLA_CLICKHOUSE") if os.environ.get(name)}
     return Stack(state_dir, given)
+
+
+def _said_where(state_dir: Path) -> str:
+    """What a verb needs to be told to find this folder; nothing where it looks there anyway."""
+    usual = Path(os.environ.get("LOVLA_STATE_DIR", DEFAULT_STATE_DIR))
+    return "" if state_dir.resolve() == usual.resolve() else f" --state-dir {shlex.quote(str(state_dir))}"
 
 
 def _names(only: str) -> list[str]:

@@ -12,7 +12,7 @@ import typer
 from schemas.alerts_v1 import Channel
 from schemas.words import Severity
 from services.runtime.progress import bar
-from services.runtime.verbs import OPERATOR, AsJson, Stop, key_file, only_one, show, told
+from services.runtime.verbs import OPERATOR, AsJson, Stop, aside, key_file, only_one, show, told
 
 if TYPE_CHECKING:
     from services.alerts.settings import AlertsSettings
@@ -268,7 +268,8 @@ def _send(code: str, key: str | None, method: str, path: str, body: object = Non
         more = " --kind operator" if code == OPERATOR else " --scope alerts"
         raise Stop(f"No key for {code}: give --key, or make one with `lovla carriers add {code}{more}`.")
     content = None if body is None else json.dumps(body).encode()
-    with Client(f"http://{settings.alerts_host}:{settings.alerts_port}", key or file.read_text().strip()) as client:
+    address = f"http://{settings.alerts_host}:{settings.alerts_port}"
+    with Client(address, key or file.read_text().strip(), note=aside) as client:
         return client.send(method, path, content, {"Content-Type": "application/json"})
 
 

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from schemas.alerts_v1 import AlertsControl
 from schemas.registers_v1 import Account, Sender
 from schemas.topics import ACCOUNTS, ALERTS_CONTROL, SENDERS
-from services.console import assets, frame
+from services.console import asked, assets, frame, openapi
 from services.console.acting import Acting
 from services.console.door import ConsoleDoor
 from services.console.entry import Entry, SignIn
@@ -33,7 +33,7 @@ from services.console.live import POLL_S, Live
 from services.console.packing import Packed
 from services.console.pages import HEADERS, Pages, Route
 from services.console.people import People
-from services.console.query_api import Api
+from services.console.query_api import Api, answer_json
 from services.console.settings import ConsoleSettings
 from services.console.tracking_page import TrackingPage
 from services.console.verbs_page import Verb, VerbsPage, run_verb
@@ -69,6 +69,9 @@ def build(
         await door.ask(lambda questions: questions.as_of())
         return Response("ok\n", media_type="text/plain")
 
+    async def described(request: Request) -> Response:
+        return answer_json(request, openapi.document())
+
     async def metrics_page() -> Response:
         body, media = metrics.page()
         return Response(body, media_type=media)
@@ -77,11 +80,11 @@ def build(
         ("GET", "/healthz", healthz),
         ("GET", "/readyz", readyz),
         ("GET", "/metrics", metrics_page),
+        ("GET", "/api/v1/openapi.json", described),
         ("GET", "/static/{digest}/{name}", assets.respond),
     )
+    programs = (Api(door), Lists(door))
     parts = (
-        Api(door),
-        Lists(door),
         Letters(door, pages, retry),
         VerbsPage(door, pages, verb),
         HealthPage(door, pages, verb),
@@ -90,7 +93,8 @@ def build(
         Acting(door, pages),
         pages,
     )
-    for method, path, endpoint in (*own, *(route for part in parts for route in part.routes())):
+    strict = (asked.strictly(route) for part in programs for route in part.routes())
+    for method, path, endpoint in (*own, *strict, *(route for part in parts for route in part.routes())):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
 
     @app.middleware("http")

@@ -16,6 +16,8 @@ from schemas.journey_v1 import Journey, Statement
 REFERENCES: Final = ("equipmentReference", "transportDocumentReference", "carrierBookingReference")
 """Parameters by which DCSA clients ask, that we know."""
 
+TYPES: Final = ("SHIPMENT", "TRANSPORT", "EQUIPMENT")
+
 _TRANSPORT: Final[Mapping[str, str]] = MappingProxyType(
     {"departed": "DEPA", "transship_departed": "DEPA", "transship_arrived": "ARRI", "arrived": "ARRI"}
 )

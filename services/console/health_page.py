@@ -1,8 +1,9 @@
 """`/health`: what serves, what is wrong and where it says what to do, how far behind, how fresh what is asked here is.
 
-Services, lag, audit and conditions are what `lovla status` tells of the stack on this machine, asked beside the page at most
-once in FRESH_S whoever looks; the page tells the last answer and when it came, and waits for the very first alone. Where a
-Prometheus is named (LOVLA_CONSOLE_PROMETHEUS), the rules that fire there are told as well.
+Services, lag, audit and conditions are what `lovla status` tells of the stack on this machine. One look serves whoever loads
+the page within FRESH_S of its beginning; who comes later waits for a new one, all for the same, WAIT_S at most. Where none
+came by then, the page tells the last one, of when it is, and that nothing answers. Where a Prometheus is named
+(LOVLA_CONSOLE_PROMETHEUS), the rules that fire there are told as well.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import httpx
 from fastapi import Request, Response
@@ -27,15 +29,17 @@ from services.runtime import logs
 
 log = logs.get("console")
 
-FRESH_S: Final = 10.0
-WAIT_S: Final = 5.0
+FRESH_S: Final = 5.0
+"""A look is a process of a second's work: one in so long, however many load the page."""
+WAIT_S: Final = 6.0
+"""`lovla status` gives a service that hangs 3 s, and Kafka 5 s beside them."""
 RULES_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stands:
-    """What `lovla status` said last: `parts`, `lags`, `conditions` and `messages_held` as it has them. `missing`: why it said
-    nothing."""
+    """What `lovla status` said last: `parts`, `lags`, `conditions` and `messages_held` as it has them. `at`: when it was asked;
+    `missing`: why it said nothing."""
 
     at: datetime
     told: Mapping[str, Any] = field(default_factory=dict)
@@ -45,8 +49,15 @@ class Stands:
 class HealthPage:
     """Its address."""
 
-    def __init__(self, door: ConsoleDoor, pages: Pages, verb: Verb, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._door, self._pages, self._verb, self._transport = door, pages, verb, transport
+    def __init__(
+        self,
+        door: ConsoleDoor,
+        pages: Pages,
+        verb: Verb,
+        transport: httpx.AsyncBaseTransport | None = None,
+        wait_s: float = WAIT_S,
+    ) -> None:
+        self._door, self._pages, self._verb, self._transport, self._wait_s = door, pages, verb, transport, wait_s
         self._known: Stands | None = None
         self._asking: asyncio.Task[None] | None = None
         pages.beside |= {"health"}
@@ -57,33 +68,41 @@ class HealthPage:
 
     async def shown(self, request: Request) -> Response:
         viewer = self._pages.viewer(request)
-        self._ask()
-        if self._known is None and self._asking is not None:
-            await asyncio.wait({self._asking}, timeout=WAIT_S)
-        firing = await self._firing()
 
         def asking(questions: Questions) -> tuple[Report, datetime | None]:
             as_of = questions.as_of()
             return reports.health(questions, {}, as_of or self._door.clock.now()), as_of
 
-        fresh, as_of = await self._door.ask(asking)
-        at = self._known.at.astimezone(viewer.zone) if self._known else None
-        intro = f"{fresh.intro} Services as they were at {at:%H:%M}." if at else fresh.intro
-        report = replace(fresh, intro=intro, tables=[*stands(self._known), *firing, *fresh.tables])
+        async def fresh_or_not() -> tuple[Report, datetime | None]:
+            try:
+                return await self._door.ask(asking)
+            except Problem as problem:  # who does not answer is what this page is for
+                return reports.no_freshness(problem.detail), None
+
+        (known, is_new), rules, (fresh, as_of) = await asyncio.gather(self._stand(), self._firing(), fresh_or_not())
+        intro = f"{fresh.intro} {_when(known, is_new, viewer.zone, self._wait_s)}"
+        report = replace(fresh, intro=intro, tables=[*stands(known), *rules, *fresh.tables])
         return self._pages.page(request, "health", "Health", viewer, as_of, "report", report=report)
 
-    def _ask(self) -> None:
-        """See to it that somebody asks, unless the last answer is fresh."""
-        is_old = self._known is None or (self._door.clock.now() - self._known.at).total_seconds() > FRESH_S
-        if is_old and (self._asking is None or self._asking.done()):
-            self._asking = asyncio.get_running_loop().create_task(self._look())
+    async def _stand(self) -> tuple[Stands | None, bool]:
+        """How it stands, and whether that is a look of FRESH_S at most."""
+        if not self._is_fresh():
+            if self._asking is None or self._asking.done():
+                self._asking = asyncio.get_running_loop().create_task(self._look())
+            looked, _ = await asyncio.wait({self._asking}, timeout=self._wait_s)
+            return self._known, bool(looked)
+        return self._known, True
+
+    def _is_fresh(self) -> bool:
+        return self._known is not None and (self._door.clock.now() - self._known.at).total_seconds() <= FRESH_S
 
     async def _look(self) -> None:
+        at = self._door.clock.now()
         try:
             told = await self._verb(["status", "--state-dir", str(self._door.settings.state_dir)])
-            self._known = Stands(self._door.clock.now(), told[-1] if told else {}, "" if told else "It said nothing.")
+            self._known = Stands(at, told[-1] if told else {}, "" if told else "It said nothing.")
         except Problem as problem:
-            self._known = Stands(self._door.clock.now(), missing=problem.detail)
+            self._known = Stands(at, missing=problem.detail)
 
     async def _firing(self) -> Sequence[Table]:
         """The rules that fire, where there is a Prometheus to ask."""
@@ -97,6 +116,13 @@ class HealthPage:
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             log.warning("console.prometheus", error=type(error).__name__)
             return (replace(firing(()), empty="Prometheus gave no answer: which rules fire is not known."),)
+
+
+def _when(known: Stands | None, is_new: bool, zone: ZoneInfo, waited_s: float) -> str:
+    """Of when what stands there about services is."""
+    unanswered = "" if is_new else f" `lovla status` was asked anew and gave no answer within {waited_s:.0f} s."
+    at = f"Services as they were at {known.at.astimezone(zone):%H:%M:%S}." if known else ""
+    return f"{at}{unanswered}".strip()
 
 
 def stands(known: Stands | None) -> Sequence[Table]:
@@ -120,7 +146,7 @@ def stands(known: Stands | None) -> Sequence[Table]:
         if told
         else f"It is not known here: {known.missing}"
         if known
-        else "It is being asked; load this page again in a moment."
+        else "It is not known yet; load this page again in a moment."
     )
     unknown = "Not known here: `lovla status` on the machine that runs them."
     return (

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from fastapi import Request, Response
 
+from schemas.alerts_v1 import DeliveryState
 from services.console import paging
 from services.console.door import ConsoleDoor
 from services.console.pages import Route, parameters
@@ -50,11 +51,15 @@ class Listed:
     ask: Callable[[Questions, datetime, datetime, Given, Part], Sequence[object]]
     own: bool = False
     """Whether a sender's own key is told what is about that sender: `carrier` is then its own, whatever is asked."""
+    needed: bool = False
+    """Whether `words` must be said: without them there is nothing to tell."""
     stand: Callable[[Any], Stand] | None = None
     """Where a row stands, of a list that grows and tells the newest first: it is read by `rows` and `cursor`. None: it is as
     long as a register, and comes whole."""
 
 
+MESSAGE_STATES: Final = (*get_args(DeliveryState), "waits")
+"""What became of a message; `waits`: nobody has tried to send it."""
 _CARRIER: Final = {"carrier": "The sender's code."}
 
 LISTS: Final[Mapping[str, Listed]] = {
@@ -78,6 +83,7 @@ LISTS: Final[Mapping[str, Listed]] = {
         0,
         {"vessel": "Its name, or the flight, all of it."},
         lambda questions, _, __, given, ___: questions.etas(text(given, "vessel")),
+        needed=True,
     ),
     "gate-outs": Listed(
         "Units that left each terminal, hour by hour, and how long they had stood there",
@@ -141,6 +147,7 @@ LISTS: Final[Mapping[str, Listed]] = {
         0,
         {"consignment": "Its id."},
         lambda questions, _, __, given, ___: questions.work_done(text(given, "consignment")),
+        needed=True,
         stand=paging.of_act,
     ),
     "messages": Listed(
@@ -151,7 +158,7 @@ LISTS: Final[Mapping[str, Listed]] = {
             "hospital": "About what goes there: its code.",
             "consignment": "About this one.",
             "subscription": "To this subscription.",
-            "state": "That came to this: delivered, suppressed, dead, ..., or waits.",
+            "state": "That came to this; waits: nobody has tried.",
         },
         lambda questions, _, since, given, part: questions.messages(since, about(given), part.rows, part.after),
         stand=paging.of_message,

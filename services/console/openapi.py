@@ -7,14 +7,15 @@ list takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final, get_args
 
 from pydantic import TypeAdapter
 
 from schemas.words import EXCEPTION_KINDS, SEVERITIES, ItemCategory, Mode
 from services.console.consignment import Story
-from services.console.dcsa_events import REFERENCES
-from services.console.lists_api import LISTS
+from services.console.dcsa_events import REFERENCES, TYPES
+from services.console.lists_api import LISTS, MESSAGE_STATES
 from services.console.query_api import LIST_MOST, LIST_ROWS
 from services.console.questions import GROUPS, SORTS, Delayed, Dwell, FeedHealth, Inbound, Unmatched
 from services.console.today import Today
@@ -65,7 +66,7 @@ _WORKLIST: Final[Sequence[Json]] = (
     _parameter("tier", "Priority tier.", {"type": "integer", "minimum": 1, "maximum": 5}),
     _word("stage", "The stage that it is at.", STAGES),
     _word("mode", "By sea, air, road or rail.", get_args(Mode)),
-    _word("state", "Open, open and in trouble, or ended.", STATES),
+    _word("state", "Open, open with something wrong, or ended.", STATES),
     _word("work", "Nobody takes care of it yet; somebody does; it is to wait.", WORK),
     _word("assigned", "Who is to take care of it."),
     _word("delivered", "Delivered on the console's own day.", ("today",)),
@@ -118,6 +119,10 @@ def _today() -> Json:
     return told
 
 
+def _listed_word(name: str, meaning: str, needed: bool) -> Json:
+    return _word(name, meaning, MESSAGE_STATES if name == "state" else ()) | {"required": needed}
+
+
 def _get(summary: str, answer: Json, parameters: Sequence[Json] = (), everything: bool = False) -> Json:
     content: Json = {"application/json": {"schema": answer}}
     if _FORMAT in parameters:
@@ -145,6 +150,13 @@ def _bytes(summary: str, parameter: Json) -> Json:
     return told
 
 
+def asked_by(path: str) -> Sequence[Json]:
+    """The parameters that an address takes behind its question mark, as they are described; `path` as routes have it."""
+    described = paths()[path.replace(":path}", "}")]
+    return [one for one in described["get"]["parameters"] if one["in"] == "query"]
+
+
+@cache
 def document() -> Json:
     """The whole description."""
     models: Mapping[str, Any] = {
@@ -162,7 +174,29 @@ def document() -> Json:
         schema = TypeAdapter(model).json_schema(ref_template=_REF, mode="serialization")
         schemas |= schema.pop("$defs", {})
         schemas[name] = schema
-    paths = {
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "LoVLA query API",
+            "version": "1",
+            "description": "What is known, for programs. A key sees its own only; an operator's sees everything.",
+        },
+        "security": [{"key": []}, {"session": []}],
+        "paths": paths(),
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "lovla_session"},
+            },
+        },
+    }
+
+
+@cache
+def paths() -> Json:
+    """Each address: what it tells, and by which words it is asked."""
+    return {
         "/api/v1/today": _get("How it stands", _today(), [_word("zone", "IANA zone whose day counts.")], True),
         "/api/v1/delayed": _get("What is late or will be", _WORKLIST_ROWS, _WORKLIST),
         "/api/v1/consignments": _get("All consignments", _WORKLIST_ROWS, _WORKLIST),
@@ -179,7 +213,7 @@ def document() -> Json:
             _rows("Inbound"),
             [
                 _word("hospital", "Its code, or a part of its name."),
-                _word("item", "Item category."),
+                _word("item", "Item category.", get_args(ItemCategory)),
                 _number("days", "How far ahead.", 14, 1, 400),
                 _FORMAT,
             ],
@@ -201,7 +235,7 @@ def document() -> Json:
                 listed.summary,
                 _rows(listed.row.__name__),
                 [
-                    *(_word(word, meaning) for word, meaning in listed.words.items()),
+                    *(_listed_word(*word, listed.needed) for word in listed.words.items()),
                     *([_number("days", "The window.", listed.days, 1, 400)] if listed.days else []),
                     *(_BY_PAGES if listed.stand else ()),
                     _FORMAT,
@@ -221,27 +255,10 @@ def document() -> Json:
             [
                 _word("consignment", "Our id of it."),
                 *(_word(name, "What DCSA clients ask by.") for name in REFERENCES),
-                _word("eventType", "With commas: SHIPMENT, TRANSPORT, EQUIPMENT."),
+                _word("eventType", f"With commas: {', '.join(TYPES)}."),
                 _number("limit", "Events of an answer; the Link header leads to the next.", 100, 1, 1_000),
                 _number("cursor", "Where to go on.", 0, 0, 1_000_000),
                 _AT,
             ],
         ),
-    }
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "LoVLA query API",
-            "version": "1",
-            "description": "What is known, for programs. A key sees its own only; an operator's sees everything.",
-        },
-        "security": [{"key": []}, {"session": []}],
-        "paths": paths,
-        "components": {
-            "schemas": dict(sorted(schemas.items())),
-            "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "lovla_session"},
-            },
-        },
     }

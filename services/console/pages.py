@@ -23,6 +23,7 @@ from services.console.present import environment
 from services.console.questions import DELAY_KINDS, Questions, WorkDone
 from services.console.render import known_zone
 from services.console.reports import Report
+from services.console.subscribers import Subscribers
 from services.console.worklist import Given, Wanted, Worklist
 from services.runtime import logs, metrics
 
@@ -92,6 +93,7 @@ class Pages:
 
     def __init__(self, door: ConsoleDoor) -> None:
         self._door = door
+        self._subscribers = Subscribers(lambda most, after: door.way_in.subscriptions(most, after), door.clock)
         self.beside: set[str] = set()
         """Keys of the pages that others serve."""
         self._provider = oidc.Provider(door.settings) if door.settings.oidc_issuer else None
@@ -149,7 +151,7 @@ class Pages:
             as_of = questions.as_of()
             now = as_of or self._door.clock.now()
             view = worklist.read(parameters(request), now, viewer.zone, kinds)
-            return view, worklist.gather(questions, view, now), as_of
+            return view, worklist.gather(questions, view, now, viewer.zone), as_of
 
         view, found, as_of = await self._door.ask(asking, kept=True)
         return self.page(request, name, title, viewer, as_of, "worklist", view=view, found=found, **worklist.WORDS)
@@ -217,6 +219,8 @@ class Pages:
                 return replace(found, counted_at=questions.counted_at), as_of
 
             found, as_of = await self._door.ask(ask, kept=True)
+            if name == "messages":
+                found = await self._subscribers.named(found)
             return self.page(request, name, title, viewer, as_of, "report", report=found)
 
         return report
@@ -246,6 +250,7 @@ class Pages:
             return replace(told, counted_at=questions.counted_at), place.name
 
         (report, name), as_of = await self._asked(asking, kept=True)
+        report = await self._subscribers.named(report)
         return self.page(request, "hospitals", name, viewer, as_of, "report", report=report)
 
     async def raw(self, request: Request, partition: int, offset: int) -> Response:

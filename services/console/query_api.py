@@ -74,7 +74,7 @@ class Api:
             ("GET", "/api/v1/today", self.today),
             ("GET", "/api/v1/delayed", self.delayed),
             ("GET", "/api/v1/consignments", self.consignments),
-            ("GET", "/api/v1/consignments/{name:path}", self.consignment),
+            ("GET", "/api/v1/consignments/{consignment:path}", self.consignment),
             ("GET", "/api/v1/feeds", self.feeds),
             ("GET", "/api/v1/inbound", self.inbound),
             ("GET", "/api/v1/terminals", self.terminals),
@@ -131,7 +131,7 @@ class Api:
 
     # --- one consignment
 
-    async def consignment(self, request: Request, name: str) -> Response:
+    async def consignment(self, request: Request, consignment: str) -> Response:
         """`at`: what was known then."""
         reader = self._door.entry.reader(request)
         moment = self._at(request)
@@ -139,7 +139,7 @@ class Api:
         def asking(questions: Questions) -> Response:
             places = questions.begin(questions.facilities)
             asked_at = questions.begin(lambda: self._now(questions))
-            journey = own(questions.show(name), reader)
+            journey = own(questions.show(consignment), reader)
             now = asked_at.result()
             told: Story
             if moment is not None and moment < now:
@@ -160,6 +160,8 @@ class Api:
         limit = worklist.number(given, "limit", 100, 1, 1_000)
         start = worklist.number(given, "cursor", 0, 0, 1_000_000)
         types = set(worklist.first(given, "eventType").split(",")) - {""}
+        if types - set(dcsa_events.TYPES):
+            raise _bad("eventType", f"eventType is of {', '.join(dcsa_events.TYPES)}, with commas.")
         moment = self._at(request)
 
         def asking(questions: Questions) -> Response:
@@ -207,7 +209,10 @@ class Api:
 
     async def today(self, request: Request) -> Response:
         self._everybody(request)
-        zone = known_zone(worklist.first(parameters(request), "zone") or self._door.settings.console_zone)
+        zone_name = worklist.first(parameters(request), "zone") or self._door.settings.console_zone
+        zone = known_zone(zone_name)
+        if zone.key != zone_name:
+            raise _bad("zone", "zone is one of the IANA time zones, for example America/Los_Angeles.")
 
         def asking(questions: Questions) -> Response:
             now = self._now(questions)
@@ -518,19 +523,38 @@ def plain(value: object) -> Any:
 _HEADERS: Final = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff", "Vary": "Cookie, Authorization"}
 
 
-def _answer(request: Request, body: bytes, media: str, headers: Mapping[str, str]) -> Response:
-    tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+def _answer(request: Request, body: bytes, media: str, headers: Mapping[str, str], tag: str = "") -> Response:
+    """`tag`: the ETag, where it is not of all bytes."""
+    tag = tag or f'"{_digest(body)}"'
     told = {**_HEADERS, **headers, "ETag": tag}
     asked = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
-    if tag in asked or "*" in asked:
+    if tag.removeprefix("W/") in asked or "*" in asked:
         return Response(status_code=304, headers=told)
     return Response(body, 200, told, media_type=media)
 
 
 def answer_json(request: Request, value: object, headers: Mapping[str, str] | None = None) -> Response:
-    """With an ETag; 304 where the asker has it."""
-    body = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode()
-    return _answer(request, body, "application/json", headers or {})
+    """With an ETag; 304 where the asker has it. The tag is of what is told and not of when (`as_of`, `counted`, the time in a
+    cursor), so it is a weak one; Lovla-As-Of says until when that holds."""
+    told = plain(value)
+    more = dict(headers or {})
+    if not isinstance(told, dict) or "as_of" not in told:
+        return _answer(request, _packed(told), "application/json", more)
+    same = {name: one for name, one in told.items() if name not in _WHEN} | {"goes_on": "next" in told}
+    more["Lovla-As-Of"] = told["as_of"]
+    return _answer(request, _packed(told), "application/json", more, f'W/"{_digest(_packed(same))}"')
+
+
+_WHEN: Final = frozenset({"as_of", "counted", "next"})
+"""What of an answer changes with each tick of the clock."""
+
+
+def _packed(told: object) -> bytes:
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:24]
 
 
 def answer_csv(request: Request, rows: Sequence[object], name: str, more: Mapping[str, str] | None = None) -> Response:

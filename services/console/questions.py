@@ -262,7 +262,7 @@ class Inbound:
 @dataclass(frozen=True, slots=True)
 class Dwell:
     """How long units stand at a terminal: of those that left in the window, and those that still stand there. `lost_h`: hours
-    of the window past free time, of all units together."""
+    of the window past free time, of all units together; `past_free_h`: hours past it of what still stands there longest."""
 
     terminal: str
     name: str
@@ -272,6 +272,7 @@ class Dwell:
     standing: int
     lost_h: float
     oldest_h: float | None
+    past_free_h: float | None
     oldest_consignment: str
     oldest_unit: str
 
@@ -415,7 +416,8 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How many consignments that are under way have what wrong with them; one may count under several."""
+    """How many consignments are `open`; with how many anything is wrong, and what, delivered ones among them (`short`,
+    `conflict`); one may count under several."""
 
     open: int
     in_trouble: int
@@ -425,6 +427,10 @@ class Standing:
     on_hold: int
     dwell: int
     silent: int
+    rolled: int
+    misrouted: int
+    short: int
+    conflict: int
     delivered_today: int
 
 
@@ -459,8 +465,9 @@ class SilentFeed:
 
 @dataclass(frozen=True, slots=True)
 class Hospital:
-    """How a facility stands that goods go to: of its open consignments, and `delivered` in the window. A time of 1970: none.
-    `zone`: its own, empty where it is not registered."""
+    """How a facility stands that goods go to: how many of its consignments are `open`, with how many something is wrong
+    (delivered ones among them: short, conflict), and how many were `delivered` in the window. A time of 1970: none. `zone`:
+    its own, empty where it is not registered."""
 
     facility: str
     name: str

@@ -160,9 +160,9 @@ def hospitals(questions: Questions, given: Given, now: datetime) -> Report:
     ]
     columns = (
         Column("hospital", "Hospital"),
-        Column("critical", "Critical", "number"),
+        Column("critical", "Critical", "number", "of what is in trouble"),
         Column("delayed", "Late or will be", "number"),
-        Column("in_trouble", "In trouble", "number", "with any open exception"),
+        Column("in_trouble", "In trouble", "number", "with any open exception; what came short is delivered already"),
         Column("first_tier", "Tier 1 in trouble", "number"),
         Column("open", "Inbound", "number"),
         Column("delivered", "Delivered today", "number"),
@@ -178,7 +178,7 @@ def _worst_off(one: Hospital) -> Answer:
         return Answer("Worst off", "no hospital", "/hospitals", "nothing is wrong with what is on its way")
     why = (
         f"{count(one.critical)} critical, {count(one.delayed)} late or will be, {count(one.in_trouble)} in trouble"
-        f" of {count(one.open)} inbound"
+        f"; {count(one.open)} inbound"
     )
     return Answer("Worst off", one.name, f"/hospitals/{one.facility}", why)
 
@@ -277,7 +277,7 @@ def vessels(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(", ".join(carrier for carrier in one.carriers if carrier)),
             Cell(one.consignments, _all(vessel=one.vessel, state="open")),
             _count(one.delayed, query("/delayed", {"vessel": one.vessel}), bad=True),
-            _count(one.in_trouble, _delayed(vessel=one.vessel)),
+            _count(one.in_trouble, _all(vessel=one.vessel, state="trouble")),
             Cell(one.hospitals),
             Cell(
                 _known(one.arrived) or _known(one.latest),
@@ -352,7 +352,10 @@ def terminals(questions: Questions, given: Given, now: datetime) -> Report:
             Cell(one.standing, _all(terminal=one.terminal, stage="at_port")),
             Cell(one.oldest_h, bad=(one.oldest_h or 0) > 96),
             Cell(one.oldest_consignment, f"/consignments/{one.oldest_consignment}", note=one.oldest_unit.partition(":")[2]),
-            Cell("dwelling", query("/delayed", {"exception": "dwell", "terminal": one.terminal})),
+            Cell(
+                one.past_free_h or None,
+                query("/delayed", {"exception": "dwell", "terminal": one.terminal}) if one.past_free_h else "",
+            ),
         )
         for one in found
     ]
@@ -365,7 +368,7 @@ def terminals(questions: Questions, given: Given, now: datetime) -> Report:
         Column("standing", "Still there", "number"),
         Column("oldest", "Oldest", "span"),
         Column("which", "Which"),
-        Column("list", "Past free time"),
+        Column("past", "Past free time by", "span", "of what still stands there, the longest; all of it: the list"),
     )
     intro = f"Hours from discharged or available to leaving the terminal, in {days} days."
     table = Table("terminals", "Terminals", columns, rows, "No unit has been discharged at any terminal.")
@@ -443,7 +446,7 @@ def carriers(questions: Questions, given: Given, now: datetime) -> Report:
         Column("zones", "Zone said", "share"),
         Column("references", "References valid", "share"),
         Column("on_time", "Told within 24 h", "share"),
-        Column("score", "Score", "share", "statements with nothing to wish for"),
+        Column("score", "Score", "share", "of its statements, read or not, those with nothing to wish for"),
         Column("list", "On the way"),
     )
     points = [(one.begins, one.carrier, one.eta_error_h) for one in daily.result() if one.eta_error_h is not None]
@@ -452,7 +455,11 @@ def carriers(questions: Questions, given: Given, now: datetime) -> Report:
         Table("carriers", "Carriers", columns, rows, "Nobody has sent anything."),
         Table("lanes", "Arrivals by lane", _LANES, [_lane(one) for one in lanes.result()], "Nothing arrived in these days."),
     )
-    intro = f"What each sender's messages are worth, and how well their arrivals keep to plan and estimate, in {days} days."
+    intro = (
+        f"What each sender's messages are worth, and how well their arrivals keep to plan and estimate, in {days} days. Score:"
+        " events with a known code, a zone, valid references and, if they tell what happened, told within 24 h; divided by all"
+        " events and what could not be read."
+    )
     return Report(intro, tables, {"carrier": carrier}, days, charts=[errors] if len(errors.times) > 1 else [])
 
 
@@ -564,8 +571,8 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
         f"What each sender told within {days} days; the silent ones first.",
         [
             Table("feeds", "Feeds", columns, rows, "No sender is known yet."),
-            Table("unmapped", "Codes in no map", code_columns, codes, "Every code is in a map."),
-            Table("letters", "Dead letters", letter_columns, letters, "Everything could be read."),
+            Table("unmapped", "Codes in no map", code_columns, codes, f"Every code heard in {days} days is in a map."),
+            Table("letters", "Dead letters", letter_columns, letters, f"Everything could be read in {days} days."),
         ],
         {"carrier": carrier},
         days,
@@ -721,14 +728,21 @@ def health(questions: Questions, given: Given, now: datetime) -> Report:
         (Cell(one.what), Cell(_known(one.newest)), Cell(_age_h(one.newest, now)), Cell(one.rows))
         for one in questions.freshness()
     ]
-    columns = (
-        Column("what", "What"),
-        Column("newest", "Newest", "time"),
-        Column("age", "Age", "span", "by the pipeline's own time"),
-        Column("rows", "Rows", "number"),
-    )
+    return replace(no_freshness(), tables=[Table("health", "Freshness", _FRESHNESS, rows)])
+
+
+def no_freshness(why: str = "") -> Report:
+    """The same where nobody can say."""
     intro = "What serves, how far behind it is, and how fresh what ClickHouse holds. Every receipt: `lovla audit`."
-    return Report(intro, [Table("health", "Freshness", columns, rows)], {})
+    return Report(intro, [Table("health", "Freshness", _FRESHNESS, [], why)], {})
+
+
+_FRESHNESS: Final = (
+    Column("what", "What"),
+    Column("newest", "Newest", "time"),
+    Column("age", "Age", "span", "by the pipeline's own time"),
+    Column("rows", "Rows", "number"),
+)
 
 
 def _share(part: int, whole: int) -> float | None:

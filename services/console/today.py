@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.words import EXCEPTION_KINDS
 from services.console.questions import Changed, Delayed, DelayedFilter, Inbound, Order, Questions, SilentFeed, Standing
+from services.console.worklist import midnight
 
 WORST, CHANGED_MOST = 10, 12
 INBOUND_DAYS = 7
@@ -45,13 +46,13 @@ class Today:
 
 def gather(questions: Questions, now: datetime, zone: ZoneInfo) -> Today:
     """Ask what the page needs. `zone`: the viewer's, whose day it is."""
-    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    standing = questions.begin(lambda: questions.standing(midnight))
+    began = midnight(now, zone)
+    standing = questions.begin(lambda: questions.standing(began))
     changed = questions.begin(lambda: questions.changed(now - _HOUR, CHANGED_MOST))
     quiet = questions.begin(questions.silent_feeds)
     inbound = questions.begin(lambda: questions.inbound(now, now + timedelta(days=INBOUND_DAYS)))
     worst = questions.delayed_page(DelayedFilter(kinds=EXCEPTION_KINDS), now, WORST, Order())[0]
-    today = midnight.date()
+    today = began.date()
     rows = inbound.result()
     return Today(
         worst=worst,

@@ -79,15 +79,15 @@ class WayIn:
         done: list[dict[str, Any]] = (await self._ask("POST", "/v1/work-acts", list(acts), by, once))["acts"]
         return done
 
-    async def subscriptions(self, most: int) -> list[dict[str, Any]]:
-        """Who asked for what, of the alerts' own door, without addresses. Raises Problem."""
+    async def subscriptions(self, most: int, after: str = "") -> list[dict[str, Any]]:
+        """Who asked for what, of the alerts' own door, by id (behind one), without addresses. Raises Problem."""
         base = f"http://{self._settings.alerts_host}:{self._settings.alerts_port}"
         headers = {"Authorization": f"Bearer {self._key()}"}
         async with httpx.AsyncClient(
             base_url=base, transport=self._transport, timeout=_TIMEOUT_S, trust_env=False, verify=inside.plain()
         ) as http:
             try:
-                answer = await http.get("/v1/subscriptions", params={"limit": most}, headers=headers)
+                answer = await http.get("/v1/subscriptions", params={"limit": most, "after": after}, headers=headers)
                 answer.raise_for_status()
                 told = answer.json()["subscriptions"]
             except (httpx.HTTPError, ValueError, KeyError) as error:

@@ -102,13 +102,14 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Worklist:
     """A page of the work list. `total`: of all pages; `first`: how many rows stand before this page; `counted_at`:
-    when `facets` were counted, None: just now."""
+    when `facets` were counted, None: just now. `in_trouble`: with how many anything is wrong, where nothing is chosen."""
 
     rows: list[Delayed]
     facets: Facets
     next: Keys | None
     first: int
     counted_at: datetime | None = None
+    in_trouble: int | None = None
 
     @property
     def total(self) -> int:
@@ -125,7 +126,6 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
     elif exceptions:
         kinds = exceptions
     delivered = _one_of("delivered", first(given, "delivered"), ("", "today"))
-    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     tier = first(given, "tier")
     expected = {name: _day(given, name) for name in ("expected", "expected_before")}
     wanted = DelayedFilter(
@@ -143,7 +143,7 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
         text=text(given, "q"),
         work=_one_of("work", first(given, "work"), ("", *WORK)),
         assigned=text(given, "assigned"),
-        delivered_since=midnight if delivered else EPOCH,
+        delivered_since=midnight(now, zone) if delivered else EPOCH,
         expected_on=expected["expected"] or NO_DAY,
         expected_before=expected["expected_before"] or NO_DAY,
     )
@@ -184,8 +184,11 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
     return Wanted(wanted, order, columns or USUAL, rows, {name: value for name, value in said.items() if value})
 
 
-def gather(questions: Questions, view: Wanted, now: datetime) -> Worklist:
-    """The page, and what all pages hold."""
+def gather(questions: Questions, view: Wanted, now: datetime, zone: ZoneInfo) -> Worklist:
+    """The page, and what all pages hold. `zone`: the viewer's."""
+    # Today counts the same, for all who look: what late does not cover must not be missed here
+    plain = view.wanted == DelayedFilter()
+    standing = questions.begin(lambda: questions.standing(midnight(now, zone))) if plain else None
     # a text often leads to few: then all that is to be counted stands on the page
     facets = None if view.wanted.text else questions.begin(lambda: questions.facets(view.wanted, now, view.order))
     rows, following = questions.delayed_page(view.wanted, now, view.rows, view.order)
@@ -195,7 +198,13 @@ def gather(questions: Questions, view: Wanted, now: datetime) -> Worklist:
         counted = facets_of(rows, view.order.group)
     else:
         counted = questions.facets(view.wanted, now, view.order)
-    return Worklist(rows, counted, following, view.order.offset, questions.counted_at)
+    in_trouble = standing.result().in_trouble if standing else None
+    return Worklist(rows, counted, following, view.order.offset, questions.counted.get("facets"), in_trouble)
+
+
+def midnight(now: datetime, zone: ZoneInfo) -> datetime:
+    """When the viewer's day began."""
+    return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def first(given: Given, name: str) -> str:

@@ -21,7 +21,7 @@ import typer
 
 from schemas.words import Classifier, FacilityKind, Milestone, PartyRole, ReferenceKind, Scope, SenderKind
 from services.ingest.message_files import content_type_of, parts_of
-from services.runtime.verbs import OPERATOR, AsJson, Stop, key_file, show, told
+from services.runtime.verbs import OPERATOR, AsJson, Stop, aside, key_file, show, told
 
 if TYPE_CHECKING:  # `lovla read` needs no Kafka and no HTTP client; the verbs that do import them when they run
     from schemas.dead_letter_v1 import DeadLetter
@@ -98,7 +98,7 @@ def _send(
     from services.runtime.client import Client
 
     settings = _settings()
-    with Client(f"http://{settings.api_host}:{settings.api_port}", _key(settings, key, code)) as client:
+    with Client(f"http://{settings.api_host}:{settings.api_port}", _key(settings, key, code), note=aside) as client:
         return client.send(method, path, content, {"Content-Type": "application/json"} | dict(headers or {}))
 
 

@@ -192,7 +192,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = MappingProxyType(
             # --- codes
             (
                 "unmapped_code",
-                "The status code stands in no map of ours. The event is kept and moves nothing.",
+                "The status code stands in no map of ours: an event that says it is kept, and moves nothing.",
                 "Use a code of the standard. In IFTSTA, COARRI, CODECO, 214, 315, 322, FSU, xFSU and ONE Record a code of your "
                 "own goes into your code map; DCSA and EPCIS have none.",
             ),

@@ -32,6 +32,7 @@ _X12_SEGMENTS: Final[Mapping[str, str]] = MappingProxyType(
         "B10": "Beginning Segment for Transportation Carrier Shipment Status Message",
         "N9": "Reference Identification",
         "Q2": "Status Details (Ocean)",
+        "V1": "Vessel Identification",
         "SG": "Shipment Status",
         "R4": "Port or Terminal",
         "DTM": "Date/Time Reference",
@@ -102,6 +103,8 @@ _X12_ELEMENTS: Final[Mapping[str, str]] = MappingProxyType(
         "R401": "Port or Terminal Function Code",
         "R402": "Location Qualifier",
         "R403": "Location Identifier",
+        "Q201": "Vessel Code",
+        "V101": "Vessel Code",
         "Q501": "Shipment Status Code",
         "Q502": "Date",
         "Q503": "Time",
@@ -195,6 +198,7 @@ _IS_ABOUT: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
         "foreign_interchange": {"ISA": 6, "UNB": 2},
         "unknown_interchange_sender": {"ISA": 6, "UNB": 2},
         "interchange_seen_before": {"ISA": 13, "UNB": 5},
+        "bad_imo": {"Q2": 1, "V1": 1, "TDT": 8},
         "missing_code": {"B4": 3, "AT7": 1, "Q5": 1, "STS": 2, "BSN": 2},
     }
 )

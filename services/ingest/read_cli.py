@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,19 +13,23 @@ from typing import Annotated
 
 import typer
 
+from schemas.consignment_command_v1 import Command
 from schemas.raw_message_v1 import RawMessage
 from services.ingest.acknowledgements import FORMS, Form, Judged, NotAcknowledged, acknowledge, unread
-from services.ingest.commands import read_asked
+from services.ingest.commands import read_asked, read_commands
 from services.ingest.mappings_model import Mappings
 from services.ingest.readers import Context, Reading, Registers, Statements, Unreadable, Verdict, decode_body, detect, mapped
 from services.ingest.readers import statements as read
 from services.ingest.readers.model import LIMITS, Envelope
+from services.ingest.readers.strict_json import parse_json
 from services.ingest.readers.times import parse_rfc3339
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _STDIN = "-"
 _LOCAL = replace(LIMITS, events=1_000_000)  # a file of one's own may hold more than a request
 _WHOLE = "message"
+_NOBODY = "UNKNOWN"  # who has sent it, unless told
+_HEAD = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,10 @@ def read_files(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what it prints anyway.")] = False,
 ) -> None:
-    """Read messages and print a shipment event or a consignment's registration a line; complaints go to stderr as
-    FILE: where: code: text.
+    """Read messages and print a shipment event a line; complaints go to stderr as FILE: where: code: text.
+
+    What registers consignments (a ship notice, a file for `lovla register`) becomes lines that begin with
+    "command":"register", and stderr says so.
 
     Exit code 1 if a file could not be read, or anything in it was refused (a warning refuses nothing), or nothing was there
     to print; what could be read is printed all the same. With --ack: 1 if a file could not be read or has no answer.
@@ -97,7 +104,7 @@ def read_files(
     is_well, is_said = True, False
     try:
         for file in files:
-            said = _Said(file, sender or "UNKNOWN", received, content_type, registers, mapped.STANDARD if mapping else None)
+            said = _Said(file, sender or _NOBODY, received, content_type, registers, mapped.STANDARD if mapping else None)
             for line in _answer(said, form) if ack or ack_form else _lines(said):
                 if isinstance(line, Complaint):
                     is_well = is_well and line.is_warning
@@ -230,7 +237,7 @@ def _answer(said: _Said, form: Form | None) -> Iterator[str | Complaint]:
 def _lines(said: _Said) -> Iterator[str | Complaint]:
     """The events and registrations of a file as JSON, and what is to complain about, each complaint once."""
     if said.envelope is None:
-        yield said.complaint
+        yield from (_declared(said) if _is_registration(said) else (said.complaint,))
         return
     file = said.file
     told: set[int] = set()
@@ -256,7 +263,57 @@ def _registration(said: _Said, verdict: Verdict, told: set[int]) -> Iterator[str
     for place in row.problems:
         yield from _once(Complaint(said.file, place["where"], place["code"], place["text"]), told)
     if row.command is not None:
-        yield row.command.model_dump_json(exclude_none=True)
+        way = "a key of scope register may push it"
+        yield from _once(Complaint(said.file, "", "registration", _NO_EVENTS.format(way=way), True), told)
+        yield _command(row.command)
+
+
+_NO_EVENTS = 'registers consignments: its lines begin with "command":"register" and are no events; {way}'
+_COLUMNS = frozenset({"consignment", "category"})
+"""What the first row of a CSV of consignments names, and no table of events."""
+
+
+def _is_registration(said: _Said) -> bool:
+    """Whether what no reader knows is what `lovla register` takes: declared consignments, in JSON or CSV."""
+    if not (isinstance(said.error, Unreadable) and said.error.code == "unknown_format"):
+        return False
+    head = said.content[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head[:1] in (b"{", b"["):
+        try:
+            value = parse_json(said.content)
+        except Unreadable:
+            return False
+        first = value[0] if isinstance(value, list) and value else value
+        return isinstance(first, dict) and {"consignment", "items"} <= first.keys()
+    columns = head.partition(b"\n")[0].decode("utf-8", "replace").split(",")
+    return {column.strip().strip('"').lower() for column in columns} >= _COLUMNS
+
+
+def _declared(said: _Said) -> Iterator[str | Complaint]:
+    """What declared consignments become. Whose they are is taken from their ids, unless --sender says who sends them."""
+    is_json = said.content.lstrip()[:1] in (b"{", b"[")
+    meta = RawMessage(
+        kind="registration",
+        sender=said.context.sender,
+        scopes=("operator",) if said.context.sender == _NOBODY else ("register",),
+        sha256=said.context.raw_sha256,
+        content_type="application/json" if is_json else "text/csv",
+    )
+    told: set[int] = set()
+    way = "`lovla register FILE` takes it"
+    yield Complaint(said.file, "", "registration", _NO_EVENTS.format(way=way), True)
+    for row in read_commands(meta, said.content, said.context.received_at):
+        for place, is_warning in ((row.problems, False), (row.warnings, True)):
+            for one in place:
+                yield from _once(Complaint(said.file, one["where"], one["code"], one["text"], is_warning), told)
+        if row.command is not None:
+            yield _command(row.command)
+
+
+def _command(command: Command) -> str:
+    """As JSON that says first what it is."""
+    told = command.model_dump(mode="json", exclude_none=True)
+    return json.dumps({"command": told.pop("command"), **told}, ensure_ascii=False, separators=(",", ":"))
 
 
 def _once(complaint: Complaint, told: set[int]) -> Iterator[Complaint]:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from services.runtime import process
-from services.runtime.verbs import Stop, key_file, told
+from services.runtime.verbs import Stop, aside, key_file, told
 
 _EVERY_S = 1.0
 
@@ -49,7 +49,7 @@ def watch(
         if not file.exists():
             raise Refused(f"No key is kept for {code}; make one with `lovla carriers add {code}`.")
         kept = file.read_text().strip()
-        with Client(f"http://{settings.api_host}:{settings.api_port}", kept, sleep=pause) as client:
+        with Client(f"http://{settings.api_host}:{settings.api_port}", kept, sleep=pause, note=aside) as client:
             headers = {"Content-Type": content_type, "Idempotency-Key": f'"{key}"'}
             answer = client.ask("POST", "/v1/messages", content, headers)
         return Taken(answer.json(), answer.headers.get("Idempotency-Replayed") == "true")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
 import httpx
 
 from services.runtime import inside
+from services.runtime.clock import Clock, SystemClock
 from services.runtime.verbs import Stop
 
 _TRIES = 6
 _MOST_PATIENCE_S = 30.0
+_UNSAID_S = 2.0
+"""Who sends much is told to wait a moment again and again (429): so short a wait is no news."""
 
 
 class Refused(Stop):
@@ -24,8 +28,12 @@ class Refused(Stop):
         self.status = status
 
 
+_CLOCK = SystemClock()
+
+
 class Client:
-    """Requests under one key. Waits and tries again on 429 and 503, as Retry-After says."""
+    """Requests under one key. Waits and tries again on 429 and 503, as Retry-After says; `note`: told what is waited for, and
+    until when at most."""
 
     def __init__(
         self,
@@ -33,13 +41,15 @@ class Client:
         key: str | None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        note: Callable[[str], None] = lambda text: None,
+        clock: Clock = _CLOCK,
     ) -> None:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._http = httpx.Client(
             base_url=base_url, headers=headers, timeout=30.0, transport=transport, trust_env=False, verify=inside.plain()
         )
         self._base_url = base_url
-        self._sleep = sleep
+        self._sleep, self._note, self._clock = sleep, note, clock
 
     def __enter__(self) -> Client:
         return self
@@ -58,16 +68,27 @@ class Client:
         """The answer, with its headers; raises Refused."""
         said = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]  # names of people are not all ASCII
         for left in reversed(range(_TRIES)):
+            began = self._clock.monotonic()
             try:
                 response = self._http.request(method, path, content=content, headers=said)
             except httpx.TransportError as error:
                 raise Refused(f"No answer from {self._base_url} ({error}); is the stack up? See `lovla status`.") from error
             if response.status_code not in (429, 503) or left == 0:
                 break
-            self._sleep(min(_MOST_PATIENCE_S, float(response.headers.get("Retry-After", "1"))))
+            wait_s = min(_MOST_PATIENCE_S, float(response.headers.get("Retry-After", "1")))
+            if response.status_code == 503 or wait_s > _UNSAID_S:
+                took_s = self._clock.monotonic() - began
+                until = self._clock.now() + timedelta(seconds=left * (wait_s + took_s))
+                self._note(_waits(_sentence(response), wait_s, left, until))
+            self._sleep(wait_s)
         if response.is_success:
             return response
         raise Refused(_sentence(response), response.status_code)
+
+
+def _waits(why: str, wait_s: float, left: int, until: datetime) -> str:
+    more = "once more" if left == 1 else f"up to {left} times more"
+    return f"{why} Asking again in {wait_s:.0f} s, {more}, until {until.astimezone():%H:%M:%S} or so."
 
 
 def _sentence(response: httpx.Response) -> str:

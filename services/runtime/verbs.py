@@ -39,6 +39,11 @@ def told(verb: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
+def aside(text: str) -> None:
+    """What is to be known while a verb works, on stderr: its answer stands alone on stdout."""
+    typer.echo(f"lovla: {text}", err=True)
+
+
 def in_words(error: Exception) -> str | None:
     """What is wrong and what to do; None: nobody can mend it but us. Loads what knows the error only once there is one."""
     from confluent_kafka import KafkaException

@@ -112,7 +112,7 @@ def text_of(page: Page) -> str:
         text = text.replace(one, "", 1)
     # a minute may pass between two openings, and what is counted once for all is older at the second
     text = re.sub(r"\s*counted \d+ s ago", "", text)
-    text = re.sub(r"(Counted \w+ \d+ \w+|empty:|they were at) \d\d:\d\d", r"\1 now", text)
+    text = re.sub(r"(Counted \w+ \d+ \w+|empty:|they were at) \d\d:\d\d(:\d\d)?", r"\1 now", text)
     return re.sub(r"\s+", " ", text)
 
 

@@ -31,6 +31,8 @@ STORY: Final = "LACDHS-2001"
 NASTY: Final = "LVLA-6666"
 STANDS: Final = 6
 """The number of the consignment that has stood at its terminal past free time for days."""
+CAME_SHORT: Final = 21
+"""The number of the consignment that was delivered, and of which the dock counted less than half."""
 QUIET_FEED: Final = "CV"
 SIZE: Final = 60
 
@@ -239,6 +241,8 @@ def consignment(number: int, now: datetime, hospitals: Sequence[str]) -> Iterato
     open_ = (
         _wrong(number, draw, reached, slip, carrier, now, digest(f"{id_} {reached['milestone']}"))
         if done < 9 and number % 5 != 4
+        else _short(reached["actual"])
+        if number == CAME_SHORT
         else []
     )
     category, per, quantity = _GOODS[number % len(_GOODS)]
@@ -412,6 +416,11 @@ def _wrong(
             evidence=[evidence],
         )
     ]
+
+
+def _short(counted: datetime) -> list[dict[str, Any]]:
+    told = "Line 1 came short: 500 of 1,200 good."
+    return [exception("short", key="short", severity="critical", start=counted, sentence=told, evidence=[])]
 
 
 def _story(now: datetime, carrier: str) -> dict[str, Any]:

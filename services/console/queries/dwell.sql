@@ -18,6 +18,7 @@ SELECT
         1
     ) AS lost_h,
     if(standing = 0, NULL, round(maxIf(hours, NOT gone), 1)) AS oldest_h,
+    if(standing = 0, NULL, round(maxIf(greatest(hours - free_h, 0), NOT gone), 1)) AS past_free_h,
     argMaxIf(consignment, hours, NOT gone) AS oldest_consignment,
     argMaxIf(unit, hours, NOT gone) AS oldest_unit
 FROM

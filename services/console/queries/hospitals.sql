@@ -1,13 +1,14 @@
--- Where goods go: of each facility how many consignments are open, what is wrong with them, and what came since {delivered_since}.
+-- Where goods go: of each facility how many consignments are open, with how many something is wrong, delivered or not (short and conflict
+-- outlive delivery), and what came since {delivered_since}.
 SELECT
     journeys.facility AS facility,
     if(any(places.name) = '', facility, any(places.name)) AS name,
     any(places.zone) AS zone,
     countIf(is_open) AS open,
-    countIf(is_open AND notEmpty(open_kinds)) AS in_trouble,
-    countIf(is_open AND hasAny(open_kinds, ['late', 'will_be_late', 'overdue'])) AS delayed,
-    countIf(is_open AND tier = 1 AND notEmpty(open_kinds)) AS first_tier,
-    countIf(is_open AND worst = 3) AS critical,
+    countIf(notEmpty(open_kinds)) AS in_trouble,
+    countIf(hasAny(open_kinds, ['late', 'will_be_late', 'overdue'])) AS delayed,
+    countIf(tier = 1 AND notEmpty(open_kinds)) AS first_tier,
+    countIf(worst = 3) AS critical,
     countIf(delivered_at >= {delivered_since:DateTime64(3, 'UTC')}) AS delivered,
     minIf(expected_delivery, is_open AND expected_delivery >= {now:DateTime64(3, 'UTC')}) AS next_expected
 FROM

@@ -39,6 +39,7 @@ from services.ingest.readers.model import Context, Problem, Verdict
 
 LINKING_MAX: Final = 8
 REFERENCES_MAX: Final = 32
+KEPT: Final = "; the event is kept and moves nothing"  # of a code in no map, where the rest can be read
 WARNINGS_MAX: Final = 64
 FAULTS_MAX: Final = 16  # told of one statement that cannot be read
 
@@ -103,7 +104,7 @@ class Bad(Exception):
             payload[: _PAYLOAD_MAX + 1],
             self.element,
             more=tuple([Problem(one.code, one.where or position, one.text, b"", one.element) for one in self.more]),
-            warnings=self.warnings or tuple(warnings),
+            warnings=tuple([_refused(one) for one in self.warnings or warnings]),
         )
         return Verdict(position, problem=problem)
 
@@ -210,6 +211,13 @@ def warning_of(code: str, where: str, text: str) -> Warning_:
 @lru_cache(_REMEMBERED)
 def _warning(code: str, where: str, text: str) -> Warning_:
     return Warning_(code=code, where=shown(where), text=shown(text))
+
+
+def _refused(warning: Warning_) -> Warning_:
+    """The same of a statement that is refused: nothing of it is kept."""
+    if warning.code != "unmapped_code":
+        return warning
+    return warning_of(warning.code, warning.where, warning.text.replace(KEPT, "; were it read, it would move nothing"))
 
 
 def note(warnings: list[Warning_], code: str, where: str, text: str) -> None:
@@ -377,7 +385,7 @@ class Draft(msgspec.Struct):
     def unmapped(self, where: Where = None) -> None:
         """The code stands in no map: keep the event, move nothing."""
         self.mapped = False
-        self.warn("unmapped_code", f"the code {self.code} is in no map; the event is kept and moves nothing", where)
+        self.warn("unmapped_code", f"the code {self.code} is in no map{KEPT}", where)
 
     def gather(self, step: Callable[..., object], *given: object) -> None:
         """Do a step of the reading; what is wrong there is noted, as by `fault`, and the next step can be done."""

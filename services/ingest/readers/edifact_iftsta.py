@@ -20,7 +20,7 @@ from services.ingest import identifiers
 from services.ingest.places import zone_of
 from services.ingest.readers import edifact_parts as parts
 from services.ingest.readers import own_codes
-from services.ingest.readers.draft import LINKING_MAX, Bad, Draft, Identities, digest, hold_of
+from services.ingest.readers.draft import KEPT, LINKING_MAX, Bad, Draft, Identities, digest, hold_of
 from services.ingest.readers.edifact_codes import (
     ARRIVALS,
     DEPARTURES,
@@ -321,7 +321,7 @@ def _map(draft: Draft, sts: Segment, code: str, agency: str, mode: Mode | None) 
         draft.mapped = False
         text = sts.get(2, 3)
         said = f"{draft.code} ({text[:80]})" if text else draft.code
-        draft.warn("unmapped_code", f"the code {said} is in no map; the event is kept and moves nothing", sts)
+        draft.warn("unmapped_code", f"the code {said} is in no map{KEPT}", sts)
     return listed.milestone
 
 

@@ -301,6 +301,7 @@ def test_dwell_measures_what_left_and_what_still_stands(books: Books) -> None:
     assert (row.terminal, row.name) == ("LA-APMT", "APM Terminals Pier 400")
     assert (row.left_count, row.median_h, row.p90_h) == (3, 72.0, 96.0)
     assert (row.standing, row.oldest_h, row.oldest_consignment, row.oldest_unit) == (2, 240.0, "LACDHS-OLD", UNIT)
+    assert row.past_free_h == 240.0 - 96.0
 
 
 def test_what_left_each_terminal_is_counted_by_the_hour_and_by_the_day_of_who_looks(books: Books) -> None:

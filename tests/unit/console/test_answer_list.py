@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from services.console import query_api
 from services.console.door import ConsoleDoor
-from services.console.query_api import Part, answer_list
+from services.console.query_api import Part, answer_json, answer_list
 from services.console.questions import Questions, Stand
 from services.runtime.clock import ManualClock
 
@@ -73,3 +73,22 @@ async def test_what_was_given_whole_is_told_whole_whatever_comes_meanwhile(monke
     """The last row is heard of again after the list was asked for, and would stand before the second page."""
     lists = iter([ROWS, [Row(NOW + timedelta(minutes=1), ROWS[-1].name), *ROWS[:-1]]])
     assert await csv_of(lambda *_: next(lists), monkeypatch) == [row.name for row in ROWS]
+
+
+def told(body: Mapping[str, object], tag: str = "") -> Response:
+    """The answer to who has that one."""
+    headers = [(b"if-none-match", tag.encode())] if tag else []
+    return answer_json(Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}), body)
+
+
+def test_the_tag_of_an_answer_is_of_what_it_tells_and_not_of_when() -> None:
+    body = {"as_of": NOW, "rows": ROWS, "next": "cursor made at noon", "counted": {"feeds": NOW}}
+    first = told(body)
+    later = {"as_of": NOW + timedelta(seconds=5), "next": "cursor made later", "counted": {"feeds": NOW + timedelta(seconds=5)}}
+    again = told(body | later, first.headers["etag"])
+    assert first.headers["etag"].startswith('W/"')  # not of all bytes: a weak one
+    assert (first.status_code, again.status_code, again.body) == (200, 304, b"")
+    assert again.headers["lovla-as-of"] == "2020-04-12T12:00:05Z"
+    without_next = {name: value for name, value in body.items() if name != "next"}
+    for other in (body | {"rows": ROWS[:-1]}, without_next):
+        assert told(other, first.headers["etag"]).status_code == 200

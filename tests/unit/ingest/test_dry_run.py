@@ -227,6 +227,18 @@ async def test_all_that_is_wrong_with_a_statement_is_told_at_once(house: House, 
     assert all(finding["text"] and finding["means"] and finding["do"] for finding in statement["findings"])
 
 
+async def test_nothing_of_a_refused_statement_is_said_to_be_kept(house: House) -> None:
+    message, _ = WRONG["a 315 of which nothing is right"]
+    (statement,) = (await tried(house, message))["statements"]
+    (unmapped,) = [one for one in statement["findings"] if one["code"] == "unmapped_code"]
+    assert unmapped["text"] == "the code XX is in no map; were it read, it would move nothing"
+    kept = [one for one in (await tried(house, X12))["statements"] if one["outcome"] == "unmapped"]
+    assert kept
+    for statement in kept:
+        (unmapped,) = [one for one in statement["findings"] if one["code"] == "unmapped_code"]
+        assert unmapped["text"].endswith(" is in no map; the event is kept and moves nothing")
+
+
 async def test_what_is_told_of_one_statement_is_bounded(house: House) -> None:
     head, tail = WRONG["a 315 of which nothing is right"][0].split(b"R4*D")
     ports = b"".join(b"R4*D*UN*US%03d~DTM*139*20209901*12%02d~" % (number, number) for number in range(60))
@@ -409,6 +421,8 @@ async def test_a_dry_run_answers_with_the_acknowledgement_alone_on_request(house
             "",
             "B10 Beginning Segment for Transportation Carrier Shipment Status Message",
         ),
+        ("x12.315", "segment 6 (Q2)", "bad_imo", "", "", "Q201 Vessel Code (Q2 Status Details (Ocean))"),
+        ("x12.322", "segment 6 (V1)", "bad_imo", "", "", "V101 Vessel Code (V1 Vessel Identification)"),
         ("edifact.iftsta", "segment 7 (STS)", "unmapped_code", "", "", "STS, element 2 C555 Status, code (STS Status)"),
         ("edifact", "segment 8 (DTM)", "zone_assumed", "", "", "DTM, element 1 C507 Date/time/period (DTM Date/time/period)"),
         ("x12", "segment 8 (DTM)", "zone_assumed", "", "", "DTM04 Time Code (DTM Date/Time Reference)"),

@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 import typer
 from typer.testing import CliRunner, Result
 
@@ -118,6 +119,31 @@ def test_a_ship_notice_is_printed_as_the_registration_that_it_becomes() -> None:
     ]
     assert "segment 51 (BSN): deletion: " in result.stderr
     assert "segment 45 (LIN): bad_quantity: " in result.stderr
+    assert result.stderr.count("x12_856.edi: message: registration: registers consignments") == 1
+    assert all(line.startswith('{"command":"register",') for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("file", "named"), [("consignment.json", ["LACDHS-0001"]), ("consignments.csv", ["LACDHS-0002", "LACDHS-0003"])]
+)
+def test_a_file_of_consignments_is_printed_as_the_registrations_that_it_becomes(file: str, named: list[str]) -> None:
+    result = lovla(ROOT / "docs" / "examples" / file)
+
+    assert result.exit_code == 0
+    commands = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(c["command"], c["consignment"]) for c in commands] == [("register", id_) for id_ in named]
+    assert f"{file}: message: registration: registers consignments" in result.stderr
+    assert "`lovla register FILE` takes it" in result.stderr
+
+
+def test_a_registration_is_judged_as_its_senders_where_one_is_named_and_each_fault_is_told(tmp_path: Path) -> None:
+    result = lovla(ROOT / "docs" / "examples" / "consignment.json", "--sender", "LVLA")
+    assert (result.exit_code, result.stdout) == (1, "") and "consignment: not_yours: " in result.stderr
+
+    file = tmp_path / "x.csv"
+    file.write_text("consignment,category,wieght\nLVLA-1,glove,3\n")
+    result = lovla(file)
+    assert (result.exit_code, result.stdout) == (1, "") and "row 1: bad_header: " in result.stderr
 
 
 def test_the_answer_to_a_message_is_printed_instead_of_its_events() -> None:
