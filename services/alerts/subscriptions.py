@@ -31,7 +31,7 @@ from services.alerts.wanted import Changed, Wanted, changed
 from services.runtime import kafka, logs
 from services.runtime.bounded import BoundedCalls, Hung
 from services.runtime.loop import HUNG_AFTER_S
-from services.runtime.register import ACK_TIMEOUT_S, RegisterView, start_patiently, write
+from services.runtime.register import ACK_TIMEOUT_S, SETTLING, RegisterView, start_patiently, write
 from services.runtime.settings import Settings
 
 log = logs.get("subscriptions")
@@ -47,12 +47,12 @@ _IDEMPOTENCY = b"lovla subscription ids v1"
 
 def view(settings: Settings, on_change: Callable[[str, Subscription | None], None] | None = None) -> RegisterView[Subscription]:
     """All subscriptions by id, kept current; to be started before the first record is judged."""
-    return RegisterView(settings, SUBSCRIPTIONS.name, Subscription, on_change)
+    return RegisterView(settings, SUBSCRIPTIONS.name, Subscription, on_change, SETTLING)
 
 
 def suppressions(settings: Settings) -> RegisterView[Suppression]:
     """All suppressed addresses by their keyed hash, kept current; asked before every message."""
-    return RegisterView(settings, SUPPRESSIONS.name, Suppression)
+    return RegisterView(settings, SUPPRESSIONS.name, Suppression, waits=SETTLING)
 
 
 class Register(Protocol):

@@ -65,14 +65,20 @@ class Kept:
             known = self._answers.get(key)
             if known is None or self._past(known, times, now, old_s):
                 known = mine = self._answers[key] = Answer(times, now, Future())
-                while len(self._answers) > _MOST:
-                    self._answers.popitem(last=False)
+                self._drop(now)
             elif known.rows.done() and not known.anew and self._past(known, times, now, fresh_s):
                 known.anew = True
                 self._beside.submit(self._again, key, known, times, ask)
         if mine is not None:
             self._fill(key, mine, ask)
         return known.rows.result(), known.at
+
+    def _drop(self, now: datetime) -> None:
+        """What is too old for anybody: else what was asked once is held for good, thousands of rows of it. Under the lock."""
+        for key in [key for key, one in self._answers.items() if (now - one.at).total_seconds() > self.old_s]:
+            del self._answers[key]
+        while len(self._answers) > _MOST:
+            self._answers.popitem(last=False)
 
     def forget(self, *names: str) -> None:
         """Count what questions of these names ask anew when it is asked next: somebody did something about it."""

@@ -14,9 +14,10 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Final, TypeVar
@@ -335,23 +336,34 @@ async def answer_list(
     after = paging.stand_in(worklist.first(given, "cursor")) if stand else None
     most = CSV_WHOLE if as_csv else worklist.number(given, "rows", LIST_ROWS, 1, LIST_MOST) if stand else ROWS_MOST
 
+    def page(questions: Questions, now: datetime, after: Stand | None) -> tuple[Sequence[Any], Stand | None]:
+        rows = asking(questions, now, Part(most + 1, after))
+        if stand is None:
+            return rows, None
+        # what was given whole is told whole: asked anew, a row that something new is known of would stand before the page
+        return paging.page_of(rows, stand, after, ROWS_MOST if as_csv and len(rows) > most + 1 else most)
+
+    async def lines(first: bytes, now: datetime, after: Stand | None, left: int) -> AsyncIterator[bytes]:
+        """Each page is asked for as every question is, in the door's threads: each of these keeps a connection."""
+
+        def more(after: Stand | None, left: int, questions: Questions) -> tuple[bytes, int, Stand | None]:
+            rows, following = page(questions, now, after)
+            return b"".join(_lines(rows[:left], head=False)), left - len(rows), following
+
+        yield first
+        while after is not None and left > 0:
+            piece, left, after = await door.ask(partial(more, after, left), kept=True)
+            yield piece
+
     def ask(questions: Questions) -> Response:
         now = questions.as_of() or door.clock.now()
-
-        def pages(after: Stand | None) -> Iterator[tuple[Sequence[object], Stand | None]]:
-            while True:
-                rows = asking(questions, now, Part(most + 1, after))
-                page, after = paging.page_of(rows, stand, after, most) if stand else (rows, None)
-                yield page, after
-                if after is None:
-                    return
-
-        told = pages(after)
-        rows, following = next(told)
+        rows, following = page(questions, now, after)
         counted = {"Lovla-Counted": rfc3339(at)} if (at := questions.counted_at) else {}
         if as_csv and following:
-            rest = (row for page, _ in told for row in page)
-            return stream_csv(islice(chain(rows, rest), ROWS_MOST), name, counted)
+            first = b"".join(_lines(rows))
+            return _pieces(lines(first, now, following, ROWS_MOST - len(rows)), name, counted)
+        if as_csv and stand and len(rows) > most:
+            return stream_csv(rows, name, counted)
         if as_csv:
             return answer_csv(request, rows, name, counted)
         body: dict[str, Any] = {"as_of": now, "rows": rows}
@@ -478,7 +490,8 @@ def cursor_in(text: str, now: datetime) -> After | None:
         group, number, words, consignment, at = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         keys = Keys(str(group), float(number), str(words), str(consignment))
         begun = datetime.fromtimestamp(float(at), UTC)
-    except (ValueError, TypeError, OverflowError, OSError) as error:
+        f"{keys.group}{keys.text}{keys.consignment}".encode()  # no lone surrogates: ClickHouse cannot be asked for such
+    except (ValueError, TypeError, OverflowError, OSError, RecursionError) as error:
         raise paging.bad_cursor() from error
     if not keys.consignment or keys.number != keys.number:
         raise paging.bad_cursor()
@@ -530,7 +543,11 @@ def answer_csv(request: Request, rows: Sequence[object], name: str, more: Mappin
 def stream_csv(rows: Iterable[object], name: str, more: Mapping[str, str] | None = None) -> Response:
     """The same in pieces, as the rows come. An error after the first piece breaks the connection off: who reads it sees that it
     is not all."""
-    return StreamingResponse(_lines(rows), headers={**_HEADERS, **_as_file(name), **(more or {})}, media_type=_CSV)
+    return _pieces(_lines(rows), name, more)
+
+
+def _pieces(told: Iterable[bytes] | AsyncIterable[bytes], name: str, more: Mapping[str, str] | None) -> Response:
+    return StreamingResponse(told, headers={**_HEADERS, **_as_file(name), **(more or {})}, media_type=_CSV)
 
 
 _CSV: Final = "text/csv; charset=utf-8"
@@ -540,9 +557,10 @@ def _as_file(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}.csv"'}
 
 
-def _lines(rows: Iterable[object]) -> Iterator[bytes]:
-    """The lines as UTF-8, a thousand at once, after the mark by which spreadsheets know it."""
-    yield codecs.BOM_UTF8
+def _lines(rows: Iterable[object], head: bool = True) -> Iterator[bytes]:
+    """The lines as UTF-8, a thousand at once; with their `head`, after the mark by which spreadsheets know it."""
+    if head:
+        yield codecs.BOM_UTF8
     names: list[str] = []
     rest = iter(rows)
     while piece := list(islice(rest, 1_000)):
@@ -552,7 +570,8 @@ def _lines(rows: Iterable[object]) -> Iterator[bytes]:
             first = piece[0]
             assert is_dataclass(first)
             names = [field.name for field in fields(first)]
-            writer.writerow(names)
+            if head:
+                writer.writerow(names)
         values = attrgetter(*names)
         writer.writerows(zip(*map(_cells, zip(*map(values, piece), strict=True)), strict=True))
         yield out.getvalue().encode()

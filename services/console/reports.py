@@ -577,10 +577,12 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
     days, carrier = number(given, "days", 30, 1, 400), text(given, "carrier")
     claimed = questions.begin(lambda: questions.claims(carrier, ROWS))
     every = questions.unmatched(now - timedelta(days=days), carrier, UNMATCHED_MOST)
-    cursor = first(given, "cursor")
-    found, following = paging.page_of(every, paging.of_unmatched, paging.stand_in(cursor), FEWER)
+    after = paging.stand_in(first(given, "cursor"))
+    found, following = paging.page_of(every, paging.of_unmatched, after, FEWER)
     linkable = [one for one in found if one.kind in LINKS]
-    near = questions.shared(("near", str(days), carrier, cursor), now, lambda: suggested(questions, linkable))
+    # the first page is everybody's; a later one begins where a stranger says, and nothing is kept for that
+    key = ("near", str(days), carrier)
+    near = suggested(questions, linkable) if after else questions.shared(key, now, lambda: suggested(questions, linkable))
     rows = [
         (
             Cell(one.sender, query("/unmatched", {"carrier": one.sender})),
@@ -622,7 +624,7 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
                 "Unmatched",
                 columns,
                 rows,
-                "Every event belongs to a consignment." if not cursor else "There are no more.",
+                "Every event belongs to a consignment." if not after else "There are no more.",
                 following is not None,
                 _after("/unmatched", given, following),
             ),

@@ -24,6 +24,8 @@ _LOOK_S = 0.01
 _EAGER = {"fetch.wait.max.ms": 10}
 """How long the broker may keep an answer back until there is news. By such an answer it tells that nothing is left: who begins
 wants it at once (the end of a transaction is no record), who follows asks seldom (kafka.PATIENT)."""
+SETTLING = {"fetch.wait.max.ms": 500}
+"""How long at most a view that follows hears nothing of the end of a transaction."""
 
 log = logs.get("register")
 
@@ -38,12 +40,20 @@ class RegisterView(Generic[M]):
     """
 
     def __init__(
-        self, settings: Settings, topic: str, model: type[M], on_change: Callable[[str, M | None], None] | None = None
+        self,
+        settings: Settings,
+        topic: str,
+        model: type[M],
+        on_change: Callable[[str, M | None], None] | None = None,
+        waits: Mapping[str, int] = kafka.PATIENT,
     ) -> None:
+        """`waits`: of the client that follows. `SETTLING` of a register that is written in transactions and whose views are to
+        catch up: that nothing stands behind a transaction's end is told by the next answer without records."""
         self._settings = settings
         self._topic = topic
         self._model = model
         self._on_change = on_change
+        self._waits = waits
         self._records: Mapping[str, M] = MappingProxyType({})
         self._position = 0
         self._trouble: str | None = "not started"
@@ -115,7 +125,7 @@ class RegisterView(Generic[M]):
         while not self._closing.is_set():
             try:
                 if following is None:
-                    following = self._consumer(kafka.PATIENT)
+                    following = self._consumer(self._waits)
                     following.assign([TopicPartition(self._topic, 0, self._position)])
                 self._take(following.consume(1_000, 0.2))
                 if self._on_change is not None and self._records is not told:

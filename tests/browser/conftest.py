@@ -113,6 +113,7 @@ def open_page(
     for context, page, viewport in opened:
         page.remove_listener("pageerror", threw)
         page.remove_listener("console", noted)
+        page.unroute_all()
         if page.viewport_size != viewport:
             page.set_viewport_size(viewport)
         page.emulate_media(color_scheme="light")

@@ -19,8 +19,8 @@ WITH
 SELECT
     sender,
     if(is_x12, 'x12', 'edifact') AS standard,
-    trimBoth(if(is_x12, isa_elements[7], splitByChar('\x01', replaceAll(unb_elements[3], una_component, '\x01'))[1])) AS named,
-    trimBoth(if(is_x12, isa_elements[14], splitByChar('\x01', replaceAll(unb_elements[6], una_component, '\x01'))[1])) AS control,
+    toValidUTF8(trimBoth(if(is_x12, isa_elements[7], splitByChar('\x01', replaceAll(unb_elements[3], una_component, '\x01'))[1]))) AS named,
+    toValidUTF8(trimBoth(if(is_x12, isa_elements[14], splitByChar('\x01', replaceAll(unb_elements[6], una_component, '\x01'))[1]))) AS control,
     count() AS times,
     uniqExact(sha256) AS contents,
     min(k_time) AS first_at,

@@ -59,3 +59,11 @@ def test_edifact_is_looked_at_with_and_without_una(books: Books) -> None:
     push(books, 3, b"UNA#!.? $" + (UNB % b"REF1").translate(bytes.maketrans(b":+'", b"#!$")), sender="MSCU")
     push(books, 4, UNB % b"REF2", sender="MSCU")
     assert [row[:6] for row in found(books)] == [("MSCU", "edifact", "MSCU", "REF1", 3, 3)]
+
+
+def test_letters_that_are_no_utf8_are_marked_and_break_no_answer(books: Books) -> None:
+    """As EDIFACT's UNOC has them; all rows are told as texts."""
+    for offset in (1, 2):
+        push(books, offset, (UNB % b"REF1").replace(b"MSCU:ZZ", b"M\xdcLLER:ZZ"), sender="MSCU")
+    ((_, _, named, control, *_),) = found(books)
+    assert (named, control) == ("M\ufffdLLER", "REF1")

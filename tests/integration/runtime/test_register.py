@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.registers_v1 import Sender
 from services.runtime import kafka, register, wire
 from services.runtime.kafka import TopicMissing
-from services.runtime.register import RegisterView, write
+from services.runtime.register import SETTLING, RegisterView, write
 from services.runtime.settings import Settings
 from tests import topics
 from tests.integration.runtime.bench import wait_until
@@ -67,6 +67,23 @@ def test_later_changes_arrive_and_an_earlier_snapshot_stays_as_it_was(
     assert view.snapshot() == {}
     wait_until("both were told", lambda: len(changes) == 2)
     assert changes == [("LH", LUFTHANSA), ("LH", None)]
+
+
+def test_a_view_of_what_is_written_in_transactions_is_soon_at_their_end(kafka_settings: Settings, topic: str) -> None:
+    """Two doors that act in turn wait for it (services/alerts/subscriptions.py)."""
+    view = RegisterView(kafka_settings, topic, Sender, waits=SETTLING)
+    view.start()
+    producer = Producer(kafka.transactional_config(kafka_settings, "test", uuid.uuid4().hex))
+    producer.init_transactions(30)
+    try:
+        for _ in range(3):
+            producer.begin_transaction()
+            write(producer, topic, "LH", LUFTHANSA)
+            producer.commit_transaction(30)
+            view.catch_up(within_s=3)
+            assert view.get("LH") == LUFTHANSA
+    finally:
+        view.close()
 
 
 def test_a_view_that_stumbles_says_so_and_follows_again(

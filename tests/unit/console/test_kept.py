@@ -127,3 +127,12 @@ def test_what_was_counted_before_somebody_acted_is_not_told_after_it(clock: Manu
     acted.set()
     kept._beside.shutdown(wait=True)
     assert kept.rows(("facets", "all"), (), ask)[0] == "after"
+
+
+def test_what_is_too_old_for_anybody_is_not_held(clock: ManualClock) -> None:
+    kept = Kept(clock)
+    for days in range(3):
+        kept.rows("unmatched", (NOW - days * DAY,), lambda: ["many rows"])
+    clock.advance(OLD_S + 1)
+    kept.rows("score", (), lambda: 1)
+    assert len(kept._answers) == 1

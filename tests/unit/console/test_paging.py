@@ -66,6 +66,8 @@ def test_what_comes_or_goes_meanwhile_shifts_nothing(rows: set[Stand], data: st.
         packed(["2020-04-12T12:00:00+00:00", 1]),
         packed(["9999-12-31T23:59:59+00:00", "a"]),
         packed({"a": 1}),
+        packed(["2020-04-12T12:00:00+00:00", "\ud800"]),
+        base64.urlsafe_b64encode(b"[" * 5_000).decode(),
     ],
 )
 def test_a_cursor_of_nobodys_is_refused(told: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -116,6 +117,8 @@ def test_a_cursor_of_a_list_of_long_ago_says_so() -> None:
         "WyIiLCAiTmFOIiwgIiIsICJhIiwgMF0",
         "WyIiLCAxLCAiIiwgImEiLCAiTmFOIl0",
         "W251bGwsIG51bGwsIG51bGwsIG51bGwsIG51bGxd",
+        base64.urlsafe_b64encode(b'["", 1, "", "\\ud800", 1586683200]').decode(),
+        base64.urlsafe_b64encode(b"[" * 5_000).decode(),
     ],
 )
 def test_a_cursor_of_nobodys_is_refused(text: str) -> None:
