@@ -49,13 +49,15 @@ _AHEAD: Final[dict[Classifier, timedelta]] = {
     "estimated": timedelta(days=400),
     "actual": timedelta(days=2),
 }
-_SURELY_D: Final = {classifier: range(3 - _PAST.days, ahead.days - 2) for classifier, ahead in _AHEAD.items()}
+_SURELY_D: Final = {classifier: (3 - _PAST.days, ahead.days - 2) for classifier, ahead in _AHEAD.items()}
 """Days between two dates, whatever their offsets, whose times are surely within the fence: cheaper than to subtract times."""
 _PAYLOAD_MAX: Final = 64 * 1024  # schemas/dead_letter_v1.py
 _REMEMBERED: Final = 4_096  # a feed names the same few places, and says the same of them; some 3 MB at most
 _REFERENCES_REMEMBERED: Final = 50_000  # as in identifiers.py; some 15 MB at most
 _REMEMBERED_LENGTH: Final = 128  # of a text; a longer one is not kept: strangers choose how long they are
+_WARNING_REMEMBERED_LENGTH: Final = 2 * _REMEMBERED_LENGTH  # its place and its sentence
 SHOWN: Final = 10  # characters of a segment's name; real ones have two or three
+_FIRST_SURE_YEAR, _PAST_SURE_YEARS = SURE_YEARS.start, SURE_YEARS.stop  # compared: a third of the price of `in`
 YEARS: Final = range(1970, 2200)  # outside of it a time is a typing error, and arithmetic near year 1 or 9999 overflows
 
 
@@ -88,6 +90,8 @@ class Bad(Exception):
     def of(cls, every: Iterable[Bad], warnings: Sequence[Warning_] = ()) -> Bad:
         """Several in one, the first of them the reason; at least one, each told once, FAULTS_MAX at most."""
         first, *others = every
+        if not others and not first.more and not warnings:
+            return first
         if others or first.more:
             told = {(one.code, one.where, one.text): one for bad in (first, *others) for one in (bad, *bad.more)}
             first, *others = list(told.values())[:FAULTS_MAX]
@@ -202,7 +206,7 @@ def where_of(number: int, name: str) -> str:
 
 def warning_of(code: str, where: str, text: str) -> Warning_:
     """A warning, with a mark where what it quotes could steer a terminal."""
-    if len(where) <= _REMEMBERED_LENGTH and len(text) <= _REMEMBERED_LENGTH:
+    if len(where) + len(text) <= _WARNING_REMEMBERED_LENGTH:
         return _warning(code, where, text)
     return _warning(code, shown(where), shown(text))
 
@@ -217,10 +221,11 @@ def note(warnings: list[Warning_], code: str, where: str, text: str) -> None:
     if len(warnings) >= WARNINGS_MAX:
         return
     found = warning_of(code, where, text)
-    said = found.__dict__  # models compare ten times slower
-    for one in warnings:
-        if one is found or one.__dict__ == said:
-            return
+    if warnings:
+        said = found.__dict__  # models compare ten times slower
+        for one in warnings:
+            if one is found or one.__dict__ == said:
+                return
     warnings.append(found)
 
 
@@ -514,8 +519,8 @@ class Draft(msgspec.Struct):
         if occurred_at is None:
             outside = self._outside()
         elif context.fence:
-            surely = _SURELY_D[self.classifier]  # compared, here and below: a third of the price of `in`
-            if not surely.start <= occurred_at.toordinal() - context.received_at.toordinal() < surely.stop:
+            earliest, past = _SURELY_D[self.classifier]
+            if not earliest <= occurred_at.toordinal() - context.received_at.toordinal() < past:
                 outside = self._outside()
         if self.empty:
             self._spare_goods()
@@ -659,10 +664,11 @@ class Draft(msgspec.Struct):
             return False
         if self.classifier not in _AHEAD or self.milestone not in _MILESTONES or self.mode not in _MODES:
             return False
-        for moment in (self.occurred_at, self.created_at, self.updated_at):
-            if moment is not None and (moment.tzinfo is None or not SURE_YEARS.start <= moment.year < SURE_YEARS.stop):
-                return False
-        return True
+        return (
+            _is_sure(self.occurred_at)
+            and (self.created_at is None or _is_sure(self.created_at))
+            and (self.updated_at is None or _is_sure(self.updated_at))
+        )
 
     def _place(self, place: Place | None) -> tuple[Place | None, msgspec.Raw | None]:
         """A place as it may be shown, and as it counts in the content's hash, where it is not one of `_PLACES`."""
@@ -789,6 +795,11 @@ def _received(moment: datetime) -> datetime:
     at = Revision(at=moment, reader=0, content="0" * 16).at
     assert at is not None
     return at
+
+
+def _is_sure(moment: datetime | None) -> bool:
+    """Whether a time is within the contract's bounds, seen without asking: aware, and of a year that surely is."""
+    return moment is not None and moment.tzinfo is not None and _FIRST_SURE_YEAR <= moment.year < _PAST_SURE_YEARS
 
 
 def _is_count(number: int | None) -> bool:

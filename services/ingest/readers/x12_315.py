@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -15,7 +16,16 @@ from services.ingest.readers.draft import FAULTS_MAX, Bad, Draft, Identities, ag
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import OCEAN, Status
 from services.ingest.readers.x12_places import NO_PORTS, ROLES, Port, end_of, firsts_of, named_spot, port_spot, role_of
-from services.ingest.readers.x12_segments import ELEMENTS, Segment, Set, Unheard, read_reference, read_time, time_faults
+from services.ingest.readers.x12_segments import (
+    ELEMENTS,
+    Segment,
+    Set,
+    Unheard,
+    local_time,
+    read_reference,
+    read_time,
+    time_faults,
+)
 
 STANDARD: Final = "x12.315"
 READER_VERSION: Final = 4
@@ -75,6 +85,7 @@ def _b4(segment: Segment) -> _B4:
 
 
 _UNHEARD: Final = Unheard()
+_ZONES_APART: Final = timedelta(days=2)  # more than any two zones are
 _LOADS: Final[Mapping[str, bool]] = {"E": True, "L": False}  # B409
 _ONE: Final[frozenset[ReferenceKind]] = frozenset({"container", "rail_car"})
 _ANY: Final[frozenset[ReferenceKind]] = frozenset()
@@ -181,17 +192,12 @@ def _chosen_port(status: _B4, roles: str, ports: Sequence[Port]) -> _Chosen:
     """
     place = status.place.upper()
     qualifier = status.listed.upper() if status.segment.get(11) else ""
-    activities: list[Port] = []
-    named: list[Port] = []
-    for port in ports:
-        if port.role == "5":
-            activities.append(port)
-        if port.role in ROLES and port.is_called(place, qualifier):
-            named.append(port)
-    if activities:
-        activity = next((port for port in activities if port in named), activities[0])
+    if activities := [port for port in ports if port.role == "5"]:
+        activity = activities[0]
+        if len(activities) > 1:
+            activity = next((port for port in activities if port.is_called(place, qualifier)), activity)
         return _Chosen(activity, told=_contradiction(activity, place) if activity.is_another_than(place, qualifier) else None)
-    if named:
+    if named := [port for port in ports if place and port.role in ROLES and port.is_called(place, qualifier)]:
         if len(named) == 1:
             return _Chosen(named[0])
         return _Chosen(min(named, key=lambda port: roles.index(port.role) if port.role in roles else len(roles)))
@@ -200,7 +206,7 @@ def _chosen_port(status: _B4, roles: str, ports: Sequence[Port]) -> _Chosen:
     if not possible:
         return _Chosen(None, not meant, _contradiction(meant[0], place) if meant else None)
     same = [port for port in possible if port.role == possible[0].role]
-    if len({port.r4.elements for port in same}) == 1:
+    if len(same) == 1 or len({port.r4.elements for port in same}) == 1:
         return _Chosen(same[0])
     if dated := [port for port in same if any(status.is_repeated_by(time) for time in port.times)]:
         return _Chosen(dated[0])
@@ -219,8 +225,12 @@ def _expected(ports: Sequence[Port], spot: _Chosen, chosen: Segment | None) -> S
     for port in ports:
         if not port.times or port.role not in ESTIMATES:
             continue
-        time = next((time for time in port.times if time.get(1) == _ESTIMATED), None)
-        if time is None or time is chosen:
+        for time in port.times:
+            if time.get(1) == _ESTIMATED:
+                break
+        else:
+            continue
+        if time is chosen:
             continue
         if spot.port is None or port.r4.elements[1:4] != spot.port.r4.elements[1:4]:
             found.setdefault((*port.r4.elements, *time.elements), (port, time))
@@ -342,8 +352,11 @@ def _has_happened(draft: Draft, status: _B4, estimate: Segment, zone: Zone) -> b
     if not status.day or status.is_repeated_by(estimate):
         return False
     try:
-        told = read_time(_UNHEARD, status.segment, 4, zone, has_zone=False)
-        happened = read_time(_UNHEARD, estimate, 2, zone) < told
+        told, due = local_time(status.segment, 4), local_time(estimate, 2)
+        if abs(told - due) < _ZONES_APART:
+            told = read_time(_UNHEARD, status.segment, 4, zone, has_zone=False)
+            due = read_time(_UNHEARD, estimate, 2, zone)
+        happened = due < told
     except Bad:
         return False
     said = f"{status.day[:8]} {status.clock[:8]}".strip()
@@ -363,7 +376,7 @@ def _time_segment(status: _B4, ports: Sequence[Port], spot: _Chosen, before: Seq
     own = spot.port.times if spot.port is not None and (spot.is_sure or not has_date) else ()
     if (found := _best([*own, *before] if before else own)) is not None:
         return found
-    every = [*before, *(time for port in ports for time in port.times)]
+    every = [*before, *[time for port in ports for time in port.times]]
     same = [time for time in every if status.is_repeated_by(time)]
     return _best(same) or (_best(every) if not has_date and spot.is_sure else None)
 
