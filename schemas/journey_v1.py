@@ -222,6 +222,9 @@ class Clock(Contract):
     load_end: UtcTime | None = Field(None, description="newest tick that ended a load")
     shards: int | None = Field(None, ge=1, description="number of shards that the journeys are laid out for")
     moving_to: int | None = Field(None, ge=1, description="that a change of shards under way makes of it: no tracker starts")
+    registers: str | None = Field(
+        None, description="digest of the senders and facilities that all journeys know; empty while some are yet to be computed"
+    )
 
 
 class Closed(Contract):

@@ -69,7 +69,7 @@ class Store:
 def read(folder: Path) -> Iterator[Message]:
     """All messages, the oldest first; none if there is no mailbox."""
     try:
-        lines = (folder / "messages.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (folder / "messages.jsonl").read_text(encoding="utf-8").split("\n")  # a text may hold other ends of lines
     except FileNotFoundError:
         return
     for line in lines:

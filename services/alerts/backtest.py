@@ -5,6 +5,7 @@ Time is that of the records: a change is given to match when the broker took it,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -13,10 +14,16 @@ from schemas.alerts_v1 import AlertCandidate, Notification, Subscription
 from schemas.journey_change_v1 import ExceptionChanged, HandedOver, MilestoneReached
 from services.alerts.compose import Compose, Writes
 from services.alerts.matching import Told, why_not
-from services.alerts.rules import Reason
+from services.alerts.rules import GROUPED, Outcome, Reason
 
 TAIL = timedelta(hours=49)
 """How long after the last change what waits is still followed: longer than anything is held."""
+
+BUDGET_OF = timedelta(hours=1)
+"""How far back messages count against a subscriber's budget."""
+
+WEIGHED_AFTER = timedelta(minutes=1)
+"""So long after the broker took a change the worker may weigh it: what it had told others by then counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,15 @@ class Verdict:
     text: str
     until: datetime | None = None
     notification: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A message that went to a subscriber about other consignments: when, and of which causes (rules.cause_of) it opened a
+    window."""
+
+    at: datetime
+    causes: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -62,14 +78,23 @@ def live(told: Told) -> Told:
 
 
 def run(
-    history: Iterable[Told], subscription: Subscription, others: Mapping[str, Subscription], until: datetime | None = None
+    history: Iterable[Told],
+    subscription: Subscription,
+    others: Mapping[str, Subscription],
+    until: datetime | None = None,
+    spoken: Iterable[Spoken] = (),
 ) -> Run:
     """One subscriber's history. `others`: subscriptions by id, for escalations. `history` in the order of its times. `until`:
-    what is not due by then waits; else all that waits is followed to its end."""
+    what is not due by then waits; else all that waits is followed to its end. `spoken`: what they were told of consignments
+    that `history` leaves out, in the order of time."""
     known = {**others, subscription.subscription: subscription}
     compose, found, last = Compose(known.get), Run(), None
     pending: dict[str, list[int]] = {}
+    left = deque(spoken)
     for told in history:
+        while left and left[0].at <= told.appended_at + WEIGHED_AFTER:
+            _pass_time(compose, found, pending, min(left[0].at, told.appended_at))
+            _open(compose, subscription, left.popleft())
         _pass_time(compose, found, pending, told.appended_at)
         last = told.appended_at
         change = told.change
@@ -94,8 +119,19 @@ def run(
         pending.setdefault(change.change_id, []).append(len(found.verdicts))
         found.verdicts.append(Verdict(last, told, reason.text, reason.until))
     if last is not None:
-        _pass_time(compose, found, pending, until or last + TAIL)
+        end = until or last + TAIL
+        for one in left:
+            _pass_time(compose, found, pending, min(one.at, end))
+            _open(compose, subscription, one)
+        _pass_time(compose, found, pending, end)
     return found
+
+
+def _open(compose: Compose, subscription: Subscription, one: Spoken) -> None:
+    """What rules.due would have kept of that message."""
+    before = compose.subscriber(subscription.subscription)
+    groups = {**before.groups, **dict.fromkeys(one.causes, one.at + GROUPED)}
+    compose.keep(Writes(Outcome(before.model_copy(update={"groups": groups, "sent": (*before.sent, one.at)}))))
 
 
 def _pass_time(compose: Compose, found: Run, pending: Mapping[str, list[int]], until: datetime) -> None:

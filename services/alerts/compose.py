@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 
 from schemas.alert_states_v1 import AlertState, Subscriber, Watch
 from schemas.alerts_v1 import Acknowledgement, AlertCandidate, Notification, Subscription
@@ -68,6 +69,7 @@ class Compose:
         self._wake: list[tuple[datetime, str]] = []
         self._sent: dict[int, deque[datetime]] = {}
         self._spent_at: dict[int, datetime] = {}
+        self._round = self._rounds()
 
     # -- partitions come and go -----------------------------------------------------------------------------------------
 
@@ -159,6 +161,29 @@ class Compose:
             self._spent_at[partition] = now
             writes.spent = True
         return writes
+
+    def sweep(self, now: datetime, at_most: int) -> list[Writes]:
+        """Looks at the next so many watches, going round: what need not be remembered any more goes, also of consignments of
+        which nothing is heard again."""
+        found = []
+        for watch in islice(self._round, at_most):
+            if watch is None:
+                break
+            kept = rules.remembered(watch.known, now)
+            if len(kept) < len(watch.known):
+                outcome = Outcome(self.subscriber(watch.subscription))
+                outcome.watches[watch.consignment] = watch.model_copy(update={"known": kept})
+                found.append(Writes(outcome, [_watches(outcome)], self._partition[watch.subscription]))
+        return found
+
+    def _rounds(self) -> Iterator[Watch | None]:
+        """Every watch that is here when its turn comes; None after each round."""
+        while True:
+            for name in list(self._watches):
+                for consignment in list(self.watches(name)):
+                    if (watch := self.watches(name).get(consignment)) is not None:
+                        yield watch
+            yield None
 
     def keep(self, writes: Writes) -> None:
         """All of it is written: now it is so."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -18,12 +18,14 @@ from schemas.alerts_v1 import Notification, Subscription
 from schemas.journey_change_v1 import CHANGE, Change, ExceptionChanged, HandedOver, MilestoneReached
 from schemas.work_act_v1 import WorkAct
 from services.alerts import backtest
+from services.alerts.backtest import Spoken
 from services.alerts.care import Work
 from services.alerts.matching import Told
-from services.alerts.rules import asleep_by
+from services.alerts.rules import asleep_by, cause_of
 from services.runtime.clickhouse import ClickHouse
 
 MOST_CHANGES = 100_000
+MOST_SPOKEN = 10_000
 FEED = "feed:"
 _ID = re.compile(r"[0-9a-f]{6,32}")
 
@@ -66,6 +68,18 @@ class History:
         rows = self._ask("notifications_of", subscription=subscription, consignment=consignment)
         found = [Notification.model_validate_json(row["record"], extra="ignore") for row in rows]
         return [one for one in found if any(item.consignment == consignment for item in one.items)]
+
+    def spoken(self, subscription: str, consignment: str, since: datetime) -> list[Spoken]:
+        """What a subscriber was told since then about other consignments, in the order of time."""
+        given = {"subscription": subscription, "consignment": consignment, "since": since, "limit": MOST_SPOKEN}
+        causes = {
+            change.change_id: cause_of(change)
+            for row in self._ask("opened_for", **given)
+            if isinstance(change := CHANGE.validate_json(row["record"], extra="ignore"), ExceptionChanged)
+            and change.exception.status == "open"
+        }
+        rows = self._ask("told_to", **given)
+        return [Spoken(row["due_at"], frozenset(causes[id_] for id_ in row["changes"] if id_ in causes)) for row in rows]
 
     def changes(self, since: datetime, consignment: str = "") -> list[Told]:
         """What the rules read, in the order in which the broker took it."""
@@ -218,12 +232,13 @@ def held(
     subscription: Subscription,
     others: Mapping[str, Subscription],
     now: datetime | None = None,
+    spoken: Iterable[Spoken] = (),
 ) -> list[Link]:
     """What became of every change of a consignment, for one subscriber: told, by which message; or why not, or not by `now`
-    (None: not ever)."""
+    (None: not ever). `spoken`: what they were told about others, which may hold it back (History.spoken)."""
     links = []
     told_by = {change: made.notification for made in sent for change in made.changes}
-    for verdict in backtest.run(history, subscription, others, now).verdicts:
+    for verdict in backtest.run(history, subscription, others, now, spoken).verdicts:
         change = verdict.told.change
         really = told_by.get(change.change_id)
         if really is not None:

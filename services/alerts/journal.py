@@ -43,6 +43,8 @@ COMMIT_S = 1.0
 """What is settled is committed this long after the last fence, if no other comes."""
 
 _AT_ONCE = 500
+TOLD_AFTER_S = 20.0
+"""Kafka may take so long for a record until it is said: the sender waits as long as it must, but not in silence."""
 
 T = TypeVar("T")
 
@@ -87,6 +89,7 @@ class Journal:
         self.failure: Exception | None = None
         """Why nothing more may be handed over."""
         self._over: Exception | None = None
+        self._appending_s: float | None = None  # since when Kafka is waited for
 
     def open(self) -> dict[int, int]:
         """Become the one sender; returns partition -> where notifications are to be read from. Raises KafkaException,
@@ -107,6 +110,13 @@ class Journal:
         """All notifications before these offsets are settled; committed with the next fence, or soon."""
         with self._lock:
             self._reached.update(reached)
+
+    def waits(self) -> str | None:
+        """None, or that Kafka lets us wait for long, in words."""
+        since = self._appending_s
+        if since is None or (waited := time.monotonic() - since) < TOLD_AFTER_S:
+            return None
+        return f"Kafka has not taken what was written to {DELIVERIES.name} for {waited:.0f} s"
 
     async def write(self, record: Delivery, *, fence: bool = False) -> None:
         """Returns when Kafka has it; with `fence`, when we are sure to be the one sender too. Raises Fenced, JournalLost.
@@ -215,8 +225,14 @@ class Journal:
             self._producer.produce(
                 DELIVERIES.name, wire.dump(record), record.subscription.encode(), on_delivery=acknowledged, headers=[*headers]
             )
+        self._appending_s = time.monotonic()
+        told = False
         while left:
             self._producer.poll(0.1)
+            if not told and (text := self.waits()) is not None:
+                log.warning("alerts.journal.waits", text=text, records=left)
+                told = True
+        self._appending_s = None
         if wrong:
             raise JournalLost(f"a delivery was not written: {wrong[0].str()}")
 

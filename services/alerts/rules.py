@@ -128,7 +128,7 @@ def take(subscriber: Subscriber, watch: Watch, subscription: Subscription, candi
             known = known.model_copy(update={"due_at": old.due_at, "held": old.held})
         outcome.reasons.append(Reason(item.evidence, item.consignment, item.key, known.reason or "", known.due_at))
     outcome.watches[watch.consignment] = watch.model_copy(
-        update={"known": _kept(watch.known, at) | {item.key: known}},
+        update={"known": remembered(watch.known, at) | {item.key: known}},
     )
     return outcome
 
@@ -219,7 +219,7 @@ def _worse(before: Item, item: Item) -> bool:
     return before.step not in _OPEN or _rank(item) > _rank(before) or _hours_step(item) > _hours_step(before)
 
 
-def _kept(known: Mapping[str, Known], now: datetime) -> dict[str, Known]:
+def remembered(known: Mapping[str, Known], now: datetime) -> dict[str, Known]:
     """Without what is over for long."""
 
     def old(one: Known) -> bool:

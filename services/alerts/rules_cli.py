@@ -62,6 +62,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """The whole chain of a message, from the sender's bytes to the provider's receipt; or the rule that held it back."""
+    from services.alerts.backtest import BUDGET_OF
     from services.alerts.explain import held
     from services.runtime.clock import SystemClock
 
@@ -77,7 +78,8 @@ def explain(
             if not changes:
                 raise Stop(f"{what}: no change of a consignment of that id is known; `lovla find` looks for it")
             sent = history.notifications(one.subscription, what)
-            links = held(changes, sent, one, everybody, SystemClock().now())
+            spoken = history.spoken(one.subscription, what, changes[0].appended_at - BUDGET_OF)
+            links = held(changes, sent, one, everybody, SystemClock().now(), spoken)
             for made in sent:
                 chain = history.chain(made, SystemClock().now())
                 links += [link for link in chain if link.what in ("message", "delivery", "acknowledged", "care", "held")]

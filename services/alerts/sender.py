@@ -190,6 +190,7 @@ class SenderProcess:
                     working.result()
                 if journal.failure is not None:
                     raise journal.failure
+                self._trouble = journal.waits()
                 trouble = directory.healthy() or control.healthy() or inbox.trouble
                 if trouble is not None:
                     raise _Lost(trouble)

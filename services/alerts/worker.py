@@ -63,6 +63,8 @@ LOOK_S = 0.2
 """How often it looks what is due."""
 AT_ONCE = 64
 """Subscribers whose messages are written side by side."""
+SWEPT = 20
+"""Watches that are looked at with each look: eight million a day."""
 PULSE_S = 0.5
 """How often it looks whether its process stood still."""
 WATCH_S = 10.0
@@ -324,7 +326,7 @@ class Worker:
                 await self._carry_out(self._compose.acknowledge(record.partition, said))
 
     async def _tell_due(self) -> None:
-        """What is due now, and what is remembered of subscriptions that are gone."""
+        """What is due now, and what is remembered of subscriptions that are gone, or need not be any more."""
         now = self._clock.now()
         due = self._compose.next_due()
         metrics.gauge("lovla_alerts_late_seconds").set(max(0.0, (now - due).total_seconds()) if due is not None else 0.0)
@@ -335,6 +337,8 @@ class Worker:
                 return  # the partitions were taken away; whoever owns them has restored what is due
             some = [self._compose.settle(name, now) for name in dict.fromkeys(names[first : first + AT_ONCE])]
             await asyncio.gather(*(self._carry_out(writes) for writes in some))
+        if self.stream.ready:
+            await asyncio.gather(*(self._carry_out(writes) for writes in self._compose.sweep(now, SWEPT)))
         metrics.gauge("lovla_alerts_known").set(len(self._compose))
 
     async def _carry_out(self, writes: Writes) -> None:

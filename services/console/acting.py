@@ -35,6 +35,8 @@ log = logs.get("console")
 _LOOK_EVERY_S: Final = 0.2
 REMEMBERED_MOST: Final = 1_000
 """Events that were recorded."""
+COUNTS: Final = ("facets", "standing", "inbound")
+"""What is kept (kept.py) of what people change."""
 
 
 class Acting:
@@ -107,15 +109,15 @@ class Acting:
         """Until ClickHouse has them, so that who acts sees it; not for long."""
         await self._until(lambda questions: questions.acts_there(done) >= len(done))
 
-    async def _until(self, condition: Callable[[Questions], bool]) -> bool:
-        end = asyncio.get_running_loop().time() + self._door.settings.console_wait_s
+    async def _until(self, condition: Callable[[Questions], bool], counts: Sequence[str] = COUNTS) -> bool:
+        end, there = asyncio.get_running_loop().time() + self._door.settings.console_wait_s, False
         try:
             while not (there := await self._door.ask(condition)) and asyncio.get_running_loop().time() < end:
                 await asyncio.sleep(_LOOK_EVERY_S)
         except Problem:  # ClickHouse is away: what was done is done, the page will say the rest
             return False
         finally:
-            self._door.kept.forget("facets", "standing", "inbound")  # what was done shows in the counts
+            self._door.kept.forget(*counts, late=not there)  # what was done shows in the counts
         return there
 
     # --- one consignment
@@ -137,7 +139,6 @@ class Acting:
             if problem.kind != "not-found":
                 raise
             return Outcome(viewer.name, "link", "", {"consignment": problem.detail if name else "To which consignment?"}, given)
-        self._door.kept.forget("unmatched")
         return outcome
 
     async def unmatched_again(self, request: Request) -> Response:
@@ -206,9 +207,11 @@ class Acting:
             _remember(self._said, (name, event))
         if asked.then:
             sentence += await self._corrected(asked, once)
+        counts = (*COUNTS, "unmatched") if doing == "link" else COUNTS
         if any(one["outcome"] == "queued" for one in verdicts):
             sentence += " The tracker has not judged it yet."
-        elif not await self._until(lambda questions: questions.version(name) > version):
+            self._door.kept.forget(*counts, late=True)
+        elif not await self._until(lambda questions: questions.version(name) > version, counts):
             sentence += " Nothing changed by it so far."
         return Outcome(viewer.name, doing, sentence, undo=undo, receipt=receipt)
 
@@ -229,7 +232,7 @@ class Acting:
         def asking(questions: Questions) -> tuple[Journey | None, dict[str, Any], datetime | None]:
             return questions.show(name), dict(questions.facilities()), questions.as_of()
 
-        journey, places, as_of = await self._door.ask(asking)
+        journey, places, as_of = await self._door.ask(asking, kept=True)
         if journey is None:
             raise Problem("not-found", f"No consignment {name[:80]} is known.")
         story = tell(journey, places, as_of or self._door.clock.now())

@@ -37,7 +37,7 @@ from services.console.query_api import Api
 from services.console.settings import ConsoleSettings
 from services.console.tracking_page import TrackingPage
 from services.console.verbs_page import Verb, VerbsPage, run_verb
-from services.runtime import logs, metrics, process, web
+from services.runtime import garbage, logs, metrics, process, web
 from services.runtime.clickhouse import connect
 from services.runtime.clock import SystemClock
 from services.runtime.messages_held import SWITCH, held
@@ -47,6 +47,8 @@ from services.runtime.settings import SettingsError
 log = logs.get("console")
 
 HEAD_S, ANSWER_S, CONNECTIONS = 10.0, 30.0, 1_024
+NEW_CONTAINERS = 5_000
+"""Some ten pages: each leaves cycles, of its template's. To find more of them at once stops all threads for longer."""
 
 
 def build(
@@ -135,7 +137,12 @@ def build(
 
 def assemble(settings: ConsoleSettings) -> FastAPI:
     """The application over the real ClickHouse. Answers at once; refuses with 503 while it is away."""
-    limits = {"max_execution_time": round(settings.console_query_s), "max_memory_usage": settings.console_query_bytes}
+    limits = {
+        "max_execution_time": round(settings.console_query_s),
+        "max_memory_usage": settings.console_query_bytes,
+        # to read what an answer cost took a quarter of a short one's time in Python; a server may not know the setting
+        "send_profile_events": 0,
+    }
     reader = connect(settings, "reader", settings.console_query_s + 2, limits)
     pool = ThreadPoolExecutor(settings.console_workers, "questions")
     clock = SystemClock()
@@ -175,6 +182,7 @@ def main() -> None:
     except (SettingsError, OSError) as error:
         log.error("console.stopped", error=str(error))
         sys.exit(1)
+    garbage.relax(NEW_CONTAINERS)
     web.serve(app, settings.console_host, settings.console_port, bounded(CONNECTIONS, HEAD_S, ANSWER_S))
 
 

@@ -141,5 +141,16 @@ def _work(acts: Sequence[Line], named: Sequence[tuple[str, datetime]], worst: st
     }
 
 
+def done(acts: Sequence[Line]) -> list[Line]:
+    """What people did, the newest first, with who undid it, as queries/work_done.sql has it. `acts`: of one consignment."""
+    undone = {one["undoes"]: one for one in sorted(acts, key=lambda one: one["at"], reverse=True) if one["act"] == "undo"}
+    said: dict[str, Line] = {}
+    for one in sorted(acts, key=lambda one: one["at"]):
+        if one["act"] != "undo":
+            by = undone.get(one["act_id"])
+            said[one["act_id"]] = {**one, "undone_by": by["by"] if by else "", "undone_at": by["at"] if by else None}
+    return sorted(sorted(said.values(), key=lambda one: one["act_id"]), key=lambda one: one["at"], reverse=True)
+
+
 def _until(snooze: Line | None) -> datetime:
     return (snooze["until"] if snooze else None) or _NEVER

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.runtime import logs
@@ -22,6 +22,9 @@ log = logs.get("console")
 
 FRESH_S: Final = 60.0
 OLD_S: Final = 180.0
+LATE_S: Final = 600.0
+"""So long what somebody did may be on its way through the pipeline."""
+_SOON_S: Final = 1.0
 _MOST: Final = 300
 
 
@@ -43,6 +46,8 @@ class Kept:
     fresh_s: float = FRESH_S
     old_s: float = OLD_S
     _answers: OrderedDict[Hashable, Answer] = field(default_factory=OrderedDict)
+    _late: dict[str, datetime] = field(default_factory=dict)
+    """Until when something that was done may yet change the answers of this name."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _beside: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "kept"))
 
@@ -59,6 +64,8 @@ class Kept:
         now, mine = self.clock.now(), None
         fresh_s = self.fresh_s if fresh_s is None else fresh_s
         old_s = self.old_s if old_s is None else old_s
+        if self._late.get(key[0], now) > now:  # type: ignore[index]  # its name
+            fresh_s = old_s = _SOON_S
         # a window of other days is another question
         key = (key, *(round((now - time).total_seconds() / 86_400) for time in times))
         with self._lock:
@@ -80,9 +87,12 @@ class Kept:
         while len(self._answers) > _MOST:
             self._answers.popitem(last=False)
 
-    def forget(self, *names: str) -> None:
-        """Count what questions of these names ask anew when it is asked next: somebody did something about it."""
+    def forget(self, *names: str, late: bool = False) -> None:
+        """Count what questions of these names ask anew when it is asked next: somebody did something about it. `late`: it is
+        not to be seen yet, so for LATE_S nobody is told what was counted more than a second ago."""
         with self._lock:
+            if late:
+                self._late |= dict.fromkeys(names, self.clock.now() + timedelta(seconds=LATE_S))
             for key in [key for key in self._answers if key[0][0] in names]:  # type: ignore[index]  # as `rows` makes them
                 del self._answers[key]
 

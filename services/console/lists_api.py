@@ -130,7 +130,9 @@ LISTS: Final[Mapping[str, Listed]] = {
         Letter,
         0,
         _CARRIER | {"reason": "For this reason, as a code."},
-        lambda questions, _, __, given, ___: questions.dead_letters(text(given, "carrier"), text(given, "reason"), ROWS_MOST),
+        lambda questions, _, __, given, part: questions.dead_letters(
+            text(given, "carrier"), text(given, "reason"), ROWS_MOST if part.as_csv else part.rows, after=part.after
+        ),
         stand=paging.of_letter,
     ),
     "acts": Listed(

@@ -111,14 +111,14 @@ class Api:
             wanted, order = chosen(view, reader)
             order = replace(order, after=after.keys if after else None)
             if as_csv:
-                # a page first, which comes soon: to put all of the others in order takes a second
+                # a page first, which comes soon: to put all of the others in order takes a second. They are all but those of
+                # the page, whatever stands behind it by then
                 rows, following = questions.delayed_page(wanted, now, self._csv_whole, order)
-                first = [own_row(row, reader) for row in rows]
                 if following is None:
-                    return answer_csv(request, first, "consignments")
-                order = replace(order, offset=0, after=following)
-                rest = questions.delayed_rows(wanted, now, ROWS_MOST - len(first), order)
-                return stream_csv(chain(first, (own_row(row, reader) for row in rest)), "consignments")
+                    return answer_csv(request, [own_row(row, reader) for row in rows], "consignments")
+                told = [row.consignment for row in rows]
+                rest = questions.delayed_rows(wanted, now, ROWS_MOST - len(rows), order, told)
+                return stream_csv((own_row(row, reader) for row in chain(rows, rest)), "consignments")
             rows, following = questions.delayed_page(wanted, now, view.rows, order)
             body: dict[str, Any] = {"as_of": now, "rows": [own_row(row, reader) for row in rows]}
             link = {}
@@ -148,7 +148,7 @@ class Api:
                 told = tell(journey, places.result(), now)
             return answer_json(request, {"as_of": now, "consignment": told})
 
-        return await self._door.ask(asking)
+        return await self._door.ask(asking, kept=True)
 
     async def events(self, request: Request) -> Response:
         """DCSA Track & Trace 2.2 `GET /v2/events`: those of one consignment, named by us or by a reference of DCSA's."""
@@ -315,6 +315,8 @@ class Part:
 
     rows: int = ROWS_MOST
     after: Stand | None = None
+    as_csv: bool = False
+    """Asked for page after page: what may go to the top meanwhile is given whole."""
 
 
 async def answer_list(
@@ -335,7 +337,7 @@ async def answer_list(
     most = CSV_WHOLE if as_csv else worklist.number(given, "rows", LIST_ROWS, 1, LIST_MOST) if stand else ROWS_MOST
 
     def page(questions: Questions, now: datetime, after: Stand | None) -> tuple[Sequence[Any], Stand | None]:
-        rows = asking(questions, now, Part(most + 1, after))
+        rows = asking(questions, now, Part(most + 1, after, as_csv))
         if stand is None:
             return rows, None
         # what was given whole is told whole: asked anew, a row that something new is known of would stand before the page

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.journey_v1 import Journey
 from schemas.words import EXCEPTION_KINDS, LINKING_KINDS
-from services.console.facts import Facts, Line, told
+from services.console.facts import Facts, Line, done, told
 from services.console.kept import Kept
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.clock import Clock, SystemClock
@@ -43,6 +43,12 @@ OPEN_SINCE = timedelta(days=2)
 UNMATCHED_MOST = 10_000
 """References that nobody owns are told so many of, the newest."""
 
+TO_DO_AMONG = 3
+"""Rows of which nobody takes care yet are looked for among so many times as many that stand first."""
+
+WORK_MOST = 500
+"""As queries/work_done.sql."""
+
 NO_LIMIT = 1_000_000
 """The reader's own bound on result rows."""
 
@@ -50,6 +56,9 @@ NO_LIMIT = 1_000_000
 AS_WRITTEN: Mapping[str, object] = {"query_plan_join_swap_table": "false"}
 """Of lists: what people did about a few is looked up for the many; the other way round, as ClickHouse plans it, took twice as
 long."""
+
+BY_KEY: Mapping[str, object] = {"max_threads": 1}
+"""Of what an index leads to: with threads beside it the same took a third more of both cores."""
 
 STREAMED: Mapping[str, object] = {**AS_WRITTEN, "max_block_size": 8_192, "max_execution_time": 120}
 """Of rows that are told one after the other: so many come at once; and the seconds that who reads them may take in all."""
@@ -592,6 +601,9 @@ SORTS = (
     "vessel",
     "stage",
 )
+_BY_NUMBER = ("hours", "expected", "required", "heard", "tier")
+"""Those that a number is sorted by; the others sort by a text, but for the worst."""
+
 GROUPS = ("hospital", "carrier", "terminal", "vessel", "exception", "severity", "stage", "tier")
 
 
@@ -637,6 +649,12 @@ _CLOCK = SystemClock()
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+Placed = tuple[Keys, int]
+"""A consignment's place in the order, and its version there."""
+
+Acts = Mapping[str, Sequence[Line]]
+"""Of acted.sql, by consignment."""
 
 Stand = tuple[datetime, str, *tuple[str, ...]]
 """Where a row of a list that tells the newest first stands: its time, and what tells it from others of that time."""
@@ -761,15 +779,19 @@ class Questions:
         self, since: datetime, about: About, limit: int, until: datetime | None = None, after: Stand | None = None
     ) -> list[Told]:
         """In two short questions: what became of them is asked of those alone that are told, and about most there are none."""
-        asked = _with_parts(sql("due"), _messages_parts(after) | {"any_state"})
-        due = self._clickhouse.query(asked, _messages_params(since, about, limit, after))
+        of_one = after is None and about == About(consignment=about.consignment) != ANY_MESSAGE
+        asked = _with_parts(sql("due"), _messages_parts(after) | {"of_one" if of_one else "any_state"})
+        due = self._clickhouse.query(asked, _messages_params(since, about, limit, after), BY_KEY if of_one else None)
         if not due:
             return []
-        those: dict[str, object] = {f"{name}s": [line[name] for line in due] for name in ("subscription", "notification")}
+        those: dict[str, object] = {
+            f"{name}s": sorted({line[name] for line in due}) for name in ("subscription", "notification")
+        }
         those["tried_since"] = self._by_the_clock(since) - timedelta(days=1)
-        parts = {"those"} if until is None else {"those", "until"}
-        then = {} if until is None else {"until": until}
-        tries = self._clickhouse.query(_with_parts(sql("tries"), frozenset(parts)), {**those, **then})
+        if until is not None:
+            those["until"] = until
+        asked = _with_parts(sql("tries"), frozenset({"those"} if until is None else {"those", "until"}))
+        tries = self._clickhouse.query(asked, those, BY_KEY)
         became = {line["notification"]: line for line in tries}
         return [_row(Told, {**_UNTRIED, **line, **became.get(line["notification"], {})}) for line in due]
 
@@ -798,33 +820,58 @@ class Questions:
         self._last = self._worklist(wanted, now, limit, order or Order())
         return self._rows(Delayed, *self._last)
 
-    def delayed_rows(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> Iterator[Delayed]:
-        """The same one after the other, for so many that nobody waits for the last: the first come once all are in order."""
-        told = self._clickhouse.stream(*self._worklist(wanted, now, limit, order), STREAMED)
-        return (_row(Delayed, line) for line in told)
+    def delayed_rows(
+        self, wanted: DelayedFilter, now: datetime, limit: int, order: Order, told: Sequence[str] = ()
+    ) -> Iterator[Delayed]:
+        """The same one after the other, for so many that nobody waits for the last: the first come once all are in order.
+        `told`: consignments that are left out."""
+        parts = _TOLD | {"ordered"} | ({"without"} if told else set())
+        asked, params = self._worklist(wanted, now, limit, order, parts)
+        lines = self._clickhouse.stream(asked, params | {"without": [*told]}, STREAMED)
+        return (_row(Delayed, line) for line in lines)
 
     def delayed_page(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Delayed], Keys | None]:
         """A page, and where the next one begins; None: there is none."""
         # all rows are looked at for their order, and a page of them is told: what only a page tells is read of it alone
-        found = self._places(wanted, now, limit + 1, order)
+        if (soon := self._to_do_soon(wanted, now, limit + 1, order)) is not None:
+            found, acts = soon
+        else:
+            found = self._places(wanted, now, limit + 1, order)
+            acts = self._acts([keys.consignment for keys, _ in found[:limit]])
         following = found[limit - 1][0] if len(found) > limit else None
-        stand = {keys.consignment: version for keys, version in found[:limit]}
+        return self._told(wanted, now, found[:limit], acts), following
+
+    def _to_do_soon(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> tuple[list[Placed], Acts] | None:
+        """The first so many in the order of which nobody takes care yet, and what people did about them; None: they do not
+        stand among the first of all. It is looked up who takes care of these, not of all that anybody did anything about."""
+        if wanted.work != "to_do" or order.offset:
+            return None
+        anybodys = replace(wanted, work="")
+        most = limit * TO_DO_AMONG
+        first = self._places(anybodys, now, most, order)
+        acts = self._acts([keys.consignment for keys, _ in first])
+        taken = {id_ for id_, said in acts.items() if any(act["act"] in ("acknowledge", "snooze") for act in said)}
+        told = self._told(anybodys, now, [one for one in first if one[0].consignment in taken], acts)
+        set_aside = {row.consignment for row in told if row.acknowledged_at is not None or row.snoozed_until is not None}
+        found = [one for one in first if one[0].consignment not in set_aside]
+        return (found[:limit], acts) if len(found) >= limit or len(first) < most else None
+
+    def _told(self, wanted: DelayedFilter, now: datetime, found: Sequence[Placed], acts: Acts) -> list[Delayed]:
+        """The rows of these places, but for what is no more."""
+        stand = {keys.consignment: version for keys, version in found}
         if not stand:
-            return [], None
-        acts: dict[str, list[Line]] = {}
+            return []
         places = self.facilities()
         by_id = self._facts.known(stand.items())
         for ended in (False,) if self._source(wanted) in _OPEN else (False, True):
             if left := [id_ for id_ in stand if id_ not in by_id]:
                 asked = _with_parts(sql("facts"), frozenset({"ended"} if ended else ()))
-                lines = self._clickhouse.query(asked, {"ids": left})
+                lines = self._clickhouse.query(asked, {"ids": left}, BY_KEY)
                 if not ended:
                     # nothing is wrong with what does not stand in the table of open work: but the view that fills it may be a
                     # moment behind the one that told this version
                     self._facts.put(lines)
                 by_id |= {line["consignment"]: line for line in lines}
-        for act in self._clickhouse.query(sql("acted"), {"ids": [*stand]}):
-            acts.setdefault(act["consignment"], []).append(act)
         kinds = () if _anything(wanted) else wanted.kinds
         rows = []
         for id_ in stand:
@@ -832,9 +879,16 @@ class Questions:
                 line = by_id[id_]
                 place = places.get(line["facility"], _NOWHERE)
                 rows.append(Delayed(**told(line, acts.get(id_, ()), place.name, place.zone, kinds, now)))  # type: ignore[arg-type]  # its fields, by name
-        return rows, following
+        return rows
 
-    def _places(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> list[tuple[Keys, int]]:
+    def _acts(self, ids: Sequence[str]) -> Acts:
+        """What people did about these, by consignment."""
+        acts: dict[str, list[Line]] = {}
+        for act in self._clickhouse.query(sql("acted"), {"ids": [*ids]}, BY_KEY) if ids else ():
+            acts.setdefault(act["consignment"], []).append(act)
+        return acts
+
+    def _places(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> list[Placed]:
         """The first so many in the order, and the version of each."""
         source = self._source(wanted)
         first_come = wanted.state != "ended" and (order.sort, order.reverse, order.group) == ("worst", False, "")
@@ -848,20 +902,20 @@ class Questions:
                 return first
         return self._ordered(source, wanted, now, limit, order)
 
-    def _found(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> list[tuple[Keys, int]]:
+    def _found(self, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> list[Placed]:
         """The first page of what has a text, the worst first: open work, and what has ended only where that may be on it."""
         first = self._ordered("from_found_open", wanted, now, limit, order)
         if len(first) == limit and first[-1][0].number < 0:
             return first  # something is wrong with all of these
         bare = letters_and_digits(wanted.text)
         if len(bare) >= THREES:
-            ever = self._clickhouse.query(f"{sql('named_ever')} LIMIT {{most:UInt32}}", {"bare": bare, "most": limit})
+            ever = self._clickhouse.query(f"{sql('named_ever')} LIMIT {{most:UInt32}}", {"bare": bare, "most": limit}, BY_KEY)
             if len(ever) < limit and {line["consignment"] for line in ever} <= {keys.consignment for keys, _ in first}:
                 return first
         ended = self._ordered("from_found_ended", wanted, now, limit, order) if bare else []
         return sorted([*first, *ended], key=lambda one: astuple(one[0]))[:limit]
 
-    def _ordered(self, source: str, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> list[tuple[Keys, int]]:
+    def _ordered(self, source: str, wanted: DelayedFilter, now: datetime, limit: int, order: Order) -> list[Placed]:
         asked, params = self._worklist(wanted, now, limit, order, {"ordered", "placed"}, source)
         asked = f"SELECT group_key, number_key, text_key, consignment, version FROM ({asked})"  # noqa: S608  our own words
         found = (tuple(line.values()) for line in self._clickhouse.query(asked, params, AS_WRITTEN))
@@ -927,12 +981,15 @@ class Questions:
 
     def show(self, consignment: str) -> Journey | None:
         """All that is known of it."""
-        rows = self._clickhouse.query(sql("show"), {"consignment": consignment})
+        rows = self._clickhouse.query(sql("show"), {"consignment": consignment}, BY_KEY)
         return Journey.model_validate_json(rows[0]["record"], extra="ignore") if rows else None
 
     def work_done(self, consignment: str) -> list[WorkDone]:
-        """What people did about it, the newest first."""
-        return self._ask("work_done", WorkDone, consignment=consignment)
+        """What people did about it, the newest first, no more than WORK_MOST."""
+        if not self._in_parts:
+            return self._ask("work_done", WorkDone, consignment=consignment)
+        # the same without a join, which took longer to plan than all the rest to do
+        return [_row(WorkDone, line) for line in done(self._acts([consignment]).get(consignment, ()))[:WORK_MOST]]
 
     def acts_there(self, acts: Iterable[tuple[str, str]]) -> int:
         """How many of these (consignment, act) are here."""
@@ -1027,9 +1084,17 @@ class Questions:
         """Open consignments that these events of these senders may be about, by place and time alone."""
         return self._ask("due_there", DueThere, events=[*events], senders=[*senders], within_h=within_h)
 
-    def dead_letters(self, sender: str = "", reason: str = "", limit: int = NO_LIMIT, letter: str = "") -> list[Letter]:
-        """The newest first; `letter`: that one alone."""
-        return self._ask("dead_letters", Letter, sender=sender, reason=reason, letter=letter, limit=limit)
+    def dead_letters(
+        self, sender: str = "", reason: str = "", limit: int = NO_LIMIT, letter: str = "", after: Stand | None = None
+    ) -> list[Letter]:
+        """The newest first; `letter`: that one alone; `after`: what stands behind that one (received_at, letter_id)."""
+        given: dict[str, object] = {"sender": sender, "reason": reason, "letter": letter, "limit": limit, **_after(after)}
+        behind = {"after_row"} if after else set[str]()
+        asked, among = _with_parts(sql("dead_letters"), frozenset({"among", *behind})), min(_AMONG * limit, NO_LIMIT)
+        found = self._clickhouse.query(asked, given | {"among": among})
+        if len(found) < limit and (not found or found[0]["oldest"] > EPOCH):
+            found = self._clickhouse.query(_with_parts(sql("dead_letters"), frozenset(behind)), given)
+        return [_row(Letter, line) for line in found]
 
     def _rows(self, row: type[R], asked: str, params: Mapping[str, object]) -> list[R]:
         return [_row(row, line) for line in self._clickhouse.query(asked, params)]
@@ -1076,6 +1141,9 @@ _UNTRIED: Mapping[str, object] = {
 }
 """Of a message, before anybody tried to send it."""
 
+_AMONG = 4
+"""So many times as many dead letters as a page holds are looked at first."""
+
 _NOWHERE = Place("", "", "", "")
 
 _TOLD = frozenset({"told", "places", "worked"})
@@ -1094,8 +1162,12 @@ def _messages_parts(after: Stand | None) -> frozenset[str]:
 
 def _messages_params(since: datetime, about: About, limit: int, after: Stand | None) -> dict[str, object]:
     """The parameters of due.sql."""
-    given: dict[str, object] = {"since": since, "limit": limit, **asdict(about)}
-    return given if after is None else given | {"after_at": after[0], "after_id": after[1]}
+    return {"since": since, "limit": limit, **asdict(about), **_after(after)}
+
+
+def _after(after: Stand | None) -> dict[str, object]:
+    """The row after which a page begins, as parameters."""
+    return {} if after is None else {"after_at": after[0], "after_id": after[1]}
 
 
 def _row(kind: type[R], line: Mapping[str, object]) -> R:
@@ -1154,7 +1226,8 @@ def _present(wanted: DelayedFilter, order: Order) -> frozenset[str]:
     said |= {"late"} if set(wanted.kinds) == set(DELAY_KINDS) else set()
     said |= {"long"} if len(letters_and_digits(wanted.text)) >= THREES else set()
     said |= {"group"} if order.group else set()
-    said |= {"sort"} if order.sort != "worst" else set()
+    by = order.sort if order.sort in _BY_NUMBER else "text"
+    said |= {"sort", f"sort_{by}"} if order.sort != "worst" else set()
     return frozenset(said | ({"after_id"} if order.after else set()))
 
 

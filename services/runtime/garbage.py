@@ -12,8 +12,9 @@ NEW_CONTAINERS = 200_000
 """About 20 MB of cycles at most before they are found."""
 
 
-def relax() -> None:
-    """Call once, when a stage has started: what is there by then is never walked over again."""
+def relax(new_containers: int = NEW_CONTAINERS) -> None:
+    """Call once, when a stage has started: what is there by then is never walked over again. `new_containers`: after so many it
+    is looked among them for cycles."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(NEW_CONTAINERS, 20, 50)
+    gc.set_threshold(new_containers, 20, 50)

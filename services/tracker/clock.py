@@ -103,7 +103,7 @@ class PipelineTime:
                 waiting.append(self.unparked[sender])
         return self.outages if not waiting else tuple(sorted((*self.outages, *waiting), key=lambda one: one.start))
 
-    def record(self, shard: int, version: int, shards: int | None = None) -> Clock:
+    def record(self, shard: int, version: int, shards: int | None = None, registers: str | None = None) -> Clock:
         return Clock(
             consignment=f"clock:{shard}",
             version=version,
@@ -113,6 +113,7 @@ class PipelineTime:
             unparked=self.unparked,
             load_end=self.load_end,
             shards=shards,
+            registers=registers,
         )
 
     def restore(self, clock: Clock) -> None:

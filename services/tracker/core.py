@@ -54,6 +54,7 @@ LOOKED_AT_ONCE = (
     20_000  # journeys that time or a register touches in one batch; the next goes on, so no transaction grows without bound
 )
 WORKED_AT_MOST = 20_000  # journeys whose linking and fold are kept ready, some 15 kB each
+OVERTAKEN_AT_MOST = 10_000  # deadlines that were overtaken, beside as many as there are
 FAULTS_STOP_RATIO = 0.01
 FAULTS_STOP_LEAST = 20  # in a small batch 1 % is nobody
 RECORD_BYTES_AT_MOST = 900_000  # Kafka refuses a little more; one consignment must not stop the shard
@@ -165,7 +166,10 @@ class State:
     feeds: dict[str, Feed] = field(default_factory=dict)
     closed: dict[str, Closed] = field(default_factory=dict)
     by_closed: dict[Ref, set[str]] = field(default_factory=dict)
+    due: dict[str, datetime] = field(default_factory=dict)
+    """The deadline of each journey, feed and closed one, as it stands."""
     deadlines: list[tuple[datetime, str]] = field(default_factory=list)
+    """A heap of them, among which are some that were overtaken: each word of a consignment moves its deadline."""
 
     def journey(self, consignment: str) -> Journey | None:
         kept = self.journeys.get(consignment)
@@ -191,6 +195,7 @@ class State:
         self._unlearn(self.journey(consignment), consignment)
         self.journeys.pop(consignment, None)
         self.resting.discard(consignment)
+        self.due.pop(consignment, None)
 
     def keep(self, journey: Journey, now: datetime | None) -> None:
         old = self.journey(journey.consignment)
@@ -204,8 +209,7 @@ class State:
             self.pack(journey.consignment)
         else:
             self.resting.discard(journey.consignment)
-        if journey.next_deadline is not None:
-            heapq.heappush(self.deadlines, (journey.next_deadline, journey.consignment))
+        self._await(journey.consignment, journey.next_deadline)
 
     def restore(self, brief: BriefJourney, value: bytes) -> None:
         """Takes a journey in as it is in the topic, without decoding most of it."""
@@ -216,8 +220,7 @@ class State:
         for ref in learned_references(brief):
             self.by_learned.setdefault(ref, set()).add(name)
         self.journeys[name] = self._packed(value)
-        if brief.next_deadline is not None:
-            heapq.heappush(self.deadlines, (brief.next_deadline, name))
+        self._await(name, brief.next_deadline)
 
     def pack(self, consignment: str) -> None:
         """Makes it small; `journey` unpacks it."""
@@ -236,18 +239,18 @@ class State:
 
     def keep_feed(self, feed: Feed) -> None:
         self.feeds[feed.consignment] = feed
-        if feed.next_deadline is not None:
-            heapq.heappush(self.deadlines, (feed.next_deadline, feed.consignment))
+        self._await(feed.consignment, feed.next_deadline)
 
     def keep_closed(self, closed: Closed) -> None:
         self.forget_closed(closed.consignment)
         self.closed[closed.consignment] = closed
         for ref in closed.references:
             self.by_closed.setdefault(ref, set()).add(closed.consignment)
-        heapq.heappush(self.deadlines, (closed.next_deadline, closed.consignment))
+        self._await(closed.consignment, closed.next_deadline)
 
     def forget_closed(self, key: str) -> None:
         old = self.closed.pop(key, None)
+        self.due.pop(key, None)
         for ref in old.references if old else ():
             _drop(self.by_closed, ref, key)
 
@@ -255,16 +258,21 @@ class State:
         """Whether a consignment names it, or one of ours learned to."""
         return any(ref in self.by_reference or ref in self.by_learned for ref in linking_references(event))
 
-    def due_at(self, key: str) -> datetime | None:
-        """The deadline of a journey, a feed or a closed one, as it stands."""
-        kept: Journey | Feed | Closed | None
-        if key.startswith("feed:"):
-            kept = self.feeds.get(key)
-        elif key.startswith("closed:"):
-            kept = self.closed.get(key)
-        else:
-            kept = self.journey(key)
-        return kept.next_deadline if kept is not None else None
+    def _await(self, key: str, deadline: datetime | None) -> None:
+        if deadline is None:
+            self.due.pop(key, None)
+        elif self.due.get(key) != deadline:
+            self.due[key] = deadline
+            heapq.heappush(self.deadlines, (deadline, key))
+            if len(self.deadlines) > 2 * len(self.due) + OVERTAKEN_AT_MOST:
+                self.deadlines = [(at, name) for name, at in self.due.items()]
+                heapq.heapify(self.deadlines)
+
+    def passed(self, entry: tuple[datetime, str]) -> None:
+        """An entry that was taken off the heap, and looked at: it is awaited no more."""
+        at, key = entry
+        if self.due.get(key) == at:
+            del self.due[key]
 
     def _unlearn(self, journey: Journey | None, consignment: str) -> None:
         for ref in learned_references(journey) if journey else ():
@@ -384,6 +392,8 @@ class Tracker:
         self.time = PipelineTime(pairs, witness)
         self._batch: _Batch | None = None
         self._again: set[str] = set()
+        self._anew: set[str] = set()
+        """Of those, the ones that a tracker that starts would have to look at: the clock says that there are some."""
         self._ended: dict[str, datetime] = {}
         self._faulty: set[str] = set()
         self._clock: Clock | None = None  # the last one read, while restoring
@@ -421,14 +431,16 @@ class Tracker:
 
     def restored(self) -> None:
         """The end of the topic is reached: the last clock counts, and what ended long before T rests. Raises WrongLayout."""
-        if self._clock is not None:
-            _check_layout(self._clock, self.shards)
-            self.time.restore(self._clock)
-            self._clock_version = self._clock.version
-            self._clock = None
+        clock, self._clock = self._clock, None
+        if clock is not None:
+            _check_layout(clock, self.shards)
+            self.time.restore(clock)
+            self._clock_version = clock.version
         now = self.time.now
         self.state.resting = {name for name, at in self._ended.items() if now is not None and now >= at + REST_AFTER}
         self._ended.clear()
+        if clock is not None and clock.registers not in (None, self.registers.digest):
+            self.reconsider(self.registers)  # they changed while nobody was here, or not all of the journeys had heard of it
 
     def restore_registration(self, command: Command) -> None:
         """For shards that do not own the consignment: its registration, from the commands' topic."""
@@ -456,9 +468,11 @@ class Tracker:
         return self.state.follows(event) or (event.retracts is not None and self.store.get(event.retracts) is not None)
 
     def reconsider(self, registers: Registers) -> None:
-        """New registers: every journey that is not at rest is computed again with the next batch."""
+        """New registers: every journey that is not at rest, and every feed, is computed again with the next batches."""
         self.registers = registers
-        self._again.update(name for name in self.state.journeys if name not in self.state.resting)
+        self._anew.update(name for name in self.state.journeys if name not in self.state.resting)
+        self._anew.update(self.state.feeds)
+        self._again |= self._anew
 
     # -- a batch ---------------------------------------------------------------------------------------------------
 
@@ -492,7 +506,8 @@ class Tracker:
         self._feeds(batch, heard, touched, outcome)
         if batch.time_changed:
             self._clock_version += 1
-            outcome.journeys.append(batch.time.record(self.shard, self._clock_version, self.shards))
+            known = "" if self._anew - batch.again else self.registers.digest
+            outcome.journeys.append(batch.time.record(self.shard, self._clock_version, self.shards, known))
         return outcome
 
     def committed(self) -> None:
@@ -500,6 +515,8 @@ class Tracker:
         batch, self._batch = self._batch, None
         assert batch is not None
         self.time = batch.time
+        for entry in batch.popped:
+            self.state.passed(entry)
         for declared in batch.declared.values():
             self.state.declare(declared)
         for journey in batch.journeys.values():
@@ -520,6 +537,7 @@ class Tracker:
             del self.worked[oldest]
             self.state.pack(oldest)
         self._again -= batch.again
+        self._anew -= batch.again
         self._again |= batch.faulty
         self._faulty = batch.faulty
 
@@ -602,11 +620,15 @@ class Tracker:
                 batch.events.mark_matched(event)
 
     def _wake(self, sender: str | None, touched: dict[str, set[str]]) -> None:
-        """Deadlines that waited for a parked sender have no time of their own: all its journeys are looked at again."""
-        for name in self.state.journeys.keys() - self.state.resting:
-            kept = self.state.journey(name)
-            if kept is not None and sender in kept.senders:
-                touched.setdefault(name, set())
+        """Deadlines that waited for a parked sender have no time of their own: its journeys are looked at again, in slices."""
+        waiting = [
+            name
+            for name in self.state.journeys.keys() - self.state.resting
+            if (kept := self.state.journey(name)) is not None and sender in kept.senders
+        ]
+        touched.update((name, touched.get(name, set())) for name in waiting[: self.looked_at_once])
+        self._anew.update(waiting[self.looked_at_once :])
+        self._again |= self._anew
         if f"feed:{sender}" in self.state.feeds:
             touched.setdefault(f"feed:{sender}", set())
 
@@ -646,7 +668,7 @@ class Tracker:
             entry = heapq.heappop(heap)
             batch.popped.append(entry)
             at, key = entry
-            if self.state.due_at(key) == at:
+            if self.state.due.get(key) == at:
                 due.append(key)
         return due
 
@@ -700,7 +722,9 @@ class Tracker:
         now = batch.time.now
         version = max((before.version if before else 0) + 1, _milliseconds(now))
         if own is None:
-            changes = ChangeList(None, consignment, version, cause, now)
+            # no journey keeps the version: the next such command, in the same T, would have the ids of this one
+            known_by = f"{consignment}\0{judged[0][0].command_id}" if judged else consignment
+            changes = ChangeList(None, consignment, version, cause, now, known_by)
             _tell_judgements(changes, judged)
             outcome.changes.extend(changes.changes)
             return

@@ -214,8 +214,9 @@ def difference(before: Sequence[ExceptionState], found: Sequence[Found], amended
         states[key] = msgspec.structs.replace(old, status="withdrawn")
         outcome.told.append(("exception_withdrawn", states[key]))
     open_ones = [state for state in states.values() if state.status == "open"]
-    closed = sorted((s for s in states.values() if s.status != "open"), key=lambda s: (s.start, s.key))
-    room = max(0, EXCEPTIONS_KEPT - len(open_ones))
+    closed = sorted((s for s in states.values() if s.status != "open"), key=lambda s: (s.key in keys, s.start, s.key))
+    # what is found still stays, however much it is: forgotten, it would be told again at each touch
+    room = max(sum(s.key in keys for s in closed), EXCEPTIONS_KEPT - len(open_ones))
     kept = open_ones + closed[max(0, len(closed) - room) :]
     outcome.states = tuple(sorted(kept, key=lambda state: state.key))
     return outcome
@@ -244,10 +245,13 @@ TRUCKERS_TOLD = 10
 
 
 class ChangeList:
-    """Numbers the changes of one version of one journey."""
+    """Numbers the changes of one version of one journey. `known_by`: what their ids are derived from, unless by its name."""
 
-    def __init__(self, journey: Journey | None, consignment: str, version: int, cause: str, at: datetime | None) -> None:
+    def __init__(
+        self, journey: Journey | None, consignment: str, version: int, cause: str, at: datetime | None, known_by: str = ""
+    ) -> None:
         self._consignment, self._version, self._cause, self._at = consignment, version, cause, at
+        self._known_by = known_by or consignment
         self._journey = journey
         self.changes: list[Change] = []
 
@@ -276,7 +280,7 @@ class ChangeList:
         self.changes.append(
             Change(
                 change=change,
-                change_id=change_id(self._consignment, self._version, ordinal),
+                change_id=change_id(self._known_by, self._version, ordinal),
                 consignment=self._consignment,
                 version=self._version,
                 ordinal=ordinal,

@@ -366,6 +366,7 @@ class Clock(Struct, frozen=True, tag_field="record", tag="clock"):
     load_end: datetime | None = None
     shards: int | None = None
     moving_to: int | None = None
+    registers: str | None = None
 
 
 class Closed(Struct, frozen=True, tag_field="record", tag="closed"):

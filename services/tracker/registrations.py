@@ -55,10 +55,12 @@ def _register(command: Command, current: Registration | None) -> tuple[Registrat
     if not command.operator and not command.consignment.startswith(f"{command.sender}-"):
         return current, _refused(current, "not_your_prefix", f"a consignment of {command.sender} begins with {command.sender}-")
     if current is not None:
-        if current.declaration == declaration and current.buyer == command.sender:
+        if current.declaration == declaration and current.buyer == command.sender and current.cancelled_at is None:
             return current, Judgement(True, current.declared_version, "unchanged", "it is registered exactly so already")
         if not _may(command, current):
             return current, _refused(current, *_UNKNOWN)
+        if current.cancelled_at is not None:
+            return current, _refused(current, "cancelled", "the consignment is cancelled")
         if command.onto is not None:
             return _register_onto(command, declaration, current)
         return current, _refused(current, "exists", "it is registered already: amend it")
@@ -73,8 +75,6 @@ def _register(command: Command, current: Registration | None) -> tuple[Registrat
 
 
 def _register_onto(command: Command, told: Declaration, current: Registration) -> tuple[Registration, Judgement]:
-    if current.cancelled_at is not None:
-        return current, _refused(current, "cancelled", "the consignment is cancelled")
     declaration = _onto(current.declaration, told, command.onto == "replace_lines")
     if declaration == current.declaration:
         return current, Judgement(True, current.declared_version, "unchanged", "all of it is declared already")

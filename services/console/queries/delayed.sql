@@ -122,18 +122,23 @@ SELECT
     '' AS group_key,
     -- END --
     -- IF sort --
-    multiIf(
-        -- IF quick --
-        -- ELSE --
-        {sort:String} = 'worst', -direction * (worst.1 * 1e9 + ifNull(worst.2, 0)),
-        {sort:String} = 'hours', if(worst.2 IS NULL, at_the_end, -direction * assumeNotNull(worst.2)),
-        -- END --
-        {sort:String} = 'expected', if(expected_delivery IS NULL, at_the_end, direction * toFloat64(assumeNotNull(expected_delivery))),
-        {sort:String} = 'required', if(required_by IS NULL, at_the_end, direction * toFloat64(assumeNotNull(required_by))),
-        {sort:String} = 'heard', if(last_event_at IS NULL, at_the_end, -direction * toFloat64(assumeNotNull(last_event_at))),
-        {sort:String} = 'tier', direction * toFloat64(tier),
-        0.
-    ) AS number_key,
+    -- IF sort_hours --
+    if(worst.2 IS NULL, at_the_end, -direction * assumeNotNull(worst.2)) AS number_key,
+    -- END --
+    -- IF sort_expected --
+    if(expected_delivery IS NULL, at_the_end, direction * toFloat64(assumeNotNull(expected_delivery))) AS number_key,
+    -- END --
+    -- IF sort_required --
+    if(required_by IS NULL, at_the_end, direction * toFloat64(assumeNotNull(required_by))) AS number_key,
+    -- END --
+    -- IF sort_heard --
+    if(last_event_at IS NULL, at_the_end, -direction * toFloat64(assumeNotNull(last_event_at))) AS number_key,
+    -- END --
+    -- IF sort_tier --
+    direction * toFloat64(tier) AS number_key,
+    -- END --
+    -- IF sort_text --
+    0. AS number_key,
     multiIf(
         {sort:String} = 'consignment', consignment,
         {sort:String} = 'hospital', hospital,
@@ -143,6 +148,9 @@ SELECT
         {sort:String} = 'stage', toString(stage),
         ''
     ) AS text_key
+    -- ELSE --
+    '' AS text_key
+    -- END --
     -- ELSE --
     -- IF quick --
     -direction * if(rank = 0, 0, rank * 1e9 + greatest(hours, (now_s - base) / 3600)) AS number_key,
@@ -212,8 +220,8 @@ WHERE true
     AND toDate(formatDateTime(expected_delivery, '%F', if(places.zone = '', 'UTC', places.zone))) < {expected_before:Date}
     -- END --
     -- IF hospital --
-    AND ({hospital:String} = '' OR facility = {hospital:String}
-        OR facility IN (SELECT code FROM facilities FINAL WHERE positionCaseInsensitiveUTF8(name, {hospital:String}) > 0))
+    AND
+    -- at_hospital.sql --
     -- END --
     -- IF carrier --
     AND ({carrier:String} = '' OR carrier = {carrier:String} OR has(parties.code, {carrier:String}))
@@ -249,6 +257,9 @@ WHERE true
     -- END --
     -- IF owner --
     AND ({owner:String} = '' OR buyer = {owner:String} OR carrier = {owner:String} OR has(parties.code, {owner:String}))
+    -- END --
+    -- IF without --
+    AND consignment NOT IN ({without:Array(String)})
     -- END --
     -- IF after_id --
     AND (

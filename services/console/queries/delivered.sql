@@ -4,6 +4,6 @@
     WHERE {delivered_since:DateTime64(3, 'UTC')} < today() - 2 AND delivered_at >= {delivered_since:DateTime64(3, 'UTC')}
         -- IF hospital --
         -- a consignment's newest version is among those that are found, if it goes there
-        AND (facility = {hospital:String}
-            OR facility IN (SELECT code FROM facilities FINAL WHERE positionCaseInsensitiveUTF8(name, {hospital:String}) > 0))
+        AND
+        -- at_hospital.sql --
         -- END --

@@ -8,6 +8,15 @@
         any(notifications.severity) AS severity,
         any(notifications.consignments) AS consignments,
         any(notifications.facilities) AS facilities
+    -- IF of_one --
+    -- of {consignment} alone there are few: an index leads to them, and they are read once
+    FROM notifications
+    PREWHERE has(notifications.consignments, {consignment:String})
+    WHERE notifications.due_at >= {since:DateTime64(3, 'UTC')} AND notification != ''
+    GROUP BY notification
+    ORDER BY due_at DESC, notification
+    LIMIT {limit:UInt32}
+    -- ELSE --
     -- IF any_state --
     FROM notifications
     WHERE (notifications.subscription, notifications.due_at, notification) IN
@@ -22,3 +31,4 @@
     -- asked_about.sql --
     -- END --
     ORDER BY due_at DESC, notification
+    -- END --

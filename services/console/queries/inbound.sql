@@ -29,8 +29,8 @@ FROM
         FROM open_journeys FINAL
         WHERE stage NOT IN ('delivered', 'cancelled') AND expected_delivery < {until:DateTime64(3, 'UTC')}
             -- IF hospital --
-            AND (facility = {hospital:String}
-                OR facility IN (SELECT code FROM facilities FINAL WHERE positionCaseInsensitiveUTF8(name, {hospital:String}) > 0))
+            AND
+            -- at_hospital.sql --
             -- END --
     )
     ARRAY JOIN items AS item

@@ -27,7 +27,7 @@ from services.alerts.work import READ_BACK, WorkFollower
 from services.ingest.alert_acknowledgements import KafkaAcknowledgements
 from services.ingest.work_acts import KafkaWorkActs
 from services.runtime.clock import SystemClock
-from tests.integration.alerts.delivering import a_subscription, delivery_settings, sending
+from tests.integration.alerts.delivering import Desk, a_subscription, delivery_settings, sending
 from tests.integration.alerts.mail import Mailbox, a_mailbox
 from tests.integration.alerts.working import Written, publish, settings_of, subscribe, until, working
 from tests.stack import Kafka
@@ -94,12 +94,21 @@ async def test_who_does_not_answer_in_time_is_passed_over_and_an_answer_wakes_no
     cared, console = first("+12135554003", f"LACDHS-C{mark}"), KafkaWorkActs(settings)
     register.put([Record(SUBSCRIPTIONS, one.subscription, one) for one in (silent, quick, cared)])
     subscribe(settings, second, silent, quick, cared)
-    written = Written(settings)
+    written, desk = Written(settings), Desk(settings)
+
+    def so_far() -> str:
+        """How far each message came: for whoever reads that it did not come."""
+        came = [
+            (one.address, len(written.candidates(one)), [desk.states(made) for made in written.notifications(one)])
+            for one in (silent, quick, cared)
+        ]
+        return f"address, candidates, states of each message: {came}; the worker has {sorted(worker.stream.partitions())}"
+
     try:
         async with working(settings, clock) as worker, asyncio.timeout(HANG_S * 2):
             with sending(delivery_settings(settings, **mailbox.settings()), clock):
                 publish(settings, [critical(one.filters.consignments[0]) for one in (silent, quick, cared)])
-                await until(lambda: all(mailbox.texts(one.address) for one in (silent, quick, cared)))
+                await until(lambda: all(mailbox.texts(one.address) for one in (silent, quick, cared)), so_far)
                 care = acted(cared, clock.now(), act="acknowledge", exceptions=("late:arrived",))
                 await console.write([care])
                 [text] = mailbox.texts(quick.address)

@@ -10,6 +10,7 @@ import pytest
 from schemas.alerts_v1 import Acknowledgement, Delivery, Notification
 from schemas.consignment_command_v1 import EXAMPLES as COMMANDS
 from schemas.consignment_command_v1 import RegisterConsignment
+from schemas.journey_change_v1 import ExceptionChanged
 from schemas.journey_v1 import EXAMPLES as JOURNEYS
 from schemas.journey_v1 import Journey, Statement
 from schemas.raw_message_v1 import RawMessage
@@ -19,6 +20,7 @@ from schemas.work_act_v1 import WorkAct
 from services.alerts import backtest
 from services.alerts.explain import History, Unknown, held
 from services.alerts.matching import Told
+from services.alerts.rules import cause_of
 from tests.integration.console.conftest import Books, books, console_settings, tables  # noqa: F401  fixtures
 from tests.unit.alerts.build import NOW, change, subscription
 
@@ -73,6 +75,30 @@ def test_every_change_of_a_consignment_was_told_by_a_message_or_held_back_by_a_r
     assert [(link.what, link.where) for link in links] == [("told", made.notification), ("held", "")]
     assert links[1].text.endswith("no worse than what was told")
     assert history.notifications(made.subscription, "LACDHS-2") == []
+
+
+def test_what_a_subscriber_was_told_of_others_is_known_with_its_causes(books: Books) -> None:  # noqa: F811
+    """Not what went to another, nor a notice, an escalation, what was told before, or of this consignment; and what ended opens
+    no window."""
+    first, ended = (
+        change(n=11, consignment="LACDHS-11", voyage="015E"),
+        change("exception_ended", 12, "LACDHS-12", voyage="016W"),
+    )
+    told = [Told(first, 0, 0, NOW), Told(change(n=9, consignment="LACDHS-12", voyage="016W"), 0, 1, NOW)]
+    run = backtest.run([*told, Told(ended, 0, 2, NOW + timedelta(hours=1))], subscription(), {}).sent
+    books.write(first, ended, *(each.change for each in told), *run, *run[:1], at=NOW)
+    apart: dict[str, dict[str, Any]] = {
+        "another's": {"subscription": "f" * 16},
+        "a notice": {"purpose": "notice"},
+        "an escalation": {"escalates": "9" * 32},
+        "before": {"due_at": NOW - timedelta(hours=2)},
+    }
+    books.write(*(run[0].model_copy(update={"notification": f"{n:032x}"} | said) for n, said in enumerate(apart.values())))
+    spoken = History(books.client).spoken(run[0].subscription, "LACDHS-1", NOW - timedelta(hours=1))
+    causes = {cause_of(each.change) for each in told if isinstance(each.change, ExceptionChanged)}
+    assert [one.at for one in spoken] == sorted(made.due_at for made in run)
+    assert [len(one.causes) for one in spoken] == [1, 1, 0] and {one for each in spoken for one in each.causes} == causes
+    assert len(History(books.client).spoken(run[0].subscription, "LACDHS-11", NOW - timedelta(hours=1))) == len(run) - 1
 
 
 def test_an_id_that_nobody_knows_is_said_to_be_unknown(books: Books) -> None:  # noqa: F811

@@ -31,6 +31,7 @@ from services.sink import migrate
 from tests.browser import world
 from tests.integration.console.acting import Behind
 from tests.integration.console.conftest import Books
+from tests.unit.sink.examples import journey
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 PASSWORD = "a password that is long"
@@ -397,3 +398,28 @@ async def test_what_the_tracker_took_is_shown(acting: Acting, ana: httpx.AsyncCl
     house.log.append = append  # type: ignore[method-assign]  # a stand-in of the log's, which tells the tracker
     answer = await sent(ana, PAGE, f"{PAGE}/do", do="record", milestone="gate_out")
     assert notice(answer) == "Recorded: gate out."
+
+
+async def test_a_docks_count_that_the_tracker_judges_late_shows_on_the_hospitals_page_once_it_has(
+    acting: Acting, ana: httpx.AsyncClient
+) -> None:
+    """The page was looked at before the count and between; what was kept of it then is told to nobody."""
+    soon = NOW + timedelta(days=1)
+    story = journey("LVLA-DOCK", at=NOW, expected_delivery=soon)
+    line = story.declaration.items[0]
+    acting.books.write(story)
+
+    async def expected() -> int:
+        acting.clock.advance(2)
+        given = {"hospital": "H-HARBOR", "item": line.category, "days": "60"}
+        rows = (await ana.get("/api/v1/inbound", params=given)).json()["rows"]
+        return sum(row["quantity"] for row in rows)
+
+    before = await expected()
+    page = "/consignments/LVLA-DOCK"
+    counted = {"do": "receive", "good_1": str(line.quantity), "short_1": "0", "damaged_1": "0"}
+    answer = await sent(ana, page, f"{page}/do", **counted)
+    assert "has not judged it yet" in notice(answer)
+    assert await expected() == before
+    acting.books.write(journey("LVLA-DOCK", version=2, at=NOW, expected_delivery=soon, stage="delivered"))
+    assert await expected() == before - line.quantity

@@ -51,6 +51,7 @@ from services.runtime.settings import Settings
 from services.sink import migrate
 from tests.browser import world
 from tests.integration.console.conftest import Books
+from tests.unit.sink.examples import exception, journey
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 PASSWORD = "a password that is long"
@@ -353,7 +354,7 @@ def as_cell(value: object) -> str:
 @pytest.mark.parametrize(
     "asked",
     [
-        "delayed?exception=any&sort=expected",
+        "delayed?exception=any&sort=expected&offset=3",
         "delayed?exception=any",
         "delayed?group=hospital&reverse=1",
         "consignments?sort=hours",
@@ -379,6 +380,33 @@ async def test_a_long_csv_comes_in_pieces_and_says_the_same(port: ClickHouse, tm
     assert "etag" in whole.headers
     assert "etag" not in streamed.headers
     assert streamed.headers["content-disposition"] == whole.headers["content-disposition"]
+
+
+@pytest.mark.parametrize("asked", ["delayed?", "delayed?sort=consignment&reverse=1"])
+async def test_a_long_csv_tells_each_consignment_once_whatever_changes_while_it_is_written(
+    books: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """Its first lines are there; before the others are asked for, what stood last becomes the worst (and the first by its
+    name), and what was told already stands where it was not told yet."""
+
+    def late(number: int, hours: float, version: int = 1) -> Journey:
+        return journey(f"LVLA-{number}", version=version, exceptions=[exception(late_h=hours)])
+
+    books.write(*(late(number, 100 - number) for number in range(10, 19)))
+    stream = books.client.stream
+
+    def after_changes(*question: Any) -> Any:
+        books.write(late(18, 200, 2), late(11, 1, 2), late(17, 1, 2), late(19, 150))
+        return stream(*question)
+
+    monkeypatch.setattr(books.client, "stream", after_changes)
+    pieces = FastAPI()
+    for method, path, endpoint in Api(Console(books.client, tmp_path, demo=True).door, csv_whole=3).routes():
+        pieces.add_api_route(path, endpoint, methods=[method], response_model=None)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(pieces), base_url="http://console.test") as browser:
+        sheet = await browser.get(f"/api/v1/{asked}&format=csv")
+    told = [line["consignment"] for line in csv.DictReader(io.StringIO(sheet.content.decode("utf-8-sig"), newline=""))]
+    assert sorted(told) == [f"LVLA-{number}" for number in range(10, 20)]
 
 
 @pytest.mark.parametrize("group", ["", "hospital", "exception"])
@@ -561,8 +589,8 @@ async def test_what_the_pages_of_tables_hold_is_there_for_programs_too(demo: htt
     assert (await demo.get("/api/v1/messages?state=waits")).json()["rows"] == []
 
 
-@pytest.mark.parametrize("name", ["messages", "unmatched"])
-async def test_a_list_that_grows_is_read_page_by_page(demo: httpx.AsyncClient, name: str) -> None:
+@pytest.mark.parametrize(("name", "at"), [("messages", "last_at"), ("unmatched", "last_at"), ("dead-letters", "received_at")])
+async def test_a_list_that_grows_is_read_page_by_page(demo: httpx.AsyncClient, name: str, at: str) -> None:
     """By the answer's `next`, which is in its Link header too; a CSV holds all of it."""
     whole = (await demo.get(f"/api/v1/{name}?days=60")).json()
     assert len(whole["rows"]) > 1 and "next" not in whole
@@ -579,7 +607,7 @@ async def test_a_list_that_grows_is_read_page_by_page(demo: httpx.AsyncClient, n
     lines = csv.DictReader(
         io.StringIO((await demo.get(f"/api/v1/{name}?days=60&format=csv")).text.lstrip("\ufeff"), newline="")
     )
-    assert [as_cell(row["last_at"]) for row in rows] == [line["last_at"] for line in lines]
+    assert [as_cell(row[at]) for row in rows] == [line[at] for line in lines]
     refused = await demo.get(f"/api/v1/{name}?cursor=bm9uZQ")
     assert (refused.status_code, refused.json()["errors"][0]["where"]) == (400, "cursor")
 

@@ -13,13 +13,15 @@ import pytest
 from schemas.consignment_command_v1 import EXAMPLES as COMMANDS
 from schemas.consignment_command_v1 import ReceiveGoods
 from schemas.dead_letter_v1 import EXAMPLES as LETTERS
+from schemas.dead_letter_v1 import DeadLetter
 from schemas.journey_v1 import Clock, Feed, Journey
 from schemas.raw_message_v1 import RawMessage
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import Reference, ShipmentEvent
+from services.console import paging
 from services.console.facts import Facts
-from services.console.questions import About, DelayedFilter, Order, Questions, RawPointer, Told
+from services.console.questions import About, DelayedFilter, Letter, Order, Questions, RawPointer, Told
 from services.console.render import judged
 from services.runtime.clickhouse import connect
 from services.runtime.clock import ManualClock
@@ -582,6 +584,30 @@ def test_dead_letters_are_listed_once_each(books: Books) -> None:
     assert questions.dead_letters(sender="HBRT") == []
 
 
+def test_dead_letters_are_told_page_by_page_whatever_is_written_twice(books: Books) -> None:
+    """Each once, where it was heard of last, also where the copies before it are more than a page looks at."""
+
+    def letter(number: int, minutes: int, **said: Any) -> DeadLetter:
+        at = NOW - timedelta(minutes=minutes)
+        return LETTERS[0].model_copy(update={"letter_id": f"{number:032x}", "received_at": at, **said})
+
+    letters = [letter(number, number // 3) for number in range(30)]
+    again = [letter(20, minutes) for minutes in range(1, 40)] + [letter(number, 9) for number in range(3)]
+    others = [letter(90, 2, sender="HBRT", reason="too_late"), letter(91, 4, sender="HBRT")]
+    books.write(*letters, *again, *again, *others)
+    expected = sorted([*letters[:20], again[0], *letters[21:], *others], key=lambda one: (NOW - one.received_at, one.letter_id))
+    questions = Questions(books.client)
+    for most in (1, 2, 7, 31, 100):
+        told, after = list[Letter](), None
+        while page := questions.dead_letters(limit=most, after=after):
+            told += page
+            after = paging.of_letter(page[-1])
+            assert len(page) == most or len(told) == len(expected)
+        assert [(one.letter_id, one.received_at) for one in told] == [(one.letter_id, one.received_at) for one in expected]
+    assert [one.letter_id for one in questions.dead_letters("HBRT", "too_late")] == [f"{90:032x}"]
+    assert [one.received_at for one in questions.dead_letters(letter=f"{20:032x}", limit=1)] == [NOW - timedelta(minutes=1)]
+
+
 def test_as_of_is_the_least_clock_and_unknown_until_there_is_one(books: Books) -> None:
     questions = Questions(books.client)
     assert questions.as_of() is None
@@ -711,6 +737,8 @@ def test_messages_come_page_by_page_each_once_and_the_newest_first(books: Books,
         pages += page
         after = page[-1].due_at, page[-1].notification
     assert pages == whole
+    for name in ("LVLA-00", "LVLA-22", "LVLA-99"):  # of one consignment they are found another way
+        assert questions.messages(since, replace(about, consignment=name)) == [one for one in whole if name in one.consignments]
 
 
 @pytest.mark.parametrize("state", ["", "delivered"])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from schemas.work_act_v1 import WorkAct
-from services.console.questions import DelayedFilter, Order, Questions
+from services.console.questions import TO_DO_AMONG, DelayedFilter, Order, Questions
+from services.runtime.clickhouse import ClickHouse
 from tests.integration.console.conftest import Books
 from tests.unit.sink.examples import exception, journey
 
@@ -109,3 +113,76 @@ def test_a_consignment_waits_only_while_all_that_is_wrong_with_it_may(books: Boo
     assert until() == NOW + 2 * HOUR  # the first that is up
     books.write(journey("LACDHS-1", version=1_586_700_000_002, exceptions=[]))
     assert ask.delayed(DelayedFilter(kinds=()), NOW)[0].snoozed_until is None
+
+
+class InOne(Questions):
+    """Asks each in one question, as what comes as Arrow is."""
+
+    _in_parts = False
+
+
+def test_what_was_done_is_the_same_in_one_question_or_put_together_of_what_was_written(books: Books) -> None:
+    books.write(
+        act(1, "note", text="first"),
+        act(2, "assign", at=NOW + HOUR, assignee="ben"),
+        act(3, "note", at=NOW + HOUR, text="at the same time"),
+        act(3, "note", at=NOW + HOUR, text="at the same time"),  # written twice
+        act(4, "undo", at=NOW + 3 * HOUR, undoes=f"{1:032x}", by="ben"),
+        act(5, "undo", at=NOW + 2 * HOUR, undoes=f"{1:032x}", by="cleo"),  # who was first counts
+        act(6, "undo", at=NOW + HOUR, undoes=f"{9:032x}"),  # of nothing that is here
+        act(7, "snooze", "LACDHS-2", exceptions=[LATE], until=NOW + HOUR),
+    )
+    for name in ("LACDHS-1", "LACDHS-2", "LACDHS-3"):
+        assert Questions(books.client).work_done(name) == InOne(books.client).work_done(name), name
+    told = [(one.text, one.assignee, one.undone_by) for one in Questions(books.client).work_done("LACDHS-1")]
+    assert told == [("", "ben", ""), ("at the same time", "", ""), ("first", "", "cleo")]
+
+
+class Listens:
+    """A ClickHouse that knows what it was asked."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._clickhouse, name)
+
+    def query(
+        self, sql: str, params: Mapping[str, object] | None = None, settings: Mapping[str, object] | None = None
+    ) -> list[dict[str, Any]]:
+        self.asked.append(sql)
+        return self._clickhouse.query(sql, params, settings)
+
+
+ROWS = 4
+AMONG = (ROWS + 1) * TO_DO_AMONG
+
+
+@pytest.mark.parametrize(
+    ("taken", "looks_at_all"),
+    [(0, False), (AMONG - ROWS - 1, False), (AMONG - ROWS, True), (AMONG + 3, True)],
+    ids=["nothing is taken", "enough are left", "one too few is left", "none is left"],
+)
+def test_a_page_by_nobody_yet_is_the_same_however_many_are_taken_before_it(
+    books: Books, taken: int, looks_at_all: bool
+) -> None:
+    many = AMONG + 10
+    names = [f"LACDHS-{number:03d}" for number in range(many)]
+    books.write(*(journey(name, exceptions=[late()]) for name in names))
+    books.write(*(act(number, "acknowledge", names[number], exceptions=[LATE]) for number in range(taken)))
+    books.write(
+        act(many, "acknowledge", names[taken], exceptions=["of something else"]),
+        act(many + 1, "note", names[taken], text="called"),
+    )
+    clickhouse, order, walked = Listens(books.client), Order("consignment"), list[str]()
+    ask, wanted = Questions(clickhouse), DelayedFilter(work="to_do")
+    page, after = ask.delayed_page(wanted, NOW, ROWS, order)
+    assert any("HAVING" in sql for sql in clickhouse.asked) == looks_at_all
+    assert page == ask.delayed(wanted, NOW, ROWS, order)
+    while page:
+        walked += [row.consignment for row in page]
+        if after is None:
+            break
+        page, after = ask.delayed_page(wanted, NOW, ROWS, Order("consignment", after=after))
+    assert walked == names[taken:]

@@ -14,6 +14,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -295,18 +296,20 @@ def test_under_traffic_there_is_no_false_alarm_and_a_real_one_is_not_missed(
             sent += len(send(producer, [body(number) for number in range(1, 20)]))
             stop.wait(0.3)
 
-    thread = threading.Thread(target=traffic)
-    thread.start()
-    try:
-        audits = 0
-        while audits < 3 or sent <= 100:
-            assert wrong(settings, admin, within_s=60) == []
-            audits += 1
-        copy(admin, "shipment_events", row)
-        assert examples(wrong(settings, admin, within_s=60)) == [("duplicate", *row)]
-    finally:
-        stop.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as beside:
+        flows = beside.submit(traffic)
+        try:
+            audits = 0
+            while audits < 3 or sent <= 100:
+                if flows.done():
+                    flows.result()
+                assert wrong(settings, admin, within_s=60) == []
+                audits += 1
+            copy(admin, "shipment_events", row)
+            assert examples(wrong(settings, admin, within_s=60)) == [("duplicate", *row)]
+        finally:
+            stop.set()
+    flows.result()
     admin.execute("CREATE TABLE kept_once AS shipment_events")
     admin.execute(
         f"INSERT INTO kept_once SELECT * FROM shipment_events WHERE k_partition = {row[1]} AND k_offset = {row[2]} LIMIT 1"

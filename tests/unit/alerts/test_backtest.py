@@ -66,6 +66,38 @@ def test_an_explanation_says_of_each_change_by_which_message_it_was_told_or_what
     assert [link.what for link in explain.held(told, [], subscription(), {})] == ["untold", "held"]
 
 
+SECONDS, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+def test_what_goes_with_more_of_a_cause_that_another_consignment_opened_is_explained_as_that() -> None:
+    """The other's message was told at NOW; this one is known to have come a moment later, though the broker took it before."""
+    told = [Told(change(n=1, voyage="015E"), 0, 0, NOW - SECONDS)]
+    opened = backtest.Spoken(NOW, frozenset(["delay  015E"]))
+    (link,) = explain.held(told, [], subscription(), {}, NOW + MINUTE, [opened])
+    assert (link.what, link.text) == (
+        "held",
+        "late:arrived opened (major): Late.: more of the same cause is collected, until 2020-04-12 18:05 UTC",
+    )
+    (link,) = explain.held(told, [], subscription(), {}, NOW + 6 * MINUTE, [opened])
+    assert link.what == "untold", "the window is over, and so it should have gone"
+    over = [*told, Told(change("exception_ended", 2, voyage="015E"), 0, 1, NOW + MINUTE)]
+    links = explain.held(over, [], subscription(), {}, NOW + 9 * MINUTE, [opened])
+    assert [link.what for link in links] == ["held", "held"]
+    assert links[1].text.endswith("it was over before it was told")
+    other = backtest.Spoken(NOW, frozenset(["delay  016W"]))
+    (link,) = explain.held(told, [], subscription(), {}, NOW + MINUTE, [other])
+    assert link.what == "untold"
+
+
+def test_what_was_told_of_other_consignments_counts_against_the_budget() -> None:
+    told = [Told(change(), 0, 0, NOW)]
+    spoken = [backtest.Spoken(NOW - n * MINUTE, frozenset()) for n in (50, 40)]
+    (link,) = explain.held(told, [], subscription(most_an_hour=2), {}, NOW + MINUTE, spoken)
+    assert link.text.endswith("the budget of 2 messages an hour is spent, until 2020-04-12 18:10 UTC")
+    (link,) = explain.held(told, [], subscription(most_an_hour=3), {}, NOW + MINUTE, spoken)
+    assert link.what == "untold"
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import cast
 
@@ -14,6 +15,7 @@ from schemas.alerts_v1 import Delivery
 from services.alerts import journal as journal_module
 from services.alerts.journal import Journal, JournalLost
 from services.runtime.settings import Settings
+from tests.waiting import eventually_beside
 
 INTENT = Delivery(
     notification="ab" * 16,
@@ -90,3 +92,38 @@ async def test_intents_of_a_moment_share_one_fence_and_a_result_waits_for_none(m
     await asyncio.to_thread(journal.close)
     await asyncio.wait_for(last, 1)
     assert client.fences == 2, "one that waits when the journal is closed is written and proved"
+
+
+class Silent(Hanging):
+    """Kafka takes nothing, until it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.takes = threading.Event()
+        self._waiting: list[Callable[[None, None], None]] = []
+
+    def produce(self, topic: str, value: bytes, key: bytes, on_delivery: object, headers: object) -> None:
+        self._waiting.append(cast("Callable[[None, None], None]", on_delivery))
+
+    def poll(self, _: float) -> None:
+        if self.takes.wait(0.01):
+            while self._waiting:
+                self._waiting.pop()(None, None)
+
+
+async def test_a_record_that_kafka_does_not_take_is_waited_for_but_not_in_silence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(journal_module, "TOLD_AFTER_S", 0.05)
+    journal, client = Journal(Settings(kafka="127.0.0.1:1")), Silent()
+    journal._fencer = journal._producer = cast(Producer, client)
+    journal._thread = threading.Thread(target=journal._run, daemon=True)
+    journal._thread.start()
+    assert journal.waits() is None
+    writing = asyncio.create_task(journal.write(INTENT.model_copy(update={"state": "accepted"})))
+    await eventually_beside(lambda: "alerts.journal.waits" in caplog.text)
+    assert "has not taken what was written to deliveries.v1" in str(journal.waits()) and not writing.done()
+    client.takes.set()
+    await asyncio.wait_for(writing, 10)
+    assert journal.waits() is None
+    await asyncio.to_thread(journal.close)

@@ -703,6 +703,33 @@ def test_old_things_are_forgotten() -> None:
     assert list(desk.compose.watches("a" * 16)["LACDHS-1"].known) == ["milestone:arrived:"]
 
 
+def test_what_is_known_of_consignments_of_which_nothing_is_heard_again_is_forgotten_too() -> None:
+    """Also of a subscriber who was never told any of it; what is still open is remembered, in memory and in the topic."""
+    desk = Desk(subscription("a", minimum_severity="major"), subscription("b"))
+    for n in range(5):
+        desk.take("exception_changed", severity="minor", consignment=f"LACDHS-{n}")
+    desk.take(consignment="LACDHS-OPEN", to="b" * 16)
+    desk.wait(days=1)
+    assert len(desk.compose) == 6
+
+    def swept() -> list[int]:
+        found = []
+        for _ in range(4):
+            writes = desk.compose.sweep(desk.now, 4)
+            found.append(len(writes))
+            for one in writes:
+                desk.write(one)
+        return found
+
+    assert swept() == [0] * 4
+    desk.wait(days=14)
+    assert sum(swept()) == 5
+    assert [key for key in desk.topic if "/" in key] == [f"{'b' * 16}/LACDHS-OPEN"]
+    assert len(desk.compose) == 1
+    desk.take("exception_ended", consignment="LACDHS-OPEN", to="b" * 16)
+    assert steps(desk.wait(minutes=1)) == [[("LACDHS-OPEN", "ended")]]
+
+
 def test_a_subscriber_and_what_they_know_are_kept_under_keys_of_their_own() -> None:
     desk = Desk()
     desk.take()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.console.kept import FRESH_S, OLD_S, Kept
+from services.console.kept import FRESH_S, LATE_S, OLD_S, Kept
 from services.runtime.clock import ManualClock
 
 NOW = datetime(2020, 4, 11, 9, 40, tzinfo=UTC)
@@ -127,6 +127,22 @@ def test_what_was_counted_before_somebody_acted_is_not_told_after_it(clock: Manu
     acted.set()
     kept._beside.shutdown(wait=True)
     assert kept.rows(("facets", "all"), (), ask)[0] == "after"
+
+
+def test_what_was_done_shows_as_soon_as_it_is_there_even_where_the_pipeline_takes_its_time(clock: ManualClock) -> None:
+    """Somebody looks before it is there, and what they are told is not kept for who looks after it."""
+    kept, stands = Kept(clock), ["before"]
+    assert kept.rows(("inbound",), (), lambda: stands[-1])[0] == "before"
+    kept.forget("inbound", late=True)
+    clock.advance(2)
+    assert kept.rows(("inbound",), (), lambda: stands[-1])[0] == "before"
+    stands.append("after")
+    clock.advance(2)
+    assert kept.rows(("inbound",), (), lambda: stands[-1])[0] == "after"
+    clock.advance(LATE_S)
+    assert kept.rows(("inbound",), (), lambda: "much later")[0] == "much later"
+    clock.advance(FRESH_S)
+    assert kept.rows(("inbound",), (), lambda: "not asked")[0] == "much later"
 
 
 def test_what_is_too_old_for_anybody_is_not_held(clock: ManualClock) -> None:

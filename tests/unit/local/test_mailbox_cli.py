@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deploy.local.mailbox import Store
+from deploy.local.mailbox import Store, read
 from deploy.local.mailbox_cli import mailbox
 
 
@@ -34,3 +34,10 @@ def test_an_answer_leads_to_what_it_answers_since_no_message_of_ours_stands_behi
     assert "In-Reply-To: SM2" in out
     assert f"lovla mailbox show {asked.number}" in err
     assert "explain" not in err + shown(store, asked.number)[1]
+
+
+def test_a_text_with_ends_of_lines_of_other_kinds_is_read_whole(store: Store) -> None:
+    told = store.keep(
+        "email", "alerts@lovla.example", "ana@hospital.example", "Late.\x85Berth\u2028401\x0b\x1c\n", subject="Late"
+    )
+    assert list(read(store.folder)) == [told]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.readers import Unreadable, read
+from tests.unit.readers.damage import Damage, damaged, damages
 from tests.unit.readers.helpers import FIXTURES, context_at, read_text
 from tests.unit.readers.test_cargo_xml import steps
 from tests.unit.readers.test_hostile import check
@@ -33,23 +34,10 @@ LINES = MESSAGES["fsu.txt"].decode().splitlines()[4:] + MESSAGES["fsu_split.txt"
 @CAREFUL
 @given(
     st.sampled_from(sorted(MESSAGES)),
-    st.lists(
-        st.tuples(st.integers(0, 20_000), st.sampled_from(["cut", "put", "drop", "double"]), st.binary(max_size=6)), max_size=6
-    ),
+    damages(20_000),
 )
-def test_a_message_that_was_damaged_on_its_way(name: str, damages: list[tuple[int, str, bytes]]) -> None:
-    content = MESSAGES[name]
-    for at, what, put in damages:
-        where = at % (len(content) + 1)
-        if what == "cut":
-            content = content[:where] if where > len(content) // 2 else content
-        elif what == "put":
-            content = content[:where] + put + content[where + len(put) :]
-        elif what == "drop":
-            content = content[:where] + content[where + 1 + len(put) :]
-        else:
-            content = content[:where] + content[where : where + 40] + content[where:]
-    check(content, FAMILIES[name])
+def test_a_message_that_was_damaged_on_its_way(name: str, harm: Sequence[Damage]) -> None:
+    check(damaged(MESSAGES[name], harm), FAMILIES[name])
 
 
 @CAREFUL

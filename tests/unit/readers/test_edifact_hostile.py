@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from services.ingest.acknowledgements import NotAcknowledged, acknowledge, unread
 from services.ingest.readers import Reading, Unreadable, read
 from services.ingest.readers.edifact_segments import BYTES_MAX
+from tests.unit.readers.damage import Damage, damaged, damages
 from tests.unit.readers.helpers import FIXTURES, context_at
 
 CONTEXT = context_at("2020-04-01T00:00:00Z")
@@ -78,22 +79,10 @@ def test_messages_of_any_segments(segments: list[tuple[str, list[str]]], kind: s
 @CAREFUL
 @given(
     st.sampled_from(MESSAGES),
-    st.lists(
-        st.tuples(st.integers(0, 10_000), st.sampled_from(["cut", "put", "drop", "double"]), st.binary(max_size=6)), max_size=6
-    ),
+    damages(10_000),
 )
-def test_a_message_that_was_damaged_on_its_way(content: bytes, damages: list[tuple[int, str, bytes]]) -> None:
-    for at, what, put in damages:
-        where = at % (len(content) + 1)
-        if what == "cut":
-            content = content[:where] if where > len(content) // 2 else content
-        elif what == "put":
-            content = content[:where] + put + content[where + len(put) :]
-        elif what == "drop":
-            content = content[:where] + content[where + 1 + len(put) :]
-        else:
-            content = content[:where] + content[where : where + 40] + content[where:]
-    check(content)
+def test_a_message_that_was_damaged_on_its_way(content: bytes, harm: Sequence[Damage]) -> None:
+    check(damaged(content, harm))
 
 
 UNB = "UNB+UNOC:3+A+B+200330:0810+1'"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.readers import Reading, Unreadable, detect, read
+from tests.unit.readers.damage import Damage, damaged, damages
 from tests.unit.readers.helpers import FIXTURES, context_at
 
 CONTEXT = context_at("2020-04-01T00:00:00Z")
@@ -50,23 +52,11 @@ def test_any_text_of_the_letters_that_messages_use(text: str, hint: str | None) 
 @CAREFUL
 @given(
     st.sampled_from(MESSAGES),
-    st.lists(
-        st.tuples(st.integers(0, 10_000), st.sampled_from(["cut", "put", "drop", "double"]), st.binary(max_size=6)), max_size=6
-    ),
+    damages(10_000),
     st.sampled_from(HINTS),
 )
-def test_a_message_that_was_damaged_on_its_way(content: bytes, damages: list[tuple[int, str, bytes]], hint: str | None) -> None:
-    for at, what, put in damages:
-        where = at % (len(content) + 1)
-        if what == "cut":
-            content = content[:where] if where > len(content) // 2 else content
-        elif what == "put":
-            content = content[:where] + put + content[where + len(put) :]
-        elif what == "drop":
-            content = content[:where] + content[where + 1 + len(put) :]
-        else:
-            content = content[:where] + content[where : where + 40] + content[where:]
-    check(content, hint)
+def test_a_message_that_was_damaged_on_its_way(content: bytes, harm: Sequence[Damage], hint: str | None) -> None:
+    check(damaged(content, harm), hint)
 
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=20))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from services.runtime.settings import Settings
 from services.tracker.app import SWEPT_EVENTS, catch_up
-from services.tracker.core import CLOSE_AFTER, EVENTS_KEPT, TOO_LATE_FOR, Outcome, Tracker
+from services.tracker.core import (
+    CLOSE_AFTER,
+    EVENTS_KEPT,
+    OVERTAKEN_AT_MOST,
+    TOO_LATE_FOR,
+    Outcome,
+    ReadControl,
+    Tracker,
+)
 from services.tracker.event_store import DiskEventStore, WritableEventStore
-from services.tracker.records import Closed, Event, Journey, Ref, encode
+from services.tracker.exceptions import Found
+from services.tracker.publishing import EXCEPTIONS_KEPT, difference
+from services.tracker.records import Closed, Control, Event, Journey, Ref, encode
 from services.tracker.registers import Registers
 from tests.unit.tracker.build import (
     BILL,
@@ -238,6 +250,34 @@ def test_what_time_and_registers_touch_is_looked_at_in_slices() -> None:
     assert told == [3, 3, 2, 0]
 
 
+def test_a_parked_sender_that_is_back_wakes_its_journeys_in_slices_also_after_a_restart() -> None:
+    subject = tracker()
+    names = [f"LACDHS-{n}" for n in range(1, 6)]
+    refs = {name: Ref("bill_of_lading", f"B{name}") for name in names}
+    story = [each for name in names for each in (register(name, refs=(refs[name],)), event("departed", at(2), refs[name]))]
+    records = [*feed(subject, [*reads(*story), *ticks(at(2, 2), load=True)]).journeys]
+    parked = Control(control="parked", raw_partition=0, at=at(3), sender="MAEU")
+    back = Control(control="unparked", raw_partition=0, at=at(6, 1), sender="MAEU")
+    records += feed(subject, [ReadControl(parked, EVENTS, 0)]).journeys
+    for n in range(3):
+        records += quietly(subject, at(6, n / 100)).journeys
+    subject.looked_at_once = 2
+    newest = feed(subject, [ReadControl(back, EVENTS, 0)]).journeys
+    records += newest
+    assert sum(isinstance(one, Journey) for one in newest) == 2
+    restored = tracker()
+    for record in records:
+        restored.restore(record.consignment, encode(record))
+    restored.restored()
+    restored.store = subject.store
+    for each in (subject, restored):
+        silent = set[str]()
+        for n in range(4):
+            changes = quietly(each, at(6, 2 + n)).changes
+            silent |= {one.consignment for one in changes if one.exception is not None and one.exception.kind == "silent"}
+        assert silent >= {*names}
+
+
 def test_an_aborted_slice_is_looked_at_again() -> None:
     subject = tracker()
     tell(subject, register())
@@ -249,3 +289,28 @@ def test_an_aborted_slice_is_looked_at_again() -> None:
     subject.process([])
     subject.aborted()
     assert len(feed(subject, []).journeys) == 1
+
+
+def test_deadlines_that_were_overtaken_do_not_pile_up_and_those_that_stand_fire() -> None:
+    """Each word of a consignment moves its deadline; those of the words before lie days ahead."""
+    subject = tracker()
+    tell(subject, register(), event("departed", at(2), BOX))
+    quietly(subject, at(2, 2))
+    kept = subject.state.journey("LACDHS-1")
+    assert kept is not None and kept.next_deadline is not None
+    for n in range(3 * OVERTAKEN_AT_MOST):
+        subject.state.keep(msgspec.structs.replace(kept, next_deadline=kept.next_deadline + timedelta(seconds=n % 7)), at(2, 2))
+    assert len(subject.state.deadlines) <= OVERTAKEN_AT_MOST + 3
+    subject.state.keep(kept, at(2, 2))
+    told = [change for change in quietly(subject, kept.next_deadline).changes if change.consignment == "LACDHS-1"]
+    assert [(change.change, change.exception and change.exception.kind) for change in told] == [("exception_opened", "silent")]
+
+
+def test_a_journey_that_has_more_wrong_than_is_kept_is_told_of_it_once() -> None:
+    found = [Found(f"late:{n:02}", "late", at(n), at(n, 1), "minor", "Late.") for n in range(EXCEPTIONS_KEPT + 5)]
+    first = difference((), found, None)
+    assert len(first.told) == 2 * len(found)
+    again = difference(first.states, found, None)
+    assert again.told == []
+    fewer = difference(first.states, found[:3], at(1))
+    assert len(fewer.states) == EXCEPTIONS_KEPT and {one.key for one in found[:3]} <= {one.key for one in fewer.states}

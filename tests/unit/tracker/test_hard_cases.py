@@ -163,3 +163,21 @@ def test_dock_receipts_without_end_are_refused() -> None:
 def test_a_declaration_that_would_break_arithmetic_is_refused_at_the_door(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ConsignmentDeclaration.model_validate({"consignment": "LACDHS-1", **wrong})
+
+
+def test_a_cancelled_consignment_that_is_registered_again_is_not_said_to_be_registered() -> None:
+    subject = tracker()
+    tell(subject, register(), command("cancel"))
+    (again,) = tell(subject, register(received_at=at(1))).changes
+    assert (again.change, again.reason) == ("command_refused", "cancelled")
+    (anothers,) = tell(subject, command("register", sender="OTHER", declaration=register().declaration)).changes
+    assert anothers.reason == "not_your_prefix", "and nobody else is told that it is cancelled"
+
+
+def test_each_refused_command_about_what_is_not_registered_has_an_id_of_its_own() -> None:
+    """No journey keeps a version there, and T stands still between two ticks."""
+    subject = tracker()
+    quietly(subject, at(1))
+    told = [tell(subject, command("cancel", received_at=at(1, hours))).changes for hours in (1, 2)]
+    assert [change.reason for changes in told for change in changes] == ["unknown_or_not_yours"] * 2
+    assert len({change.change_id for changes in told for change in changes}) == 2

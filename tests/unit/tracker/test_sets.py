@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.tracker.core import REST_AFTER, Read, Tracker, shard_of
-from services.tracker.records import Command, Event, Journey, encode
+from services.tracker.records import Clock, Closed, Command, Event, Feed, Journey, decode_journey_record, encode
+from services.tracker.registers import Registers
 from tests.unit.tracker.build import (
     BILL,
     BOX,
     HOUR,
     OTHER_BOX,
+    REGISTERS,
+    START,
     Hold,
     Place,
     Ref,
@@ -24,8 +28,10 @@ from tests.unit.tracker.build import (
     at,
     event,
     feed,
+    quietly,
     reads,
     register,
+    tell,
     ticks,
     tracker,
 )
@@ -265,3 +271,46 @@ def test_what_ended_long_ago_rests_after_a_restart_wherever_its_record_stood() -
         restored.restore(record.consignment, encode(record))
     restored.restored()
     assert restored.state.resting == subject.state.resting == {"LACDHS-1"}
+
+
+def test_registers_that_changed_while_no_tracker_ran_count_for_every_journey_and_feed_once_one_does() -> None:
+    """Also where the tracker that heard of them died before all journeys were computed again."""
+    nobodys = Registers(REGISTERS.senders, {})
+
+    def warned(tracker_: Tracker, registers: Registers, journeys: Sequence[Journey | Feed | Clock | Closed]) -> int:
+        """How many journeys say that their terminal is not registered, after a restart with these registers and two batches."""
+        restored = tracker(registers)
+        for record in journeys:
+            restored.restore(record.consignment, encode(record))
+        restored.restored()
+        restored.store = tracker_.store
+        for _ in range(2):
+            feed(restored, ticks(restored.time.now or START))
+        kept = [restored.state.journey(name) for name in ("LACDHS-1", "LACDHS-2")]
+        return sum(any("not a registered facility" in text for text in one.warnings) for one in kept if one)
+
+    subject = tracker()
+    records = [*feed(subject, [*reads(register(), register("LACDHS-2", refs=(OTHER_BOX,))), *ticks(at(1), load=True)]).journeys]
+    assert (warned(subject, REGISTERS, records), warned(subject, nobodys, records)) == (0, 2)
+    subject.looked_at_once = 1
+    subject.reconsider(nobodys)
+    records += feed(subject, ticks(at(1, 1))).journeys
+    assert warned(subject, nobodys, records) == 2, "it died after the first of two slices"
+    records += feed(subject, ticks(at(1, 2))).journeys
+    clock = decode_journey_record(encode(records[-1]))
+    assert isinstance(clock, Clock) and clock.registers == nobodys.digest != REGISTERS.digest
+
+
+def test_a_feeds_limit_that_is_changed_counts_at_once() -> None:
+    """A sender that is known to report once a day was taken for silent after six hours."""
+    subject = tracker()
+    tell(subject, event("departed", at(2), BOX))
+    opened = quietly(subject, at(2, 9)).changes
+    assert [(change.consignment, change.change) for change in opened] == [("feed:MAEU", "exception_opened")]
+    daily = REGISTERS.senders["MAEU"].model_copy(update={"silent_after_h": 24.0})
+    subject.reconsider(Registers({**REGISTERS.senders, "MAEU": daily}, REGISTERS.facilities))
+    told = feed(subject, ticks(at(2, 9.01))).changes
+    assert [(change.consignment, change.change) for change in told] == [("feed:MAEU", "exception_withdrawn")]
+    subject.reconsider(REGISTERS)
+    told = feed(subject, ticks(at(2, 9.02))).changes
+    assert [(change.consignment, change.change) for change in told] == [("feed:MAEU", "exception_opened")]
