@@ -90,11 +90,10 @@ class Bad(Exception):
     def of(cls, every: Iterable[Bad], warnings: Sequence[Warning_] = ()) -> Bad:
         """Several in one, the first of them the reason; at least one, each told once, FAULTS_MAX at most."""
         first, *others = every
-        if not others and not first.more and not warnings:
-            return first
         if others or first.more:
             told = {(one.code, one.where, one.text): one for bad in (first, *others) for one in (bad, *bad.more)}
             first, *others = list(told.values())[:FAULTS_MAX]
+        # always a new one: raised, it holds the frames that hold the draft, which holds those that were noted
         return cls(first.code, first.where, first.text, first.element, others, warnings or first.warnings)
 
     def verdict(self, position: str, payload: bytes, warnings: Sequence[Warning_] = ()) -> Verdict:
