@@ -312,4 +312,6 @@ class Mappings:
 
     def valid(self, sender: str, received_at: datetime) -> Sequence[MappingFile]:
         """Those of a sender that count for what was received then, the newest first. Which of them fits, the bytes decide."""
-        return [one for one in self.by_sender.get(sender, ()) if one.valid_from is None or one.valid_from <= received_at]
+        if not (own := self.by_sender.get(sender)):
+            return ()
+        return [one for one in own if one.valid_from is None or one.valid_from <= received_at]

@@ -50,13 +50,15 @@ _AHEAD: Final[dict[Classifier, timedelta]] = {
     "estimated": timedelta(days=400),
     "actual": timedelta(days=2),
 }
-_SURELY_D: Final = {classifier: range(3 - _PAST.days, ahead.days - 2) for classifier, ahead in _AHEAD.items()}
+_SURELY_D: Final = {classifier: (3 - _PAST.days, ahead.days - 2) for classifier, ahead in _AHEAD.items()}
 """Days between two dates, whatever their offsets, whose times are surely within the fence: cheaper than to subtract times."""
 _PAYLOAD_MAX: Final = 64 * 1024  # schemas/dead_letter_v1.py
 _REMEMBERED: Final = 4_096  # a feed names the same few places, and says the same of them; some 3 MB at most
 _REFERENCES_REMEMBERED: Final = 50_000  # as in identifiers.py; some 15 MB at most
 _REMEMBERED_LENGTH: Final = 128  # of a text; a longer one is not kept: strangers choose how long they are
+_WARNING_REMEMBERED_LENGTH: Final = 2 * _REMEMBERED_LENGTH  # its place and its sentence
 SHOWN: Final = 10  # characters of a segment's name; real ones have two or three
+_FIRST_SURE_YEAR, _PAST_SURE_YEARS = SURE_YEARS.start, SURE_YEARS.stop  # compared: a third of the price of `in`
 YEARS: Final = range(1970, 2200)  # outside of it a time is a typing error, and arithmetic near year 1 or 9999 overflows
 
 
@@ -92,6 +94,7 @@ class Bad(Exception):
         if others or first.more:
             told = {(one.code, one.where, one.text): one for bad in (first, *others) for one in (bad, *bad.more)}
             first, *others = list(told.values())[:FAULTS_MAX]
+        # always a new one: raised, it holds the frames that hold the draft, which holds those that were noted
         return cls(first.code, first.where, first.text, first.element, others, warnings or first.warnings)
 
     def verdict(self, position: str, payload: bytes, warnings: Sequence[Warning_] = ()) -> Verdict:
@@ -203,7 +206,7 @@ def where_of(number: int, name: str) -> str:
 
 def warning_of(code: str, where: str, text: str) -> Warning_:
     """A warning, with a mark where what it quotes could steer a terminal."""
-    if len(where) <= _REMEMBERED_LENGTH and len(text) <= _REMEMBERED_LENGTH:
+    if len(where) + len(text) <= _WARNING_REMEMBERED_LENGTH:
         return _warning(code, where, text)
     return _warning(code, shown(where), shown(text))
 
@@ -225,9 +228,11 @@ def note(warnings: list[Warning_], code: str, where: str, text: str) -> None:
     if len(warnings) >= WARNINGS_MAX:
         return
     found = warning_of(code, where, text)
-    for one in warnings:  # by their parts: models compare ten times slower
-        if one is found or (one.text == found.text and one.where == found.where and one.code == code):
-            return
+    if warnings:
+        said = found.__dict__  # models compare ten times slower
+        for one in warnings:
+            if one is found or one.__dict__ == said:
+                return
     warnings.append(found)
 
 
@@ -420,12 +425,15 @@ class Draft(msgspec.Struct):
             if judged.code:
                 self.warn(judged.code, judged.text, where)
             return
-        if known and kind in self.single and (other := next((one for of, one in known if of == kind), None)) is not None:
+        if known and kind in self.single and (other := self._first(kind)) is not None:
             self.warn("contradiction", f"{kind} {text} contradicts {other}, named before; {text} is not used", where)
             return
         if judged.code:
             self.warn(judged.code, judged.text, where)
         known[key] = None
+
+    def _first(self, kind: ReferenceKind) -> str | None:
+        return next((value for of, value in self.references if of == kind), None)
 
     def split_equipment(self, owner: str, number: str, digit: str, where: Where = None) -> bool:
         """Add a container whose owner code, number and check digit came in fields of their own; False if they are none's."""
@@ -515,10 +523,12 @@ class Draft(msgspec.Struct):
         """
         occurred_at, context = self.occurred_at, self.context
         outside = None
-        if occurred_at is None or (
-            context.fence and occurred_at.toordinal() - context.received_at.toordinal() not in _SURELY_D[self.classifier]
-        ):
+        if occurred_at is None:
             outside = self._outside()
+        elif context.fence:
+            earliest, past = _SURELY_D[self.classifier]
+            if not earliest <= occurred_at.toordinal() - context.received_at.toordinal() < past:
+                outside = self._outside()
         if self.empty:
             self._spare_goods()
         references = list(self.references) if len(self.references) <= LINKING_MAX else self._bounded()
@@ -661,10 +671,11 @@ class Draft(msgspec.Struct):
             return False
         if self.classifier not in _AHEAD or self.milestone not in _MILESTONES or self.mode not in _MODES:
             return False
-        for moment in (self.occurred_at, self.created_at, self.updated_at):
-            if moment is not None and (moment.tzinfo is None or moment.year not in SURE_YEARS):
-                return False
-        return True
+        return (
+            _is_sure(self.occurred_at)
+            and (self.created_at is None or _is_sure(self.created_at))
+            and (self.updated_at is None or _is_sure(self.updated_at))
+        )
 
     def _place(self, place: Place | None) -> tuple[Place | None, msgspec.Raw | None]:
         """A place as it may be shown, and as it counts in the content's hash, where it is not one of `_PLACES`."""
@@ -791,6 +802,11 @@ def _received(moment: datetime) -> datetime:
     at = Revision(at=moment, reader=0, content="0" * 16).at
     assert at is not None
     return at
+
+
+def _is_sure(moment: datetime | None) -> bool:
+    """Whether a time is within the contract's bounds, seen without asking: aware, and of a year that surely is."""
+    return moment is not None and moment.tzinfo is not None and _FIRST_SURE_YEAR <= moment.year < _PAST_SURE_YEARS
 
 
 def _is_count(number: int | None) -> bool:

@@ -252,9 +252,10 @@ class Registers:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Context:
-    """What is known of a message besides its bytes. `received_at` is aware; `operator`: the key had that scope.
+    """What is known of a message besides its bytes. `received_at` is aware; `operator`: the key had that scope. Not to be
+    changed; a frozen one takes six times as long to make, and each message has its own.
 
     `fence` false lets times pass that lie outside the time fence: only for looking at old files, never for what is stored.
     """

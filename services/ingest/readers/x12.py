@@ -25,13 +25,11 @@ from services.ingest.readers.x12_segments import Segment, Set, decode, walk
 
 STANDARD: Final = "x12"
 
-_STATUSES: Mapping[str, tuple[Standard, Callable[[Set, Context, Identities], Iterator[Verdict]]]] = MappingProxyType(
-    {
-        "214": (x12_214.STANDARD, x12_214.read_set),
-        "315": (x12_315.STANDARD, x12_315.read_set),
-        "322": (x12_322.STANDARD, x12_322.read_set),
-    }
-)
+_STATUSES: Mapping[str, tuple[Standard, Callable[[Set, Context, Identities], Iterator[Verdict]]]] = {
+    "214": (x12_214.STANDARD, x12_214.read_set),
+    "315": (x12_315.STANDARD, x12_315.read_set),
+    "322": (x12_322.STANDARD, x12_322.read_set),
+}
 NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "104": "an air shipment's information",

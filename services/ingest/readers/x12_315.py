@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -15,7 +16,16 @@ from services.ingest.readers.draft import FAULTS_MAX, Bad, Draft, Identities, ag
 from services.ingest.readers.model import Context, Verdict
 from services.ingest.readers.x12_codes import OCEAN, Status
 from services.ingest.readers.x12_places import NO_PORTS, ROLES, Port, end_of, firsts_of, named_spot, port_spot, role_of
-from services.ingest.readers.x12_segments import ELEMENTS, Segment, Set, Unheard, read_reference, read_time, time_faults
+from services.ingest.readers.x12_segments import (
+    ELEMENTS,
+    Segment,
+    Set,
+    Unheard,
+    local_time,
+    read_reference,
+    read_time,
+    time_faults,
+)
 
 STANDARD: Final = "x12.315"
 READER_VERSION: Final = 4
@@ -30,17 +40,15 @@ _PLACE_OF_MILESTONE: Final[Mapping[Milestone, str]] = MappingProxyType(
         **dict.fromkeys(("arrived_consignee", "delivered", "empty_returned"), "ED"),
     }
 )
-_PLACE_OF_STATUS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        **{code: _PLACE_OF_MILESTONE[status.milestone] for code, status in OCEAN.items() if status.milestone is not None},
-        "EE": "RL",
-        **dict.fromkeys(("I", "AE"), "L"),
-        **dict.fromkeys(("Z3", "Z4"), "T"),
-        **dict.fromkeys(("CR", "NO", "X9", "AM", "AL", "RL"), "D"),
-        **dict.fromkeys((code for code, status in OCEAN.items() if status.hold == ("customs", "placed")), "D"),
-        **dict.fromkeys(("AR", "UR", "W1", "W2"), "ED"),
-    }
-)
+_PLACE_OF_STATUS: Final[Mapping[str, str]] = {
+    **{code: _PLACE_OF_MILESTONE[status.milestone] for code, status in OCEAN.items() if status.milestone is not None},
+    "EE": "RL",
+    **dict.fromkeys(("I", "AE"), "L"),
+    **dict.fromkeys(("Z3", "Z4"), "T"),
+    **dict.fromkeys(("CR", "NO", "X9", "AM", "AL", "RL"), "D"),
+    **dict.fromkeys((code for code, status in OCEAN.items() if status.hold == ("customs", "placed")), "D"),
+    **dict.fromkeys(("AR", "UR", "W1", "W2"), "ED"),
+}
 """Where no R4*5 says so: the R4 roles to look for, in order; of a partner's own code by what its map says that it becomes."""
 _TRANSSHIPMENT: Final = "T"
 _ESTIMATED, _ACTUAL = "139", "140"
@@ -65,32 +73,34 @@ class _B4(msgspec.Struct, frozen=True, eq=False):
     digit: str
     load: str
 
-    @classmethod
-    def of(cls, segment: Segment) -> _B4:
-        """Its elements by their names."""
-        _, _, _, code, day, clock, city, owner, number, load, _, port, listed, digit = segment.first(14)
-        return cls(segment, code.upper(), day, clock, port or city, listed, owner, number, digit, load.upper())
-
     def is_repeated_by(self, time: Segment) -> bool:
         """Whether a DTM says its date and time."""
         return time.get(2) == self.day and time.get(3) == self.clock
 
 
+def _b4(segment: Segment) -> _B4:
+    """Its elements by their names."""
+    _, _, _, code, day, clock, city, owner, number, load, _, port, listed, digit = segment.first(14)
+    return _B4(segment, code.upper(), day, clock, port or city, listed, owner, number, digit, load.upper())
+
+
 _UNHEARD: Final = Unheard()
-_LOADS: Final = MappingProxyType({"E": True, "L": False})  # B409
+_ZONES_APART: Final = timedelta(days=2)  # more than any two zones are
+_LOADS: Final[Mapping[str, bool]] = {"E": True, "L": False}  # B409
 _ONE: Final[frozenset[ReferenceKind]] = frozenset({"container", "rail_car"})
+_ANY: Final[frozenset[ReferenceKind]] = frozenset()
 _ESTIMATES_MOST: Final = 16  # a route has a handful of ports, and each estimate is an event that says all that the set says
 
 
 def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Verdict]:
     """The set's event, two of CU (customs and carrier released), and one for each other port's estimate. Raises Bad."""
-    found = _Parts.of(one.segments)
+    found = _sorted(one.segments)
     if not found.statuses:
         times = [fault for time in one.every("DTM") if time.get(1) in _TIME_OF for fault in time_faults(time, 2)]
         raise Bad("missing_segment", one.start.where, "a 315 without B4 has no status", more=times[:FAULTS_MAX])
     if len(found.statuses) > 1:
         one.warn_of_more(found.statuses, 3)
-    status, ports = _B4.of(found.statuses[0]), found.ports
+    status, ports = _b4(found.statuses[0]), found.ports
     code = status.code
     tokens = list(map(ELEMENTS, one.segments))
     own = own_codes.map_of(context, STANDARD)
@@ -107,7 +117,8 @@ def read_set(one: Set, context: Context, identities: Identities) -> Iterator[Ver
         _note_expected(draft, expected)
     stamp = None if draft.classifier == "actual" else one.stamp
     released = again(draft) if code == "CU" and not is_own else None
-    yield Verdict(draft.position, draft.finish(identities.of(tokens, stamp)))
+    event_id = "" if draft.faults else identities.of(tokens, stamp)  # what cannot be told needs none
+    yield Verdict(draft.position, draft.finish(event_id))
     if released is not None:
         released.milestone, released.hold = None, hold_of(("freight", "released"))
         yield Verdict(released.position, released.finish(identities.of(tokens, stamp, "freight")))
@@ -132,30 +143,30 @@ class _Parts(msgspec.Struct, frozen=True, eq=False):
     ports: list[Port]
     before: list[Segment]
 
-    @classmethod
-    def of(cls, segments: Iterable[Segment]) -> _Parts:
-        """Sorted in one walk."""
-        statuses: list[Segment] = []
-        named: list[Segment] = []
-        vessels: list[Segment] = []
-        ports: list[Port] = []
-        before: list[Segment] = []
-        times = before
-        for segment in segments:
-            name = segment.name
-            if name == "N9":
-                named.append(segment)
-            elif name == "R4":
-                port = Port.of(segment)
-                ports.append(port)
-                times = port.times
-            elif name == "DTM":
-                times.append(segment)
-            elif name == "B4":
-                statuses.append(segment)
-            elif name == "Q2":
-                vessels.append(segment)
-        return cls(statuses, named, vessels, ports, before)
+
+def _sorted(segments: Iterable[Segment]) -> _Parts:
+    """Sorted in one walk."""
+    statuses: list[Segment] = []
+    named: list[Segment] = []
+    vessels: list[Segment] = []
+    ports: list[Port] = []
+    before: list[Segment] = []
+    times = before
+    for segment in segments:
+        name = segment.name
+        if name == "N9":
+            named.append(segment)
+        elif name == "R4":
+            port = Port.of(segment)
+            ports.append(port)
+            times = port.times
+        elif name == "DTM":
+            times.append(segment)
+        elif name == "B4":
+            statuses.append(segment)
+        elif name == "Q2":
+            vessels.append(segment)
+    return _Parts(statuses, named, vessels, ports, before)
 
 
 class _Chosen(msgspec.Struct, frozen=True, eq=False):
@@ -181,17 +192,12 @@ def _chosen_port(status: _B4, roles: str, ports: Sequence[Port]) -> _Chosen:
     """
     place = status.place.upper()
     qualifier = status.listed.upper() if status.segment.get(11) else ""
-    activities: list[Port] = []
-    named: list[Port] = []
-    for port in ports:
-        if port.role == "5":
-            activities.append(port)
-        if port.role in ROLES and port.is_called(place, qualifier):
-            named.append(port)
-    if activities:
-        activity = next((port for port in activities if port in named), activities[0])
+    if activities := [port for port in ports if port.role == "5"]:
+        activity = activities[0]
+        if len(activities) > 1:
+            activity = next((port for port in activities if port.is_called(place, qualifier)), activity)
         return _Chosen(activity, told=_contradiction(activity, place) if activity.is_another_than(place, qualifier) else None)
-    if named:
+    if named := [port for port in ports if place and port.role in ROLES and port.is_called(place, qualifier)]:
         if len(named) == 1:
             return _Chosen(named[0])
         return _Chosen(min(named, key=lambda port: roles.index(port.role) if port.role in roles else len(roles)))
@@ -200,7 +206,7 @@ def _chosen_port(status: _B4, roles: str, ports: Sequence[Port]) -> _Chosen:
     if not possible:
         return _Chosen(None, not meant, _contradiction(meant[0], place) if meant else None)
     same = [port for port in possible if port.role == possible[0].role]
-    if len({port.r4.elements for port in same}) == 1:
+    if len(same) == 1 or len({port.r4.elements for port in same}) == 1:
         return _Chosen(same[0])
     if dated := [port for port in same if any(status.is_repeated_by(time) for time in port.times)]:
         return _Chosen(dated[0])
@@ -219,8 +225,12 @@ def _expected(ports: Sequence[Port], spot: _Chosen, chosen: Segment | None) -> S
     for port in ports:
         if not port.times or port.role not in ESTIMATES:
             continue
-        time = next((time for time in port.times if time.get(1) == _ESTIMATED), None)
-        if time is None or time is chosen:
+        for time in port.times:
+            if time.get(1) == _ESTIMATED:
+                break
+        else:
+            continue
+        if time is chosen:
             continue
         if spot.port is None or port.r4.elements[1:4] != spot.port.r4.elements[1:4]:
             found.setdefault((*port.r4.elements, *time.elements), (port, time))
@@ -258,16 +268,22 @@ def _estimate(
 def _draft(one: Set, status: _B4, found: _Parts, context: Context, has_own_codes: bool) -> Draft:
     """What all events of the set say."""
     segment, code = status.segment, status.code
-    draft = Draft(context, STANDARD, READER_VERSION, segment.where, code, warnings=list(one.warnings))
-    draft.empty = _LOADS.get(status.load)
+    owner, number, digit = status.owner, status.number, status.digit
+    draft = Draft(
+        context,
+        STANDARD,
+        READER_VERSION,
+        segment.where,
+        code,
+        empty=_LOADS.get(status.load),
+        warnings=one.warnings.copy(),
+        single=_ONE if number else _ANY,  # B4 names the unit; where it names none, N9 may list all that the status is about
+    )
     if not code:
         draft.fault(Bad("missing_code", segment.where, "B4 names no status (B403)", 3))
     known = _UNKNOWN if not code or (has_own_codes and own_codes.apply(draft, code)) else _map(draft)
-    owner, number, digit = status.owner, status.number, status.digit
-    if number:
-        draft.single = _ONE  # B4 names the unit; where it names none, N9 may list all that the status is about
-        if not draft.split_equipment(owner, number, digit, segment):
-            draft.equipment(owner + number + (digit if len(number) == 6 else ""), segment)
+    if number and not draft.split_equipment(owner, number, digit, segment):
+        draft.equipment(owner + number + (digit if len(number) == 6 else ""), segment)
     carrier = ""
     for segment in found.named:
         qualifier, value = read_reference(draft, segment)
@@ -284,11 +300,13 @@ def _draft(one: Set, status: _B4, found: _Parts, context: Context, has_own_codes
 
 def _map(draft: Draft) -> Status:
     """Set what the list says of the code, and return that."""
-    known = OCEAN.get(draft.code, _UNKNOWN)
-    if known is _UNKNOWN:
+    known = OCEAN.get(draft.code)
+    if known is None:
         draft.unmapped()
+        return _UNKNOWN
     draft.milestone, draft.mode = known.milestone, known.mode
-    draft.hold = hold_of(known.hold)
+    if known.hold is not None:
+        draft.hold = hold_of(known.hold)
     if known.is_empty and draft.empty is None:
         draft.empty = True
     return known
@@ -334,11 +352,15 @@ def _has_happened(draft: Draft, status: _B4, estimate: Segment, zone: Zone) -> b
     if not status.day or status.is_repeated_by(estimate):
         return False
     try:
-        told = read_time(_UNHEARD, status.segment, 4, zone, has_zone=False)
-        happened = read_time(_UNHEARD, estimate, 2, zone) < told
+        told, due = local_time(status.segment, 4), local_time(estimate, 2)
+        if abs(told - due) < _ZONES_APART:
+            told = read_time(_UNHEARD, status.segment, 4, zone, has_zone=False)
+            due = read_time(_UNHEARD, estimate, 2, zone)
+        happened = due < told
     except Bad:
         return False
-    said, expected = (f"{day[:8]} {clock[:8]}".strip() for day, clock in ((status.day, status.clock), estimate.first(4)[2:]))
+    said = f"{status.day[:8]} {status.clock[:8]}".strip()
+    expected = f"{estimate.get(2)[:8]} {estimate.get(3)[:8]}".strip()
     counts = "B4 counts, the estimate is older" if happened else "the estimate counts, it lies ahead of B4"
     draft.warn("times_contradict", f"B4 says {said}, DTM 139 of the same {expected}; {counts}", estimate.where)
     return happened
@@ -354,7 +376,7 @@ def _time_segment(status: _B4, ports: Sequence[Port], spot: _Chosen, before: Seq
     own = spot.port.times if spot.port is not None and (spot.is_sure or not has_date) else ()
     if (found := _best([*own, *before] if before else own)) is not None:
         return found
-    every = [*before, *(time for port in ports for time in port.times)]
+    every = [*before, *[time for port in ports for time in port.times]]
     same = [time for time in every if status.is_repeated_by(time)]
     return _best(same) or (_best(every) if not has_date and spot.is_sure else None)
 

@@ -52,40 +52,38 @@ _CUSTOMS_HOLDS: Final[Mapping[str, Status]] = MappingProxyType(
     }
 )
 
-OCEAN: Final[Mapping[str, Status]] = MappingProxyType(
-    {
-        "EE": Status("empty equipment dispatched", is_empty=True),
-        "OA": Status("full received at the origin", "received"),
-        "I": Status("arrived at the port of loading", "received"),
-        "AE": Status("loaded on the vessel", mode="sea"),
-        "VD": Status("vessel departed", "departed", mode="sea"),
-        "Z2": Status("arrived for transshipment", "transship_arrived", mode="sea"),
-        "Z3": Status("loaded at the transshipment port", mode="sea"),
-        "Z4": Status("discharged at the transshipment port", mode="sea"),
-        "Z5": Status("departed after transshipment", "transship_departed", mode="sea"),
-        "VA": Status("vessel arrived", "arrived", mode="sea"),
-        "UV": Status("discharged from the vessel", "discharged", mode="sea"),
-        "CT": Status("customs released", "customs_released", ("customs", "released")),
-        "CR": Status("carrier released", hold=("freight", "released")),
-        "CU": Status("customs and carrier released", "customs_released", ("customs", "released")),
-        "NO": Status("freight settled", hold=("freight", "released")),
-        "X9": Status("held by the carrier", hold=("other", "placed")),
-        **_CUSTOMS_HOLDS,
-        "Y1": Status("available", "available"),
-        "AV": Status("available for delivery", "available"),
-        "AM": Status("loaded on a truck", hands_over=True),
-        "Z8": Status("picked up at the destination", "gate_out"),
-        "AL": Status("loaded on rail", mode="rail"),
-        "RL": Status("rail departed from the origin's ramp", mode="rail"),
-        "AR": Status("rail arrived at the destination's ramp", mode="rail"),
-        "UR": Status("unloaded from rail", mode="rail"),
-        "W1": Status("gated out inland"),
-        "W2": Status("gated in inland"),
-        "W3": Status("delayed"),
-        "D": Status("delivered at the door", "delivered"),
-        "RD": Status("empty returned", "empty_returned", is_empty=True),
-    }
-)
+OCEAN: Final[Mapping[str, Status]] = {
+    "EE": Status("empty equipment dispatched", is_empty=True),
+    "OA": Status("full received at the origin", "received"),
+    "I": Status("arrived at the port of loading", "received"),
+    "AE": Status("loaded on the vessel", mode="sea"),
+    "VD": Status("vessel departed", "departed", mode="sea"),
+    "Z2": Status("arrived for transshipment", "transship_arrived", mode="sea"),
+    "Z3": Status("loaded at the transshipment port", mode="sea"),
+    "Z4": Status("discharged at the transshipment port", mode="sea"),
+    "Z5": Status("departed after transshipment", "transship_departed", mode="sea"),
+    "VA": Status("vessel arrived", "arrived", mode="sea"),
+    "UV": Status("discharged from the vessel", "discharged", mode="sea"),
+    "CT": Status("customs released", "customs_released", ("customs", "released")),
+    "CR": Status("carrier released", hold=("freight", "released")),
+    "CU": Status("customs and carrier released", "customs_released", ("customs", "released")),
+    "NO": Status("freight settled", hold=("freight", "released")),
+    "X9": Status("held by the carrier", hold=("other", "placed")),
+    **_CUSTOMS_HOLDS,
+    "Y1": Status("available", "available"),
+    "AV": Status("available for delivery", "available"),
+    "AM": Status("loaded on a truck", hands_over=True),
+    "Z8": Status("picked up at the destination", "gate_out"),
+    "AL": Status("loaded on rail", mode="rail"),
+    "RL": Status("rail departed from the origin's ramp", mode="rail"),
+    "AR": Status("rail arrived at the destination's ramp", mode="rail"),
+    "UR": Status("unloaded from rail", mode="rail"),
+    "W1": Status("gated out inland"),
+    "W2": Status("gated in inland"),
+    "W3": Status("delayed"),
+    "D": Status("delivered at the door", "delivered"),
+    "RD": Status("empty returned", "empty_returned", is_empty=True),
+}
 """B403 of the 315."""
 
 TERMINAL: Final[Mapping[str, Status]] = MappingProxyType(
@@ -172,16 +170,14 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """AT702 and AT704 of the 214 (code list 1651); others are kept as sent. NS and NA: normal."""
 
-REFERENCES: Final[Mapping[str, ReferenceKind]] = MappingProxyType(
-    {
-        "BM": "bill_of_lading",
-        "MB": "bill_of_lading",
-        "BN": "booking",
-        "BK": "booking",
-        "CN": "pro_number",
-        "PO": "purchase_order",
-        "AW": "air_waybill",
-        "SN": "seal",
-    }
-)
+REFERENCES: Final[Mapping[str, ReferenceKind]] = {
+    "BM": "bill_of_lading",
+    "MB": "bill_of_lading",
+    "BN": "booking",
+    "BK": "booking",
+    "CN": "pro_number",
+    "PO": "purchase_order",
+    "AW": "air_waybill",
+    "SN": "seal",
+}
 """What the qualifiers of N9 (315, 322), L11 (214) and REF (856) name; EQ and OC: equipment."""

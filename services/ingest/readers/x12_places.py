@@ -14,9 +14,14 @@ from services.ingest.places import Zone, facility_by_name, zone_of
 from services.ingest.readers.draft import Draft, is_plain, place_of
 from services.ingest.readers.x12_segments import Segment
 
-ROLES: Final[Mapping[str, str]] = MappingProxyType(
-    {"R": "receipt", "L": "load", "T": "transship", "D": "discharge", "E": "delivery", "5": "activity"}
-)
+ROLES: Final[Mapping[str, str]] = {
+    "R": "receipt",
+    "L": "load",
+    "T": "transship",
+    "D": "discharge",
+    "E": "delivery",
+    "5": "activity",
+}
 """R401 (code list 115), as far as it is read."""
 
 _UN, _CITY = "UN", "CI"
