@@ -48,8 +48,9 @@ STALE_CRITICAL = timedelta(hours=12)
 STALE_DIGEST = timedelta(hours=24)
 """For how long the sender tries."""
 KEPT = timedelta(days=14)
-KEPT_OPEN = timedelta(days=120)
-"""How long what was told is remembered, once it is over; and if nobody ever says that it is."""
+KEPT_TOLD = timedelta(days=120)
+"""How long it is remembered after the last that was heard of it: what was never told, and what was, which may yet be corrected,
+revised or end."""
 ASLEEP_AT_MOST = timedelta(hours=48)
 """For so long it is remembered that somebody takes care: who takes it back later tells people themselves."""
 ITEMS_SHOWN = 50
@@ -220,11 +221,10 @@ def _worse(before: Item, item: Item) -> bool:
 
 
 def remembered(known: Mapping[str, Known], now: datetime) -> dict[str, Known]:
-    """Without what is over for long."""
+    """Without what nothing was heard of for long."""
 
     def old(one: Known) -> bool:
-        is_open = one.told is not None and one.told.step in _OPEN
-        return one.due_at is None and now - one.at > (KEPT_OPEN if is_open else KEPT)
+        return one.due_at is None and now - one.at > (KEPT if one.told is None else KEPT_TOLD)
 
     return {key: one for key, one in known.items() if not old(one)}
 

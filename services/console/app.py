@@ -93,7 +93,7 @@ def build(
         Acting(door, pages),
         pages,
     )
-    strict = (asked.strictly(route) for part in programs for route in part.routes())
+    strict = (asked.strictly(route, door.entry.reader) for part in programs for route in part.routes())
     for method, path, endpoint in (*own, *strict, *(route for part in parts for route in part.routes())):
         app.add_api_route(path, endpoint, methods=[method], response_model=None)
 

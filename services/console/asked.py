@@ -4,7 +4,7 @@ gives an answer to another question. Pages for people stay lenient: old bookmark
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -15,15 +15,20 @@ from services.console.openapi import asked_by
 from services.console.pages import Route, parameters
 
 
-def strictly(route: Route) -> Route:
-    """The same, but for addresses that say other than they describe: these are refused (Problem 400)."""
+def strictly(route: Route, who: Callable[[Request], object]) -> Route:
+    """The same, but for addresses that say other than they describe: these are refused (Problem 400). `who`: raises Problem 401
+    and 429 before that (of what is right the endpoint asks it itself, so that it is counted once)."""
     method, path, endpoint = route
     described = {one["name"]: one["schema"] | {"required": one["required"]} for one in asked_by(path)}
 
     @wraps(endpoint)
     async def told(**named: Any) -> Response:
         request: Request = named["request"]
-        check(parameters(request), described)
+        try:
+            check(parameters(request), described)
+        except Problem:
+            who(request)
+            raise
         answer: Awaitable[Response] = endpoint(**named)
         return await answer
 

@@ -103,6 +103,9 @@ class HealthPage:
             self._known = Stands(at, told[-1] if told else {}, "" if told else "It said nothing.")
         except Problem as problem:
             self._known = Stands(at, missing=problem.detail)
+        except Exception as error:  # a fault of ours: the table of before is not what it found
+            log.exception("console.health")
+            self._known = Stands(at, missing=f"It could not be asked: {type(error).__name__}.")
 
     async def _firing(self) -> Sequence[Table]:
         """The rules that fire, where there is a Prometheus to ask."""

@@ -64,13 +64,17 @@ class Kept:
         now, mine = self.clock.now(), None
         fresh_s = self.fresh_s if fresh_s is None else fresh_s
         old_s = self.old_s if old_s is None else old_s
-        if self._late.get(key[0], now) > now:  # type: ignore[index]  # its name
+        late = self._late.get(key[0], now) > now  # type: ignore[index]  # its name
+        if late:
             fresh_s = old_s = _SOON_S
         # a window of other days is another question
         key = (key, *(round((now - time).total_seconds() / 86_400) for time in times))
         with self._lock:
             known = self._answers.get(key)
-            if known is None or self._past(known, times, now, old_s):
+            counting = (
+                late and known is not None and not known.rows.done()
+            )  # since after what was done: `forget` has seen to it
+            if known is None or (not counting and self._past(known, times, now, old_s)):
                 known = mine = self._answers[key] = Answer(times, now, Future())
                 self._drop(now)
             elif known.rows.done() and not known.anew and self._past(known, times, now, fresh_s):

@@ -540,9 +540,14 @@ def answer_json(request: Request, value: object, headers: Mapping[str, str] | No
     more = dict(headers or {})
     if not isinstance(told, dict) or "as_of" not in told:
         return _answer(request, _packed(told), "application/json", more)
-    same = {name: one for name, one in told.items() if name not in _WHEN} | {"goes_on": "next" in told}
+    same = {name: one for name, one in told.items() if name not in _WHEN} | {"goes_on": _day_of(told)}
     more["Lovla-As-Of"] = told["as_of"]
     return _answer(request, _packed(told), "application/json", more, f'W/"{_digest(_packed(same))}"')
+
+
+def _day_of(told: Mapping[str, object]) -> str:
+    """Of an answer that goes on: a cursor lives for a day (CURSOR_LIVES), so its answer is another one the next day."""
+    return str(told["as_of"])[:10] if "next" in told else ""
 
 
 _WHEN: Final = frozenset({"as_of", "counted", "next"})

@@ -1097,6 +1097,8 @@ class Questions:
         """The newest first; `letter`: that one alone; `after`: what stands behind that one (received_at, letter_id)."""
         given: dict[str, object] = {"sender": sender, "reason": reason, "letter": letter, "limit": limit, **_after(after)}
         behind = {"after_row"} if after else set[str]()
+        if not self._in_parts:
+            return self._rows(Letter, _with_parts(sql("dead_letters"), frozenset(behind)), given)
         asked, among = _with_parts(sql("dead_letters"), frozenset({"among", *behind})), min(_AMONG * limit, NO_LIMIT)
         found = self._clickhouse.query(asked, given | {"among": among})
         if len(found) < limit and (not found or found[0]["oldest"] > EPOCH):

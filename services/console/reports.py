@@ -572,7 +572,7 @@ def feeds(questions: Questions, given: Given, now: datetime) -> Report:
         [
             Table("feeds", "Feeds", columns, rows, "No sender is known yet."),
             Table("unmapped", "Codes in no map", code_columns, codes, f"Every code heard in {days} days is in a map."),
-            Table("letters", "Dead letters", letter_columns, letters, f"Everything could be read in {days} days."),
+            Table("letters", "Dead letters", letter_columns, letters, "Everything could be read."),
         ],
         {"carrier": carrier},
         days,

@@ -269,6 +269,7 @@ def _registration(said: _Said, verdict: Verdict, told: set[int]) -> Iterator[str
 
 
 _NO_EVENTS = 'registers consignments: its lines begin with "command":"register" and are no events; {way}'
+_BLANK, _JSON = b"\xef\xbb\xbf \t\r\n", (b"{", b"[")
 _COLUMNS = frozenset({"consignment", "category"})
 """What the first row of a CSV of consignments names, and no table of events."""
 
@@ -277,8 +278,8 @@ def _is_registration(said: _Said) -> bool:
     """Whether what no reader knows is what `lovla register` takes: declared consignments, in JSON or CSV."""
     if not (isinstance(said.error, Unreadable) and said.error.code == "unknown_format"):
         return False
-    head = said.content[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if head[:1] in (b"{", b"["):
+    head = said.content[:_HEAD].lstrip(_BLANK)
+    if head[:1] in _JSON:
         try:
             value = parse_json(said.content)
         except Unreadable:
@@ -291,7 +292,7 @@ def _is_registration(said: _Said) -> bool:
 
 def _declared(said: _Said) -> Iterator[str | Complaint]:
     """What declared consignments become. Whose they are is taken from their ids, unless --sender says who sends them."""
-    is_json = said.content.lstrip()[:1] in (b"{", b"[")
+    is_json = said.content[:_HEAD].lstrip(_BLANK)[:1] in _JSON
     meta = RawMessage(
         kind="registration",
         sender=said.context.sender,

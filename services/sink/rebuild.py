@@ -343,12 +343,13 @@ class Rebuild:
         return wanted
 
     def _columns(self, name: str) -> list[str]:
-        """Columns of both."""
+        """Columns of both that are written: what is made of others makes itself."""
         shared = [
             {
                 row["name"]
                 for row in client.query(
-                    "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {name:String}",
+                    "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {name:String}"
+                    " AND default_kind NOT IN ('MATERIALIZED', 'ALIAS')",
                     {"name": name},
                 )
             }

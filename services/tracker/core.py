@@ -626,8 +626,9 @@ class Tracker:
             for name in self.state.journeys.keys() - self.state.resting
             if (kept := self.state.journey(name)) is not None and sender in kept.senders
         ]
-        touched.update((name, touched.get(name, set())) for name in waiting[: self.looked_at_once])
-        self._anew.update(waiting[self.looked_at_once :])
+        room = max(0, self.looked_at_once - len(touched))  # one allowance, however many come back at once
+        touched.update((name, touched.get(name, set())) for name in waiting[:room])
+        self._anew.update(waiting[room:])
         self._again |= self._anew
         if f"feed:{sender}" in self.state.feeds:
             touched.setdefault(f"feed:{sender}", set())

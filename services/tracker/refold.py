@@ -333,7 +333,7 @@ class _Refold:
         for shard in range(max(layout.before, layout.after)):
             version = old.clocks[shard].version + 1 if shard in old.clocks else 1
             clock = (
-                run.time.record(shard, version, layout.after)
+                run.time.record(shard, version, layout.after, self._registers.digest)
                 if shard < layout.after
                 else Clock(consignment=f"clock:{shard}", version=version, shards=layout.after)
             )

@@ -15,6 +15,7 @@ from confluent_kafka import Producer, TopicPartition
 from schemas import topics
 from schemas.dead_letter_v1 import EXAMPLES as LETTERS
 from schemas.journey_v1 import Clock
+from schemas.raw_message_v1 import RawMessage
 from services.runtime import kafka as clients
 from services.runtime import wire
 from services.runtime.clickhouse import ClickHouse, connect
@@ -184,3 +185,24 @@ def expire(settings: Settings, topic: str, before: int) -> None:
     with clients.admin(settings.kafka) as client:
         for future in client.delete_records([TopicPartition(topic, 0, before)]).values():
             future.result()
+
+
+def test_messages_that_the_topic_lost_are_kept_with_what_is_made_of_them(
+    settings: Settings, admin: ClickHouse, producer: Producer
+) -> None:
+    """The last of this file: what it takes from a topic that is kept for ever is missed by every audit of it."""
+    meta = RawMessage(kind="message", sender="MAEU", sha256="ab" * 32, content_type="application/edifact")
+    for number in range(3):
+        interchange = f"UNB+UNOA:2+MAEU+LOVLA+200412:1200+{number}'".encode()
+        write(producer, topics.RAW_MESSAGES, "MAEU", interchange, headers=wire.raw_headers(meta), partition=0)
+    raw = "SELECT payload, interchange FROM raw_messages ORDER BY k_partition, k_offset"
+    tag = fill(producer)
+    with sink(settings):
+        arrived(settings, admin, tag)
+        until(lambda: len(admin.query(raw)) == 3, "the messages")
+    before = admin.query(raw)
+    assert [row["interchange"].split("\x01") for row in before] == [["edifact", "MAEU", str(n)] for n in range(3)]
+    expire(settings, topics.RAW_MESSAGES.name, 2)
+    (messages,) = [one for one in rebuilt(settings)["tables"] if one["table"] == "raw_messages"]
+    assert (messages["rows_after"], messages["carried"]) == (3, 2)
+    assert admin.query(raw) == before

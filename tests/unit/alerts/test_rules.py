@@ -698,7 +698,7 @@ def test_old_things_are_forgotten() -> None:
     desk.take()
     desk.wait(hours=1)
     desk.take("exception_ended")
-    desk.wait(days=20)
+    desk.wait(days=121)
     desk.take("milestone_reached", occurred_at=NOW)
     assert list(desk.compose.watches("a" * 16)["LACDHS-1"].known) == ["milestone:arrived:"]
 
@@ -728,6 +728,10 @@ def test_what_is_known_of_consignments_of_which_nothing_is_heard_again_is_forgot
     assert len(desk.compose) == 1
     desk.take("exception_ended", consignment="LACDHS-OPEN", to="b" * 16)
     assert steps(desk.wait(minutes=1)) == [[("LACDHS-OPEN", "ended")]]
+    desk.wait(days=15)
+    assert sum(swept()) == 0, "they were told that it ended, and it may yet be taken back"
+    desk.wait(days=106)
+    assert sum(swept()) == 1 and len(desk.compose) == 0
 
 
 def test_a_subscriber_and_what_they_know_are_kept_under_keys_of_their_own() -> None:

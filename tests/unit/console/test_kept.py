@@ -10,6 +10,7 @@ import pytest
 
 from services.console.kept import FRESH_S, LATE_S, OLD_S, Kept
 from services.runtime.clock import ManualClock
+from tests.waiting import eventually
 
 NOW = datetime(2020, 4, 11, 9, 40, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -50,6 +51,30 @@ def test_what_is_older_is_told_and_counted_anew_for_the_next(clock: ManualClock)
     kept.close()
     kept._beside.shutdown(wait=True)
     assert kept.rows("score", (), ask) == (2, clock.now())
+
+
+def test_what_is_counted_while_something_is_on_its_way_is_waited_for_and_not_counted_twice(clock: ManualClock) -> None:
+    kept, counting, go_on, asked = Kept(clock), threading.Event(), threading.Event(), list[int]()
+
+    def ask() -> int:
+        asked.append(1)
+        counting.set()
+        assert go_on.wait(10)
+        return len(asked)
+
+    kept.forget("score", late=True)
+    with ThreadPoolExecutor(2) as lookers:
+        first = lookers.submit(kept.rows, ("score",), (), ask)
+        assert counting.wait(10)
+        clock.advance(4)
+        second = lookers.submit(kept.rows, ("score",), (), ask)
+        eventually(lambda: second.running() or second.done())
+        assert not second.done()
+        go_on.set()
+        assert first.result(10)[0] == second.result(10)[0] == 1 and len(asked) == 1
+    clock.advance(2)
+    assert kept.rows(("score",), (), ask)[0] == 2
+    kept.close()
 
 
 def test_nobody_is_told_what_is_too_old(clock: ManualClock) -> None:

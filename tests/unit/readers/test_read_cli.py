@@ -136,6 +136,14 @@ def test_a_file_of_consignments_is_printed_as_the_registrations_that_it_becomes(
     assert "`lovla register FILE` takes it" in result.stderr
 
 
+def test_a_mark_before_the_first_letter_makes_no_other_file_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "consignment.json"
+    file.write_bytes(b"\xef\xbb\xbf" + (ROOT / "docs" / "examples" / "consignment.json").read_bytes())
+    result = lovla(file)
+    assert result.exit_code == 0, result.stderr
+    assert [json.loads(line)["consignment"] for line in result.stdout.splitlines()] == ["LACDHS-0001"]
+
+
 def test_a_registration_is_judged_as_its_senders_where_one_is_named_and_each_fault_is_told(tmp_path: Path) -> None:
     result = lovla(ROOT / "docs" / "examples" / "consignment.json", "--sender", "LVLA")
     assert (result.exit_code, result.stdout) == (1, "") and "consignment: not_yours: " in result.stderr
