@@ -535,15 +535,15 @@ def _milestones(states: Sequence[MilestoneState], zone: ZoneInfo) -> Sheet:
 
 
 def _units(journey: Journey, zone: ZoneInfo) -> Sheet:
-    made = table("Units", "unit", "last milestone", "at", "place", "~holds", "~planned, estimated or actual of its own")
+    made = table("Units", "unit", "last milestone", "at", "place", "~goods", "~planned, estimated or actual of its own")
     for unit in journey.units:
-        holds = ", ".join(f"line {line}: {quantity:,}" for line, quantity in sorted(unit.quantities.items()))
+        goods = ", ".join(f"line {line}: {quantity:,}" for line, quantity in sorted(unit.quantities.items()))
         own = [
             f"{said.milestone} {said.classifier} {when(said.occurred_at, zone)}"
             for said in journey.statements
             if said.unit == unit.unit and said.decides
         ]
-        add(made, unit.unit, unit.milestone, when(unit.at, zone), unit.place, holds, "; ".join(own))
+        add(made, unit.unit, unit.milestone, when(unit.at, zone), unit.place, goods, "; ".join(own))
     return made
 
 
