@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
@@ -85,7 +86,20 @@ def _create(topics: list[Topic], admin: AdminClient, shards: int) -> list[str]:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # a first attempt whose answer came too late did it
                 raise
+    _await_shown({topic.name: partitions(topic, shards) for topic in topics}, admin)
     return list(futures)
+
+
+def _await_shown(made: dict[str, int], admin: AdminClient) -> None:
+    """A broker says that a topic is made before it shows it to everybody (seen on a busy machine). Raises TimeoutError."""
+    until = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < until:
+        told = admin.list_topics(timeout=TIMEOUT_S).topics
+        led = {name: sum(part.leader >= 0 for part in found.partitions.values()) for name, found in told.items()}
+        if all(led.get(name) == wanted for name, wanted in made.items()):
+            return
+        time.sleep(0.05)
+    raise TimeoutError
 
 
 def _configure(topics: list[Topic], admin: AdminClient) -> list[str]:
