@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka.admin._metadata import TopicMetadata
 from confluent_kafka.cimpl import NewTopic
 
+from deploy.local.topics import await_led
 from services.runtime import kafka
 
 PATIENCE_S = 30
 
 
 def create(bootstrap: str, *topics: NewTopic) -> None:
-    """Returns when the broker tells of them all: its word that it has made one comes before it knows of it itself, and on a
-    busy machine so much sooner that the next question is answered with "no such topic"."""
+    """Returns when the broker tells of them all."""
     with kafka.admin(bootstrap) as admin:
         for future in admin.create_topics([*topics]).values():
             future.result(PATIENCE_S)
-        until = time.monotonic() + PATIENCE_S
-        missing = {topic.topic for topic in topics}
-        while missing := {name for name in missing if not _is_led(admin.list_topics(name, PATIENCE_S).topics.get(name))}:
-            assert time.monotonic() < until, f"the broker does not tell of {missing}"
-            time.sleep(0.05)
+        await_led({topic.topic: topic.num_partitions for topic in topics}, admin)
 
 
 def delete_all(bootstrap: str) -> None:
@@ -35,8 +30,3 @@ def delete_all(bootstrap: str) -> None:
         while left := set(names) & admin.list_topics(timeout=PATIENCE_S).topics.keys():
             assert time.monotonic() < until, f"the broker still tells of {left}"
             time.sleep(0.05)
-
-
-def _is_led(told: TopicMetadata | None) -> bool:
-    """Whether each of its partitions has a leader."""
-    return told is not None and told.error is None and all(part.leader >= 0 for part in told.partitions.values())

@@ -86,12 +86,13 @@ def _create(topics: list[Topic], admin: AdminClient, shards: int) -> list[str]:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # a first attempt whose answer came too late did it
                 raise
-    _await_shown({topic.name: partitions(topic, shards) for topic in topics}, admin)
+    await_led({topic.name: partitions(topic, shards) for topic in topics}, admin)
     return list(futures)
 
 
-def _await_shown(made: dict[str, int], admin: AdminClient) -> None:
-    """A broker says that a topic is made before it shows it to everybody (seen on a busy machine). Raises TimeoutError."""
+def await_led(made: dict[str, int], admin: AdminClient) -> None:
+    """Returns when the broker tells of a leader of each partition (topic -> how many): its word that it has made a topic comes
+    before it knows of it itself (seen on a busy machine). Raises TimeoutError."""
     until = time.monotonic() + TIMEOUT_S
     while time.monotonic() < until:
         told = admin.list_topics(timeout=TIMEOUT_S).topics
@@ -99,7 +100,7 @@ def _await_shown(made: dict[str, int], admin: AdminClient) -> None:
         if all(led.get(name) == wanted for name, wanted in made.items()):
             return
         time.sleep(0.05)
-    raise TimeoutError
+    raise TimeoutError(f"the broker does not tell of all of {sorted(made)}")
 
 
 def _configure(topics: list[Topic], admin: AdminClient) -> list[str]:

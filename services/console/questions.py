@@ -1096,14 +1096,13 @@ class Questions:
     ) -> list[Letter]:
         """The newest first; `letter`: that one alone; `after`: what stands behind that one (received_at, letter_id)."""
         given: dict[str, object] = {"sender": sender, "reason": reason, "letter": letter, "limit": limit, **_after(after)}
-        behind = {"after_row"} if after else set[str]()
-        if not self._in_parts:
-            return self._rows(Letter, _with_parts(sql("dead_letters"), frozenset(behind)), given)
-        asked, among = _with_parts(sql("dead_letters"), frozenset({"among", *behind})), min(_AMONG * limit, NO_LIMIT)
-        found = self._clickhouse.query(asked, given | {"among": among})
-        if len(found) < limit and (not found or found[0]["oldest"] > EPOCH):
-            found = self._clickhouse.query(_with_parts(sql("dead_letters"), frozenset(behind)), given)
-        return [_row(Letter, line) for line in found]
+        behind = frozenset({"after_row"} if after else ())
+        if self._in_parts:
+            among = {"among": min(_AMONG * limit, NO_LIMIT)}
+            found = self._clickhouse.query(_with_parts(sql("dead_letters"), behind | {"among"}), given | among)
+            if len(found) >= limit or (found and found[0]["oldest"] <= EPOCH):
+                return [_row(Letter, line) for line in found]
+        return self._rows(Letter, _with_parts(sql("dead_letters"), behind), given)
 
     def _rows(self, row: type[R], asked: str, params: Mapping[str, object]) -> list[R]:
         return [_row(row, line) for line in self._clickhouse.query(asked, params)]

@@ -269,7 +269,7 @@ def _registration(said: _Said, verdict: Verdict, told: set[int]) -> Iterator[str
 
 
 _NO_EVENTS = 'registers consignments: its lines begin with "command":"register" and are no events; {way}'
-_BLANK, _JSON = b"\xef\xbb\xbf \t\r\n", (b"{", b"[")
+_BLANK = b"\xef\xbb\xbf \t\r\n"
 _COLUMNS = frozenset({"consignment", "category"})
 """What the first row of a CSV of consignments names, and no table of events."""
 
@@ -278,27 +278,29 @@ def _is_registration(said: _Said) -> bool:
     """Whether what no reader knows is what `lovla register` takes: declared consignments, in JSON or CSV."""
     if not (isinstance(said.error, Unreadable) and said.error.code == "unknown_format"):
         return False
-    head = said.content[:_HEAD].lstrip(_BLANK)
-    if head[:1] in _JSON:
+    if _is_json(said.content):
         try:
             value = parse_json(said.content)
         except Unreadable:
             return False
         first = value[0] if isinstance(value, list) and value else value
         return isinstance(first, dict) and {"consignment", "items"} <= first.keys()
-    columns = head.partition(b"\n")[0].decode("utf-8", "replace").split(",")
+    columns = said.content[:_HEAD].lstrip(_BLANK).partition(b"\n")[0].decode("utf-8", "replace").split(",")
     return {column.strip().strip('"').lower() for column in columns} >= _COLUMNS
+
+
+def _is_json(content: bytes) -> bool:
+    return content[:_HEAD].lstrip(_BLANK)[:1] in (b"{", b"[")
 
 
 def _declared(said: _Said) -> Iterator[str | Complaint]:
     """What declared consignments become. Whose they are is taken from their ids, unless --sender says who sends them."""
-    is_json = said.content[:_HEAD].lstrip(_BLANK)[:1] in _JSON
     meta = RawMessage(
         kind="registration",
         sender=said.context.sender,
         scopes=("operator",) if said.context.sender == _NOBODY else ("register",),
         sha256=said.context.raw_sha256,
-        content_type="application/json" if is_json else "text/csv",
+        content_type="application/json" if _is_json(said.content) else "text/csv",
     )
     told: set[int] = set()
     way = "`lovla register FILE` takes it"
