@@ -57,13 +57,22 @@ def launch(part: Part) -> Running:
     return start(part.argv(), cwd=part.cwd, log=part.log, env=part.env())
 
 
-def await_ready(part: Part, running: Running, within_s: float) -> None:
+WAIT_ON = "`lovla up` waits on for it, `lovla down` ends what was started"
+
+
+def await_ready(part: Part, running: Running, within_s: float, advice: str = WAIT_ON) -> None:
     """Return when the part serves; see `await_all`."""
-    await_all({part: running}, within_s)
+    await_all({part: running}, within_s, advice=advice)
 
 
-def await_all(parts: Mapping[Part, Running], within_s: float, on_ready: Callable[[Part], None] = lambda part: None) -> None:
-    """Return when all serve. A process that died fails at once, with the end of its log.
+def await_all(
+    parts: Mapping[Part, Running],
+    within_s: float,
+    on_ready: Callable[[Part], None] = lambda part: None,
+    advice: str = WAIT_ON,
+) -> None:
+    """Return when all serve. A process that died fails at once, with the end of its log. `advice`: what to do about one that is
+    only slow.
 
     Raises:
         StackError: one died, or is not ready in time.
@@ -81,8 +90,8 @@ def await_all(parts: Mapping[Part, Running], within_s: float, on_ready: Callable
             elif time.monotonic() > deadline:
                 raise StackError(
                     f"{part.name} is not ready after {within_s:.0f} s ({answer}). It still runs, and may only be slow"
-                    f" (load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores): `lovla up` waits on for it, `lovla down`"
-                    f" ends what was started; its log ({part.log}) ends with:\n{_last_words(part)}"
+                    f" (load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores): {advice};"
+                    f" its log ({part.log}) ends with:\n{_last_words(part)}"
                 )
         if not waiting:
             return

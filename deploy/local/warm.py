@@ -14,6 +14,8 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from deploy.local.errors import StackError
 
 READY_S = 120
 WRITTEN_S = 120  # Java links and writes when the broker ends: some 5 s on a quiet machine
+TOLD_EVERY_S = 10.0
+ADVICE = "nothing is missing without it, and the next `make setup` tries it again"
 CHECKPOINT = "bootstrap.checkpoint"
 TRAINING = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
@@ -61,7 +65,7 @@ def make(java: str) -> None:
         checkpoint(java).unlink(missing_ok=True)  # so that the tool is asked
         running = part.launch(server)
         try:
-            part.await_ready(server, running, READY_S)
+            part.await_ready(server, running, READY_S, ADVICE)
             _work(server.bootstrap)
         finally:
             process.stop(running, grace_s=WRITTEN_S)
@@ -114,19 +118,47 @@ def _work(bootstrap: str) -> None:
     reader.close()
 
 
+@contextlib.contextmanager
+def _telling() -> Iterator[None]:
+    """A line now and then, so that whoever waits sees that something goes on."""
+    done, began = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while not done.wait(TOLD_EVERY_S):
+            _say(
+                f"setup: still reading Kafka's classes after {time.monotonic() - began:.0f} s "
+                f"(load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores; a busy machine takes a minute or two)"
+            )
+
+    telling = threading.Thread(target=tell, name="telling", daemon=True)
+    telling.start()
+    try:
+        yield
+    finally:
+        done.set()
+        telling.join()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """`python -m deploy.local.warm`: make it unless it is there. What goes wrong costs speed alone, and is told."""
+    from confluent_kafka import KafkaException
+
     from deploy.local.kafka import java
 
     try:
         file = archive(java())
         if file.exists() and checkpoint(java()).exists():
             return
-        sys.stdout.write("setup: Kafka's classes are read ahead, once (some 10 s)\n")
-        sys.stdout.flush()
-        make(java())
-    except (StackError, OSError) as error:
-        sys.stdout.write(f"setup: Kafka will start more slowly: {error}\n")
+        _say("setup: Kafka's classes are read ahead, once (some 10 s)")
+        with _telling():
+            make(java())
+    except (StackError, OSError, KafkaException) as error:
+        _say(f"setup: Kafka will start more slowly: {error}")
 
 
 if __name__ == "__main__":

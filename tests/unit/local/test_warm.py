@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
-from deploy.local import warm
+from deploy.local import part, warm
+from deploy.local.errors import StackError
 from deploy.local.kafka import KafkaServer, java
+from deploy.local.process import Running
 
 
 def test_without_an_archive_java_is_told_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,3 +57,50 @@ def test_a_damaged_archive_keeps_nothing_from_starting(content: bytes, tmp_path:
     done = subprocess.run([java(), *warm.options(java()), "-version"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0
     assert "openjdk" in done.stderr.lower() + done.stdout.lower()
+
+
+def test_whoever_waits_for_it_sees_that_something_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(warm, "TOLD_EVERY_S", 0.05)
+    monkeypatch.setattr(warm, "make", lambda _: time.sleep(0.5))
+    warm.main()
+    first, *more = capsys.readouterr().out.splitlines()
+    assert first == "setup: Kafka's classes are read ahead, once (some 10 s)"
+    assert len(more) > 1 and all(line.startswith("setup: still reading Kafka's classes after ") for line in more)
+
+
+def test_a_machine_that_is_too_slow_for_it_is_set_up_without_and_told_what_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    running = Running(os.getpid(), 0.0, ())
+    monkeypatch.setattr(Running, "alive", lambda _: True)
+    monkeypatch.setattr(part, "launch", lambda _: running)
+    monkeypatch.setattr("deploy.local.process.stop", lambda *_, **__: True)
+    monkeypatch.setattr(KafkaServer, "not_ready", lambda _: "nobody answers")
+    monkeypatch.setattr(warm, "READY_S", -1)
+    warm.main()
+    said = capsys.readouterr().out
+    assert "kafka is not ready" in said and "nothing is missing without it, and the next `make setup` tries it again" in said
+    assert "lovla up" not in said and "lovla down" not in said
+
+    def unanswered(_: str) -> None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    monkeypatch.setattr(warm, "make", unanswered)
+    warm.main()  # what it was to read ahead is no reason to fail
+    assert "setup: Kafka will start more slowly: KafkaError{code=_TIMED_OUT" in capsys.readouterr().out
+
+
+def test_up_is_told_what_fits_it() -> None:
+    class Slow(KafkaServer):
+        def not_ready(self) -> str | None:
+            return "nobody answers"
+
+    slow = Slow(Path("nowhere"), 1, 2)
+    me = psutil.Process()
+    running = Running(me.pid, me.create_time(), tuple(me.cmdline()))
+    with pytest.raises(StackError, match="`lovla up` waits on for it, `lovla down` ends what was started"):
+        part.await_ready(slow, running, -1)
