@@ -93,10 +93,11 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
         lags = []
         kafka_runs = any(part.name == "kafka" and part.state == "running" for part in parts)
         if kafka_runs:
+            from deploy.local.lag import ON_ITS_WAY_S
             from deploy.local.lag import lags as measure
 
             with contextlib.suppress(StackError):  # a broker just restarted: lag is a courtesy here
-                lags = measure(stack.kafka())
+                lags = measure(stack.kafka(), on_its_way_s=ON_ITS_WAY_S)
         held = _messages_held(stack) if kafka_runs else None
         wrong = conditions(look(stack, parts, lags))
         if as_json:

@@ -18,6 +18,9 @@ TIMEOUT_S = 5
 COUNTED = 200
 """Up to so many offsets are read to see what they hold; of more, a few markers make no difference."""
 
+ON_ITS_WAY_S = 5.0
+"""The sink gathers a block for 2 s, inserts it and commits within a second more: what came so lately is on its way."""
+
 Place = tuple[str, int]
 
 
@@ -34,8 +37,9 @@ class Lag:
     behind: int
 
 
-def lags(bootstrap: str, of: tuple[str, ...] = ("",)) -> list[Lag]:
-    """One line a group and topic. `of`: only groups whose names begin so.
+def lags(bootstrap: str, of: tuple[str, ...] = ("",), on_its_way_s: float = 0.0) -> list[Lag]:
+    """One line a group and topic. `of`: only groups whose names begin so. `on_its_way_s`: of short distances, records that came
+    so lately are not behind (of long ones they are in the figure).
 
     Raises:
         StackError: the broker does not answer.
@@ -61,7 +65,7 @@ def lags(bootstrap: str, of: tuple[str, ...] = ("",)) -> list[Lag]:
     for (_, place), begin in stands.items():
         if 0 < ends[place] - begin <= COUNTED:
             near[place] = min(begin, near.get(place, begin))
-    records = _records(bootstrap, near, ends)
+    records = _records(bootstrap, near, ends, on_its_way_s)
     behind: Counter[tuple[str, str]] = Counter()
     for (group, place), begin in stands.items():
         distance = max(0, ends[place] - begin)
@@ -71,8 +75,11 @@ def lags(bootstrap: str, of: tuple[str, ...] = ("",)) -> list[Lag]:
     return [Lag(group, topic, count) for (group, topic), count in sorted(behind.items())]
 
 
-def _records(bootstrap: str, begins: Mapping[Place, int], ends: Mapping[Place, int]) -> dict[Place, list[int]]:
-    """The offsets that hold committed records, from `begins` to `ends`; without the places that did not answer in time."""
+def _records(
+    bootstrap: str, begins: Mapping[Place, int], ends: Mapping[Place, int], on_its_way_s: float
+) -> dict[Place, list[int]]:
+    """The offsets that hold committed records, from `begins` to `ends`, but those that came so lately (by the topic's time);
+    without the places that did not answer in time."""
     found: dict[Place, list[int]] = {place: [] for place in begins}
     waiting = set(begins)
     consumer = Consumer(
@@ -96,7 +103,8 @@ def _records(bootstrap: str, begins: Mapping[Place, int], ends: Mapping[Place, i
                 assert topic is not None and number is not None and offset is not None
                 error = message.error()
                 if error is None:
-                    if offset < ends[topic, number]:
+                    age_s = time.time() - message.timestamp()[1] / 1000
+                    if offset < ends[topic, number] and abs(age_s) >= on_its_way_s:  # of another clock's future: behind
                         found[topic, number].append(offset)
                     offset += 1
                 elif error.code() != KafkaError._PARTITION_EOF:

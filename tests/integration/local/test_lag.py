@@ -36,8 +36,8 @@ def transaction(settings: Settings, topic: str, records: int, commit: bool = Tru
     return placed[0]
 
 
-def behind(settings: Settings, group: str) -> int:
-    (found,) = [lag.behind for lag in lags(settings.kafka, of=(group,))]
+def behind(settings: Settings, group: str, on_its_way_s: float = 0.0) -> int:
+    (found,) = [lag.behind for lag in lags(settings.kafka, (group,), on_its_way_s)]
     return found
 
 
@@ -57,6 +57,8 @@ def test_a_group_that_has_read_every_record_is_behind_by_nothing(settings: Setti
     assert behind(settings, group) == 0
     transaction(settings, topic, 1)
     until(lambda: behind(settings, group) == 1, "one more")
+    assert behind(settings, group, on_its_way_s=3_600) == 0  # it came just now
+    until(lambda: behind(settings, group, on_its_way_s=0.5) == 1, "by now it has waited for so long")
     transaction(settings, topic, COUNTED)
     until(lambda: behind(settings, group) > COUNTED, "far behind; there the marks are in the figure")
     reader.close()
