@@ -44,6 +44,9 @@ SERVICES = (
     "services.console.app",
     "tests.integration.runtime.worker",
 )
+AGAIN = "FORKS_AGAIN"
+"""In a child's environment: its command, for when it begins again by itself (services/runtime/lives.py). It does so by what it
+takes for its command line, which is that of the process that forks: so `ps`, and whoever knows it, find it the same."""
 MESSAGE = 200_000  # bytes: a request is the command and its environment
 FORKS = sys.platform == "linux"  # elsewhere nobody but its parent can wait for a process
 _PR_SET_CHILD_SUBREAPER = 36
@@ -183,6 +186,7 @@ def _become(request: dict[str, Any]) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    os.environ[AGAIN] = json.dumps(request["args"])
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115  as long as the process lives
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     _, kind, what, *words = request["args"]
@@ -195,6 +199,9 @@ def _become(request: dict[str, Any]) -> None:
 
 
 def _main() -> None:
+    if again := os.environ.get(AGAIN):
+        _become({"args": json.loads(again), "cwd": os.getcwd(), "env": dict(os.environ)})
+        return
     from services.cli import OWNERS
 
     asked = socket.socket(fileno=int(sys.argv[1]))

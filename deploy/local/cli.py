@@ -19,7 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 
 from deploy.local import jars
-from deploy.local.diagnosis import conditions, look
+from deploy.local.diagnosis import began_again, conditions, look
 from deploy.local.errors import StackError
 from deploy.local.stack import NAMES, PORT_SETTINGS, PartStatus, Stack
 from services.runtime.runbooks import page
@@ -99,7 +99,8 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
             with contextlib.suppress(StackError):  # a broker just restarted: lag is a courtesy here
                 lags = measure(stack.kafka(), on_its_way_s=ON_ITS_WAY_S)
         held = _messages_held(stack) if kafka_runs else None
-        wrong = conditions(look(stack, parts, lags))
+        seen = look(stack, parts, lags)
+        wrong, again = conditions(seen), began_again(seen)
         if as_json:
             _print_json(
                 {
@@ -107,6 +108,7 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
                     "parts": [asdict(part) for part in parts],
                     "lags": [asdict(lag) for lag in lags],
                     "messages_held": held,
+                    "began_again": again,
                     "conditions": [asdict(condition) | {"page": page(condition.runbook)} for condition in wrong],
                 }
             )
@@ -121,6 +123,10 @@ def status(state_dir: StateDir = DEFAULT_STATE_DIR, as_json: AsJson = False) -> 
                 console().print(table)
             if held is not None:
                 typer.echo(f"alerts: {held}")
+            for part in parts:
+                if times := again.get(part.name):
+                    how_often = "once" if times == 1 else f"{times} times"
+                    typer.echo(f"{part.name} began again by itself {how_often}; its log says when and why: {_short(part.log)}")
             for condition in wrong:
                 typer.echo(f"{condition.what}: see {page(condition.runbook)}")
         if any(part.state != "running" for part in parts):

@@ -42,6 +42,9 @@ _DOWN: Mapping[str, Runbook] = {
     "mailbox": "mailbox-down",
     "console": "console-down",
 }
+_MEASURED = ("readers", "tracker", "sink", "alerts-worker", "sender")
+"""The parts whose figures are looked at."""
+
 _LAST_WORDS: Sequence[tuple[str, str, Runbook, str]] = (
     ("readers", "faults of ours", "readers-fuse", "the readers stopped themselves: faults of ours at most senders"),
     (
@@ -131,9 +134,15 @@ def _of_metrics(metrics: Mapping[str, Mapping[str, float]]) -> list[Condition]:
     return found
 
 
+def began_again(seen: Seen) -> dict[str, int]:
+    """How often each part began again by itself since it was started (services/runtime/lives.py), of those that did."""
+    counts = {name: int(sums.get("lovla_restarts_total", 0)) for name, sums in seen.metrics.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
 def look(stack: Stack, parts: Sequence[PartStatus], lags: Sequence[Lag] = ()) -> Seen:
     """See what can be seen now."""
-    serving = [part for part in parts if part.state in ("running", "not ready") and part.name in ("readers", "tracker", "sink")]
+    serving = [part for part in parts if part.state in ("running", "not ready") and part.name in _MEASURED]
     with ThreadPoolExecutor(max_workers=max(1, len(serving))) as pool:
         pages = dict(zip((part.name for part in serving), pool.map(_metrics, serving), strict=True))
     logs = {part.name: tail(Path(part.log), 40) for part in parts if part.state in ("died", "not ready")}

@@ -143,9 +143,10 @@ class SenderProcess:
                 with _lease(self._settings, self._stop) as lease:
                     if lease is not None:
                         asyncio.run(self._serve(lease))
-            except (Fenced, JournalLost, KafkaException, kafka.TopicMissing, TimeoutError, _Lost) as error:
+            except (Fenced, JournalLost, KafkaException, kafka.TopicMissing, TimeoutError, Lost) as error:
                 self._trouble = f"the sender begins again: {type(error).__name__}: {error}"
                 log.warning("alerts.sender.again", error=str(error), kind=type(error).__name__)
+                metrics.counter("lovla_restarts_total", cause=type(error).__name__).inc()
                 self._stop.wait(_AGAIN_S)
 
     async def _serve(self, lease: ShardLease) -> None:
@@ -193,9 +194,9 @@ class SenderProcess:
                 self._trouble = journal.waits()
                 trouble = directory.healthy() or control.healthy() or inbox.trouble
                 if trouble is not None:
-                    raise _Lost(trouble)
+                    raise Lost(trouble)
                 if lease.lost.is_set():
-                    raise _Lost("another process has the sender's place")
+                    raise Lost("the lease was lost: it stood still, or another process has the sender's place")
         finally:
             if inbox is not None:
                 await asyncio.to_thread(inbox.close)
@@ -247,7 +248,7 @@ class SenderProcess:
             sender.take_again(found, position, retried=retried)
 
 
-class _Lost(Exception):
+class Lost(Exception):
     """Something that all rests on is gone."""
 
 

@@ -6,7 +6,8 @@ changelog is not acknowledged before what comes after it), windows, a web server
 
 A handler is called with one record at a time (concurrency 1). It returns when all it gave is acknowledged, and only then is
 the record finished. What it raises ends the process (exit 70) before anything is committed: the next start reads the record
-again. A record that nobody can read is the handler's own business.
+again. Where it is Kafka that does not answer, the process begins again by itself (75; services/runtime/lives.py). A record that
+nobody can read is the handler's own business.
 """
 
 from __future__ import annotations
@@ -22,24 +23,42 @@ from typing import Any
 
 import faust
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnsupportedVersionError,
+)
 from faust.exceptions import ProducerSendError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from yarl import URL
 
 from services.alerts.ledger import Ledger
-from services.runtime import logs, metrics
+from services.runtime import lives, logs, metrics
+from services.runtime.lives import EXIT_PASSING, Interrupted
 
 EXIT_FAULT = 70
 """A handler raised: going on would be to lose its record."""
 
 AWAY_AT_MOST_S = 600.0
-"""How long a write waits for a broker that is away; then the process ends, and its next life waits."""
+"""How long a write waits for a broker that is away; then the process begins again, and its next life waits."""
 AGAIN_S = 1.0
 GATHER_S = 0.1
 """So long what comes is left to be fetched together. A fetch names all partitions, and costs broker and worker more than the
 record that it brings."""
+_REFUSED = (
+    AuthenticationFailedError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+    UnsupportedVersionError,
+)
+"""What aiokafka is told of how we are set up: it would be told again."""
 log = logs.get("alerts.stream")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -167,6 +186,7 @@ class Stream:
         session_s: float = 15.0,
     ) -> None:
         self._assigned, self._revoked, self._end = assigned, revoked, end_process
+        self.ended_by: str | None = None
         self._data_dir = data_dir
         self._ready = asyncio.Event()
         brokers_list = [URL(f"kafka://{one.strip()}") for one in brokers.split(",")]
@@ -179,22 +199,25 @@ class Stream:
     # -- life -----------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Returns when it runs; partitions come later."""
+        """Returns when it runs; partitions come later. Raises Interrupted where Kafka does not answer."""
         self._data_dir.mkdir(parents=True, exist_ok=True)
         self.app.loop = asyncio.get_running_loop()
         self.app.finalize()
-        await self.app.start()
+        try:
+            await self.app.start()
+        except Exception as error:
+            raise _ended_by("the stream does not start", error) from error
 
     async def stop(self) -> None:
         """Waits for what is being handled, commits, leaves the group."""
         await self.app.stop()
 
     @property
-    def trouble(self) -> str | None:
-        """None, or why it does not run."""
+    def trouble(self) -> Exception | None:
+        """None, or why it does not run: Interrupted, or RuntimeError for what lasts."""
         if self.app.crashed:
-            return f"the stream crashed: {self.app.crash_reason!r}"
-        return "the stream has stopped" if self.app.should_stop else None
+            return _ended_by("the stream crashed", self.app.crash_reason)
+        return Interrupted("the stream has stopped") if self.app.should_stop else None
 
     @property
     def ready(self) -> bool:
@@ -214,7 +237,7 @@ class Stream:
 
     async def write(self, writes: Sequence[Write]) -> None:
         """Returns when the broker has all of them. While it is away they are tried again, all of them: what is written twice
-        says the same under the same id. Raises the producer's error after ten minutes."""
+        says the same under the same id. Raises Interrupted after ten minutes."""
         if not writes:  # of most records
             return
         until = time.monotonic() + AWAY_AT_MOST_S
@@ -224,7 +247,7 @@ class Stream:
                 return
             except (KafkaError, ProducerSendError) as error:
                 if time.monotonic() > until:
-                    raise
+                    raise Interrupted(f"nothing could be written for {AWAY_AT_MOST_S:.0f} s: {error!r}") from error
                 log.warning("stream.write_refused", error=repr(error), records=len(writes))
                 await asyncio.sleep(AGAIN_S)
 
@@ -265,24 +288,35 @@ class Stream:
         await self._ready.wait()
         try:
             await handler(record)
-        except Exception:
+        except Exception as error:
             log.exception("stream.fault", topic=record.topic, partition=record.partition, offset=record.offset)
-            metrics.counter("lovla_alerts_faults_total").inc()
-            self._end(EXIT_FAULT)
+            if not lives.passing(error):
+                metrics.counter("lovla_alerts_faults_total").inc()
+            self._end_by(error)
             raise
 
     async def _on_assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
         try:
             await self._assigned({(tp.topic, tp.partition) for tp in assigned})
-        except Exception:
+        except Exception as error:
             log.exception("stream.restore_failed")
-            self._end(EXIT_FAULT)
+            self._end_by(error)
             raise
         self._ready.set()
+
+    def _end_by(self, error: Exception) -> None:
+        self.ended_by = f"{type(error).__name__}: {error}"
+        self._end(EXIT_PASSING if lives.passing(error) else EXIT_FAULT)
 
     async def _on_revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         self._ready.clear()
         await self._revoked()
+
+
+def _ended_by(what: str, reason: BaseException | None) -> Exception:
+    """What Faust could not go on after: connections and coordinators come again, whatever else it is does not."""
+    passes = isinstance(reason, KafkaError | ProducerSendError | OSError) and not isinstance(reason, _REFUSED)
+    return (Interrupted if passes else RuntimeError)(f"{what}: {reason!r}")
 
 
 def _new_app(name: str, brokers: list[URL], data_dir: Path, commit_s: float, session_s: float) -> Any:

@@ -11,8 +11,8 @@ finished. compose, when something is due: the same stages; nothing is committed 
 
 Partitions come: the subscriptions' view has reached the end that it had; the waiting table and the states are restored; what a
 predecessor left in an outbox is written; then the first record is handled. Partitions go: what is handled ends, states are
-dropped. A worker whose process stood still for longer than its session (a frozen machine) ends before it writes anything more:
-somebody else may own its partitions.
+dropped. A worker whose process stood still for longer than its session (a frozen machine) writes nothing more, for somebody
+else may own its partitions: it begins again as at the first start (services/runtime/lives.py).
 """
 
 from __future__ import annotations
@@ -53,9 +53,10 @@ from services.alerts.settings import AlertsSettings
 from services.alerts.stream import AWAY_AT_MOST_S, Record, Stream, Write
 from services.alerts.watchdog import STUCK_S, Watchdog
 from services.alerts.work import WorkFollower
-from services.runtime import kafka, logs, metrics, restore, sources, wire
+from services.runtime import kafka, lives, logs, metrics, restore, sources, wire
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.failpoints import Failpoints
+from services.runtime.lives import EXIT_PASSING, Interrupted
 from services.runtime.process import begin
 
 GROUP = "alerts"
@@ -72,7 +73,6 @@ UNREADABLE_IN_A_ROW = 100
 """So many records in a row that nobody can read are no damage but a contract that we do not know: stop, lose none."""
 TAIL = 64
 """Records at a partition's end among which its last one is looked for first."""
-EXIT_STUCK = 75
 
 log = logs.get("alerts.worker")
 
@@ -125,7 +125,7 @@ class Worker:
     # -- life -----------------------------------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`, or until the stream fails (RuntimeError)."""
+        """Until `stop`, or until the stream fails: Interrupted, or RuntimeError for what lasts."""
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._view.start)
         await asyncio.to_thread(self._acts.start, self._clock.now())
@@ -140,7 +140,7 @@ class Worker:
         try:
             while not stop.is_set():
                 if (trouble := self.stream.trouble) is not None:
-                    raise RuntimeError(trouble)
+                    raise trouble
                 self._beat = time.monotonic()
                 if self.stream.ready:
                     async with self._turn:
@@ -149,6 +149,10 @@ class Worker:
                     await asyncio.wait_for(stop.wait(), LOOK_S)
                 except TimeoutError:
                     continue
+        except Exception as error:
+            if lives.passing(error):  # without a stop in order, which would wait for whoever does not answer
+                self._pass(str(error))
+            raise
         finally:
             watching.set()
             pulse.cancel()
@@ -166,6 +170,10 @@ class Worker:
             or self._acts.healthy()
             or (None if self.stream.ready else "no partitions yet")
         )
+
+    def ended_by(self) -> str:
+        """Why it ended its process."""
+        return self._trouble or self.stream.ended_by or ""
 
     def _subscription_changed(self, name: str, subscription: Subscription | None) -> None:
         """Called by the view's thread; the book belongs to the loop's."""
@@ -428,9 +436,12 @@ class Worker:
         return False
 
     def _stuck(self, text: str) -> None:
-        self._trouble = text
         log.error("alerts.stuck", text=text)
-        self._end(EXIT_STUCK)
+        self._pass(text)
+
+    def _pass(self, text: str) -> None:
+        self._trouble = text
+        self._end(EXIT_PASSING)
 
 
 def _write(one: Put | Notification, partition: int) -> Write:
@@ -443,7 +454,8 @@ def _write(one: Put | Notification, partition: int) -> Write:
 
 
 def main() -> int:
-    """0 after a clean stop, 1 if the stream failed, 2 if it is set up wrongly."""
+    """0 after a clean stop, 1 if the stream failed, 2 if it is set up wrongly, 70 after a fault at a record; what passes is the
+    beginning of the next life."""
     return asyncio.run(_serve(begin("alerts.worker", AlertsSettings)))
 
 
@@ -451,11 +463,19 @@ async def _serve(settings: AlertsSettings) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    worker = Worker(settings, SystemClock())
+
+    def end(code: int) -> None:
+        if code == EXIT_PASSING:
+            lives.again(Interrupted(worker.ended_by()))
+        os._exit(code)
+
+    worker = Worker(settings, SystemClock(), end)
     page = metrics.serve(settings.metrics_port, worker.healthy)
     try:
         await worker.run(stop)
-    except (RuntimeError, KafkaException, kafka.TopicMissing, TimeoutError) as error:
+    except (RuntimeError, KafkaException, kafka.TopicMissing, TimeoutError, Interrupted) as error:
+        if lives.passing(error) and not stop.is_set():
+            lives.again(error)
         log.error("alerts.worker_failed", text=str(error))
         return 1
     finally:

@@ -23,8 +23,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from confluent_kafka import KafkaException
-
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.raw_message_v1 import RawMessage, Tick
 from schemas.shipment_event_v1 import CONTROL_KEY, ControlRecord, ShipmentEvent
@@ -37,8 +35,8 @@ from services.ingest.records import READERS_GROUP
 from services.ingest.registers import Registers
 from services.ingest.retrying import is_unparking
 from services.ingest.settings import IngestSettings
-from services.runtime import garbage, kafka, logs, metrics, process, wire
-from services.runtime.loop import GroupSource, Limits, Output, OwnershipLost, Record, StageFailed, TransactionalLoop
+from services.runtime import garbage, logs, metrics, process, wire
+from services.runtime.loop import GroupSource, Limits, Output, Record, StageFailed, TransactionalLoop
 from services.runtime.member import MemberId
 from services.runtime.register import RegisterView
 from services.runtime.settings import SettingsError
@@ -298,14 +296,15 @@ def _all_of(problem: Problem) -> str:
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; exit code 1 if the stage had to stop by itself."""
-    settings, stop = process.begin("readers", IngestSettings), threading.Event()
-    process.on_stop(stop.set)
-    try:
-        registers = Registers(settings)
-    except (SettingsError, OSError) as error:  # a code map that is none: nothing is read rather than read wrongly
-        log.error("readers.stopped", error=str(error))
-        return 1
+    """0 after SIGTERM or SIGINT, 1 after a lasting cause: the stage stopped itself, a code map is none."""
+    settings = process.begin("readers", IngestSettings)
+    return process.live("readers", lambda stop: run(settings, stop), (StageFailed, SettingsError, OSError))
+
+
+def run(settings: IngestSettings, stop: threading.Event) -> None:
+    """Until `stop`. Raises StageFailed, OwnershipLost, KafkaException, TopicMissing, TimeoutError; SettingsError and OSError
+    for a code map that is none: nothing is read rather than read wrongly."""
+    registers = Registers(settings)
     parked = RegisterView(settings, PARKED.name, ControlRecord)
     stage = Readers(registers, parked.snapshot)
     source = GroupSource(settings, [RAW_MESSAGES.name], READERS_GROUP, _BATCH)
@@ -315,16 +314,12 @@ def main() -> int:
     try:
         registers.start_patiently(stop)
         if stop.is_set():
-            return 0
+            return
         parked.start()
         loop.start(stop)
         log.info("readers.started", senders=len(registers.senders), facilities=len(registers.facilities))
         garbage.relax()
         loop.run(stop)
-        return 0
-    except (OwnershipLost, StageFailed, KafkaException, kafka.TopicMissing, TimeoutError) as error:
-        log.error("readers.stopped", error=str(error))
-        return 1
     finally:
         loop.close()
         member.release()

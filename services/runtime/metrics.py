@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeVar
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
 CounterName = Literal[
+    # every process
+    "lovla_restarts_total",
     # the loop
     "lovla_loop_records_total",
     "lovla_loop_outputs_total",
@@ -91,6 +93,7 @@ class Metric:
 
 
 CATALOGUE: dict[CounterName | GaugeName | HistogramName, Metric] = {
+    "lovla_restarts_total": Metric("Times that a process began again by itself, by what had ended it.", ("cause",)),
     "lovla_loop_records_total": Metric("Records read in committed batches.", ("loop",)),
     "lovla_loop_outputs_total": Metric("Records written in committed batches.", ("loop",)),
     "lovla_loop_batches_total": Metric("Batches by outcome: committed, aborted, failed, rebuilt.", ("loop", "outcome")),

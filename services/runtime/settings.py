@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     failpoint: str = Field(
         "", description="tests only: `name` or `name:n` ends the process at the n-th passage; see failpoints.py"
     )
+    life: str = Field("", description="set by a process alone, for its own next life; see lives.py")
 
     @classmethod
     def load(cls, state_dir: Path | None = None) -> Self:

@@ -21,7 +21,8 @@ log = logs.get("sink")
 
 
 def main() -> int:
-    """0 after a clean stop, 1 if the sink stopped because going on would be a guess, 2 if it is set up wrongly."""
+    """0 after a clean stop, 1 if the sink stopped because going on would be a guess, 2 if it is set up wrongly. What passes is
+    waited for within: Kafka and ClickHouse may be away for as long as they like."""
     settings, clock, stop = process.begin("sink", Settings), SystemClock(), threading.Event()
     process.on_stop(stop.set)
     database = clickhouse.connect(settings, "writer")

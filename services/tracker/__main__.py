@@ -1,6 +1,8 @@
 """`python -m services.tracker`."""
 
+import sys
+
 from services.tracker.app import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

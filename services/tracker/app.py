@@ -8,8 +8,6 @@ the event store up from its position to the committed offsets, and no further; 6
 from __future__ import annotations
 
 import base64
-import os
-import sys
 import threading
 import time
 from collections import Counter
@@ -20,7 +18,6 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-from confluent_kafka import KafkaException
 from pydantic import BaseModel
 
 from schemas.dead_letter_v1 import DeadLetter
@@ -42,7 +39,7 @@ from schemas.topics import (
     SHIPMENT_EVENTS,
 )
 from services.runtime import garbage, logs, metrics, process, wire
-from services.runtime.kafka import LIBRDKAFKA, Clients, TopicMissing
+from services.runtime.kafka import LIBRDKAFKA, Clients
 from services.runtime.lease import ShardLease
 from services.runtime.loop import (
     AssignedSource,
@@ -88,6 +85,8 @@ from services.tracker.registers import Registers
 
 BATCH = Limits(records=5_000)
 CATCH_UP_EVENTS = 10_000  # events written to the store at once while it catches up
+STANDBY_AFTER_S = 20.0
+"""Who begins again and has no shard by then is a standby, and well: the group gives a free one within a session, 10 s."""
 SWEPT_EVENTS = 500  # looked at after a batch: about a millisecond, so a million an hour under load
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEPT: dict[type, type[BaseModel]] = {
@@ -406,10 +405,12 @@ def open_store(where: StoreFolder, committed: dict[tuple[str, int], int]) -> Wri
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
-    """Until `stop`. Raises OwnershipLost, StageFailed."""
-    health: list[Callable[[], str | None]] = [lambda: None]
+    """Until `stop`. Raises OwnershipLost, StageFailed, and what `work` raises."""
+    health: list[Callable[[], str | None]] = [lambda: "has not reached Kafka yet"]
     page = metrics.serve(settings.metrics_port, lambda: health[0]())
     lease = ShardLease(settings)
+    until = time.monotonic() + (STANDBY_AFTER_S if settings.life else 0.0)
+    health[0] = lambda: "waits for its shard" if time.monotonic() < until else None
     watch = RegisterWatch(settings)
     try:
         shard = lease.acquire(stop)
@@ -436,6 +437,7 @@ def _own(
         health[0] = lambda: "the lease was lost" if lease.lost.is_set() else loop.healthy()
         threading.Thread(target=_stop_when_lost, args=(lease, stop), name="lease", daemon=True).start()
 
+    health[0] = lambda: "reads its journeys"
     # a predecessor that hangs still holds its store; it can be thrown away, so the successor begins one beside it
     slot = Slot(settings.state_dir / "tracker", f"events-{shard}")
     beside = f".{slot.number}" if slot.number else ""
@@ -444,7 +446,7 @@ def _own(
     finally:
         slot.release()
     if lease.lost.is_set():
-        raise OwnershipLost(f"tracker-{shard}: the lease went to another process")
+        raise OwnershipLost(f"tracker-{shard}: the lease was lost: it stood still, or another process has it")
 
 
 class RegisterSource(Protocol):
@@ -517,15 +519,8 @@ class _LateStage:
         self.inner.aborted()
 
 
-def main() -> None:
-    """Exit 0 after SIGTERM, 1 when ownership was lost or the stage failed (whoever supervises starts it again)."""
-    settings, stop = process.begin("tracker", Settings), threading.Event()
-    process.on_stop(stop.set)
-    try:
-        run(settings, stop)
-    except (OwnershipLost, StageFailed, WrongLayout, TopicMissing, KafkaException, TimeoutError) as error:
-        log.error("tracker.stopped", error=type(error).__name__, reason=str(error), pid=os.getpid())
-        sys.exit(1)
-    except Exception as error:  # the local store raises nothing more precise: its disk is full, say
-        log.exception("tracker.failed", error=type(error).__name__, reason=str(error), pid=os.getpid())
-        sys.exit(1)
+def main() -> int:
+    """0 after SIGTERM, 1 after a lasting cause: the stage failed, the layout is another, the local store cannot be used. What
+    passes begins anew at the lease, where it waits as a standby if the shard is another's by now."""
+    settings = process.begin("tracker", Settings)
+    return process.live("tracker", lambda stop: run(settings, stop), (StageFailed, WrongLayout))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import secrets
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from deploy.local.process import signal_to
 from schemas.alerts_v1 import Notification, Subscription
 from schemas.dead_letter_v1 import DeadLetter
 from schemas.journey_change_v1 import Change
@@ -24,9 +26,10 @@ from services.alerts import worker as workers
 from services.alerts.settings import AlertsSettings
 from services.alerts.stream import LedgerThread
 from services.alerts.stream import Record as Read
-from services.alerts.worker import EXIT_STUCK, GROUP, Worker
+from services.alerts.worker import GROUP, Worker
 from services.runtime import kafka as clients
 from services.runtime.failpoints import EXIT_CODE
+from services.runtime.lives import EXIT_PASSING
 from services.runtime.restore import restore
 from services.runtime.settings import Settings
 from services.runtime.sources import Record
@@ -42,7 +45,7 @@ from tests.integration.alerts.working import (
     working,
     working_beside,
 )
-from tests.stack import Kafka
+from tests.stack import Kafka, LocalKafka
 from tests.unit.alerts.build import change, subscription
 
 
@@ -193,6 +196,12 @@ def process(settings: Settings, folder: Path, failpoint: str = "", session_s: fl
         return forks.popen([sys.executable, "-m", "services.alerts.worker"], env={**os.environ, **told}, stdout=out, stderr=out)
 
 
+def lives(folder: Path) -> list[str]:
+    """What ended lives of the worker of `folder`, after which it began again by itself (services/runtime/lives.py)."""
+    lines = (folder / "worker.log").read_text().splitlines()
+    return [json.loads(line)["why"] for line in lines if '"event": "lives.again"' in line]
+
+
 def end(worker: subprocess.Popen[bytes]) -> None:
     if worker.poll() is None:
         worker.send_signal(signal.SIGTERM)
@@ -238,7 +247,7 @@ async def test_a_worker_killed_at_each_step_tells_everything_once(
 
 
 @pytest.mark.timeout(600)
-async def test_a_worker_that_was_frozen_ends_as_soon_as_it_wakes_and_a_successor_has_gone_on(
+async def test_a_worker_that_was_frozen_begins_again_as_soon_as_it_wakes_and_a_successor_has_gone_on(
     settings: AlertsSettings, written: Written, tmp_path: Path
 ) -> None:
     """SIGSTOP for longer than its session: its partitions are another's by then."""
@@ -254,16 +263,54 @@ async def test_a_worker_that_was_frozen_ends_as_soon_as_it_wakes_and_a_successor
         second = process(settings, tmp_path / "second")
         await until(lambda: written.notifications(meanwhile))
         frozen.send_signal(signal.SIGCONT)
-        assert await asyncio.to_thread(frozen.wait, 60) == EXIT_STUCK
+        await until(lambda: lives(tmp_path / "frozen"))
+        end(second)  # from here on the one that was frozen is alone
         publish(settings, [one(names[2])])
         await until(lambda: written.notifications(after))
+        assert frozen.poll() is None
     finally:
         frozen.kill()
         frozen.wait(10)
         if second is not None:
             end(second)
+    assert second is not None and second.returncode == 0
+    (why,) = lives(tmp_path / "frozen")
+    assert "it stood still for" in why
+    assert [len({made.notification for made in found}) for found in written.each(subscribers)] == [1, 1, 1]
+
+
+@pytest.mark.timeout(600)
+async def test_a_broker_that_answers_nothing_ends_no_worker_and_whoever_began_meanwhile_serves_when_it_answers(
+    kafka: Kafka, settings: AlertsSettings, written: Written, tmp_path: Path
+) -> None:
+    """SIGSTOP of the broker for longer than sessions and questions live; nobody starts anything anew."""
+    if not isinstance(kafka, LocalKafka) or kafka.running is None:
+        pytest.skip("this provider's broker cannot be frozen by a test")
+    names = [consignment() for _ in range(3)]
+    before, both, after = subscribers = [only(name) for name in names]
+    subscribe(settings, *subscribers)
+    first, second = process(settings, tmp_path / "first"), None
+    try:
+        publish(settings, [one(names[0])])
+        await until(lambda: written.notifications(before))
+        signal_to(kafka.running, signal.SIGSTOP)
+        try:
+            second = process(settings, tmp_path / "second")
+            await until(lambda: len(lives(tmp_path / "second")) == 2)
+        finally:
+            signal_to(kafka.running, signal.SIGCONT)
+        publish(settings, [one(names[1])])
+        await until(lambda: written.notifications(both))
+        first.kill()
+        publish(settings, [one(names[2])])
+        await until(lambda: written.notifications(after))
+        assert second.poll() is None
+    finally:
+        first.kill()
+        first.wait(10)
+        if second is not None:
+            end(second)
     assert second.returncode == 0
-    assert "it stood still for" in (tmp_path / "frozen" / "worker.log").read_text()
     assert [len({made.notification for made in found}) for found in written.each(subscribers)] == [1, 1, 1]
 
 
@@ -300,7 +347,7 @@ async def test_a_worker_whose_stream_fetches_or_commits_no_more_ends_by_what_the
         worker.stream.app.consumer.stop_flow()
         publish(settings, [one(names[1])])
         await until(lambda: ended)
-        assert set(ended) == {EXIT_STUCK} and f"{JOURNEY_CHANGES.name}'" in str(worker.healthy())
+        assert set(ended) == {EXIT_PASSING} and f"{JOURNEY_CHANGES.name}'" in str(worker.healthy())
         assert written.candidates(subscribers[1]) == []
         worker.stream.app.consumer.resume_flow()
         await until(lambda: written.notifications(subscribers[1]))  # nothing was lost
@@ -312,7 +359,7 @@ async def test_a_worker_whose_stream_fetches_or_commits_no_more_ends_by_what_the
             publish(settings, [one(names[2])])
             await until(lambda: written.notifications(subscribers[2]))
             await until(lambda: ended)
-        assert set(ended) == {EXIT_STUCK}
+        assert set(ended) == {EXIT_PASSING}
 
 
 @pytest.mark.timeout(600)

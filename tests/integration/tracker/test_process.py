@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import signal
+import time
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import pytest
 
+from deploy.local.process import signal_to
 from schemas.topics import JOURNEY_CHANGES
 from services.runtime.settings import Settings
 from services.tracker.records import Command, Event
@@ -25,9 +28,11 @@ from tests.integration.tracker.trackers import (
     story,
     until,
 )
-from tests.stack import Stack
+from tests.stack import Kafka, LocalKafka, Stack
 from tests.unit.tracker.build import Ref, event
+from tests.waiting import HANG_S
 
+STOOD_STILL_S = 15.0  # the session is 10 s
 KILLED_AT = ["processed:2", "produced:2", "offsets_sent:1", "committed:1", "merged:1"]
 
 
@@ -93,7 +98,55 @@ def test_a_standby_takes_over_from_an_owner_that_hangs_and_still_holds_the_local
     at = send(run, list(events))
     until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
     first.send_signal(signal.SIGCONT)
-    assert first.wait(30) != 0, "it was counted out, and says so"
+    until(lambda: len(run.ended(first)) == 1, run)  # it was counted out, and begins again, as the standby
+    assert {name: plain(journey) for name, journey in published(settings, prefix).items()} == recomputed(settings, prefix)
+
+
+def test_a_broker_that_answers_nothing_ends_no_tracker_and_whoever_began_meanwhile_serves_when_it_answers(
+    settings: Settings, kafka: Kafka, run: Run
+) -> None:
+    """SIGSTOP of the broker for longer than sessions, transactions and questions live, 10 s each; nobody starts anything."""
+    if not isinstance(kafka, LocalKafka) or kafka.running is None:
+        pytest.skip("this provider's broker cannot be frozen by a test")
+    prefix = prefix_of_four_letters()
+    commands, events = story(prefix)
+    first = run.tracker()
+    at = send(run, list(commands))
+    until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
+    signal_to(kafka.running, signal.SIGSTOP)
+    try:
+        second = run.tracker()
+        until(lambda: len(run.ended(second)) == 2, run)
+        assert all(why.startswith("KafkaException") for why in run.ended(second))
+    finally:
+        signal_to(kafka.running, signal.SIGCONT)
+    at = send(run, [*events[: len(events) // 2]])
+    until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
+    first.kill()  # the second one is at work then, if it was not before
+    first.wait(10)
+    at = send(run, [*events[len(events) // 2 :]])
+    until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
+    assert second.poll() is None, run.log()
+    assert {name: plain(journey) for name, journey in published(settings, prefix).items()} == recomputed(settings, prefix)
+    second.terminate()
+    assert second.wait(HANG_S) == 0
+
+
+def test_a_tracker_that_stood_still_tracks_again_by_itself(settings: Settings, run: Run) -> None:
+    """SIGSTOP for longer than its session, as a machine that sleeps, with no standby: nobody else is there to mend it."""
+    prefix = prefix_of_four_letters()
+    commands, events = story(prefix)
+    only = run.tracker()
+    at = send(run, list(commands))
+    until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
+    only.send_signal(signal.SIGSTOP)
+    at = send(run, [*events[: len(events) // 2]])
+    time.sleep(STOOD_STILL_S)
+    only.send_signal(signal.SIGCONT)
+    until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
+    at = send(run, [*events[len(events) // 2 :]])
+    until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
+    assert len(run.ended(only)) == 1 and only.poll() is None, run.log()
     assert {name: plain(journey) for name, journey in published(settings, prefix).items()} == recomputed(settings, prefix)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -59,6 +60,12 @@ class Run:
 
     def log(self) -> str:
         return (self.folder / "tracker.log").read_text()[-4000:]
+
+    def ended(self, process: subprocess.Popen[bytes]) -> list[str]:
+        """What ended its lives, after which it began again by itself (services/runtime/lives.py)."""
+        lines = (self.folder / "tracker.log").read_text().splitlines()
+        told = [json.loads(line) for line in lines if '"event": "lives.again"' in line]
+        return [line["why"] for line in told if line["pid"] == process.pid]
 
     def end(self) -> None:
         for process in self._processes:

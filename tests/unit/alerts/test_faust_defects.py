@@ -19,18 +19,21 @@ from weakref import WeakSet
 
 import faust
 import pytest
+from aiokafka import errors
 from faust.streams import _current_event
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
 from schemas.alert_states_v1 import Subscriber
 from schemas.topics import ALERT_CANDIDATES
+from services.alerts import stream as streams
 from services.alerts import worker as workers
 from services.alerts.settings import AlertsSettings
 from services.alerts.stream import EXIT_FAULT, LedgerConsumer, Record, Stream, Write
-from services.alerts.worker import EXIT_STUCK, Worker
+from services.alerts.worker import Worker
 from services.runtime import restore, sources, wire
 from services.runtime.clock import SystemClock
+from services.runtime.lives import EXIT_PASSING, Interrupted
 
 PARTITION = TP("journey.changes.v1", 0)
 
@@ -322,6 +325,67 @@ async def test_ours_restores_each_partition_from_its_own_records_and_ends_where_
     assert ended == [EXIT_FAULT] and not subject.stream.ready  # no record is handled on half a state
 
 
+async def test_a_restore_that_kafka_does_not_answer_is_no_fault_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unanswered(*_: Any) -> int:
+        raise TimeoutError("nothing read for 60 s")
+
+    monkeypatch.setattr(restore, "restore", unanswered)
+    ended: list[int] = []
+    subject = a_worker(tmp_path, ended)
+    with pytest.raises(TimeoutError):
+        await subject.stream._on_assigned(None, {TP(ALERT_CANDIDATES.name, 1)})
+    assert ended == [EXIT_PASSING] and subject.ended_by() == "TimeoutError: nothing read for 60 s"
+
+
+# -- a broker that is away ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (errors.KafkaConnectionError("no broker"), Interrupted),
+        (errors.GroupCoordinatorNotAvailableError("not yet"), Interrupted),
+        (ConnectionResetError("gone"), Interrupted),
+        (TimeoutError("no answer"), Interrupted),
+        (errors.GroupAuthorizationFailedError("alerts"), RuntimeError),
+        (errors.UnsupportedVersionError("too old"), RuntimeError),
+        (RuntimeError("aiokafka has no _isolation_level any more"), RuntimeError),
+        (None, RuntimeError),
+    ],
+    ids=repr,
+)
+async def test_a_crash_over_a_broker_that_is_away_passes_and_any_other_lasts(
+    tmp_path: Path, reason: BaseException | None, kind: type[Exception]
+) -> None:
+    subject = await stream(tmp_path)
+    assert subject.trouble is None
+    subject.app.crash_reason = reason
+    subject.app._crashed.set()
+    assert isinstance(subject.trouble, kind)
+
+
+async def test_a_write_that_no_broker_takes_for_too_long_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: Any) -> None:
+        raise errors.KafkaConnectionError("no broker")
+
+    monkeypatch.setattr(streams, "AWAY_AT_MOST_S", 0.05)
+    monkeypatch.setattr(streams, "AGAIN_S", 0.02)
+    ended: list[int] = []
+    subject = await stream(tmp_path)
+    subject._end = ended.append
+    subject._ready.set()
+    monkeypatch.setattr(subject, "_write_once", refused)
+
+    async def writing(_: Record) -> None:
+        await subject.write([Write("alert.states.v1", b"subscriber", b"{}")])
+
+    with pytest.raises(Interrupted, match="nothing could be written"):
+        await subject._guarded(writing, Record(PARTITION.topic, 0, 1, b"k", b"v", datetime(2026, 1, 1, tzinfo=UTC)))
+    assert ended == [EXIT_PASSING]
+
+
 # -- a process that stood still -----------------------------------------------------------------------------------------------
 
 
@@ -339,4 +403,4 @@ async def test_a_process_that_stood_still_for_its_session_ends_although_what_it_
     subject._beat = time.monotonic()  # as the write that was under way says
     await asyncio.sleep(0.3)
     pulse.cancel()
-    assert ended == [EXIT_STUCK] and "stood still" in str(subject.healthy())
+    assert ended == [EXIT_PASSING] and "stood still" in str(subject.healthy())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.diagnosis import Seen, conditions
+from deploy.local.diagnosis import Seen, began_again, conditions
 from deploy.local.lag import Lag
 from deploy.local.stack import NAMES, PartStatus, State
 from services.runtime.runbooks import RUNBOOKS, page
@@ -81,6 +81,12 @@ def test_a_stack_that_is_well_or_stopped_names_none() -> None:
     assert conditions(Seen([part(name, "stopped") for name in NAMES])) == []
     busy = {"readers": {"lovla_dead_letters_total": 1000.0, "lovla_readers_events_total": 9000.0}}
     assert conditions(Seen(WELL, metrics=busy)) == []
+
+
+def test_it_is_told_which_parts_began_again_by_themselves() -> None:
+    figures = {"tracker": {"lovla_restarts_total": 2.0}, "sender": {"lovla_restarts_total": 1.0}, "sink": {"lovla_parked": 1.0}}
+    assert began_again(Seen(WELL, metrics=figures)) == {"tracker": 2, "sender": 1}
+    assert conditions(Seen(WELL, metrics={"tracker": {"lovla_restarts_total": 2.0}})) == []  # it serves
 
 
 def test_every_runbook_is_a_page_and_every_page_is_a_runbook() -> None:
