@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,6 +51,7 @@ takes for its command line, which is that of the process that forks: so `ps`, an
 MESSAGE = 200_000  # bytes: a request is the command and its environment
 FORKS = sys.platform == "linux"  # elsewhere nobody but its parent can wait for a process
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG = 1
 
 
 class _Forked(subprocess.Popen[Any]):
@@ -167,8 +169,10 @@ def _serve(asked: socket.socket) -> dict[str, Any] | None:
             for fd in (born, *streams):
                 os.close(fd)
             continue
+        between = os.getpid()
         if os.fork():
             os._exit(0)
+        _end_with_parent(between)
         if request["session"]:
             os.setsid()  # before anybody knows of it, and may want to end its whole session
         os.write(bearing, str(os.getpid()).encode())
@@ -179,6 +183,14 @@ def _serve(asked: socket.socket) -> dict[str, Any] | None:
         for fd in {*streams} - {0, 1, 2}:
             os.close(fd)
         return request
+
+
+def _end_with_parent(before: int) -> None:
+    """By SIGKILL, in a later life too (services/runtime/lives.py): else a session that was killed would leave processes that
+    begin again for ever. Once it has another parent than the one `before`, whose end would count."""
+    while os.getppid() == before:
+        time.sleep(0.001)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _become(request: dict[str, Any]) -> None:

@@ -63,7 +63,8 @@ class Log:
     def __init__(self, settings: Settings, *topics: Topic) -> None:
         told = kafka.consumer_config(settings, "lovla-test", "lovla-test") | {"enable.partition.eof": True}
         self._consumer = Consumer(told)
-        self._admin = AdminClient({"bootstrap.servers": settings.kafka})
+        self._brokers = settings.kafka
+        self._admin = AdminClient({"bootstrap.servers": self._brokers})
         self._places = [TopicPartition(topic.name, n, OFFSET_BEGINNING) for topic in topics for n in range(topic.partitions)]
         self._consumer.assign(self._places)
         self._reached = {(place.topic, place.partition): 0 for place in self._places}
@@ -96,6 +97,9 @@ class Log:
                 return {(place.topic, place.partition): future.result().offset for place, future in asked.items()}
             except KafkaException:
                 time.sleep(wait.goes_on())
+                # one that knew the broker before it stood still asks for ever of a leader epoch that is over (seen)
+                self._admin.__exit__(None, None, None)
+                self._admin = AdminClient({"bootstrap.servers": self._brokers})
 
     def close(self) -> None:
         self._consumer.close()
