@@ -30,8 +30,9 @@ from services.console.questions import (
     Stand,
     Told,
 )
-from services.console.render import count, goods, span
+from services.console.render import count, goods
 from services.console.worklist import Given, first, number, text
+from services.runtime.spoken import span
 
 Kind = Literal["text", "number", "time", "span", "share", "code", "link"]
 

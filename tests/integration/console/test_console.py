@@ -41,7 +41,6 @@ from services.console.pages import HEADERS, REPORTS, Pages
 from services.console.people import People
 from services.console.query_api import Api
 from services.console.questions import GROUPS, SORTS, DelayedFilter, Order, Questions, facets_of, sql
-from services.console.render import span
 from services.console.settings import ConsoleSettings
 from services.console.subscribers import PAGE
 from services.console.verbs_page import Verb
@@ -51,6 +50,7 @@ from services.openapi_export import document
 from services.runtime.clickhouse import ClickHouse, DriverClickHouse, connect
 from services.runtime.clock import ManualClock
 from services.runtime.messages_held import held
+from services.runtime.spoken import span
 from services.runtime.settings import Settings
 from services.sink import migrate
 from tests.browser import world
