@@ -385,6 +385,14 @@ async def test_what_nobody_owns_may_be_of_a_consignment_and_a_viewer_cannot_link
 
 async def test_pages_by_cursor_hold_every_row_once_and_in_order(console: Console) -> None:
     """Every sort and every group, in either direction."""
+async def test_who_errs_among_the_addresses_for_programs_is_told_what_there_is(demo: httpx.AsyncClient) -> None:
+    for path in ("/api/v1/", "/api/v1/delays", "/api/v2"):
+        answer = await demo.get(path)
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == "Nothing is at this address. /api/v1/openapi.json describes all that there are."
+    assert "openapi" not in (await demo.get("/nothing")).text.partition("<main")[2]
+
+
     ways = [(sort, "", reverse) for sort in SORTS for reverse in ("", "1")]
     ways += [("hours", group, "1" if number % 2 else "") for number, group in enumerate(GROUPS)]
     async with console.holder("PORT") as port:
