@@ -183,6 +183,7 @@ class Pages:
             return tell(journey, places.result(), now), said.result(), moments(journey), as_of
 
         story, told, heard, as_of = await self._door.ask(asking, kept=True)
+        told = await self._subscribers.named_in(told)
         local = (moment or as_of or self._door.clock.now()).astimezone(viewer.zone)
         shown: dict[str, object] = {"story": story, "work": done, "told": told, "at_local": local_minute(local)}
         # a minute later: a form's time has no seconds, and what was heard within the minute counts
