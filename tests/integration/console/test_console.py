@@ -190,6 +190,15 @@ async def test_a_page_is_read_without_script_and_nothing_that_a_carrier_wrote_ru
     assert "50337" not in page.text
 
 
+_WORDS_TOUCH = re.compile(r"\w+</(?:h1|h2|th|label|legend|summary)>(?:<[^>]*>)*\w+")
+
+
+@pytest.mark.parametrize("path", ["/delayed", "/consignments", "/feeds", f"/consignments/{world.STORY}"])
+async def test_words_of_a_page_stand_apart_without_its_style(demo: httpx.AsyncClient, path: str) -> None:
+    """For whoever reads it as text: by a screen reader, a browser of text, or a script."""
+    assert _WORDS_TOUCH.findall((await demo.get(path)).text) == []
+
+
 async def test_each_number_of_today_is_as_long_as_the_list_behind_it(demo: httpx.AsyncClient) -> None:
     page = (await demo.get("/")).text
     told = (await demo.get("/api/v1/today")).json()
