@@ -1095,6 +1095,11 @@ async def test_health_shows_who_died_at_once_to_all_who_look_and_asks_once(port:
 async def test_health_says_that_nobody_answers(port: ClickHouse, tmp_path: Path) -> None:
     is_stuck = False
 
+        about = port.query(
+            "SELECT any(consignments)[1] AS id FROM notifications WHERE subscription = {of:String}", {"of": told[0]["id"]}
+        )
+        of_one = unescape((await viewer.get(f"/consignments/{about[0]['id']}")).text)
+        assert "Night desk <b>" in of_one and f"{one['subscription']}, {BUYER}, email" in of_one
     async def verb(words: Sequence[str]) -> list[dict[str, Any]]:
         if is_stuck:
             await asyncio.sleep(60)
