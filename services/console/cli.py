@@ -66,6 +66,7 @@ def register(app: typer.Typer) -> None:
 
 @contextmanager
 def _questions() -> Iterator[Questions]:
+    from services.console.known import Unknown
     from services.console.questions import Questions
     from services.runtime.clickhouse import connect
     from services.runtime.settings import Settings
@@ -73,6 +74,8 @@ def _questions() -> Iterator[Questions]:
     client = connect(Settings.load(), "reader")
     try:
         yield Questions(client)
+    except Unknown as error:
+        raise Stop(str(error)) from None
     finally:
         client.close()
 
@@ -122,7 +125,7 @@ def delayed(
     terminal: Annotated[str, typer.Option("--terminal", help="Facility code of the terminal or airport.")] = "",
     vessel: Annotated[str, typer.Option("--vessel", help="A part of the vessel's name, or of the flight.")] = "",
     item: Item = "",
-    tier: Annotated[int, typer.Option("--tier", min=0, max=5, help="Priority tier, 1 to 5.")] = 0,
+    tier: Annotated[int | None, typer.Option("--tier", min=1, max=5, help="Priority tier, 1 to 5.")] = None,
     exception: Annotated[
         list[str] | None, typer.Option("--exception", help="This kind of exception only; may be given more than once.")
     ] = None,
@@ -136,16 +139,15 @@ def delayed(
     The hours are counted from the plan (late, overdue, will_be_late), from the end of the free or allowed time (dwell, silent),
     or from when a hold was placed (on_hold); other kinds have none.
     """
-    from services.console import render
+    from services.console import known, render
     from services.console.questions import DELAY_KINDS, DelayedFilter
 
-    for kind in exception or ():
-        if kind not in EXCEPTION_KINDS:
-            raise Stop(f"{kind} is no kind of exception; there are {', '.join(EXCEPTION_KINDS)}")
-    kinds = tuple(exception or (EXCEPTION_KINDS if everything else DELAY_KINDS))
-    wanted = DelayedFilter(kinds, hospital, carrier, terminal, vessel, item, tier)
     local = zone_of(zone)
     with _questions() as questions:
+        kinds = [known.exception(kind) for kind in exception or (EXCEPTION_KINDS if everything else DELAY_KINDS)]
+        said = known.meant(questions, {"hospital": hospital, "carrier": carrier, "terminal": terminal, "vessel": vessel})
+        words = (said["hospital"], said["carrier"], said["terminal"], said["vessel"], known.item(item))
+        wanted = DelayedFilter(tuple(kinds), *words, tier or 0)
         now, as_of = _now(questions)
         rows, note = _cut(questions, questions.delayed(wanted, now, limit + 1), limit)
     if as_json:
@@ -293,9 +295,10 @@ def find(
 @told
 def inbound(hospital: Hospital = "", item: Item = "", days: Days = 14, limit: Limit = 200, as_json: AsJson = False) -> None:
     """Goods on their way: quantity by item category and local day of expected arrival, and how sure it is."""
-    from services.console import render
+    from services.console import known, render
 
     with _questions() as questions:
+        hospital, item = known.meant(questions, {"hospital": hospital})["hospital"], known.item(item)
         now, as_of = _now(questions)
         rows, note = _cut(questions, questions.inbound(now, now + timedelta(days=days), hospital, item, limit + 1), limit)
     if as_json:
@@ -317,9 +320,10 @@ def dwell(
     as_json: AsJson = False,
 ) -> None:
     """How long units stand at each terminal: of those that left, and the oldest still there."""
-    from services.console import render
+    from services.console import known, render
 
     with _questions() as questions:
+        terminal = known.meant(questions, {"terminal": terminal})["terminal"]
         now, as_of = _now(questions)
         rows, note = _cut(questions, questions.dwell(now, now - timedelta(days=days), terminal, limit + 1), limit)
     if as_json:
@@ -351,10 +355,11 @@ def feeds(
     """
     from zoneinfo import ZoneInfo
 
-    from services.console import render
+    from services.console import known, render
 
     local = zone_of(zone) or ZoneInfo("UTC")
     with _questions() as questions:
+        carrier = known.meant(questions, {"carrier": carrier})["carrier"]
         now, as_of = _now(questions)
         since = now - timedelta(days=days)
         unmapped, more = _cut(questions, questions.unmapped(since, carrier, limit + 1), limit)
@@ -368,8 +373,9 @@ def feeds(
     elif codes:
         printed(render.unmapped(unmapped, local), f"{more}; {as_of}; {_UNMAPPED_HELP}")
     elif not rows:
-        nobody = f"No sender {carrier} is known" if carrier else "No sender is known yet"
-        typer.echo(f"{nobody}; `lovla carriers add` adds one.")
+        if carrier:
+            raise Stop(f"{carrier} is no sender, and never sent anything; `lovla carriers add` adds one")
+        typer.echo("No sender is known yet; `lovla carriers add` adds one.")
     else:
         printed(render.feeds(rows, local, days), f"{note}; {as_of}; times in {local.key}; claims: in journeys as they are now")
         if unmapped:
@@ -395,11 +401,12 @@ def score(
     """
     from zoneinfo import ZoneInfo
 
-    from services.console import render
+    from services.console import known, render
 
     local = zone_of(zone) or ZoneInfo("UTC")
     step = 0 if not carrier else 1 if days <= _DAILY_MOST else 7
     with _questions() as questions:
+        carrier = known.meant(questions, {"carrier": carrier})["carrier"]
         now, as_of = _now(questions)
         since = now - timedelta(days=days)
         rows, note = _cut(questions, questions.scores(since, step, on_time_h, carrier, limit + 1), limit)
@@ -421,10 +428,11 @@ def interchanges(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone
     """X12 and EDIFACT interchanges whose control number was there before: harmless, but their sender may want to know."""
     from zoneinfo import ZoneInfo
 
-    from services.console import render
+    from services.console import known, render
 
     local = zone_of(zone) or ZoneInfo("UTC")
     with _questions() as questions:
+        carrier = known.meant(questions, {"carrier": carrier})["carrier"]
         now, as_of = _now(questions)
         rows, note = _cut(questions, questions.interchanges(now - timedelta(days=days), carrier, limit + 1), limit)
     if as_json:
@@ -440,10 +448,11 @@ def unmatched(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone: Z
     """Events that belong to no consignment: by sender and reference."""
     from zoneinfo import ZoneInfo
 
-    from services.console import render
+    from services.console import known, render
 
     local = zone_of(zone) or ZoneInfo("UTC")
     with _questions() as questions:
+        carrier = known.meant(questions, {"carrier": carrier})["carrier"]
         now, as_of = _now(questions)
         rows, note = _cut(questions, questions.unmatched(now - timedelta(days=days), carrier, limit + 1), limit)
     if as_json:

@@ -50,8 +50,8 @@ from services.openapi_export import document
 from services.runtime.clickhouse import ClickHouse, DriverClickHouse, connect
 from services.runtime.clock import ManualClock
 from services.runtime.messages_held import held
-from services.runtime.spoken import span
 from services.runtime.settings import Settings
+from services.runtime.spoken import span
 from services.sink import migrate
 from tests.browser import world
 from tests.integration.console.conftest import Books
@@ -284,6 +284,93 @@ async def test_an_address_for_programs_refuses_what_it_would_not_heed(
     assert where in answer.json()["detail"]
 
 
+UNKNOWN = (
+    ("delayed", "hospital=H-HARBUR", "No hospital H-HARBUR is known; did you mean H-HARBOR (Harbor-UCLA Medical Center)?"),
+    ("delayed", "exception=any&carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+    (
+        "delayed",
+        "terminal=LA-FENYX",
+        "No terminal or airport LA-FENYX is known; did you mean LA-FENIX (Fenix Marine Services)?",
+    ),
+    ("delayed", "vessel=EVER+GIFTS", "No vessel or flight EVER GIFTS is known; did you mean EVER GIFTED?"),
+    ("consignments", "hospital=LA-FENIX", "No hospital LA-FENIX is known;"),
+    ("carriers", "carrier=MEAU", "No carrier or party MEAU is known; did you mean MAEU (Maersk)?"),
+    ("feeds", "carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+    ("messages", "consignment=LACDHS-200x", "No consignment LACDHS-200x is known;"),
+    ("messages", "hospital=H-HARBUR", "No hospital H-HARBUR is known; did you mean H-HARBOR (Harbor-UCLA Medical Center)?"),
+    ("terminals", "terminal=H-HARBOR", "No terminal or airport H-HARBOR is known;"),
+    ("unmatched", "carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+    ("vessels", "vessel=EVER+GIFTS", "No vessel or flight EVER GIFTS is known; did you mean EVER GIFTED?"),
+)
+
+
+@pytest.mark.parametrize(("name", "asked", "said"), UNKNOWN)
+async def test_what_nobody_knows_is_said_and_is_no_good_news(demo: httpx.AsyncClient, name: str, asked: str, said: str) -> None:
+    page = await demo.get(f"/{name}?{asked}")
+    assert page.status_code == 200
+    text = unescape(re.sub(r"</?code>", "`", page.text))
+    assert re.search(rf'role="alert">{re.escape(said)}', text), text
+    assert 'class="empty"' not in text
+    for form in ("json", "csv", "arrow"):
+        refused = await demo.get(f"/api/v1/{name}?{asked}&format={form}")
+        assert (refused.status_code, refused.headers["content-type"]) == (400, "application/problem+json"), form
+        (error,) = refused.json()["errors"]
+        assert error["code"] == "unknown_value" and error["where"] == re.split("[&=]", asked)[-2]
+        assert error["text"].startswith(said) and refused.json()["detail"] == error["text"]
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("inbound?hospital=H-HARBUR", "No hospital H-HARBUR is known; did you mean H-HARBOR (Harbor-UCLA Medical Center)?"),
+        ("etas?vessel=EVER", "No vessel or flight EVER is known; did you mean EVER GIFTED?"),
+        ("gate-outs?terminal=NOPE", "No terminal or airport NOPE is known; known are LA-APMT,"),
+        ("interchanges?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+        ("arrivals?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+        ("unmapped?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+        ("claims?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+        ("dead-letters?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+        ("acts?consignment=LACDHS-9999", "No consignment LACDHS-9999 is known;"),
+    ],
+)
+async def test_a_list_for_programs_refuses_what_nobody_knows(demo: httpx.AsyncClient, address: str, said: str) -> None:
+    refused = await demo.get(f"/api/v1/{address}")
+    assert refused.status_code == 400
+    assert refused.json()["detail"].startswith(said)
+
+
+async def test_case_and_blanks_are_forgiven_and_what_is_known_but_has_nothing_stays_nothing(demo: httpx.AsyncClient) -> None:
+    for name, asked, meant in (
+        ("consignments", "hospital=h%20harbor", "hospital=H-HARBOR"),
+        ("delayed", "exception=any&carrier=maeu", "exception=any&carrier=MAEU"),
+        ("feeds", "carrier=maersk", "carrier=MAEU"),
+        ("terminals", "terminal=la%20fenix", "terminal=LA-FENIX"),
+        ("etas", "vessel=ever%20gifted", "vessel=EVER%20GIFTED"),
+    ):
+        told, same = [(await demo.get(f"/api/v1/{name}?{words}")).json()["rows"] for words in (asked, meant)]
+        assert told == same != [], name
+    page = unescape((await demo.get("/consignments?hospital=h%20harbor")).text)
+    assert re.search(r'<option value="H-HARBOR" selected>', page) and "data-consignment=" in page
+    assert 'value="MAEU"' in (await demo.get("/feeds?carrier=maersk")).text
+    for page in ("/delayed?carrier=OPS", "/delayed?hospital=adventist&tier=5"):
+        text = (await demo.get(page)).text
+        assert "Nothing is so." in text and 'role="alert"' not in text
+    assert (await demo.get("/api/v1/delayed?carrier=OPS")).json()["rows"] == []
+    assert "No unit has been discharged there." in (await demo.get("/terminals?terminal=LB-SSAA&days=1")).text
+
+
+async def test_a_buyers_key_learns_of_nobody_whom_its_consignments_do_not_name(console: Console) -> None:
+    async with console.holder(BUYER) as buyer, console.holder("PORT") as operator:
+        mine = {row["vessel"] for row in (await buyer.get("/api/v1/consignments?rows=500")).json()["rows"]} - {""}
+        every = {row["vessel"] for row in (await operator.get("/api/v1/consignments?rows=500")).json()["rows"]} - {""}
+        others = every - mine
+        assert mine and others
+        refused = await buyer.get("/api/v1/consignments", params={"vessel": min(others)})
+        assert refused.status_code == 400, "a vessel that only others have goods on"
+        assert not any(vessel in refused.json()["detail"].partition("is known")[2] for vessel in others)
+        assert (await operator.get("/api/v1/consignments", params={"vessel": min(others)})).json()["rows"]
+
+
 async def test_who_asks_is_judged_before_what_is_asked(console: Console) -> None:
     async with console.browser() as stranger:
         for address in ("/api/v1/today?exception=late", "/api/v1/acts"):
@@ -296,6 +383,14 @@ async def test_a_refusal_names_the_known_parameters_and_pages_for_people_stay_le
     assert "known are vessel, format" in told["detail"]
     for page in ("/?x=1", "/delayed?hopsital=x", "/vessels?ship=x", "/health?x"):
         assert (await demo.get(page)).status_code == 200
+
+
+async def test_who_errs_among_the_addresses_for_programs_is_told_what_there_is(demo: httpx.AsyncClient) -> None:
+    for path in ("/api/v1/", "/api/v1/delays", "/api/v2"):
+        answer = await demo.get(path)
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == "Nothing is at this address. /api/v1/openapi.json describes all that there are."
+    assert "openapi" not in (await demo.get("/nothing")).text.partition("<main")[2]
 
 
 async def test_the_api_describes_itself_to_whoever_asks_and_pages_lead_there(console: Console) -> None:
@@ -394,14 +489,6 @@ async def test_what_nobody_owns_may_be_of_a_consignment_and_a_viewer_cannot_link
 
 async def test_pages_by_cursor_hold_every_row_once_and_in_order(console: Console) -> None:
     """Every sort and every group, in either direction."""
-async def test_who_errs_among_the_addresses_for_programs_is_told_what_there_is(demo: httpx.AsyncClient) -> None:
-    for path in ("/api/v1/", "/api/v1/delays", "/api/v2"):
-        answer = await demo.get(path)
-        assert answer.status_code == 404
-        assert answer.json()["detail"] == "Nothing is at this address. /api/v1/openapi.json describes all that there are."
-    assert "openapi" not in (await demo.get("/nothing")).text.partition("<main")[2]
-
-
     ways = [(sort, "", reverse) for sort in SORTS for reverse in ("", "1")]
     ways += [("hours", group, "1" if number % 2 else "") for number, group in enumerate(GROUPS)]
     async with console.holder("PORT") as port:
@@ -451,8 +538,8 @@ async def test_reports_say_how_a_score_is_reckoned_since_when_all_was_read_and_h
     demo: httpx.AsyncClient,
 ) -> None:
     assert "Score: events with a known code, a zone, valid references" in (await demo.get("/carriers")).text
-    assert "Every code heard in 3 days is in a map." in (await demo.get("/feeds?days=3&carrier=NOBODY")).text
-    assert "Everything could be read." in (await demo.get("/feeds?days=3&carrier=NOBODY")).text
+    assert "Every code heard in 3 days is in a map." in (await demo.get("/feeds?days=3&carrier=OPS")).text
+    assert "Everything could be read." in (await demo.get("/feeds?days=3&carrier=OPS")).text
     past = [one for one in (await demo.get("/api/v1/terminals")).json()["rows"] if one["past_free_h"]]
     page = unescape((await demo.get("/terminals")).text)
     assert past and ">dwelling<" not in page
@@ -1008,6 +1095,11 @@ async def test_messages_name_who_they_went_to_without_addresses(port: ClickHouse
             page = unescape((await viewer.get(path)).text)
             assert "Night desk <b>" in page and f"{one['subscription']}, {BUYER}, email" in page
             assert "hospital.example" not in page
+        about = port.query(
+            "SELECT any(consignments)[1] AS id FROM notifications WHERE subscription = {of:String}", {"of": told[0]["id"]}
+        )
+        of_one = unescape((await viewer.get(f"/consignments/{about[0]['id']}")).text)
+        assert "Night desk <b>" in of_one and f"{one['subscription']}, {BUYER}, email" in of_one
         assert asked == ["", many[-1]["subscription"]]
     away = Console(port, tmp_path, demo=True)
     away.door.way_in = WayIn(settings, httpx.MockTransport(lambda request: httpx.Response(503)))
@@ -1095,11 +1187,6 @@ async def test_health_shows_who_died_at_once_to_all_who_look_and_asks_once(port:
 async def test_health_says_that_nobody_answers(port: ClickHouse, tmp_path: Path) -> None:
     is_stuck = False
 
-        about = port.query(
-            "SELECT any(consignments)[1] AS id FROM notifications WHERE subscription = {of:String}", {"of": told[0]["id"]}
-        )
-        of_one = unescape((await viewer.get(f"/consignments/{about[0]['id']}")).text)
-        assert "Night desk <b>" in of_one and f"{one['subscription']}, {BUYER}, email" in of_one
     async def verb(words: Sequence[str]) -> list[dict[str, Any]]:
         if is_stuck:
             await asyncio.sleep(60)
