@@ -72,8 +72,8 @@ def test_who_is_asked_for_a_password_is_told_how_long(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(users_cli, "_is_terminal", lambda: True)
     monkeypatch.setattr("getpass.getpass", answer)
-    verb = ["users", "add", "ana", "--state-dir", str(tmp_path)]
-    said = CliRunner().invoke(cli.assemble("users"), verb, env={"LOVLA_KAFKA": "127.0.0.1:1"})
+    words = ["users", "add", "ana", "--state-dir", str(tmp_path)]
+    said = CliRunner().invoke(cli.assemble("users"), words, env={"LOVLA_KAFKA": "127.0.0.1:1"})
     assert said.exit_code == 0, said.output
     assert asked == [f"Password (at least {PASSWORD_LEAST} characters): ", "Again: "]
     for verb in ("add", "password"):
