@@ -48,7 +48,7 @@ from tests.integration.alerts.delivering import Log
 from tests.integration.alerts.mail import Mailbox, a_mail_server
 from tests.integration.alerts.working import publish
 from tests.integration.ingest.conftest import Process, add_sender
-from tests.stack import PORTS, Stack
+from tests.stack import PORTS, Stack, emptied
 from tests.unit.alerts.build import change
 from tests.waiting import eventually
 
@@ -80,11 +80,12 @@ def logs(stack: Stack) -> Path:
 
 
 @pytest.fixture(scope="module")
-def alerts(settings: Settings) -> DeliverySettings:
-    """The settings of both servers, and a port for the alerts' door."""
-    told = environment.read(settings.state_dir)
-    environment.write(settings.state_dir, told | {"LOVLA_ALERTS_PORT": str(free_ports(1, among=PORTS)[0])})
-    return DeliverySettings.load(settings.state_dir)
+def alerts(stack: Stack) -> Iterator[DeliverySettings]:
+    """The settings of both servers, in which no other test's records are (conftest.py), and a port for the alerts' door."""
+    with emptied(stack) as settings:
+        told = environment.read(settings.state_dir)
+        environment.write(settings.state_dir, told | {"LOVLA_ALERTS_PORT": str(free_ports(1, among=PORTS)[0])})
+        yield DeliverySettings.load(settings.state_dir)
 
 
 @pytest.fixture(scope="module")
