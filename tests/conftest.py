@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from httpx import create_ssl_context
 from httpx._transports import default as https
 
@@ -31,6 +33,8 @@ hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health
 hypothesis.settings.load_profile("unhurried")
 gc.set_threshold(garbage.NEW_CONTAINERS, 20, 50)  # what is imported and collected stays
 SERVERS = {"stack", "kafka", "clickhouse", "settings"}
+TEARDOWN_S = 300.0
+"""So long nothing takes that ends a test, servers of a session among it."""
 WAITING = ("faults", "e2e", "browser", "integration")
 """Folders of tests that wait for servers, mostly."""
 WAITING_TOO = tuple(f"security/test_{name}.py" for name in ("canaries", "floods", "sockets", "sql"))
@@ -106,6 +110,17 @@ def pytest_configure(config: pytest.Config) -> None:
         from tests.lanes import stand_back
 
         stand_back(told["workerid"])
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """A test process that hangs while it ends a test says where, and ends. pytest's own watches (pyproject.toml) end as soon as
+    a test fails; a stream that a failed test left running then kept `make test` waiting for an hour, with nothing to read."""
+    faulthandler.dump_traceback_later(TEARDOWN_S, exit=True, file=item.config.stash[fault_handler_stderr_fd_key])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.hookimpl(optionalhook=True)

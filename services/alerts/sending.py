@@ -435,6 +435,8 @@ class Sender:
             case _:
                 pause = pause_s(step.attempt, answer, self._dice())
                 state: DeliveryState = "unknown" if answer.kind == "unknown" else "failed"
+                told = {"notification": due.notification.notification, "channel": target.channel, "attempt": step.attempt}
+                log.info("alerts.sender.later", **told, state=state, reason=answer.reason, again_in_s=round(pause, 1))
                 await self._write(due, target, state, step.attempt, port, parcel, answer, retry_s=pause)
                 return pause
 

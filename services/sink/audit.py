@@ -78,7 +78,10 @@ _NOT_YET = kafka.COORDINATOR_MOVES | {
     KafkaError._TIMED_OUT,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
 }
+"""What a broker says that has just come back: it does not know yet which of its own partitions it leads, or since when."""
 _FED_BY_JOURNEYS: Mapping[str, str] = {
     "open_journeys": "NOT (stage IN ('delivered', 'cancelled') AND empty(open_kinds))",
     "journey_marks": "true",

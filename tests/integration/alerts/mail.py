@@ -44,9 +44,8 @@ class Mailbox:
             "smtp_ca": self.folder / "tls.pem",
             "smtp_user": USER,
             "smtp_password": PASSWORD,
-            "smtp_timeout_s": 3,
         }
-        return told | ({"sms_url": self.sms_url, "sms_token": "token", "sms_timeout_s": 2} if self.sms_url else {})
+        return told | ({"sms_url": self.sms_url, "sms_token": "token"} if self.sms_url else {})
 
 
 @contextmanager

@@ -30,7 +30,6 @@ from services.runtime.clock import SystemClock
 from tests.integration.alerts.delivering import Desk, a_subscription, delivery_settings, sending
 from tests.integration.alerts.mail import Mailbox, a_mailbox
 from tests.integration.alerts.working import Written, publish, settings_of, subscribe, until, working
-from tests.stack import Kafka
 from tests.unit.alerts.build import change
 from tests.unit.alerts.subscribers import SECRET, URL, MemoryRegister
 from tests.waiting import HANG_S
@@ -48,8 +47,8 @@ class Ahead(SystemClock):
 
 
 @pytest.fixture(scope="module")
-def settings(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> AlertsSettings:
-    return settings_of(kafka.bootstrap, tmp_path_factory.mktemp("escalation"))
+def settings(empty_kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AlertsSettings:
+    return settings_of(empty_kafka, tmp_path_factory.mktemp("escalation"))
 
 
 @pytest.fixture(scope="module")

@@ -38,14 +38,14 @@ from tests.integration.alerts.delivering import Desk, a_notification, a_subscrip
 from tests.integration.alerts.mail import Mailbox, a_mailbox, serving
 from tests.integration.alerts.test_webhook import LOOPBACK, Receiver
 from tests.integration.alerts.working import settings_of
-from tests.stack import PORTS, Kafka
+from tests.stack import PORTS
 from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")
-def settings(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(empty_kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Of the broker alone: the sender needs no ClickHouse."""
-    return settings_of(kafka.bootstrap, tmp_path_factory.mktemp("sender"))
+    return settings_of(empty_kafka, tmp_path_factory.mktemp("sender"))
 
 
 @pytest.fixture(scope="module")

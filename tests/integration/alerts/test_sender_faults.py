@@ -27,9 +27,9 @@ PEOPLE = 60
 
 
 @pytest.fixture(scope="module")
-def settings(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(empty_kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Of the broker alone: the sender needs no ClickHouse."""
-    return settings_of(kafka.bootstrap, tmp_path_factory.mktemp("sender"))
+    return settings_of(empty_kafka, tmp_path_factory.mktemp("sender"))
 
 
 def mails(box: Mailbox, domain: str) -> list[Message]:

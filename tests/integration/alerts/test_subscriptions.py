@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from confluent_kafka import TopicPartition
 from typer.testing import CliRunner, Result
 
 from deploy.local import environment
@@ -21,13 +22,23 @@ from deploy.local.mailbox import Fault, Message, read
 from deploy.local.process import free_ports, tail
 from schemas.alerts_v1 import Consent, Delivery, Notification
 from schemas.registers_v1 import Facility
-from schemas.topics import CONSENT, DELIVERIES, NOTIFICATIONS, TOPICS, Topic
+from schemas.topics import (
+    ALERT_CANDIDATES,
+    CONSENT,
+    DELIVERIES,
+    JOURNEY_CHANGES,
+    NOTIFICATIONS,
+    SUBSCRIPTIONS,
+    TOPICS,
+    Topic,
+)
 from services.alerts.bounces import report
 from services.alerts.delivery_settings import DeliverySettings
 from services.alerts.links import Links
 from services.alerts.subscriptions import view
 from services.cli import assemble
 from services.ingest.registers import facility_entry, write
+from services.runtime import kafka
 from services.runtime.clickhouse import ClickHouse, connect
 from services.runtime.settings import Settings
 from services.runtime.sources import Record, to_record
@@ -37,7 +48,7 @@ from tests.integration.alerts.delivering import Log
 from tests.integration.alerts.mail import Mailbox, a_mail_server
 from tests.integration.alerts.working import publish
 from tests.integration.ingest.conftest import Process, add_sender
-from tests.stack import PORTS, Stack
+from tests.stack import PORTS, Stack, emptied
 from tests.unit.alerts.build import change
 from tests.waiting import eventually
 
@@ -69,11 +80,12 @@ def logs(stack: Stack) -> Path:
 
 
 @pytest.fixture(scope="module")
-def alerts(settings: Settings) -> DeliverySettings:
-    """The settings of both servers, and a port for the alerts' door."""
-    told = environment.read(settings.state_dir)
-    environment.write(settings.state_dir, told | {"LOVLA_ALERTS_PORT": str(free_ports(1, among=PORTS)[0])})
-    return DeliverySettings.load(settings.state_dir)
+def alerts(stack: Stack) -> Iterator[DeliverySettings]:
+    """The settings of both servers, in which no other test's records are (conftest.py), and a port for the alerts' door."""
+    with emptied(stack) as settings:
+        told = environment.read(settings.state_dir)
+        environment.write(settings.state_dir, told | {"LOVLA_ALERTS_PORT": str(free_ports(1, among=PORTS)[0])})
+        yield DeliverySettings.load(settings.state_dir)
 
 
 @pytest.fixture(scope="module")
@@ -225,11 +237,11 @@ class AtWork:
     worker: Process
     sender: Process
 
-    def await_that(self, what: Callable[[], bool], of: str) -> None:
+    def await_that(self, what: Callable[[], bool], of: str | Callable[[], str]) -> None:
         """Fails once one of them has ended, and says what both said."""
 
         def said() -> str:
-            return "\n".join((of, *(tail(one.log) for one in (self.worker, self.sender))))
+            return "\n".join((of if isinstance(of, str) else of(), *(tail(one.log) for one in (self.worker, self.sender))))
 
         def so() -> bool:
             assert self.worker.running and self.sender.running, said()
@@ -253,6 +265,35 @@ def at_work(alerts: DeliverySettings, logs: Path, box: Mailbox) -> Iterator[AtWo
     finally:
         sender.kill()
         worker.kill()
+
+
+def how_far(settings: Settings, name: str) -> str:
+    """What the worker and the sender made of a subscription: its records, and where they stand with what they read."""
+    found = everything(settings, SUBSCRIPTIONS, ALERT_CANDIDATES, NOTIFICATIONS, DELIVERIES)
+    lines = [
+        f"{topic.name}-{record.partition}@{record.offset}: {(record.value or b'')[:300]!r}"
+        for topic, kept in found.items()
+        for record in kept
+        if record.key == name.encode()
+    ]
+    places = [(topic.name, n) for topic in (JOURNEY_CHANGES, ALERT_CANDIDATES, NOTIFICATIONS) for n in range(topic.partitions)]
+    ends, stable = kafka.end_offsets(settings, places), last_stable(settings, places)
+    worker, sender = (kafka.committed(settings.kafka, group, places) for group in ("alerts", "alerts.sender"))
+    return "\n".join(
+        [
+            *lines,
+            *(f"{at}: worker {worker.get(at)}, sender {sender.get(at)}, stable {stable[at]}, end {ends[at]}" for at in places),
+        ]
+    )
+
+
+def last_stable(settings: Settings, places: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """Up to where who reads what is committed can read."""
+    client = kafka.consumer(settings, "lovla-test", "lovla-test")
+    try:
+        return {place: client.get_watermark_offsets(TopicPartition(*place), timeout=10)[1] for place in places}
+    finally:
+        client.close()
 
 
 def everybody_handles(
@@ -284,7 +325,7 @@ def everybody_handles(
         publish(alerts, [published])
         return len(mails()) > 1
 
-    both.await_that(is_told, "it is told")
+    both.await_that(is_told, lambda: f"it is told\n{how_far(alerts, asked['subscription'])}")
     came = report(mails()[-1].sender, b"Subject: x\r\n\r\n", address, "5.1.1", f"550 5.1.1 <{address}> is unknown")
     assert api.http.post("/mail/bounce", content=came.as_bytes()).status_code == 204
     told = [Delivery.model_validate_json(value) for value in records(alerts, DELIVERIES, asked["subscription"])]

@@ -47,8 +47,8 @@ from tests.unit.alerts.build import change, subscription
 
 
 @pytest.fixture(scope="module")
-def settings(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> AlertsSettings:
-    return settings_of(kafka.bootstrap, tmp_path_factory.mktemp("worker"))
+def settings(empty_kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AlertsSettings:
+    return settings_of(empty_kafka, tmp_path_factory.mktemp("worker"))
 
 
 @pytest.fixture(scope="module")
