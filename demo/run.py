@@ -496,7 +496,7 @@ class _Run:
             "lovla delayed --hospital H-HARBOR      lovla show CONSIGNMENT      lovla find CONTAINER",
             "lovla inbound      lovla dwell      lovla feeds      lovla unmatched",
             "lovla mailbox      lovla mailbox show NUMBER      lovla mailbox reply +12135550101 STOP      lovla alerts status",
-            "lovla subscriptions list      lovla explain MESSAGE-ID      lovla explain CONSIGNMENT --for SUBSCRIPTION",
+            "lovla subscriptions list      lovla explain MESSAGE-ID      lovla explain CONSIGNMENT",
             *([f"Subscribe: {people.door}/subscribe"] if people is not None else []),
             f"API: {_address(settings)}/docs (OpenAPI: /openapi.json)",
             f"Console: http://127.0.0.1:{environment.read(self.state_dir)['LOVLA_CONSOLE_PORT']}/   # you are its demo planner",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any, NoReturn
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from deploy.local.cli import DEFAULT_STATE_DIR, AsJson, StateDir
-from services.runtime.terminal import console
+from services.runtime.spoken import when
+from services.runtime.terminal import printed
+from services.runtime.verbs import Stop, Zone, zone_of
 
 mailbox = typer.Typer(help="The mail and SMS that the local stack sent; answer them, or make the servers misbehave.")
 KINDS = {"email": "email", "sms_out": "sms", "sms_in": "answer"}
@@ -27,6 +31,7 @@ def overview(
     context: typer.Context,
     to: Annotated[str | None, typer.Option("--to", help="Only to or from this address.")] = None,
     last: Annotated[int, typer.Option("--last", min=1, help="So many of the newest.")] = 50,
+    zone: Zone = None,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -35,6 +40,7 @@ def overview(
         return
     from deploy.local.mailbox import read
 
+    local = _zone(zone)
     if not (state_dir / "mailbox").exists():
         _fail(f"there is no mailbox in {state_dir}: run `lovla up` first, or name another folder with --state-dir")
     found = [one for one in read(state_dir / "mailbox") if to is None or to in (one.to, one.sender)][-last:]
@@ -42,24 +48,29 @@ def overview(
         for one in found:
             typer.echo(json.dumps(asdict(one), ensure_ascii=False))
         return
+    if not found:
+        typer.echo(f"Nothing came to or from {to}." if to else "Nothing has been sent yet.")
+        return
     table = Table("no", "at", "what", "to", "says", box=None, header_style="bold", pad_edge=False)
     for one in found:
         says = one.subject or one.text
         who = one.to if one.kind != "sms_in" else f"from {one.sender}"
-        table.add_row(str(one.number), one.at[:19], KINDS[one.kind], Text(who), Text(" ".join(says.split())))
-    console().print(table)
+        table.add_row(str(one.number), _when(one.at, local), KINDS[one.kind], Text(who), Text(" ".join(says.split())))
+    printed(table, f"times in {local.key}")
 
 
 @mailbox.command("show")
 def show(
     number: Annotated[int, typer.Argument(help="As `lovla mailbox` shows it.")],
     raw: Annotated[bool, typer.Option("--raw", help="The bytes of a mail, as they came.")] = False,
+    zone: Zone = None,
     state_dir: StateDir = DEFAULT_STATE_DIR,
     as_json: AsJson = False,
 ) -> None:
     """One message, whole."""
     from deploy.local.mailbox import read
 
+    local = _zone(zone)
     messages = list(read(state_dir / "mailbox"))
     found = next((one for one in messages if one.number == number), None)
     if found is None:
@@ -69,7 +80,8 @@ def show(
     elif as_json:
         typer.echo(json.dumps(asdict(found), ensure_ascii=False))
     else:
-        for name, value in {"From": found.sender, "To": found.to, "Date": found.at, **found.headers}.items():
+        date = f"{_when(found.at, local)} {local.key}"
+        for name, value in {"From": found.sender, "To": found.to, "Date": date, **found.headers}.items():
             typer.echo(f"{name}: {value}")
         if found.kind == "sms_out":
             typer.echo(f"Id: {found.ref}")
@@ -134,6 +146,17 @@ def _ask(method: str, path: str, state_dir: Any, body: Any) -> dict[str, Any]:
         _fail(f"the mailbox of {state_dir} does not answer ({type(error).__name__}); is it up? See `lovla status`.")
     found: dict[str, Any] = answer.json()
     return found
+
+
+def _zone(name: str | None) -> ZoneInfo:
+    try:
+        return zone_of(name) or ZoneInfo("UTC")
+    except Stop as error:
+        _fail(str(error))
+
+
+def _when(text: str, zone: ZoneInfo) -> str:
+    return when(datetime.fromisoformat(text), zone)
 
 
 def _fail(text: str) -> NoReturn:

@@ -48,7 +48,7 @@ def dead(as_json: AsJson = False) -> None:
     from services.runtime.settings import Settings
 
     found = standings(Settings.load(), SystemClock().now() - MEMORY)
-    rows = [record.model_dump(mode="json") for record in found.last.values() if record.state == "dead"]
+    rows = [record.model_dump(mode="json" if as_json else "python") for record in found.last.values() if record.state == "dead"]
     show(rows, ("notification", "subscription", "channel", "attempt", "at", "reason", "text"), as_json)
 
 

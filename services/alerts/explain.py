@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -26,6 +26,9 @@ from services.runtime.clickhouse import ClickHouse
 
 MOST_CHANGES = 100_000
 MOST_SPOKEN = 10_000
+MOST_TOLD = 500
+MOST_UNTOLD = 50
+"""For so many subscriptions that were told nothing it is found out why: each goes through all changes."""
 FEED = "feed:"
 _ID = re.compile(r"[0-9a-f]{6,32}")
 
@@ -39,6 +42,19 @@ class Link:
     at: datetime | None
     text: str
     where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForWhom:
+    """What a subscription was told of a consignment: how many messages, and the last of them; where none, `why` not."""
+
+    subscription: str
+    who: str
+    state: str
+    messages: int
+    last_at: datetime | None
+    last: str
+    why: str
 
 
 class Unknown(Exception):
@@ -68,6 +84,12 @@ class History:
         rows = self._ask("notifications_of", subscription=subscription, consignment=consignment)
         found = [Notification.model_validate_json(row["record"], extra="ignore") for row in rows]
         return [one for one in found if any(item.consignment == consignment for item in one.items)]
+
+    def told_about(self, consignment: str, limit: int = MOST_TOLD) -> list[tuple[str, int, datetime, str]]:
+        """Who was told anything about it: the subscription, how many messages, and when the last was due and which; the newest
+        first."""
+        rows = self._ask("told_about", consignment=consignment, limit=limit)
+        return [(row["subscription"], row["messages"], row["last_at"], row["last"]) for row in rows]
 
     def spoken(self, subscription: str, consignment: str, since: datetime) -> list[Spoken]:
         """What a subscriber was told since then about other consignments, in the order of time."""
@@ -250,6 +272,32 @@ def held(
             until = f", until {verdict.until:%Y-%m-%d %H:%M} UTC" if verdict.until else ""
             links.append(Link("held", verdict.at, f"{_said(change)}: {verdict.text}{until}"))
     return links
+
+
+def for_whom(
+    history: Sequence[Told],
+    told: Sequence[tuple[str, int, datetime, str]],
+    everybody: Mapping[str, Subscription],
+    now: datetime,
+    spoken: Callable[[str], Iterable[Spoken]],
+) -> list[ForWhom]:
+    """Who was told of a consignment (History.told_about), and who was not and why: the newest of what held it back. `spoken`:
+    of a subscription, as of `held`."""
+    found = []
+    for name, messages, last_at, last in told:
+        one = everybody.get(name)
+        found.append(ForWhom(name, _who(one), one.state if one else "forgotten", messages, last_at, last, ""))
+    left = [one for name, one in sorted(everybody.items()) if name not in {name for name, *_ in told}]
+    for one in left[:MOST_UNTOLD]:
+        links = held(history, (), one, everybody, now, spoken(one.subscription))
+        why = links[-1].text if links else "nothing of it is news"
+        found.append(ForWhom(one.subscription, _who(one), one.state, 0, None, "", why))
+    return found
+
+
+def _who(one: Subscription | None) -> str:
+    """No addresses: those are for `lovla subscriptions list`."""
+    return "" if one is None else f"{one.label or one.owner or 'public page'}, {one.channel}"
 
 
 def _done(act: WorkAct) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from services.alerts.languages import Language, language
 
 _WHEN = r"\d\d [A-Z][a-z]{2} \d\d:\d\d \S+?"
-_SPAN = r"[\d.]+ [dh]"
+_SPAN = r"[\d.]+ (?:d|h|min)"
 _BY = rf"Should .+? by (?P<by>{_WHEN})(?: \(so said (?P<so_said>\S+)\))?; "
 _FORMS: Mapping[str, Mapping[str, str]] = {
     "late": {"late_by": rf".+? (?P<span>{_SPAN}) late: (?P<actual>{_WHEN}) says (?P<who>\S+), planned was (?P<plan>{_WHEN})\."},
@@ -78,7 +78,7 @@ def _field(name: str, value: str | None, speech: Language) -> str:
         return speech.texts.get(f"sentence.{name}_{value.replace(' ', '_')}", value)
     if name == "span":
         number, unit = value.split()
-        return speech.hours(float(number) * (24 if unit == "d" else 1))
+        return speech.hours(float(number) * {"d": 24, "h": 1, "min": 1 / 60}[unit])
     if (time := _TIME.fullmatch(value)) and time[2] in _MONTHS:
         return f"{int(time[1])} {speech.texts['time.months'].split()[_MONTHS[time[2]]]} {time[3]}"
     return value

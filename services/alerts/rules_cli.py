@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec
 
 import typer
 
-from services.runtime.verbs import AsJson, Stop, only_one, show, told
+from services.runtime.verbs import AsJson, Stop, Zone, only_one, show, told, zone_of
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from schemas.alerts_v1 import Subscription
     from services.alerts.explain import History
+    from services.alerts.matching import Told
     from services.runtime.settings import Settings
 
 P = ParamSpec("P")
-For = Annotated[str | None, typer.Option("--for", help="The subscription, for a consignment: id, or its beginning.")]
+For = Annotated[
+    str | None, typer.Option("--for", help="Of a consignment, each change for this subscription: its id or beginning.")
+]
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _CONSIGNMENT = re.compile(r"[A-Z0-9][A-Z0-9_.-]*-[A-Za-z0-9_./-]+")
 _SPAN = re.compile(r"^(\d+)([mhd])$")
@@ -55,35 +60,69 @@ def explain(
     what: Annotated[
         str,
         typer.Argument(
-            help="A notification's id or its beginning, a mail's Message-ID, an SMS's id; or a consignment with --for."
+            help="A notification's id or its beginning, a mail's Message-ID, an SMS's id; or a consignment: who was told of it."
         ),
     ],
     subscription: For = None,
+    zone: Zone = None,
     as_json: AsJson = False,
 ) -> None:
-    """The whole chain of a message, from the sender's bytes to the provider's receipt; or the rule that held it back."""
+    """The whole chain of a message, from the sender's bytes to the provider's receipt; or the rule that held it back.
+
+    Of a consignment: who was told of it, and who was not and why.
+    """
     from services.alerts.backtest import BUDGET_OF
     from services.alerts.explain import held
     from services.runtime.clock import SystemClock
 
+    local = zone_of(zone)
     with _history() as (history, settings):
         if subscription is None:
             if _CONSIGNMENT.fullmatch(what) or what.startswith("feed:"):
-                raise Stop(f"{what} is a consignment: say for whom, --for SUBSCRIPTION; `lovla subscriptions list` shows them")
+                _for_whom(history, settings, what, local, as_json)
+                return
             links = history.chain(history.notification(what), SystemClock().now())
         else:
             everybody = _subscriptions(settings)
             one = _one_of(everybody, subscription)
-            changes = history.changes(EVER, what)
-            if not changes:
-                raise Stop(f"{what}: no change of a consignment of that id is known; `lovla find` looks for it")
+            changes = _changes(history, what)
             sent = history.notifications(one.subscription, what)
             spoken = history.spoken(one.subscription, what, changes[0].appended_at - BUDGET_OF)
             links = held(changes, sent, one, everybody, SystemClock().now(), spoken)
             for made in sent:
                 chain = history.chain(made, SystemClock().now())
                 links += [link for link in chain if link.what in ("message", "delivery", "acknowledged", "care", "held")]
-    show([asdict(link) for link in links], ("what", "at", "text", "where"), as_json)
+    show([asdict(link) for link in links], ("what", "at", "text", "where"), as_json, local)
+
+
+def _for_whom(history: History, settings: Settings, what: str, zone: ZoneInfo | None, as_json: bool) -> None:
+    """Who was told of a consignment, and who was not."""
+    from services.alerts.backtest import BUDGET_OF
+    from services.alerts.explain import for_whom
+    from services.runtime.clock import SystemClock
+
+    changes, everybody = _changes(history, what), _subscriptions(settings)
+    since = changes[0].appended_at - BUDGET_OF
+    rows = for_whom(
+        changes, history.told_about(what), everybody, SystemClock().now(), lambda name: history.spoken(name, what, since)
+    )
+    columns = ("subscription", "who", "state", "messages", "last_at", "last", "why")
+    if rows or as_json:
+        show([asdict(row) for row in rows], columns, as_json, zone)
+    if as_json:
+        return
+    if rows:
+        typer.echo(f"Each change for one of them: `lovla explain {what} --for SUBSCRIPTION`; of a message all: its id alone.")
+    else:
+        many = f"{len(changes)} changes of {what} are known" if len(changes) > 1 else f"One change of {what} is known"
+        typer.echo(f"{many}, and nobody asked to be told: `lovla subscriptions add` does. What is wrong: `lovla show {what}`.")
+
+
+def _changes(history: History, consignment: str) -> list[Told]:
+    found = history.changes(EVER, consignment)
+    if not found:
+        raise Stop(f"{consignment}: no change of a consignment of that id is known; `lovla find` looks for it")
+    return found
 
 
 @rules.command("backtest")

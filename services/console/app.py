@@ -120,6 +120,8 @@ def build(
         assert isinstance(error, HTTPException)
         kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid")
         told = "Nothing is at this address." if kind == "not-found" else str(error.detail)
+        if kind == "not-found" and request.url.path.startswith("/api/"):
+            told += " /api/v1/openapi.json describes all that there are."
         return await on_problem(request, Problem(kind, told, headers=dict(error.headers or {})))
 
     async def on_gone(_: Request, __: Exception) -> Response:

@@ -29,6 +29,7 @@ class ArrowQuestions(Questions):
     """Lists come as `stream` instead of as rows; what a list needs to know first is asked as ever."""
 
     _in_parts = False
+    sees_rows = False
 
     def __init__(self, clickhouse: ClickHouse, ask: Ask) -> None:
         super().__init__(clickhouse)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 import typer
 
 from schemas.words import EXCEPTION_KINDS
-from services.runtime.terminal import console
-from services.runtime.verbs import Stop, told
+from services.runtime.terminal import printed
+from services.runtime.verbs import Stop, Zone, told, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,6 @@ R = TypeVar("R")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, times in UTC.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many lines.")]
-Zone = Annotated[str | None, typer.Option("--zone", help="IANA time zone of the times shown.")]
 Hospital = Annotated[str, typer.Option("--hospital", help="Its code, or a part of its name.")]
 Item = Annotated[str, typer.Option("--item", help="Item category, for example n95_respirator.")]
 Days = Annotated[int, typer.Option("--days", min=1, max=400, help="The window, in days.")]
@@ -42,6 +41,8 @@ JUDGED_WITHIN = timedelta(seconds=60)
 
 _DAILY_MOST = 14
 """Days up to which a score is told day by day."""
+
+_OWN_ZONES = "each hospital’s own zone"
 
 BEGIN_LEAST = 6
 """Characters of an id's beginning that `--raw` asks for."""
@@ -65,6 +66,7 @@ def register(app: typer.Typer) -> None:
 
 @contextmanager
 def _questions() -> Iterator[Questions]:
+    from services.console.known import Unknown
     from services.console.questions import Questions
     from services.runtime.clickhouse import connect
     from services.runtime.settings import Settings
@@ -72,14 +74,16 @@ def _questions() -> Iterator[Questions]:
     client = connect(Settings.load(), "reader")
     try:
         yield Questions(client)
+    except Unknown as error:
+        raise Stop(str(error)) from None
     finally:
         client.close()
 
 
 def _now(questions: Questions) -> tuple[datetime, str]:
     """The pipeline's time, and a line about it."""
-    from services.console.render import span
     from services.runtime.clock import SystemClock
+    from services.runtime.spoken import span
 
     moment, clock = questions.as_of(), SystemClock().now()
     if moment is None:
@@ -95,18 +99,6 @@ def _now(questions: Questions) -> tuple[datetime, str]:
             err=True,
         )
     return moment, f"as of {moment:%Y-%m-%d %H:%M} UTC"
-
-
-def _print(what: RenderableType, *notes: str) -> None:
-    """To a terminal, or to a pipe: then without blanks at the ends of lines."""
-    from rich.text import Text
-
-    out = console()
-    with out.capture() as captured:
-        out.print(what)
-        for note in notes:
-            out.print(Text(note, style="dim"))
-    typer.echo("\n".join(line.rstrip(" ") for line in captured.get().rstrip("\n").split("\n")))
 
 
 _UNMAPPED_HELP = "`lovla show --raw EVENT` prints the bytes; a code map says what a code means (docs/standards/codemaps.md)"
@@ -133,7 +125,7 @@ def delayed(
     terminal: Annotated[str, typer.Option("--terminal", help="Facility code of the terminal or airport.")] = "",
     vessel: Annotated[str, typer.Option("--vessel", help="A part of the vessel's name, or of the flight.")] = "",
     item: Item = "",
-    tier: Annotated[int, typer.Option("--tier", min=0, max=5, help="Priority tier, 1 to 5.")] = 0,
+    tier: Annotated[int | None, typer.Option("--tier", min=1, max=5, help="Priority tier, 1 to 5.")] = None,
     exception: Annotated[
         list[str] | None, typer.Option("--exception", help="This kind of exception only; may be given more than once.")
     ] = None,
@@ -147,16 +139,15 @@ def delayed(
     The hours are counted from the plan (late, overdue, will_be_late), from the end of the free or allowed time (dwell, silent),
     or from when a hold was placed (on_hold); other kinds have none.
     """
-    from services.console import render
+    from services.console import known, render
     from services.console.questions import DELAY_KINDS, DelayedFilter
 
-    for kind in exception or ():
-        if kind not in EXCEPTION_KINDS:
-            raise Stop(f"{kind} is no kind of exception; there are {', '.join(EXCEPTION_KINDS)}")
-    kinds = tuple(exception or (EXCEPTION_KINDS if everything else DELAY_KINDS))
-    wanted = DelayedFilter(kinds, hospital, carrier, terminal, vessel, item, tier)
-    local = render.zone_of(zone)
+    local = zone_of(zone)
     with _questions() as questions:
+        kinds = [known.exception(kind) for kind in exception or (EXCEPTION_KINDS if everything else DELAY_KINDS)]
+        said = known.meant(questions, {"hospital": hospital, "carrier": carrier, "terminal": terminal, "vessel": vessel})
+        words = (said["hospital"], said["carrier"], said["terminal"], said["vessel"], known.item(item))
+        wanted = DelayedFilter(tuple(kinds), *words, tier or 0)
         now, as_of = _now(questions)
         rows, note = _cut(questions, questions.delayed(wanted, now, limit + 1), limit)
     if as_json:
@@ -167,8 +158,8 @@ def delayed(
     else:
         shown = {kind for row in rows for kind in (row.exception, *row.also)}
         hours = "late by: after the plan; dwell, silent: over the limit; on_hold: since it was placed"
-        notes = (f"{note}; {as_of}; times in {zone or 'each hospital’s own zone'}", hours, *render.legend(shown))
-        _print(render.delayed(rows, local, now), *notes)
+        notes = (f"{note}; {as_of}; times in {zone or _OWN_ZONES}", hours, *render.legend(shown))
+        printed(render.delayed(rows, local, now), *notes)
 
 
 @told
@@ -191,7 +182,7 @@ def show(
 
     from services.console import render
 
-    local = render.zone_of(zone)
+    local = zone_of(zone)
     with _questions() as questions:
         if raw is not None:
             _print_raw(questions, raw, as_json)
@@ -214,7 +205,7 @@ def show(
     parts: list[RenderableType] = [Text(line) for line in render.journey_heading(journey, places, local, now)]
     for table in render.journey_tables(journey, local):
         parts += [Text(), table]
-    _print(Group(*parts), "", "`lovla show --raw EVENT` prints the bytes that came; the beginning of its id is enough.")
+    printed(Group(*parts), "", "`lovla show --raw EVENT` prints the bytes that came; the beginning of its id is enough.")
 
 
 def _print_raw(questions: Questions, wanted: str, as_json: bool) -> None:
@@ -280,11 +271,12 @@ def find(
 
     from services.console import render
 
-    local = render.zone_of(zone) or ZoneInfo("UTC")
+    local = zone_of(zone)
     with _questions() as questions:
         rows, note = _cut(questions, questions.find(reference, limit + 1), limit)
         # where a consignment has the reference, its events stand in `show`; else all are told, whoever has them
         events, events_note = _cut(questions, questions.find_events(reference, not rows, limit + 1), limit)
+        places = questions.facilities()
         now, _ = _now(questions)
     if as_json:
         _lines([*rows, *events])
@@ -292,18 +284,21 @@ def find(
     if not rows and not events:
         typer.echo(f"Nothing is known under {reference}.")
     if rows:
-        _print(render.found(rows, now), note, *render.legend(kind for row in rows for kind in row.wrong))
+        legend = render.legend(kind for row in rows for kind in row.wrong)
+        printed(render.found(rows, places, local, now), f"{note}; times in {zone or _OWN_ZONES}", *legend)
     if events:
         what = "Events that name it" if any(event.owned for event in events) else "Events that no consignment owns"
-        _print(render.found_events(f"{what} (times in {local.key})", events, local), events_note)
+        local = local or ZoneInfo("UTC")
+        printed(render.found_events(what, events, local), f"{events_note}; times in {local.key}")
 
 
 @told
 def inbound(hospital: Hospital = "", item: Item = "", days: Days = 14, limit: Limit = 200, as_json: AsJson = False) -> None:
     """Goods on their way: quantity by item category and local day of expected arrival, and how sure it is."""
-    from services.console import render
+    from services.console import known, render
 
     with _questions() as questions:
+        hospital, item = known.meant(questions, {"hospital": hospital})["hospital"], known.item(item)
         now, as_of = _now(questions)
         rows, note = _cut(questions, questions.inbound(now, now + timedelta(days=days), hospital, item, limit + 1), limit)
     if as_json:
@@ -311,7 +306,7 @@ def inbound(hospital: Hospital = "", item: Item = "", days: Days = 14, limit: Li
     elif not rows:
         typer.echo(f"Nothing is expected within {days} days. {as_of}")
     else:
-        _print(
+        printed(
             render.inbound(rows),
             f"{note}; {as_of}; day: of the hospital's zone; each quantity stands once, by how sure its day is",
         )
@@ -325,9 +320,10 @@ def dwell(
     as_json: AsJson = False,
 ) -> None:
     """How long units stand at each terminal: of those that left, and the oldest still there."""
-    from services.console import render
+    from services.console import known, render
 
     with _questions() as questions:
+        terminal = known.meant(questions, {"terminal": terminal})["terminal"]
         now, as_of = _now(questions)
         rows, note = _cut(questions, questions.dwell(now, now - timedelta(days=days), terminal, limit + 1), limit)
     if as_json:
@@ -335,7 +331,7 @@ def dwell(
     elif not rows:
         typer.echo(f"No unit has been discharged at {terminal or 'any terminal'} yet. {as_of}")
     else:
-        _print(render.dwell(rows), f"{note}; left within {days} days; {as_of}")
+        printed(render.dwell(rows), f"{note}; left within {days} days; {as_of}")
 
 
 @told
@@ -359,10 +355,11 @@ def feeds(
     """
     from zoneinfo import ZoneInfo
 
-    from services.console import render
+    from services.console import known, render
 
-    local = render.zone_of(zone) or ZoneInfo("UTC")
+    local = zone_of(zone) or ZoneInfo("UTC")
     with _questions() as questions:
+        carrier = known.meant(questions, {"carrier": carrier})["carrier"]
         now, as_of = _now(questions)
         since = now - timedelta(days=days)
         unmapped, more = _cut(questions, questions.unmapped(since, carrier, limit + 1), limit)
@@ -374,14 +371,15 @@ def feeds(
     elif codes and not unmapped:
         typer.echo(f"Every code of the last {days} days is in a map. {as_of}")
     elif codes:
-        _print(render.unmapped(unmapped, local), f"{more}; {as_of}; {_UNMAPPED_HELP}")
+        printed(render.unmapped(unmapped, local), f"{more}; {as_of}; {_UNMAPPED_HELP}")
     elif not rows:
-        nobody = f"No sender {carrier} is known" if carrier else "No sender is known yet"
-        typer.echo(f"{nobody}; `lovla carriers add` adds one.")
+        if carrier:
+            raise Stop(f"{carrier} is no sender, and never sent anything; `lovla carriers add` adds one")
+        typer.echo("No sender is known yet; `lovla carriers add` adds one.")
     else:
-        _print(render.feeds(rows, local, days), f"{note}; {as_of}; times in {local.key}; claims: in journeys as they are now")
+        printed(render.feeds(rows, local, days), f"{note}; {as_of}; times in {local.key}; claims: in journeys as they are now")
         if unmapped:
-            _print(render.unmapped(unmapped, local), f"{more}; {_UNMAPPED_HELP}")
+            printed(render.unmapped(unmapped, local), f"{more}; {_UNMAPPED_HELP}")
         if again:
             senders = ", ".join(sorted({one.sender for one in again}))
             typer.echo(f"A control number came again, which changes nothing, from {senders}: `lovla interchanges` lists them.")
@@ -403,11 +401,12 @@ def score(
     """
     from zoneinfo import ZoneInfo
 
-    from services.console import render
+    from services.console import known, render
 
-    local = render.zone_of(zone) or ZoneInfo("UTC")
+    local = zone_of(zone) or ZoneInfo("UTC")
     step = 0 if not carrier else 1 if days <= _DAILY_MOST else 7
     with _questions() as questions:
+        carrier = known.meant(questions, {"carrier": carrier})["carrier"]
         now, as_of = _now(questions)
         since = now - timedelta(days=days)
         rows, note = _cut(questions, questions.scores(since, step, on_time_h, carrier, limit + 1), limit)
@@ -418,7 +417,7 @@ def score(
         who = carrier or "Nobody"
         typer.echo(f"{who} sent nothing within {days} days; who may send: `lovla carriers list`. {as_of}")
     else:
-        _print(render.scores(rows, local, bool(step), on_time_h), f"{note}; of {days} days; {as_of}; dates in {local.key}")
+        printed(render.scores(rows, local, bool(step), on_time_h), f"{note}; of {days} days; {as_of}; dates in {local.key}")
         for row in whole:
             of = f"{row.events:,} events and {row.unread:,} unread"
             typer.echo(f"{row.sender} in {days} days: score {render.share(row.faultless, row.events + row.unread)} of {of}")
@@ -429,10 +428,11 @@ def interchanges(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone
     """X12 and EDIFACT interchanges whose control number was there before: harmless, but their sender may want to know."""
     from zoneinfo import ZoneInfo
 
-    from services.console import render
+    from services.console import known, render
 
-    local = render.zone_of(zone) or ZoneInfo("UTC")
+    local = zone_of(zone) or ZoneInfo("UTC")
     with _questions() as questions:
+        carrier = known.meant(questions, {"carrier": carrier})["carrier"]
         now, as_of = _now(questions)
         rows, note = _cut(questions, questions.interchanges(now - timedelta(days=days), carrier, limit + 1), limit)
     if as_json:
@@ -440,7 +440,7 @@ def interchanges(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone
     elif not rows:
         typer.echo(f"No control number came twice within {days} days. {as_of}")
     else:
-        _print(render.interchanges(rows, local), f"{note}; {as_of}; times in {local.key}")
+        printed(render.interchanges(rows, local), f"{note}; {as_of}; times in {local.key}")
 
 
 @told
@@ -448,10 +448,11 @@ def unmatched(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone: Z
     """Events that belong to no consignment: by sender and reference."""
     from zoneinfo import ZoneInfo
 
-    from services.console import render
+    from services.console import known, render
 
-    local = render.zone_of(zone) or ZoneInfo("UTC")
+    local = zone_of(zone) or ZoneInfo("UTC")
     with _questions() as questions:
+        carrier = known.meant(questions, {"carrier": carrier})["carrier"]
         now, as_of = _now(questions)
         rows, note = _cut(questions, questions.unmatched(now - timedelta(days=days), carrier, limit + 1), limit)
     if as_json:
@@ -459,4 +460,4 @@ def unmatched(carrier: Carrier = "", days: Days = 30, limit: Limit = 50, zone: Z
     elif not rows:
         typer.echo(f"Every event of the last {days} days names a reference by which a consignment has it. {as_of}")
     else:
-        _print(render.unmatched(rows, local), f"{note}; of the last {days} days; {as_of}; times in {local.key}")
+        printed(render.unmatched(rows, local), f"{note}; of the last {days} days; {as_of}; times in {local.key}")

@@ -12,8 +12,9 @@ from services.console.acts import Board
 from services.console.arrow import ArrowQuestions, Ask, over_http
 from services.console.entry import Entry
 from services.console.facts import Facts
-from services.console.gate import Problem
+from services.console.gate import Place, Problem
 from services.console.kept import Kept
+from services.console.known import Unknown
 from services.console.questions import Questions
 from services.console.settings import ConsoleSettings
 from services.console.way_in import WayIn
@@ -66,8 +67,8 @@ class ConsoleDoor:
         return await self._answered(lambda: asking(ArrowQuestions(self.clickhouse, self.arrow)))
 
     async def ask(self, asking: Callable[[Questions], T], kept: bool = False) -> T:
-        """Ask beside the event loop; `kept`: what takes long may be told as it was a while ago. Raises Problem 503 where
-        ClickHouse has no answer."""
+        """Ask beside the event loop; `kept`: what takes long may be told as it was a while ago. Raises Problem 400 where nobody
+        knows what a word of it is about, 503 where ClickHouse has no answer."""
         shared = self.kept if kept else None
         return await self._answered(
             lambda: asking(Questions(self.clickhouse, kept=shared, beside=self.aside, clock=self.clock, facts=self.facts))
@@ -76,6 +77,9 @@ class ConsoleDoor:
     async def _answered(self, act: Callable[[], T]) -> T:
         try:
             return await self.beside(act)
+        except Unknown as error:
+            wrong = Place(where=error.parameter, code="unknown_value", text=error.sentence)
+            raise Problem("bad-parameter", error.sentence, errors=[wrong]) from error
         except OutcomeUnknown as error:
             log.warning("console.no_answer", error=str(error))
             raise Problem("not-ready", "ClickHouse gave no answer in time; try again.", retry_after_s=_RETRY_S) from error

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from services.console.render import known_zone, span
+from services.console.render import known_zone
+from services.runtime.spoken import span
 
 Role = Literal["viewer", "planner", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "planner", "admin")

@@ -7,19 +7,18 @@ sender is understood, and which of its interchanges came again, are told to that
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from fastapi import Request, Response
 
-from schemas.alerts_v1 import DeliveryState
-from services.console import paging
+from services.console import known, paging
 from services.console.door import ConsoleDoor
+from services.console.known import Narrowing, Said
 from services.console.pages import Route, parameters
 from services.console.query_api import DAYS_MOST, ROWS_MOST, Part, answer_list
 from services.console.questions import (
-    About,
     Arrivals,
     Claimed,
     Eta,
@@ -36,13 +35,15 @@ from services.console.questions import (
     Vessel,
     WorkDone,
 )
+from services.console.reports import messages_about
 from services.console.worklist import Given, number, text
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A list: what it is, its rows' kind, its window in days unless told otherwise (0: none), what it can be narrowed by
-    (parameter -> what it means), and how it is asked: now, since, the parameters, which part."""
+    (parameter -> what it means), and how it is asked: now, since, the parameters, which part. `by`: which of these parameters
+    name what may be unknown."""
 
     summary: str
     row: type[object]
@@ -53,14 +54,14 @@ class Listed:
     """Whether a sender's own key is told what is about that sender: `carrier` is then its own, whatever is asked."""
     needed: bool = False
     """Whether `words` must be said: without them there is nothing to tell."""
+    by: Mapping[str, Narrowing] = field(default_factory=dict)
     stand: Callable[[Any], Stand] | None = None
     """Where a row stands, of a list that grows and tells the newest first: it is read by `rows` and `cursor`. None: it is as
     long as a register, and comes whole."""
 
 
-MESSAGE_STATES: Final = (*get_args(DeliveryState), "waits")
-"""What became of a message; `waits`: nobody has tried to send it."""
 _CARRIER: Final = {"carrier": "The sender's code."}
+_BY: Final[Mapping[str, Narrowing]] = {"carrier": "carrier", "terminal": "terminal", "consignment": "consignment"}
 
 LISTS: Final[Mapping[str, Listed]] = {
     "hospitals": Listed(
@@ -76,6 +77,7 @@ LISTS: Final[Mapping[str, Listed]] = {
         0,
         {"vessel": "A part of the vessel's name, or of the flight."},
         lambda questions, _, __, given, ___: questions.vessels(ROWS_MOST, text(given, "vessel")),
+        by={"vessel": "vessel"},
     ),
     "etas": Listed(
         "When a vessel or flight arrives, by who says so",
@@ -84,6 +86,7 @@ LISTS: Final[Mapping[str, Listed]] = {
         {"vessel": "Its name, or the flight, all of it."},
         lambda questions, _, __, given, ___: questions.etas(text(given, "vessel")),
         needed=True,
+        by={"vessel": "ship"},
     ),
     "gate-outs": Listed(
         "Units that left each terminal, hour by hour, and how long they had stood there",
@@ -160,7 +163,8 @@ LISTS: Final[Mapping[str, Listed]] = {
             "subscription": "To this subscription.",
             "state": "That came to this; waits: nobody has tried.",
         },
-        lambda questions, _, since, given, part: questions.messages(since, about(given), part.rows, part.after),
+        lambda questions, _, since, given, part: questions.messages(since, messages_about(given), part.rows, part.after),
+        by={"hospital": "facility"},
         stand=paging.of_message,
     ),
     "health": Listed(
@@ -168,11 +172,6 @@ LISTS: Final[Mapping[str, Listed]] = {
     ),
 }
 """Name -> what `/api/v1/NAME` tells."""
-
-
-def about(given: Given) -> About:
-    """Which messages an address asks for. Raises Problem 400."""
-    return About(text(given, "hospital"), text(given, "consignment"), text(given, "subscription"), text(given, "state"))
 
 
 class Lists:
@@ -194,12 +193,19 @@ class Lists:
                 given = {**given, "carrier": [reader.owner]}
             days = number(given, "days", listed.days, 1, DAYS_MOST) if listed.days else 0
 
+            by: Mapping[str, Narrowing] = {} if reader.owner else {**_BY, **listed.by}
+            said = {by[name]: text(given, name) for name in listed.words if name in by}
+
             def asking(questions: Questions, now: datetime, part: Part) -> Sequence[object]:
-                return listed.ask(questions, now, now - timedelta(days=days), given, part)
+                def ask(said: Said) -> Sequence[object]:
+                    meant = {name: [said[by[name]]] for name in listed.words if name in by}
+                    return listed.ask(questions, now, now - timedelta(days=days), {**given, **meant}, part)
+
+                return known.asked(questions, said, ask)
 
             return await answer_list(request, self._door, reader, name, asking, listed.stand)
 
         return told
 
 
-__all__ = ["LISTS", "Listed", "Lists", "about"]
+__all__ = ["LISTS", "Listed", "Lists"]

@@ -15,9 +15,10 @@ from pydantic import TypeAdapter
 from schemas.words import EXCEPTION_KINDS, SEVERITIES, ItemCategory, Mode
 from services.console.consignment import Story
 from services.console.dcsa_events import REFERENCES, TYPES
-from services.console.lists_api import LISTS, MESSAGE_STATES
+from services.console.lists_api import LISTS
 from services.console.query_api import LIST_MOST, LIST_ROWS
 from services.console.questions import GROUPS, SORTS, Delayed, Dwell, FeedHealth, Inbound, Unmatched
+from services.console.reports import MESSAGE_STATES
 from services.console.today import Today
 from services.console.worklist import OFFSET_MOST, PAGE_MOST, PAGE_ROWS, STAGES, STATES, TEXT_MOST, WORK
 
@@ -132,7 +133,7 @@ def _get(summary: str, answer: Json, parameters: Sequence[Json] = (), everything
     answers: Json = {
         "200": {"description": "What is known.", "headers": {"ETag": {"schema": {"type": "string"}}}, "content": content},
         "304": {"description": "It is as If-None-Match says."},
-        "400": {"description": "A parameter cannot be read; `errors` say which.", **refused},
+        "400": {"description": "A parameter cannot be read, or names what nobody knows; `errors` say which.", **refused},
         "401": {"description": "No key, and nobody is signed in.", **refused},
         "429": {"description": "Too many requests.", **refused},
         "503": {"description": "ClickHouse gave no answer in time.", **refused},

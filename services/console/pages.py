@@ -24,7 +24,7 @@ from services.console.questions import DELAY_KINDS, Questions, WorkDone
 from services.console.render import known_zone
 from services.console.reports import Report
 from services.console.subscribers import Subscribers
-from services.console.worklist import Given, Wanted, Worklist
+from services.console.worklist import Wanted, Worklist
 from services.runtime import logs, metrics
 
 log = logs.get("console")
@@ -42,7 +42,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
 }
 
-REPORTS: Final[Mapping[str, tuple[str, Callable[[Questions, Given, datetime], Report]]]] = {
+REPORTS: Final[Mapping[str, tuple[str, reports.Asking]]] = {
     "hospitals": ("Hospitals", reports.hospitals),
     "vessels": ("Vessels and flights", reports.vessels),
     "terminals": ("Terminals", reports.terminals),
@@ -151,7 +151,7 @@ class Pages:
             as_of = questions.as_of()
             now = as_of or self._door.clock.now()
             view = worklist.read(parameters(request), now, viewer.zone, kinds)
-            return view, worklist.gather(questions, view, now, viewer.zone), as_of
+            return *worklist.looked_up(questions, view, now, viewer.zone), as_of
 
         view, found, as_of = await self._door.ask(asking, kept=True)
         return self.page(request, name, title, viewer, as_of, "worklist", view=view, found=found, **worklist.WORDS)
@@ -183,6 +183,7 @@ class Pages:
             return tell(journey, places.result(), now), said.result(), moments(journey), as_of
 
         story, told, heard, as_of = await self._door.ask(asking, kept=True)
+        told = await self._subscribers.named_in(told)
         local = (moment or as_of or self._door.clock.now()).astimezone(viewer.zone)
         shown: dict[str, object] = {"story": story, "work": done, "told": told, "at_local": local_minute(local)}
         # a minute later: a form's time has no seconds, and what was heard within the minute counts
@@ -207,15 +208,14 @@ class Pages:
         title = f"Message of {found.sender}"
         return self.page(request, "consignments", title, viewer, as_of, "message", consignment=name, message=found)
 
-    def _report(
-        self, name: str, title: str, asking: Callable[[Questions, Given, datetime], Report]
-    ) -> Callable[[Request], Awaitable[Response]]:
+    def _report(self, name: str, title: str, asking: reports.Asking) -> Callable[[Request], Awaitable[Response]]:
         async def report(request: Request) -> Response:
             viewer, given = self.viewer(request), parameters(request)
 
             def ask(questions: Questions) -> tuple[Report, datetime | None]:
                 as_of = questions.as_of()
-                found = asking(questions, given, (as_of or self._door.clock.now()).astimezone(viewer.zone))
+                now = (as_of or self._door.clock.now()).astimezone(viewer.zone)
+                found = reports.looked_up(asking, questions, given, now)
                 return replace(found, counted_at=questions.counted_at), as_of
 
             found, as_of = await self._door.ask(ask, kept=True)

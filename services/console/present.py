@@ -16,6 +16,7 @@ from services.console import acts, frame, journey_picture, map_picture, render
 from services.console.assets import asset
 from services.console.consignment import Said
 from services.console.render import known_zone
+from services.runtime.spoken import span
 
 _SPELLED: Final = {
     "n95_respirator": "N95 respirator",
@@ -82,7 +83,7 @@ def environment() -> Environment:
         "when": when,
         "weekday": weekday,
         "coded": coded,
-        "span": render.span,
+        "span": span,
         "count": render.count,
         "words": words,
         "brief": render.brief,

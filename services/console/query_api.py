@@ -27,11 +27,12 @@ from fastapi.responses import StreamingResponse
 
 from schemas.base import rfc3339, to_utc
 from schemas.journey_v1 import Journey
-from services.console import arrow, dcsa_events, paging, today, worklist
+from services.console import arrow, dcsa_events, known, paging, today, worklist
 from services.console.consignment import Story, known_at, tell
 from services.console.door import ConsoleDoor
 from services.console.entry import Reader
 from services.console.gate import Place, Problem
+from services.console.known import Said
 from services.console.pages import moment_in, parameters
 from services.console.questions import (
     DELAY_KINDS,
@@ -97,7 +98,8 @@ class Api:
 
             def told(questions: Questions, now: datetime) -> Sequence[object]:
                 view = worklist.read(given, now, known_zone(self._door.settings.console_zone), kinds)
-                return questions.delayed(view.wanted, now, ROWS_MOST, view.order)
+                wanted = worklist.as_meant(questions, view.wanted)  # before it is asked: nobody here sees whether it is empty
+                return questions.delayed(wanted, now, ROWS_MOST, view.order)
 
             return await answer_arrow(request, self._door, reader, told)
         as_csv = wants_csv(request)
@@ -113,13 +115,13 @@ class Api:
             if as_csv:
                 # a page first, which comes soon: to put all of the others in order takes a second. They are all but those of
                 # the page, whatever stands behind it by then
-                rows, following = questions.delayed_page(wanted, now, self._csv_whole, order)
+                wanted, rows, following = worklist.page(questions, wanted, now, self._csv_whole, order)
                 if following is None:
                     return answer_csv(request, [own_row(row, reader) for row in rows], "consignments")
                 told = [row.consignment for row in rows]
                 rest = questions.delayed_rows(wanted, now, ROWS_MOST - len(rows), order, told)
                 return stream_csv((own_row(row, reader) for row in chain(rows, rest)), "consignments")
-            rows, following = questions.delayed_page(wanted, now, view.rows, order)
+            wanted, rows, following = worklist.page(questions, wanted, now, view.rows, order)
             body: dict[str, Any] = {"as_of": now, "rows": [own_row(row, reader) for row in rows]}
             link = {}
             if following is not None:
@@ -223,51 +225,62 @@ class Api:
 
     async def feeds(self, request: Request) -> Response:
         reader, days = self._door.entry.reader(request), self._days(request, 7)
-        carrier = reader.owner or worklist.text(parameters(request), "carrier")
-        return await self._list(
-            request,
-            reader,
-            "feeds",
-            lambda questions, now: questions.feeds(now, now - timedelta(days=days), carrier, everyone=False),
-        )
+        carrier = self._carrier(request, reader)
+
+        def asking(questions: Questions, now: datetime, said: Said) -> Sequence[object]:
+            return questions.feeds(now, now - timedelta(days=days), reader.owner or said["carrier"], everyone=False)
+
+        return await self._list(request, reader, "feeds", carrier, asking)
 
     async def inbound(self, request: Request) -> Response:
         reader = self._everybody(request)
         given, days = parameters(request), self._days(request, 14)
-        hospital, item = worklist.text(given, "hospital"), worklist.text(given, "item")
-        return await self._list(
-            request,
-            reader,
-            "inbound",
-            lambda questions, now: questions.inbound(now, now + timedelta(days=days), hospital, item),
-        )
+        item = worklist.text(given, "item")
+
+        def asking(questions: Questions, now: datetime, said: Said) -> Sequence[object]:
+            return questions.inbound(now, now + timedelta(days=days), said["hospital"], item)
+
+        return await self._list(request, reader, "inbound", {"hospital": worklist.text(given, "hospital")}, asking)
 
     async def terminals(self, request: Request) -> Response:
         reader = self._everybody(request)
         terminal, days = worklist.text(parameters(request), "terminal"), self._days(request, 30)
-        return await self._list(
-            request, reader, "terminals", lambda questions, now: questions.dwell(now, now - timedelta(days=days), terminal)
-        )
+
+        def asking(questions: Questions, now: datetime, said: Said) -> Sequence[object]:
+            return questions.dwell(now, now - timedelta(days=days), said["terminal"])
+
+        return await self._list(request, reader, "terminals", {"terminal": terminal}, asking)
 
     async def unmatched(self, request: Request) -> Response:
         reader, days = self._door.entry.reader(request), self._days(request, 30)
-        carrier = reader.owner or worklist.text(parameters(request), "carrier")
+        carrier = self._carrier(request, reader)
 
-        return await answer_list(
-            request,
-            self._door,
-            reader,
-            "unmatched",
-            lambda questions, now, _: questions.unmatched(now - timedelta(days=days), carrier, UNMATCHED_MOST),
-            paging.of_unmatched,
-        )
+        def asking(questions: Questions, now: datetime, said: Said) -> Sequence[object]:
+            return questions.unmatched(now - timedelta(days=days), reader.owner or said["carrier"], UNMATCHED_MOST)
+
+        return await self._list(request, reader, "unmatched", carrier, asking, paging.of_unmatched)
 
     async def _list(
-        self, request: Request, reader: Reader, name: str, asking: Callable[[Questions, datetime], Sequence[object]]
+        self,
+        request: Request,
+        reader: Reader,
+        name: str,
+        said: Said,
+        asking: Callable[[Questions, datetime, Said], Sequence[object]],
+        stand: Callable[[Any], Stand] | None = None,
     ) -> Response:
-        return await answer_list(request, self._door, reader, name, lambda questions, now, _: asking(questions, now))
+        """`said`: the words that narrow it."""
+
+        def told(questions: Questions, now: datetime, _: Part) -> Sequence[object]:
+            return known.asked(questions, said, lambda said: asking(questions, now, said))
+
+        return await answer_list(request, self._door, reader, name, told, stand)
 
     # ---
+
+    def _carrier(self, request: Request, reader: Reader) -> Said:
+        """The sender that is asked about; a key that sees its own only asks about none other."""
+        return {"carrier": "" if reader.owner else worklist.text(parameters(request), "carrier")}
 
     def _everybody(self, request: Request) -> Reader:
         """Who asks for what is about everybody's. Raises Problem 403 for a key that sees its own only."""

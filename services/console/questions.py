@@ -13,7 +13,7 @@ from dataclasses import asdict, astuple, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache, partial
 from importlib.resources import files
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from schemas.journey_v1 import Journey
@@ -48,6 +48,9 @@ TO_DO_AMONG = 3
 
 WORK_MOST = 500
 """As queries/work_done.sql."""
+
+NAMED_MOST = 20_000
+"""So many different vessels (or hospitals, carriers, terminals) are looked at to tell whether one is known: the newest."""
 
 NO_LIMIT = 1_000_000
 """The reader's own bound on result rows."""
@@ -657,6 +660,9 @@ _CLOCK = SystemClock()
 R = TypeVar("R")
 T = TypeVar("T")
 
+Narrowed = Literal["hospital", "carrier", "terminal", "vessel"]
+"""What lists are narrowed by that is no closed list (known.py)."""
+
 Placed = tuple[Keys, int]
 """A consignment's place in the order, and its version there."""
 
@@ -687,6 +693,8 @@ class Questions:
 
     _in_parts: ClassVar[bool] = True
     """Whether the rows of a list may be put together of several answers."""
+    sees_rows: ClassVar[bool] = True
+    """Whether who asks for a list is given its rows."""
 
     def __init__(
         self,
@@ -740,6 +748,19 @@ class Questions:
     def facilities(self) -> dict[str, Place]:
         """By code."""
         return self._lately(("facilities",), lambda: {place.code: place for place in self._ask("facilities", Place)})[0]
+
+    def registered(self, what: Narrowed) -> dict[str, str]:
+        """Code -> name, of the registers; there is none of vessels."""
+        asked = _with_parts(sql("registered"), frozenset({what}))
+        return self._lately(("registered", what), lambda: {row["code"]: row["name"] for row in self._clickhouse.query(asked)})[
+            0
+        ]
+
+    def named(self, what: Narrowed, owner: str = "", limit: int = NAMED_MOST) -> list[str]:
+        """Whatever a journey (of the buyer `owner`) ever named, the newest first; of carriers also who was ever heard."""
+        asked = _with_parts(sql("named"), frozenset({what} | ({"heard"} if what == "carrier" and not owner else set())))
+        params: dict[str, object] = {"owner": owner, "limit": limit}
+        return self._lately(("named", what, owner), lambda: [row["value"] for row in self._clickhouse.query(asked, params)])[0]
 
     def standing(self, day: datetime) -> Standing:
         """How it stands; `day`: when the viewer's day began."""

@@ -33,7 +33,7 @@ from services.console.questions import (
     Unmapped,
     Unmatched,
 )
-from services.runtime.verbs import Stop
+from services.runtime.spoken import span, when
 
 SEVERITY_STYLE: Mapping[str, str] = {"critical": "bold red", "major": "red", "minor": "yellow"}
 
@@ -81,23 +81,6 @@ def _plain(value: object) -> str:
     if isinstance(value, date):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no JSON")
-
-
-def when(moment: datetime | None, zone: ZoneInfo) -> str:
-    """`Sat 11 Apr 09:40`, with the year where it is not clear: the reader knows the zone from the heading."""
-    return "" if moment is None else f"{moment.astimezone(zone):%a %d %b %Y %H:%M}"
-
-
-def span(hours: float | None) -> str:
-    """`3 d 4 h`, `5.5 h`, `40 min`."""
-    if hours is None:
-        return ""
-    if hours >= 48:
-        days, rest = divmod(round(hours), 24)
-        return f"{days} d {rest} h" if rest else f"{days} d"
-    if hours >= 1 or hours == 0:
-        return f"{hours:.1f} h".replace(".0 ", " ")
-    return f"{hours * 60:.0f} min"
 
 
 def count(number: float) -> str:
@@ -257,11 +240,14 @@ def delayed(rows: Sequence[Delayed], zone: ZoneInfo | None, now: datetime) -> Sh
     return made
 
 
-def found(rows: Sequence[Found], now: datetime) -> Sheet:
-    made = table("Consignments", "consignment", "found by", "stage", "milestone", "for", "~expected (UTC)", "~wrong")
+def found(rows: Sequence[Found], places: Mapping[str, Place], zone: ZoneInfo | None, now: datetime) -> Sheet:
+    """`zone` None: each in its hospital's own."""
+    made = table("Consignments", "consignment", "found by", "stage", "milestone", "for", "~expected at hospital", "~wrong")
     for row in rows:
         by = f"{row.by_kind} {row.by_value}" + ("" if row.how == "declared" else f" ({row.how})")
-        coming = expected(row.expected_delivery, row.expected_basis, now, ZoneInfo("UTC"))
+        hospital = places.get(row.facility)
+        local = zone or known_zone(hospital.zone if hospital else "UTC")
+        coming = expected(row.expected_delivery, row.expected_basis, now, local)
         add(made, row.consignment, by, row.stage, row.milestone, row.facility, coming, ", ".join(row.wrong))
     return made
 
@@ -642,16 +628,6 @@ def _warnings(journey: Journey) -> Sheet:
     for warning in journey.warnings:
         add(made, warning)
     return made
-
-
-def zone_of(name: str | None) -> ZoneInfo | None:
-    """Raises Stop for a name that is no IANA zone."""
-    if name is None:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise Stop(f"{name} is no IANA time zone; one is, for example, America/Los_Angeles") from None
 
 
 def known_zone(name: str) -> ZoneInfo:

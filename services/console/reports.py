@@ -6,15 +6,17 @@ A number is a link to the list behind it wherever there is one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from services.console import paging
+from schemas.alerts_v1 import DeliveryState
+from services.console import known, paging
 from services.console.acts import LINKS
 from services.console.frame import query
+from services.console.known import Narrowing, Said
 from services.console.local import Zones
 from services.console.nearby import LOOKED_AT, suggested
 from services.console.questions import (
@@ -30,8 +32,9 @@ from services.console.questions import (
     Stand,
     Told,
 )
-from services.console.render import count, goods, span
-from services.console.worklist import Given, first, number, text
+from services.console.render import count, goods
+from services.console.worklist import Given, first, number, one_of, text
+from services.runtime.spoken import span
 
 Kind = Literal["text", "number", "time", "span", "share", "code", "link"]
 
@@ -105,7 +108,8 @@ class Chart:
 @dataclass(frozen=True, slots=True)
 class Report:
     """A page: what it is about, by which words it can be narrowed (name -> value), its tables. `answer`: said first.
-    `counted_at`: when the oldest of its figures were counted; None: just now. `share`: where planners make a link to it."""
+    `counted_at`: when the oldest of its figures were counted; None: just now. `share`: where planners make a link to it.
+    `unknown`: the sentence of known.py, where nothing is here because nobody knows what it is narrowed by."""
 
     intro: str
     tables: Sequence[Table]
@@ -115,7 +119,10 @@ class Report:
     charts: Sequence[Chart] = ()
     counted_at: datetime | None = None
     share: str = ""
+    unknown: str = ""
 
+
+Asking = Callable[[Questions, Given, datetime], Report]
 
 LINES_MOST: Final = 9
 """Of one chart: more are not compared at a glance."""
@@ -140,6 +147,31 @@ def _all(**given: object) -> str:
 
 def _count(value: int, href: str = "", bad: bool = False) -> Cell:
     return Cell(value, href if value else "", bad and value > 0)
+
+
+_BY: Final[Mapping[str, Narrowing]] = {
+    "carrier": "carrier",
+    "terminal": "terminal",
+    "vessel": "vessel",
+    "hospital": "facility",
+    "consignment": "consignment",
+}
+"""What the words name by which a page can be narrowed."""
+
+
+def looked_up(asking: Asking, questions: Questions, given: Given, now: datetime) -> Report:
+    """The page as it was meant: where nothing is on it, it is looked up whether its words are known."""
+    found = asking(questions, given, now)
+    if any(table.rows for table in found.tables):
+        return found
+    said: Said = {_BY[name]: word for name, word in found.filters.items() if name in _BY}
+    try:
+        meant = known.meant(questions, said)
+    except known.Unknown as unknown:
+        return replace(found, tables=(), charts=(), unknown=unknown.sentence)
+    if meant == said:
+        return found
+    return asking(questions, {**given, **{name: [meant[by]] for name, by in _BY.items() if by in meant}}, now)
 
 
 def hospitals(questions: Questions, given: Given, now: datetime) -> Report:
@@ -304,7 +336,8 @@ def vessels(questions: Questions, given: Given, now: datetime) -> Report:
         Column("etas", "By source"),
     )
     intro = "What open consignments are on. A slip of one delays all that are on it."
-    tables = [Table("vessels", "Vessels and flights", columns, rows, "No vessel or flight is known.")]
+    empty = "No open consignment is on it." if vessel else "No vessel or flight is known."
+    tables = [Table("vessels", "Vessels and flights", columns, rows, empty)]
     if vessel and len({one.vessel for one in found}) == 1:
         tables.append(_etas(questions, found[0].vessel, zones.of(found[0].port)))
     return Report(intro, tables, {"vessel": vessel})
@@ -371,7 +404,8 @@ def terminals(questions: Questions, given: Given, now: datetime) -> Report:
         Column("past", "Past free time by", "span", "of what still stands there, the longest; all of it: the list"),
     )
     intro = f"Hours from discharged or available to leaving the terminal, in {days} days."
-    table = Table("terminals", "Terminals", columns, rows, "No unit has been discharged at any terminal.")
+    empty = f"No unit has been discharged {'there' if terminal else 'at any terminal'}."
+    table = Table("terminals", "Terminals", columns, rows, empty)
     trend = f"Median dwell of what left in {max(days, 14)} days, by day: the terminals with most days"
     charts = (
         chart("dwell-trend", trend, "h", [(one.begins, one.name, one.median_h) for one in daily.result()]),
@@ -642,10 +676,20 @@ def unmatched(questions: Questions, given: Given, now: datetime) -> Report:
     )
 
 
+MESSAGE_STATES: Final = (*get_args(DeliveryState), "waits")
+"""What became of a message; `waits`: nobody has tried to send it."""
+
+
+def messages_about(given: Given) -> About:
+    """Which messages an address asks for. Raises Problem 400."""
+    state = one_of("state", first(given, "state"), ("", *MESSAGE_STATES))
+    return About(text(given, "hospital"), text(given, "consignment"), text(given, "subscription"), state)
+
+
 def messages(questions: Questions, given: Given, now: datetime) -> Report:
     """What subscribers were told, and what became of it."""
     days = number(given, "days", 7, 1, 400)
-    about = About(text(given, "hospital"), text(given, "consignment"), text(given, "subscription"), text(given, "state"))
+    about = messages_about(given)
     after = paging.stand_in(first(given, "cursor"))
     found = questions.messages(now - timedelta(days=days), about, FEWER + 1, after)
     told, following = paging.page_of(found, paging.of_message, after, FEWER)

@@ -38,8 +38,11 @@ class Subscribers:
 
     async def named(self, report: Report) -> Report:
         """The same, with who it is beside each subscription's id."""
-        known = await self._names()
-        return replace(report, tables=[_named(table, known) for table in report.tables]) if known else report
+        return replace(report, tables=[await self.named_in(table) for table in report.tables])
+
+    async def named_in(self, table: Table) -> Table:
+        """The same of one table; where it tells of none, nobody is asked."""
+        return _named(table, await self._names()) if table.rows and _place(table) is not None else table
 
     async def _names(self) -> Mapping[str, tuple[str, str]]:
         now_s = self._clock.monotonic()
@@ -70,7 +73,7 @@ class Subscribers:
 
 def _named(table: Table, known: Mapping[str, tuple[str, str]]) -> Table:
     """A table's column `subscription`, as it stands in told_table, by name; without a name the id stays."""
-    place = next((place for place, column in enumerate(table.columns) if column.name == "subscription"), None)
+    place = _place(table)
     if place is None:
         return table
 
@@ -81,3 +84,8 @@ def _named(table: Table, known: Mapping[str, tuple[str, str]]) -> Table:
         return replace(told, value=label, note=f"{told.value}, {made}") if label else replace(told, note=made)
 
     return replace(table, rows=[(*row[:place], cell(row[place]), *row[place + 1 :]) for row in table.rows])
+
+
+def _place(table: Table) -> int | None:
+    """Of the column `subscription`."""
+    return next((place for place, column in enumerate(table.columns) if column.name == "subscription"), None)

@@ -45,12 +45,18 @@ def _fail(text: str) -> NoReturn:
 
 def _password() -> str:
     """Asked twice on a terminal, else the first line of standard input: never an argument, which others could read."""
-    if not sys.stdin.isatty():
+    from services.console.people import PASSWORD_LEAST
+
+    if not _is_terminal():
         return sys.stdin.readline().rstrip("\r\n")
-    first = getpass.getpass("Password: ")
+    first = getpass.getpass(f"Password (at least {PASSWORD_LEAST} characters): ")
     if first != getpass.getpass("Again: "):
         _fail("the two differ; nothing was done")
     return first
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _role(text: str) -> Role:
@@ -74,7 +80,7 @@ def _do(act: Callable[[], None], said: str) -> None:
 
 @users.command()
 def add(name: Name, role: AsRole = "viewer", state_dir: StateDir = None) -> None:
-    """Somebody new; the password is asked for, or read from standard input."""
+    """Somebody new; the password, of 12 characters or more, is asked for, or read from standard input."""
     from services.runtime.clock import SystemClock
 
     people, as_role = _people(state_dir), _role(role)
@@ -90,7 +96,7 @@ def set_role(name: Name, role: AsRole, state_dir: StateDir = None) -> None:
 
 @users.command("password")
 def set_password(name: Name, state_dir: StateDir = None) -> None:
-    """Another password; ends their sessions, unlocks them, and lets a disabled account in again."""
+    """Another password, of 12 characters or more; ends their sessions, unlocks them, and lets a disabled account in again."""
     people = _people(state_dir)
     _do(lambda: people.set_password(name, _password()), f"{name} may sign in with the new password")
 

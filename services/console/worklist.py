@@ -6,13 +6,15 @@ All of a view is in the address, so that it can be kept as a bookmark and sent t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
 from schemas.words import EXCEPTION_KINDS, SEVERITIES, ItemCategory, Mode
+from services.console import known
 from services.console.gate import Place, Problem
+from services.console.known import Narrowing, Said, Unknown
 from services.console.questions import (
     DELAY_KINDS,
     EPOCH,
@@ -36,6 +38,9 @@ TEXT_MOST: Final = 100
 STATES: Final = ("open", "trouble", "ended")
 WORK: Final = ("to_do", "acknowledged", "snoozed")
 STAGES: Final = ("registered", "at_origin", "in_transit", "at_port", "on_the_road", "delivered", "cancelled")
+
+NARROWING: Final[Sequence[Narrowing]] = ("hospital", "carrier", "terminal", "vessel")
+"""Words that may be mistyped: fields of a DelayedFilter, and parameters."""
 
 COLUMNS: Final[Mapping[str, str]] = {
     "severity": "Severity",
@@ -102,7 +107,8 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Worklist:
     """A page of the work list. `total`: of all pages; `first`: how many rows stand before this page; `counted_at`:
-    when `facets` were counted, None: just now. `in_trouble`: with how many anything is wrong, where nothing is chosen."""
+    when `facets` were counted, None: just now. `in_trouble`: with how many anything is wrong, where nothing is chosen.
+    `unknown`: the sentence of known.py, where nothing is here because nobody knows what is asked for."""
 
     rows: list[Delayed]
     facets: Facets
@@ -110,6 +116,7 @@ class Worklist:
     first: int
     counted_at: datetime | None = None
     in_trouble: int | None = None
+    unknown: str = ""
 
     @property
     def total(self) -> int:
@@ -120,12 +127,12 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
     """The view that an address asks for; `kinds`: the exceptions where it names none. Raises Problem 400 with the place."""
     exceptions = tuple(one for one in given.get("exception", ()) if one)
     for kind in exceptions:
-        _one_of("exception", kind, (*EXCEPTION_KINDS, "any"))
+        one_of("exception", kind, (*EXCEPTION_KINDS, "any"))
     if "any" in exceptions:
         kinds = EXCEPTION_KINDS
     elif exceptions:
         kinds = exceptions
-    delivered = _one_of("delivered", first(given, "delivered"), ("", "today"))
+    delivered = one_of("delivered", first(given, "delivered"), ("", "today"))
     tier = first(given, "tier")
     expected = {name: _day(given, name) for name in ("expected", "expected_before")}
     wanted = DelayedFilter(
@@ -134,28 +141,28 @@ def read(given: Given, now: datetime, zone: ZoneInfo, kinds: tuple[str, ...] = D
         carrier=text(given, "carrier"),
         terminal=text(given, "terminal"),
         vessel=text(given, "vessel"),
-        item=_one_of("item", first(given, "item"), ("", *get_args(ItemCategory))),
-        tier=int(_one_of("tier", tier, ("", "1", "2", "3", "4", "5")) or 0),
-        severity=_one_of("severity", first(given, "severity"), ("", *SEVERITIES)),
-        stage=_one_of("stage", first(given, "stage"), ("", *STAGES)),
-        mode=_one_of("mode", first(given, "mode"), ("", *get_args(Mode))),
-        state=_one_of("state", first(given, "state"), ("", *STATES)),
+        item=one_of("item", first(given, "item"), ("", *get_args(ItemCategory))),
+        tier=int(one_of("tier", tier, ("", "1", "2", "3", "4", "5")) or 0),
+        severity=one_of("severity", first(given, "severity"), ("", *SEVERITIES)),
+        stage=one_of("stage", first(given, "stage"), ("", *STAGES)),
+        mode=one_of("mode", first(given, "mode"), ("", *get_args(Mode))),
+        state=one_of("state", first(given, "state"), ("", *STATES)),
         text=text(given, "q"),
-        work=_one_of("work", first(given, "work"), ("", *WORK)),
+        work=one_of("work", first(given, "work"), ("", *WORK)),
         assigned=text(given, "assigned"),
         delivered_since=midnight(now, zone) if delivered else EPOCH,
         expected_on=expected["expected"] or NO_DAY,
         expected_before=expected["expected_before"] or NO_DAY,
     )
     order = Order(
-        sort=_one_of("sort", first(given, "sort") or "worst", SORTS),
+        sort=one_of("sort", first(given, "sort") or "worst", SORTS),
         reverse=first(given, "reverse") == "1",
-        group=_one_of("group", first(given, "group"), ("", *GROUPS)),
+        group=one_of("group", first(given, "group"), ("", *GROUPS)),
         offset=number(given, "offset", 0, 0, OFFSET_MOST),
     )
     columns = tuple(dict.fromkeys(column for said in given.get("columns", ()) for column in said.split(",") if column))
     for column in columns:
-        _one_of("columns", column, tuple(COLUMNS))
+        one_of("columns", column, tuple(COLUMNS))
     columns = () if set(columns) == set(USUAL) else columns
     rows = number(given, "rows", PAGE_ROWS, 1, PAGE_MOST)
     said: dict[str, object] = {
@@ -202,6 +209,43 @@ def gather(questions: Questions, view: Wanted, now: datetime, zone: ZoneInfo) ->
     return Worklist(rows, counted, following, view.order.offset, questions.counted.get("facets"), in_trouble)
 
 
+def as_meant(questions: Questions, wanted: DelayedFilter) -> DelayedFilter:
+    """The same, each word that may be mistyped as it is known; those of closed lists are refused where they are read. Raises
+    Unknown."""
+    said: Said = {name: getattr(wanted, name) for name in NARROWING}
+    meant = known.meant(questions, said, wanted.owner)
+    return replace(
+        wanted, hospital=meant["hospital"], carrier=meant["carrier"], terminal=meant["terminal"], vessel=meant["vessel"]
+    )
+
+
+def page(
+    questions: Questions, wanted: DelayedFilter, now: datetime, most: int, order: Order
+) -> tuple[DelayedFilter, list[Delayed], Keys | None]:
+    """As Questions.delayed_page, and what was meant: where nothing is so, it is looked up whether its words are known. Raises
+    Unknown."""
+    rows, following = questions.delayed_page(wanted, now, most, order)
+    if not rows and (meant := as_meant(questions, wanted)) != wanted:
+        wanted, (rows, following) = meant, questions.delayed_page(meant, now, most, order)
+    return wanted, rows, following
+
+
+def looked_up(questions: Questions, view: Wanted, now: datetime, zone: ZoneInfo) -> tuple[Wanted, Worklist]:
+    """The same for people: the view as it was meant, and what it holds."""
+    found = gather(questions, view, now, zone)
+    if found.rows:
+        return view, found
+    try:
+        meant = as_meant(questions, view.wanted)
+    except Unknown as unknown:
+        return view, replace(found, unknown=unknown.sentence)
+    if meant == view.wanted:
+        return view, found
+    given = {name: getattr(meant, name) if name in NARROWING else said for name, said in view.given.items()}
+    view = replace(view, wanted=meant, given=given)
+    return view, gather(questions, view, now, zone)
+
+
 def midnight(now: datetime, zone: ZoneInfo) -> datetime:
     """When the viewer's day began."""
     return now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -220,7 +264,8 @@ def text(given: Given, name: str) -> str:
     return value
 
 
-def _one_of(name: str, value: str, choices: Sequence[str]) -> str:
+def one_of(name: str, value: str, choices: Sequence[str]) -> str:
+    """The value, of a closed list. Raises Problem 400."""
     if value not in choices:
         raise _wrong(name, f"{name} is one of {', '.join(choice for choice in choices if choice)}.")
     return value

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import getpass
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -34,6 +36,7 @@ Settled = Annotated[bool, typer.Option("--all", help="Also those that were retri
 
 _COLUMNS = ("letter", "state", "carrier", "reason", "where", "text", "raw", "received")
 _PAYLOAD_SHOWN = 4_000
+_WORDS_SHOWN = 12
 _READ_WITHIN = timedelta(minutes=1)  # readers that run have read by then; see JUDGED_WITHIN of the console
 
 
@@ -86,12 +89,26 @@ def list_letters(
         )
     rows = [_row(one, whole=as_json) for one in found[:limit]]
     if not rows and not as_json:
-        typer.echo("No dead letters.")
+        typer.echo(_nothing(settings, wanted))
         return
     show(rows, _COLUMNS, as_json)
     if not as_json:
         more = f"; {len(found) - limit} more, see --limit" if len(found) > limit else ""
         typer.echo(f"{len(rows)} dead letters{more}; times in UTC; `lovla dead-letters show LETTER` tells all of one")
+
+
+def _nothing(settings: IngestSettings, wanted: Filter) -> str:
+    """That there are none; where less than all were asked for, what there is to ask for: a word may be mistyped."""
+    every = _chosen(settings, replace(wanted, carrier=None, reason=None, stage=None, standard=None)) if wanted.names_any else ()
+    if not every:
+        return "No dead letters."
+    carriers, reasons = ({*map(of, every)} for of in (attrgetter("letter.sender"), attrgetter("letter.reason")))
+    return f"None of {len(every)} dead letters is so. Their carriers: {_few(carriers)}; their reasons: {_few(reasons)}."
+
+
+def _few(words: Collection[str]) -> str:
+    shown = sorted(words)[:_WORDS_SHOWN]
+    return ", ".join(shown) + (f" and {len(words) - len(shown)} more" if len(words) > len(shown) else "")
 
 
 @dead_letters.command("show")

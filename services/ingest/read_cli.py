@@ -23,6 +23,7 @@ from services.ingest.readers import statements as read
 from services.ingest.readers.model import LIMITS, Envelope
 from services.ingest.readers.strict_json import parse_json
 from services.ingest.readers.times import parse_rfc3339
+from services.runtime.verbs import plainly
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _STDIN = "-"
@@ -30,6 +31,8 @@ _LOCAL = replace(LIMITS, events=1_000_000)  # a file of one's own may hold more 
 _WHOLE = "message"
 _NOBODY = "UNKNOWN"  # who has sent it, unless told
 _HEAD = 65_536
+_NEWEST = "the newest time in each file"
+_NOW = "now, since no time of what has happened stands there in full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ def read_files(
     received_at: Annotated[
         str | None,
         typer.Option(
-            help="When they were received (2020-04-12T08:20:05Z); sets the time fence. Default: the newest time in each file."
+            help="When they were received (2020-04-12T08:20:05Z); sets the time fence. Default: the newest time in each file"
+            " that has passed; now where it names none in full (an FSU says no year), and of registrations."
         ),
     ] = None,
     content_type: Annotated[str | None, typer.Option(help="As a sender would say it; default: detected.")] = None,
@@ -97,14 +101,15 @@ def read_files(
             registers, sender = _by_mapping(registers, mapping, sender)
         form = _form(ack_form) if ack or ack_form else None
     except (ValueError, OSError, SettingsError) as error:
-        typer.echo(f"lovla: {error}", err=True)
+        typer.echo(f"lovla: {plainly(error)}", err=True)
         raise typer.Exit(1) from None
-    if received is None:
-        typer.echo("lovla: note: received_at is taken as the newest time in each file; --received-at sets it", err=True)
+    taken: dict[str, list[str]] = {}
     is_well, is_said = True, False
     try:
         for file in files:
             said = _Said(file, sender or _NOBODY, received, content_type, registers, mapped.STANDARD if mapping else None)
+            if said.received_as:
+                taken.setdefault(said.received_as, []).append(file)
             for line in _answer(said, form) if ack or ack_form else _lines(said):
                 if isinstance(line, Complaint):
                     is_well = is_well and line.is_warning
@@ -115,6 +120,9 @@ def read_files(
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has enough of it; Python would complain at exit
         raise typer.Exit(0) from None
+    for what, those in taken.items():
+        of = f"of {', '.join(those)} " if len(taken) > 1 else ""
+        typer.echo(f"lovla: note: received_at {of}is taken as {what}; --received-at sets it", err=True)
     if not (is_well and is_said):
         raise typer.Exit(1)
 
@@ -159,8 +167,9 @@ def _by_mapping(registers: Registers, file: Path, sender: str | None) -> tuple[R
 
 
 class _Said:
-    """A file that was read through once: whether it counts, since when, and what its envelope says. `envelope` None: nothing
-    could be read, for the reason in `error`. Its statements are read again by whoever asks for them, one at a time."""
+    """A file that was read through once: whether it counts, since when, and what its envelope says. `received_as`: what was
+    taken for the time of receipt, where nobody said it. `envelope` None: nothing could be read, for the reason in `error`. Its
+    statements are read again by whoever asks for them, one at a time."""
 
     def __init__(
         self,
@@ -176,6 +185,7 @@ class _Said:
         self.standard: str | None = None
         self.envelope: Envelope | None = None
         self.error: Complaint | Unreadable | None = None
+        self.received_as = ""
         try:
             body = sys.stdin.buffer.read() if file == _STDIN else Path(file).read_bytes()
         except OSError as error:
@@ -188,6 +198,7 @@ class _Said:
             raw_sha256=hashlib.sha256(body).hexdigest(),
             fence=received is not None,
         )
+        self.received_as = "" if received else _NOW
         try:
             self.content = decode_body(body, "gzip" if body.startswith(_GZIP_MAGIC) else "identity")
             self.standard = hint or detect(self.content, content_type, None)
@@ -195,6 +206,7 @@ class _Said:
             told = self.statements
             newest = _newest(told)
             if received is None and newest is not None:
+                self.received_as = _NEWEST
                 self.context = replace(self.context, received_at=newest)
                 told = self.statements
                 for _ in told:  # what an envelope is warned of may hang on the time as well

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec
+from zoneinfo import ZoneInfo
 
 import typer
 
-from services.runtime.terminal import console
+from services.runtime.spoken import when
+from services.runtime.terminal import printed
 
 P = ParamSpec("P")
+Zone = Annotated[str | None, typer.Option("--zone", help="IANA time zone of the times shown.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")]
 _NO_TABLE, _NO_DATABASE, _NO_ACCESS = 60, 81, 497  # ClickHouse's own codes
 OPERATOR = "OPS"  # the sender whose key people act with on this machine, unless --as names another
@@ -63,13 +67,19 @@ def in_words(error: Exception) -> str | None:
     if isinstance(error, ClickHouseError):
         missing = error.code in (_NO_TABLE, _NO_DATABASE, _NO_ACCESS)
         return "ClickHouse has not all of our tables; run `lovla migrate apply`." if missing else str(error)
-    if isinstance(error, Stop | SettingsError | TopicMissing | OSError | UnicodeDecodeError):
-        return str(error)
-    return None
+    known = isinstance(error, Stop | SettingsError | TopicMissing | OSError | UnicodeDecodeError)
+    return plainly(error) if known else None
 
 
-def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: bool) -> None:
-    """A table for people, or one JSON object a line."""
+def plainly(error: Exception) -> str:
+    """What an error says; of a file which and why, without the number that the system has for it."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: bool, zone: ZoneInfo | None = None) -> None:
+    """A table for people, its times in `zone` (UTC unless said), which stands below them; or one JSON object a line."""
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False, default=str))
@@ -77,12 +87,14 @@ def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], as_json: boo
     from rich.table import Table
     from rich.text import Text
 
+    local, rows = zone or ZoneInfo("UTC"), list(rows)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
         table.add_column(name, overflow="fold")  # an id that is cut short is of no use
     for row in rows:
-        table.add_row(*(Text("" if row.get(name) is None else _cell(row[name])) for name in columns))
-    console().print(table)
+        table.add_row(*(Text("" if row.get(name) is None else _cell(row[name], local)) for name in columns))
+    timed = any(isinstance(row.get(name), datetime) for row in rows for name in columns)
+    printed(table, *([f"times in {local.key}"] if timed else []))
 
 
 def only_one(begin: str, names: Iterable[str], things: str, verb: str) -> str:
@@ -101,9 +113,21 @@ def key_file(state_dir: Path, code: str) -> Path:
     return state_dir / "keys" / code
 
 
-def _cell(value: object) -> str:
+def zone_of(name: str | None) -> ZoneInfo | None:
+    """Raises Stop for a name that is no IANA zone."""
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise Stop(f"{name} is no IANA time zone; one is, for example, America/Los_Angeles") from None
+
+
+def _cell(value: object, zone: ZoneInfo) -> str:
+    if isinstance(value, datetime):
+        return when(value, zone)
     if isinstance(value, list | tuple):
-        return ("; " if any(isinstance(item, dict) for item in value) else " ").join(map(_cell, value))
+        return ("; " if any(isinstance(item, dict) for item in value) else " ").join(_cell(item, zone) for item in value)
     if isinstance(value, dict):
         return ": ".join(str(part) for part in value.values() if part)
     return str(value)

@@ -21,6 +21,7 @@ from services.runtime.kafka import TopicMissing
 from services.runtime.runbooks import Runbook, page
 from services.runtime.settings import Settings, SettingsError
 from services.runtime.terminal import console
+from services.runtime.verbs import plainly
 from services.sink import migrate, rebuild_cli
 from services.sink.ledger import AuditFailed
 
@@ -145,7 +146,7 @@ def _receipts(file: Path | None) -> list[Given]:
     try:
         lines = (sys.stdin if str(file) == "-" else file.open(encoding="utf-8")).read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        typer.echo(f"{file}: cannot be read as text ({error}); one receipt a line is expected", err=True)
+        typer.echo(f"{file}: cannot be read as text ({plainly(error)}); one receipt a line is expected", err=True)
         raise typer.Exit(1) from None
     words = [line.split() for line in lines if line.strip()]
     return [Given(line[0], line[1].lower() if len(line) > 1 else None) for line in words]

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from services.runtime import spoken as said
 from services.tracker.clock import NEVER
 from services.tracker.journeys import (
     DOCK,
@@ -247,9 +248,8 @@ def hours(span: timedelta) -> float:
 
 
 def spoken(span: timedelta) -> str:
-    """`18 h`, or `3.5 d` from two days on."""
-    total = span.total_seconds() / 3600
-    return f"{total / 24:.1f} d" if total >= 48 else f"{total:.0f} h"
+    """As lists and messages say it, which tell the same: `18 h`, or `3.5 d` from two days on."""
+    return said.span(span.total_seconds() / 3600)
 
 
 def find(

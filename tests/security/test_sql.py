@@ -74,6 +74,7 @@ OTHERS: dict[str, object] = {
     "bool": True,
     "timedelta": timedelta(days=1),
     "DelayedFilter": DelayedFilter(),
+    "Narrowed": "hospital",
 }
 """What the other parameters of a question get, by their types."""
 

@@ -6,6 +6,7 @@ import importlib
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import typer
@@ -13,6 +14,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from services import cli
+from services.console import users_cli
+from services.console.people import PASSWORD_LEAST
 
 VERBS = {verb for verbs in cli.OWNERS.values() for verb in verbs.split()}
 
@@ -53,3 +56,26 @@ def test_a_verb_loads_no_other_owner() -> None:
 def test_it_says_its_version() -> None:
     said = CliRunner().invoke(cli.assemble(), ["--version"])
     assert (said.exit_code, said.output.strip()) == (0, f"lovla {version('lovla')}")
+
+
+def test_a_file_that_is_not_there_is_named_plainly() -> None:
+    said = CliRunner().invoke(cli.assemble("push"), ["push", "/nope", "--carrier", "MAEU"])
+    assert (said.exit_code, said.stderr) == (1, "lovla: /nope: No such file or directory\n")
+
+
+def test_who_is_asked_for_a_password_is_told_how_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return "a password that is long"
+
+    monkeypatch.setattr(users_cli, "_is_terminal", lambda: True)
+    monkeypatch.setattr("getpass.getpass", answer)
+    words = ["users", "add", "ana", "--state-dir", str(tmp_path)]
+    said = CliRunner().invoke(cli.assemble("users"), words, env={"LOVLA_KAFKA": "127.0.0.1:1"})
+    assert said.exit_code == 0, said.output
+    assert asked == [f"Password (at least {PASSWORD_LEAST} characters): ", "Again: "]
+    for verb in ("add", "password"):
+        told = CliRunner().invoke(cli.assemble("users"), ["users", verb, "--help"]).output
+        assert f"{PASSWORD_LEAST} characters" in " ".join(told.split())

@@ -12,6 +12,8 @@ from datetime import datetime, tzinfo
 from functools import cache
 from importlib.resources import files
 
+from services.runtime.spoken import amount
+
 LANGUAGES = ("en", "es")
 
 
@@ -41,11 +43,8 @@ class Language:
 
     def hours(self, value: float) -> str:
         """`18 h`, `3.2 days`, `40 min`. (Spanish of the United States writes the decimal point too.)"""
-        if value >= 48:
-            return self.say("time.days", value=f"{value / 24:.1f}")
-        return (
-            self.say("time.hours", value=f"{value:.0f}") if value >= 1 else self.say("time.minutes", value=f"{value * 60:.0f}")
-        )
+        number, unit = amount(value)
+        return self.say({"d": "time.days", "h": "time.hours", "min": "time.minutes"}[unit], value=number)
 
 
 @cache

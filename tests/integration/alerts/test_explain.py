@@ -18,7 +18,7 @@ from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import ShipmentEvent
 from schemas.work_act_v1 import WorkAct
 from services.alerts import backtest
-from services.alerts.explain import History, Unknown, held
+from services.alerts.explain import History, Unknown, for_whom, held
 from services.alerts.matching import Told
 from services.alerts.rules import cause_of
 from tests.integration.console.conftest import Books, books, console_settings, tables  # noqa: F401  fixtures
@@ -99,6 +99,27 @@ def test_what_a_subscriber_was_told_of_others_is_known_with_its_causes(books: Bo
     assert [one.at for one in spoken] == sorted(made.due_at for made in run)
     assert [len(one.causes) for one in spoken] == [1, 1, 0] and {one for each in spoken for one in each.causes} == causes
     assert len(History(books.client).spoken(run[0].subscription, "LACDHS-11", NOW - timedelta(hours=1))) == len(run) - 1
+
+
+def test_of_a_consignment_it_is_told_who_was_told_and_who_was_not_and_why(books: Books) -> None:  # noqa: F811
+    opened = change(n=41, consignment="LACDHS-41")
+    made = made_of([Told(opened, 0, 0, NOW)])
+    again = made.model_copy(update={"notification": "e" * 32, "due_at": NOW + timedelta(hours=1)})
+    books.write(opened, made, again, made_of([Told(change(n=42, consignment="LACDHS-42"), 0, 1, NOW)]), at=NOW)
+    history = History(books.client)
+    told = history.told_about("LACDHS-41")
+    assert told == [(made.subscription, 2, again.due_at, again.notification)]
+    assert history.told_about("LACDHS-4") == []
+    one, paused = subscription(), subscription("p", "paused", label="Night desk")
+    others = {one.subscription: one, paused.subscription: paused}
+    found = for_whom(history.changes(NOW - timedelta(days=1), "LACDHS-41"), told, others, NOW, lambda _: ())
+    assert [(row.subscription, row.messages, row.last, bool(row.why)) for row in found] == [
+        (one.subscription, 2, again.notification, False),
+        (paused.subscription, 0, "", True),
+    ]
+    assert isinstance(opened, ExceptionChanged) and found[1].why.startswith(opened.exception.key)
+    assert (found[1].who, found[1].state) == ("Night desk, email", "paused")
+    assert not any("@" in row.who for row in found), "addresses are told elsewhere"
 
 
 def test_an_id_that_nobody_knows_is_said_to_be_unknown(books: Books) -> None:  # noqa: F811

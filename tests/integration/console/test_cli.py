@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from schemas.dead_letter_v1 import EXAMPLES as LETTERS
 from schemas.journey_v1 import Clock
 from schemas.raw_message_v1 import RawMessage
-from schemas.registers_v1 import Facility
+from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import ShipmentEvent
 from services.console import cli
@@ -96,22 +96,84 @@ def test_delayed_gives_json_lines_in_utc(shared: Books, told: dict[str, str]) ->
     assert rows[consignment]["hours_late"] == 18.0
 
 
-def test_nothing_is_said_kindly(shared: Books, told: dict[str, str]) -> None:
+def test_nothing_is_said_kindly_of_what_is_known(shared: Books, told: dict[str, str]) -> None:
+    shared.write(
+        Facility(code="H-QUIET", kind="hospital", name="Quiet Hospital", zone=LA.key),
+        Facility(code="LA-QUIET", kind="terminal", name="Quiet Pier", zone=LA.key),
+        Sender(code="QUIET", kind="ocean_carrier", name="Quiet Line"),
+    )
     for words, said in (
-        (("delayed", "--carrier", "NOBODY"), "No such consignment is late"),
-        (("delayed", "--carrier", "NOBODY", "--json"), ""),
-        (("inbound", "--hospital", "NOWHERE"), "Nothing is expected"),
-        (("dwell", "--terminal", "NOWHERE"), "No unit has been discharged"),
-        (("feeds", "--carrier", "NOBODY"), "No sender NOBODY"),
+        (("delayed", "--hospital", "H-QUIET"), "No such consignment is late"),
+        (("delayed", "--hospital", "quiet hosp"), "No such consignment is late"),
+        (("delayed", "--carrier", "quiet"), "No such consignment is late"),
+        (("delayed", "--carrier", "QUIET", "--json"), ""),
+        (("delayed", "--exception", "On Hold", "--carrier", "QUIET", "--item", "N95-respirator"), "No such exception is open"),
+        (("inbound", "--hospital", " h quiet "), "Nothing is expected"),
+        (("dwell", "--terminal", "la-quiet"), "No unit has been discharged at LA-QUIET"),
+        (("feeds", "--carrier", "quiet"), "Quiet Line"),
+        (("score", "quiet"), "QUIET sent nothing"),
+        (("interchanges", "--carrier", "QUIET"), "No control number came twice"),
         (
-            ("unmatched", "--carrier", "NOBODY"),
+            ("unmatched", "--carrier", "QUIET"),
             "Every event of the last 30 days names a reference by which a consignment has it",
         ),
         (("find", "NOTHING-LIKE-IT"), "Nothing is known"),
     ):
         answer = lovla(told, *words)
-        assert answer.exit_code == 0, (words, answer.stdout)
-        assert said in answer.stdout
+        assert answer.exit_code == 0, (words, answer.stderr)
+        assert said in answer.stdout, words
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("delayed", "--hospital", "H-HARBUR"), "no hospital H-HARBUR is known; did you mean H-HARBOR (Harbor-UCLA "),
+        (("delayed", "--hospital", "Harbour"), "no hospital Harbour is known; did you mean H-HARBOR (Harbor-UCLA Medical"),
+        (("delayed", "--hospital", "LA-QUAY"), "no hospital LA-QUAY is known"),
+        (("delayed", "--carrier", "ZZTOPP"), "no carrier or party ZZTOPP is known; did you mean ZZTOP"),
+        (("delayed", "--terminal", "H-HARBOR"), "no terminal or airport H-HARBOR is known"),
+        (("delayed", "--terminal", "Some Quay"), "did you mean LA-QUAY (Some Quay of Ours)?"),
+        (("delayed", "--vessel", "MAERSK EXAMPEL"), "no vessel or flight MAERSK EXAMPEL is known; did you mean MAERSK EXAMPLE"),
+        (("delayed", "--item", "n59_respirator"), "no item category n59_respirator is known; did you mean n95_respirator"),
+        (("delayed", "--exception", "lates"), "no kind of exception lates is known; did you mean late"),
+        (("delayed", "--exception", ""), "no kind of exception"),
+        (("delayed", "--hospital", "H-HARBUR", "--json"), "no hospital H-HARBUR is known"),
+        (("inbound", "--hospital", "H-HARBUR"), "no hospital H-HARBUR is known"),
+        (("inbound", "--item", "goggle"), "did you mean goggles?"),
+        (("dwell", "--terminal", "NOPE"), "no terminal or airport NOPE is known"),
+        (("feeds", "--carrier", "ZZTOPP"), "no carrier or party ZZTOPP is known"),
+        (("feeds", "--carrier", "ZZTOPP", "--codes"), "no carrier or party ZZTOPP is known"),
+        (("score", "ZZTOPP"), "no carrier or party ZZTOPP is known"),
+        (("interchanges", "--carrier", "ZZTOPP"), "no carrier or party ZZTOPP is known"),
+        (("unmatched", "--carrier", "ZZTOPP"), "no carrier or party ZZTOPP is known"),
+    ],
+)
+def test_what_nobody_knows_is_an_error_and_never_good_news(
+    shared: Books, told: dict[str, str], words: tuple[str, ...], said: str
+) -> None:
+    late_consignment(shared)
+    shared.write(Facility(code="LA-QUAY", kind="terminal", name="Some Quay of Ours", zone=LA.key))
+    answer = lovla(told, *words)
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert said in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_a_tier_that_there_is_not_is_refused(told: dict[str, str]) -> None:
+    for tier in ("0", "6"):
+        assert lovla(told, "delayed", "--tier", tier).exit_code == 2
+
+
+def test_find_and_show_tell_the_same_time_and_say_in_which_zone(shared: Books, told: dict[str, str]) -> None:
+    consignment = late_consignment(shared)
+    for zone, said, there in (
+        ((), "Thu 16 Apr 2020 10:00", ("each hospital’s own zone", LA.key)),
+        (("--zone", "UTC"), "Thu 16 Apr 2020 17:00", ("UTC", "UTC")),
+    ):
+        for words, where in zip((("find", consignment), ("show", consignment)), there, strict=True):
+            answer = lovla(told, *words, *zone)
+            assert said in answer.stdout, answer.output
+            assert f"times in {where}" in answer.stdout
 
 
 def test_show_leads_from_the_consignment_to_the_bytes(shared: Books, told: dict[str, str]) -> None:
@@ -292,7 +354,6 @@ def test_trouble_is_one_sentence_that_says_what_to_do(told: dict[str, str], tmp_
         (told | {"LOVLA_CLICKHOUSE_PORT": "1"}, ("delayed",), "lovla up"),
         (told | {"LOVLA_CLICKHOUSE_DATABASE": "not_there"}, ("delayed",), "lovla migrate apply"),
         ({"LOVLA_STATE_DIR": str(tmp_path)}, ("delayed",), "lovla up"),
-        (told, ("delayed", "--exception", "tardy"), "no kind of exception"),
         (told, ("delayed", "--zone", "Mars/Olympus"), "no IANA time zone"),
         (told, ("show", "LACDHS-NOT-THERE"), "no consignment"),
     ):

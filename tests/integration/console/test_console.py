@@ -41,7 +41,6 @@ from services.console.pages import HEADERS, REPORTS, Pages
 from services.console.people import People
 from services.console.query_api import Api
 from services.console.questions import GROUPS, SORTS, DelayedFilter, Order, Questions, facets_of, sql
-from services.console.render import span
 from services.console.settings import ConsoleSettings
 from services.console.subscribers import PAGE
 from services.console.verbs_page import Verb
@@ -52,6 +51,7 @@ from services.runtime.clickhouse import ClickHouse, DriverClickHouse, connect
 from services.runtime.clock import ManualClock
 from services.runtime.messages_held import held
 from services.runtime.settings import Settings
+from services.runtime.spoken import span
 from services.sink import migrate
 from tests.browser import world
 from tests.integration.console.conftest import Books
@@ -190,6 +190,15 @@ async def test_a_page_is_read_without_script_and_nothing_that_a_carrier_wrote_ru
     assert "50337" not in page.text
 
 
+_WORDS_TOUCH = re.compile(r"\w+</(?:h1|h2|th|label|legend|summary)>(?:<[^>]*>)*\w+")
+
+
+@pytest.mark.parametrize("path", ["/delayed", "/consignments", "/feeds", f"/consignments/{world.STORY}"])
+async def test_words_of_a_page_stand_apart_without_its_style(demo: httpx.AsyncClient, path: str) -> None:
+    """For whoever reads it as text: by a screen reader, a browser of text, or a script."""
+    assert _WORDS_TOUCH.findall((await demo.get(path)).text) == []
+
+
 async def test_each_number_of_today_is_as_long_as_the_list_behind_it(demo: httpx.AsyncClient) -> None:
     page = (await demo.get("/")).text
     told = (await demo.get("/api/v1/today")).json()
@@ -275,6 +284,93 @@ async def test_an_address_for_programs_refuses_what_it_would_not_heed(
     assert where in answer.json()["detail"]
 
 
+UNKNOWN = (
+    ("delayed", "hospital=H-HARBUR", "No hospital H-HARBUR is known; did you mean H-HARBOR (Harbor-UCLA Medical Center)?"),
+    ("delayed", "exception=any&carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+    (
+        "delayed",
+        "terminal=LA-FENYX",
+        "No terminal or airport LA-FENYX is known; did you mean LA-FENIX (Fenix Marine Services)?",
+    ),
+    ("delayed", "vessel=EVER+GIFTS", "No vessel or flight EVER GIFTS is known; did you mean EVER GIFTED?"),
+    ("consignments", "hospital=LA-FENIX", "No hospital LA-FENIX is known;"),
+    ("carriers", "carrier=MEAU", "No carrier or party MEAU is known; did you mean MAEU (Maersk)?"),
+    ("feeds", "carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+    ("messages", "consignment=LACDHS-200x", "No consignment LACDHS-200x is known;"),
+    ("messages", "hospital=H-HARBUR", "No hospital H-HARBUR is known; did you mean H-HARBOR (Harbor-UCLA Medical Center)?"),
+    ("terminals", "terminal=H-HARBOR", "No terminal or airport H-HARBOR is known;"),
+    ("unmatched", "carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+    ("vessels", "vessel=EVER+GIFTS", "No vessel or flight EVER GIFTS is known; did you mean EVER GIFTED?"),
+)
+
+
+@pytest.mark.parametrize(("name", "asked", "said"), UNKNOWN)
+async def test_what_nobody_knows_is_said_and_is_no_good_news(demo: httpx.AsyncClient, name: str, asked: str, said: str) -> None:
+    page = await demo.get(f"/{name}?{asked}")
+    assert page.status_code == 200
+    text = unescape(re.sub(r"</?code>", "`", page.text))
+    assert re.search(rf'role="alert">{re.escape(said)}', text), text
+    assert 'class="empty"' not in text
+    for form in ("json", "csv", "arrow"):
+        refused = await demo.get(f"/api/v1/{name}?{asked}&format={form}")
+        assert (refused.status_code, refused.headers["content-type"]) == (400, "application/problem+json"), form
+        (error,) = refused.json()["errors"]
+        assert error["code"] == "unknown_value" and error["where"] == re.split("[&=]", asked)[-2]
+        assert error["text"].startswith(said) and refused.json()["detail"] == error["text"]
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("inbound?hospital=H-HARBUR", "No hospital H-HARBUR is known; did you mean H-HARBOR (Harbor-UCLA Medical Center)?"),
+        ("etas?vessel=EVER", "No vessel or flight EVER is known; did you mean EVER GIFTED?"),
+        ("gate-outs?terminal=NOPE", "No terminal or airport NOPE is known; known are LA-APMT,"),
+        ("interchanges?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+        ("arrivals?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+        ("unmapped?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+        ("claims?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+        ("dead-letters?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
+        ("acts?consignment=LACDHS-9999", "No consignment LACDHS-9999 is known;"),
+    ],
+)
+async def test_a_list_for_programs_refuses_what_nobody_knows(demo: httpx.AsyncClient, address: str, said: str) -> None:
+    refused = await demo.get(f"/api/v1/{address}")
+    assert refused.status_code == 400
+    assert refused.json()["detail"].startswith(said)
+
+
+async def test_case_and_blanks_are_forgiven_and_what_is_known_but_has_nothing_stays_nothing(demo: httpx.AsyncClient) -> None:
+    for name, asked, meant in (
+        ("consignments", "hospital=h%20harbor", "hospital=H-HARBOR"),
+        ("delayed", "exception=any&carrier=maeu", "exception=any&carrier=MAEU"),
+        ("feeds", "carrier=maersk", "carrier=MAEU"),
+        ("terminals", "terminal=la%20fenix", "terminal=LA-FENIX"),
+        ("etas", "vessel=ever%20gifted", "vessel=EVER%20GIFTED"),
+    ):
+        told, same = [(await demo.get(f"/api/v1/{name}?{words}")).json()["rows"] for words in (asked, meant)]
+        assert told == same != [], name
+    page = unescape((await demo.get("/consignments?hospital=h%20harbor")).text)
+    assert re.search(r'<option value="H-HARBOR" selected>', page) and "data-consignment=" in page
+    assert 'value="MAEU"' in (await demo.get("/feeds?carrier=maersk")).text
+    for page in ("/delayed?carrier=OPS", "/delayed?hospital=adventist&tier=5"):
+        text = (await demo.get(page)).text
+        assert "Nothing is so." in text and 'role="alert"' not in text
+    assert (await demo.get("/api/v1/delayed?carrier=OPS")).json()["rows"] == []
+    assert "No unit has been discharged there." in (await demo.get("/terminals?terminal=LB-SSAA&days=1")).text
+
+
+async def test_a_buyers_key_learns_of_nobody_whom_its_consignments_do_not_name(console: Console) -> None:
+    async with console.holder(BUYER) as buyer, console.holder("PORT") as operator:
+        mine = {row["vessel"] for row in (await buyer.get("/api/v1/consignments?rows=500")).json()["rows"]} - {""}
+        every = {row["vessel"] for row in (await operator.get("/api/v1/consignments?rows=500")).json()["rows"]} - {""}
+        others = every - mine
+        assert mine and others
+        refused = await buyer.get("/api/v1/consignments", params={"vessel": min(others)})
+        assert refused.status_code == 400, "a vessel that only others have goods on"
+        assert not any(vessel in refused.json()["detail"].partition("is known")[2] for vessel in others)
+        assert (await operator.get("/api/v1/consignments", params={"vessel": min(others)})).json()["rows"]
+
+
 async def test_who_asks_is_judged_before_what_is_asked(console: Console) -> None:
     async with console.browser() as stranger:
         for address in ("/api/v1/today?exception=late", "/api/v1/acts"):
@@ -287,6 +383,14 @@ async def test_a_refusal_names_the_known_parameters_and_pages_for_people_stay_le
     assert "known are vessel, format" in told["detail"]
     for page in ("/?x=1", "/delayed?hopsital=x", "/vessels?ship=x", "/health?x"):
         assert (await demo.get(page)).status_code == 200
+
+
+async def test_who_errs_among_the_addresses_for_programs_is_told_what_there_is(demo: httpx.AsyncClient) -> None:
+    for path in ("/api/v1/", "/api/v1/delays", "/api/v2"):
+        answer = await demo.get(path)
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == "Nothing is at this address. /api/v1/openapi.json describes all that there are."
+    assert "openapi" not in (await demo.get("/nothing")).text.partition("<main")[2]
 
 
 async def test_the_api_describes_itself_to_whoever_asks_and_pages_lead_there(console: Console) -> None:
@@ -434,8 +538,8 @@ async def test_reports_say_how_a_score_is_reckoned_since_when_all_was_read_and_h
     demo: httpx.AsyncClient,
 ) -> None:
     assert "Score: events with a known code, a zone, valid references" in (await demo.get("/carriers")).text
-    assert "Every code heard in 3 days is in a map." in (await demo.get("/feeds?days=3&carrier=NOBODY")).text
-    assert "Everything could be read." in (await demo.get("/feeds?days=3&carrier=NOBODY")).text
+    assert "Every code heard in 3 days is in a map." in (await demo.get("/feeds?days=3&carrier=OPS")).text
+    assert "Everything could be read." in (await demo.get("/feeds?days=3&carrier=OPS")).text
     past = [one for one in (await demo.get("/api/v1/terminals")).json()["rows"] if one["past_free_h"]]
     page = unescape((await demo.get("/terminals")).text)
     assert past and ">dwelling<" not in page
@@ -991,6 +1095,11 @@ async def test_messages_name_who_they_went_to_without_addresses(port: ClickHouse
             page = unescape((await viewer.get(path)).text)
             assert "Night desk <b>" in page and f"{one['subscription']}, {BUYER}, email" in page
             assert "hospital.example" not in page
+        about = port.query(
+            "SELECT any(consignments)[1] AS id FROM notifications WHERE subscription = {of:String}", {"of": told[0]["id"]}
+        )
+        of_one = unescape((await viewer.get(f"/consignments/{about[0]['id']}")).text)
+        assert "Night desk <b>" in of_one and f"{one['subscription']}, {BUYER}, email" in of_one
         assert asked == ["", many[-1]["subscription"]]
     away = Console(port, tmp_path, demo=True)
     away.door.way_in = WayIn(settings, httpx.MockTransport(lambda request: httpx.Response(503)))

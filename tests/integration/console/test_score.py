@@ -114,4 +114,4 @@ def test_the_verb_has_a_table_and_json(shared: Books, told: dict[str, str]) -> N
     assert sum(row["events"] for row in rows) == 3
     everyone = lovla(told, "score", "--limit", "100000")
     assert everyone.stdout.count(sender) == 1
-    assert "NOBODY sent nothing within 28 days" in lovla(told, "score", "NOBODY").stdout
+    assert "no carrier or party NOBODY is known" in lovla(told, "score", "NOBODY").stderr

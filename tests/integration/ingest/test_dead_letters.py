@@ -57,6 +57,8 @@ def test_a_letter_is_read_once_its_senders_mapping_is_there(
     assert {(row["state"], row["reason"], row["retry"]) for row in letters} == {("open", "unknown_format", "read again")}
     shown = lovla("dead-letters", "show", letters[0]["letter"][:8])
     assert "MRSU4371639" in shown.stdout
+    mistyped = lovla("dead-letters", "list", "--carrier", "DLSA", "--reason", "unknown_fromat").stdout
+    assert mistyped.startswith("None of ") and "DLSA" in mistyped and "unknown_format" in mistyped
 
     in_vain = lovla("dead-letters", "retry", "--carrier", "DLSA", "--json")
     assert in_vain.exit_code == 1

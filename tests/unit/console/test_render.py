@@ -11,9 +11,12 @@ import pytest
 from rich.console import Console
 
 from schemas.words import EXCEPTION_KINDS
+from services.alerts.languages import language
 from services.console import render
 from services.console.questions import Unmatched, letters_and_digits, spellings, sql
-from services.runtime.verbs import Stop
+from services.runtime import spoken
+from services.runtime.verbs import Stop, zone_of
+from services.tracker import exceptions
 from tests.unit.sink.examples import exception, journey, statement
 
 LA = ZoneInfo("America/Los_Angeles")
@@ -29,14 +32,29 @@ def text(table: render.Sheet, width: int = 400) -> str:
 
 @pytest.mark.parametrize(
     ("hours", "said"),
-    [(0.5, "30 min"), (1, "1 h"), (5.25, "5.2 h"), (47.96, "48 h"), (48, "2 d"), (76.4, "3 d 4 h"), (None, "")],
+    [
+        (0.5, "30 min"),
+        (0, "0 h"),
+        (1, "1 h"),
+        (1.5, "1.5 h"),
+        (5.25, "5.2 h"),
+        (9.97, "10 h"),
+        (17.6, "18 h"),
+        (47.96, "48 h"),
+        (48, "2.0 d"),
+        (95.4, "4.0 d"),
+        (None, ""),
+    ],
 )
 def test_spans_are_said_as_people_say_them(hours: float | None, said: str) -> None:
-    assert render.span(hours) == said
+    assert spoken.span(hours) == said
+    if hours is not None:
+        assert exceptions.spoken(timedelta(hours=hours)) == said, "a sentence beside it says the same"
+        assert language("en").hours(hours).replace("days", "d") == said, "and a message"
 
 
 def test_times_are_local_and_json_is_utc() -> None:
-    assert render.when(AT, LA) == "Sat 11 Apr 2020 20:00"
+    assert spoken.when(AT, LA) == "Sat 11 Apr 2020 20:00"
     row = Unmatched("MAEU", "container", "X", 1, ["A"], AT.astimezone(LA), AT, "e")
     assert json.loads(render.as_json(row))["first_at"] == "2020-04-12T03:00:00Z"
 
@@ -56,7 +74,7 @@ def test_parts_without_anything_are_left_out() -> None:
 
 def test_an_unknown_zone_is_said_to_be_none() -> None:
     with pytest.raises(Stop, match="no IANA time zone"):
-        render.zone_of("../etc/passwd")
+        zone_of("../etc/passwd")
     assert render.known_zone("nowhere").key == "UTC"
 
 

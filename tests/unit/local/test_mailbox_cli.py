@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner
@@ -41,3 +43,20 @@ def test_a_text_with_ends_of_lines_of_other_kinds_is_read_whole(store: Store) ->
         "email", "alerts@lovla.example", "ana@hospital.example", "Late.\x85Berth\u2028401\x0b\x1c\n", subject="Late"
     )
     assert list(read(store.folder)) == [told]
+
+
+def test_what_came_is_listed_with_times_as_verbs_tell_them_and_no_line_ends_in_blanks(store: Store) -> None:
+    kept = store.keep("email", "alerts@lovla.example", "ana@hospital.example", "Late.", subject="Late")
+    store.keep("sms_out", "+12135550100", "+12135550199", "LACDHS-0001 is late by far, and here is why.")
+    folder = str(store.folder.parent)
+    told = CliRunner().invoke(mailbox, ["--state-dir", folder, "--zone", "America/Los_Angeles"]).stdout
+    local = datetime.fromisoformat(kept.at).astimezone(ZoneInfo("America/Los_Angeles"))
+    assert f"{local:%a %d %b %Y %H:%M}" in told
+    assert "times in America/Los_Angeles" in told
+    assert not any(line.endswith(" ") for line in told.splitlines())
+    of_one = CliRunner().invoke(mailbox, ["show", str(kept.number), "--state-dir", folder]).stdout
+    assert f"Date: {datetime.fromisoformat(kept.at):%a %d %b %Y %H:%M} UTC" in of_one
+    wrong = CliRunner().invoke(mailbox, ["--state-dir", folder, "--zone", "Mars/Olympus"])
+    assert wrong.exit_code == 1 and "no IANA time zone" in wrong.stderr
+    nobody = CliRunner().invoke(mailbox, ["--state-dir", folder, "--to", "nobody@hospital.example"]).stdout
+    assert nobody == "Nothing came to or from nobody@hospital.example.\n"

@@ -93,6 +93,28 @@ def test_without_a_time_of_receipt_old_files_are_read_whole_and_the_newest_time_
     assert result.stderr.count("note:") == 1
 
 
+def test_what_was_taken_for_the_time_of_receipt_is_said_of_each_file(tmp_path: Path) -> None:
+    registration = tmp_path / "consignments.csv"
+    registration.write_text("consignment,line,category,quantity\nLACDHS-0001,1,glove,500\n")
+    status = tmp_path / "status.txt"
+    status.write_text("FSU/14\n020-12345675FRALAX/T10K100\nRCF/LH456/29MAR0900/LAX/T10K100\n")
+    for file in (status, registration):
+        alone = lovla(file)
+        assert "note: received_at is taken as now, since no time of what has happened stands there in full;" in alone.stderr
+        assert "newest" not in alone.stderr
+    both = [line for line in lovla(status, FIXTURES / "dcsa.json").stderr.splitlines() if "note:" in line]
+    assert [line.partition(" is taken as ")[0] for line in both] == [
+        f"lovla: note: received_at of {file}" for file in (status, FIXTURES / "dcsa.json")
+    ]
+    assert "as now," in both[0] and "as the newest time in each file;" in both[1]
+    assert "note:" not in lovla(FIXTURES / "fsu.txt", "--received-at", "2020-04-12T08:20:05Z").stderr
+
+
+def test_a_table_of_facilities_that_is_not_there_is_named_plainly(tmp_path: Path) -> None:
+    result = lovla(FIXTURES / "fsu.txt", "--facilities", tmp_path / "none.csv")
+    assert result.stderr.splitlines() == [f"lovla: {tmp_path / 'none.csv'}: No such file or directory"]
+
+
 def test_facilities_give_terminals_their_names_and_zones(tmp_path: Path) -> None:
     table = tmp_path / "facilities.csv"
     table.write_text("code,kind,name,unlocode,zone\nLA-APMT,terminal,APM,USLAX,America/Los_Angeles\n")
