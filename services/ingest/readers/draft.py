@@ -107,7 +107,7 @@ class Bad(Exception):
             payload[: _PAYLOAD_MAX + 1],
             self.element,
             more=tuple([Problem(one.code, one.where or position, one.text, b"", one.element) for one in self.more]),
-            warnings=tuple([_refused(one) for one in self.warnings or warnings]),
+            warnings=tuple(map(_refused, self.warnings or warnings)),
         )
         return Verdict(position, problem=problem)
 

@@ -31,6 +31,8 @@ _SEGMENTS_MAX: Final = 100_000
 _SET_CHARACTERS_MAX: Final = 64 * 1024
 SET_CHARACTERS_KEPT: Final = 256 * 1024
 _SET_SEGMENTS_KEPT: Final = 20_000
+_SMALL: Final = 2 * _SET_SEGMENTS_KEPT
+"""Characters of an interchange in which no set can be too large, and none is weighed: a segment takes two at least."""
 _ELEMENTS_MAX: Final = 64  # no segment has half as many
 _WARNINGS_MAX: Final = 64
 _STRETCH: Final = 16 * 1024  # characters that are cut into segments at once
@@ -94,10 +96,11 @@ class Set(msgspec.Struct, eq=False):
         """The interchange's control number."""
         return self.interchange.get(13)
 
-    def take(self, segments: Iterator[Segment]) -> tuple[Segment | None, Segment]:
+    def take(self, segments: Iterator[Segment], is_small: bool) -> tuple[Segment | None, Segment]:
         """Take in what follows its ST. Returns the segment that ends the set, if one does, and the last one seen.
 
-        Of a set that is larger than any real one the rest is counted only, so that memory is bounded.
+        Of a set that is larger than any real one the rest is counted only, so that memory is bounded. `is_small`: it stands in
+        an interchange where none can be, and its characters are not counted.
         """
         kept, last = self.segments, self.start
         end: Segment | None = None
@@ -106,11 +109,12 @@ class Set(msgspec.Struct, eq=False):
             if last.name in _ENDS:
                 end = last
                 break
-            characters += len(last.raw)
-            if characters <= SET_CHARACTERS_KEPT and len(kept) < _SET_SEGMENTS_KEPT:
-                kept.append(last)
-            else:
-                count += 1
+            if not is_small:
+                characters += len(last.raw)
+                if characters > SET_CHARACTERS_KEPT or len(kept) == _SET_SEGMENTS_KEPT:
+                    count += 1
+                    continue
+            kept.append(last)
         self.count, self.characters = len(kept) + count, characters
         return end, last
 
@@ -173,7 +177,7 @@ def walk(text: str, warnings: list[Warning_], envelopes: bool = True) -> Iterato
     some = False
     for begin, end, separator, terminator in _interchanges(text):
         segments = _segments(text, begin, end, separator, terminator, numbers)
-        some = (yield from _parts(segments, warnings, envelopes)) or some
+        some = (yield from _parts(segments, warnings, envelopes, end - begin <= _SMALL)) or some
     if not some:
         raise Unreadable("no_sets", "", "an interchange without any transaction set (ST ... SE)")
 
@@ -275,8 +279,11 @@ def _is_bare(cut: str, separator: str, terminator: str) -> bool:
     words = cut.split()
     if " ".join(words) != cut:
         return False
-    marks = (separator, terminator)
-    return all(not (one.endswith(marks) or other.startswith(marks)) for one, other in pairwise(words))
+    marks = separator + terminator
+    for before, behind in pairwise(words):  # noqa: SIM110  a generator for `all` takes as long as all that is above
+        if before[-1] in marks or behind[0] in marks:
+            return False
+    return True
 
 
 def _stripped(raw: str, separator: str, numbers: Iterator[int]) -> Segment:
@@ -288,7 +295,9 @@ def _stripped(raw: str, separator: str, numbers: Iterator[int]) -> Segment:
     return Segment(next(numbers), elements[0], elements, raw)
 
 
-def _parts(segments: Iterator[Segment], warnings: list[Warning_], envelopes: bool) -> Generator[Segment | Set, None, bool]:
+def _parts(
+    segments: Iterator[Segment], warnings: list[Warning_], envelopes: bool, is_small: bool
+) -> Generator[Segment | Set, None, bool]:
     """One interchange for `walk`; checks counts and control numbers, which never cost a set. Returns whether it has any set."""
     some = False
     last = interchange = next(segments)
@@ -307,7 +316,7 @@ def _parts(segments: Iterator[Segment], warnings: list[Warning_], envelopes: boo
             current = Set(segment, interchange, kind, group)
             some = True
             in_group += 1
-            following, last = current.take(segments)
+            following, last = current.take(segments, is_small)
             if following is not None and following.name == "SE":
                 current.end = following
                 _check("SE", following, current.count + 2, number, "ST", current.warnings)
@@ -432,12 +441,11 @@ class Unheard:
 def read_time(draft: Noting, segment: Segment, first: int, place_zone: Zone, has_zone: bool = True) -> datetime:
     """The time in elements `first` (date), `first + 1` (time) and, if `has_zone`, `first + 2` (zone); where that names none, it
     is `place_zone`'s. Raises Bad."""
-    local = local_time(segment, first)
-    time, code = segment.get(first + 1), segment.get(first + 2) if has_zone else ""
+    date, time, code = segment.first(first + 3)[first:]
+    local = _local_time(segment, first, date, time)
     if not time:
         draft.warn("time_missing", "no time of day is given; 00:00 assumed", segment)
-    code = code.upper()
-    if code not in _LOCAL:
+    if has_zone and (code := code.upper()) not in _LOCAL:
         if (fixed := _OFFSETS.get(code)) is not None:
             return at_offset(local, fixed)
         if code in _ZONES:
@@ -468,7 +476,10 @@ def time_faults(segment: Segment, first: int) -> Sequence[Bad]:
 
 def local_time(segment: Segment, first: int) -> datetime:
     """The time in elements `first` (date) and `first + 1` (time), naive. Raises Bad."""
-    date, time = segment.get(first), segment.get(first + 1)
+    return _local_time(segment, first, *segment.first(first + 2)[first:])
+
+
+def _local_time(segment: Segment, first: int, date: str, time: str) -> datetime:
     if len(date) == 8 and len(time) in _USUAL and (usual := date + time).isascii() and usual.isdigit():
         try:
             moment = datetime.fromisoformat(f"{date}T{time or '00'}")
