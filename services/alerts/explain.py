@@ -27,6 +27,7 @@ from services.runtime.clickhouse import ClickHouse
 MOST_CHANGES = 100_000
 MOST_SPOKEN = 10_000
 MOST_TOLD = 500
+"""Subscriptions that were told of a consignment are listed so far: those that were told last."""
 MOST_UNTOLD = 50
 """For so many subscriptions that were told nothing it is found out why: each goes through all changes."""
 FEED = "feed:"
@@ -85,10 +86,10 @@ class History:
         found = [Notification.model_validate_json(row["record"], extra="ignore") for row in rows]
         return [one for one in found if any(item.consignment == consignment for item in one.items)]
 
-    def told_about(self, consignment: str, limit: int = MOST_TOLD) -> list[tuple[str, int, datetime, str]]:
-        """Who was told anything about it: the subscription, how many messages, and when the last was due and which; the newest
-        first."""
-        rows = self._ask("told_about", consignment=consignment, limit=limit)
+    def told_about(self, consignment: str) -> list[tuple[str, int, datetime, str]]:
+        """All who were told anything about it: the subscription, how many messages, and when the last was due and which; the
+        newest first."""
+        rows = self._ask("told_about", consignment=consignment)
         return [(row["subscription"], row["messages"], row["last_at"], row["last"]) for row in rows]
 
     def spoken(self, subscription: str, consignment: str, since: datetime) -> list[Spoken]:
@@ -280,19 +281,21 @@ def for_whom(
     everybody: Mapping[str, Subscription],
     now: datetime,
     spoken: Callable[[str], Iterable[Spoken]],
-) -> list[ForWhom]:
-    """Who was told of a consignment (History.told_about), and who was not and why: the newest of what held it back. `spoken`:
-    of a subscription, as of `held`."""
+) -> tuple[list[ForWhom], int, int]:
+    """Who was told of a consignment, and who was not and why: the newest of what held it back; and how many of the ones and of
+    the others are left out, beyond MOST_TOLD and MOST_UNTOLD. `told`: all of History.told_about. `spoken`: of a subscription,
+    as of `held`."""
     found = []
-    for name, messages, last_at, last in told:
+    for name, messages, last_at, last in told[:MOST_TOLD]:
         one = everybody.get(name)
         found.append(ForWhom(name, _who(one), one.state if one else "forgotten", messages, last_at, last, ""))
-    left = [one for name, one in sorted(everybody.items()) if name not in {name for name, *_ in told}]
+    names = {name for name, *_ in told}
+    left = [one for name, one in sorted(everybody.items()) if name not in names]
     for one in left[:MOST_UNTOLD]:
         links = held(history, (), one, everybody, now, spoken(one.subscription))
         why = links[-1].text if links else "nothing of it is news"
         found.append(ForWhom(one.subscription, _who(one), one.state, 0, None, "", why))
-    return found
+    return found, max(len(told) - MOST_TOLD, 0), max(len(left) - MOST_UNTOLD, 0)
 
 
 def _who(one: Subscription | None) -> str:

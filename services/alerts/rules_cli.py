@@ -98,17 +98,22 @@ def explain(
 def _for_whom(history: History, settings: Settings, what: str, zone: ZoneInfo | None, as_json: bool) -> None:
     """Who was told of a consignment, and who was not."""
     from services.alerts.backtest import BUDGET_OF
-    from services.alerts.explain import for_whom
+    from services.alerts.explain import MOST_TOLD, MOST_UNTOLD, for_whom
     from services.runtime.clock import SystemClock
 
     changes, everybody = _changes(history, what), _subscriptions(settings)
     since = changes[0].appended_at - BUDGET_OF
-    rows = for_whom(
+    rows, more_told, more_untold = for_whom(
         changes, history.told_about(what), everybody, SystemClock().now(), lambda name: history.spoken(name, what, since)
     )
     columns = ("subscription", "who", "state", "messages", "last_at", "last", "why")
     if rows or as_json:
         show([asdict(row) for row in rows], columns, as_json, zone)
+    if more_told:
+        typer.echo(f"lovla: {more_told} more were told: only the {MOST_TOLD} that were told last are listed", err=True)
+    if more_untold:
+        said = f"{more_untold} more were not told: why is looked up for the first {MOST_UNTOLD} by id, and with --for for any"
+        typer.echo(f"lovla: {said}", err=True)
     if as_json:
         return
     if rows:

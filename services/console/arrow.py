@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import httpx
 from pydantic import SecretStr
 
+from services.console.kept import Kept
 from services.console.questions import Questions
 from services.console.settings import ConsoleSettings
 from services.runtime.clickhouse import ClickHouse, OutcomeUnknown, Refused
@@ -31,8 +32,8 @@ class ArrowQuestions(Questions):
     _in_parts = False
     sees_rows = False
 
-    def __init__(self, clickhouse: ClickHouse, ask: Ask) -> None:
-        super().__init__(clickhouse)
+    def __init__(self, clickhouse: ClickHouse, ask: Ask, words: Kept | None = None) -> None:
+        super().__init__(clickhouse, words=words)
         self._as_stream = ask
         self.stream = b""
 

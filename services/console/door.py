@@ -64,14 +64,14 @@ class ConsoleDoor:
 
     async def ask_arrow(self, asking: Callable[[ArrowQuestions], T]) -> T:
         """The same for an answer that is one Arrow stream."""
-        return await self._answered(lambda: asking(ArrowQuestions(self.clickhouse, self.arrow)))
+        return await self._answered(lambda: asking(ArrowQuestions(self.clickhouse, self.arrow, self.kept)))
 
     async def ask(self, asking: Callable[[Questions], T], kept: bool = False) -> T:
         """Ask beside the event loop; `kept`: what takes long may be told as it was a while ago. Raises Problem 400 where nobody
         knows what a word of it is about, 503 where ClickHouse has no answer."""
         shared = self.kept if kept else None
         return await self._answered(
-            lambda: asking(Questions(self.clickhouse, kept=shared, beside=self.aside, clock=self.clock, facts=self.facts))
+            lambda: asking(Questions(self.clickhouse, shared, self.aside, self.clock, self.facts, words=self.kept))
         )
 
     async def _answered(self, act: Callable[[], T]) -> T:

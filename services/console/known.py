@@ -1,8 +1,10 @@
 """What a list can be narrowed by, and what was meant by a word that narrows it to nothing.
 
-Nobody who mistypes a hospital may be told that nothing is late. So where an answer is empty, and only there, it is looked up
-whether each word is known: in the registers, in the journeys, or in a closed list. What differs by case, blanks or punctuation
-from one that is known is taken for that one.
+Nobody who mistypes a hospital may be told that nothing is late. So where an answer is empty it is looked up whether each word
+is known: in the registers, in the journeys, or in a closed list; verbs and Arrow streams look before they ask. What differs by
+case, blanks or punctuation from one that is known is taken for that one.
+
+A key of a buyer knows what its own consignments name and no more: what is refused tells as much as what is not.
 """
 
 from __future__ import annotations
@@ -118,17 +120,19 @@ def _meant(questions: Questions, by: Narrowing, word: str, owner: str) -> str:
         return _consignment(questions, word, owner)
     narrows = _BY[by]
     registered = {} if narrows.source == "vessel" else questions.registered(narrows.source)
-    if _is_known(narrows, word, registered):
+    codes = _found(narrows, word, registered)
+    if codes and not owner:
         return word
+    if questions.is_named(narrows.source, word, codes, owner, part=narrows.part and narrows.source == "vessel"):
+        return word
+    # all of them are listed only here, where nobody knows it
     named = {one: one if narrows.source == "vessel" else "" for one in questions.named(narrows.source, owner)}
-    if _is_known(narrows, word, named):
-        return word
+    if owner:  # who else is registered is not a buyer's business
+        registered = {code: name for code, name in registered.items() if code in named}
     every = {**registered, **named, **registered}  # those of registers first, and by name
     if (one := _same(word, every)) is not None:
         return one
-    # a buyer is told what its own consignments name: who else is registered is not its business
-    listed = "" if owner else narrows.listed
-    raise Unknown(narrows.parameter, _sentence(narrows.what, word, named if owner else every, FEW, listed))
+    raise Unknown(narrows.parameter, _sentence(narrows.what, word, every, FEW, "" if owner else narrows.listed))
 
 
 def _consignment(questions: Questions, word: str, owner: str) -> str:
@@ -142,9 +146,10 @@ def _consignment(questions: Questions, word: str, owner: str) -> str:
     raise Unknown("consignment", _sentence("consignment", word, near, 0, "lovla find"))
 
 
-def _is_known(narrows: _By, word: str, known: Mapping[str, str]) -> bool:
-    """Whether SQL finds what is narrowed by it: all of a code, or where that is enough a part of a name."""
-    return word in known or (narrows.part and any(word.casefold() in name.casefold() for name in known.values()))
+def _found(narrows: _By, word: str, known: Mapping[str, str]) -> list[str]:
+    """What SQL finds that is narrowed by it: by all of a code, or where that is enough by a part of a name."""
+    part = word.casefold()
+    return [code for code, name in known.items() if code == word or (narrows.part and part in name.casefold())]
 
 
 def _same(word: str, known: Mapping[str, str]) -> str | None:

@@ -72,6 +72,9 @@ COUNTS_FRESH_S, COUNTS_OLD_S = 5.0, 30.0
 AS_OF_FRESH_S, AS_OF_OLD_S = 0.5, 2.0
 """The same of the pipeline's time, which moves every 5 s; what it tells is its own age."""
 
+REGISTERED_FRESH_S, REGISTERED_OLD_S = 0.5, 2.0
+"""The same of the registers where a word is looked up in them: who was registered just now must not be refused."""
+
 KEPT = frozenset({"arrivals", "claims", "dwell", "feeds", "inbound", "interchanges", "outs", "score", "unmapped", "unmatched"})
 """What all events or consignments of weeks are counted for: the same for all who look, and no less true a minute later."""
 
@@ -689,7 +692,8 @@ class Questions:
     """All questions over one connection. Raises ClickHouseError when there is no answer.
 
     With `kept`, those of KEPT, facets and standing may be told as they were counted a while ago; `counted`: when, by name. With
-    `beside`, threads of which none waits for another, questions that are begun are asked at once."""
+    `words`, so may what words are known, without that (`registered`, `named`). With `beside`, threads of which none waits for
+    another, questions that are begun are asked at once."""
 
     _in_parts: ClassVar[bool] = True
     """Whether the rows of a list may be put together of several answers."""
@@ -703,11 +707,13 @@ class Questions:
         beside: Executor | None = None,
         clock: Clock = _CLOCK,
         facts: Facts | None = None,
+        words: Kept | None = None,
     ) -> None:
         self._clickhouse = clickhouse
         self._clock = clock
         self._facts = Facts() if facts is None else facts
         self._kept = kept
+        self._words = words
         self._beside = beside
         self._lock = threading.Lock()
         self.counted: dict[str, datetime] = {}
@@ -752,15 +758,27 @@ class Questions:
     def registered(self, what: Narrowed) -> dict[str, str]:
         """Code -> name, of the registers; there is none of vessels."""
         asked = _with_parts(sql("registered"), frozenset({what}))
-        return self._lately(("registered", what), lambda: {row["code"]: row["name"] for row in self._clickhouse.query(asked)})[
-            0
-        ]
+
+        def ask() -> dict[str, str]:
+            return {row["code"]: row["name"] for row in self._clickhouse.query(asked)}
+
+        return self._lately(("registered", what), ask, REGISTERED_FRESH_S, REGISTERED_OLD_S, self._words)[0]
 
     def named(self, what: Narrowed, owner: str = "", limit: int = NAMED_MOST) -> list[str]:
         """Whatever a journey (of the buyer `owner`) ever named, the newest first; of carriers also who was ever heard."""
-        asked = _with_parts(sql("named"), frozenset({what} | ({"heard"} if what == "carrier" and not owner else set())))
+        asked = _with_parts(sql("named"), _named_parts(what, owner))
         params: dict[str, object] = {"owner": owner, "limit": limit}
-        return self._lately(("named", what, owner), lambda: [row["value"] for row in self._clickhouse.query(asked, params)])[0]
+
+        def ask() -> list[str]:
+            return [row["value"] for row in self._clickhouse.query(asked, params)]
+
+        return self._lately(("named", what, owner, limit), ask, kept=self._words)[0]
+
+    def is_named(self, what: Narrowed, word: str, codes: Sequence[str] = (), owner: str = "", part: bool = False) -> bool:
+        """Whether a journey named the word or one of these codes, as of `named`; with `part`, what the word is a part of. Asked
+        anew each time, and no further than to the first that did."""
+        asked = _with_parts(sql("named"), _named_parts(what, owner) | {"one"} | ({"part"} if part else set()))
+        return bool(self._clickhouse.query(asked, {"owner": owner, "word": word, "codes": [word, *codes]}))
 
     def standing(self, day: datetime) -> Standing:
         """How it stands; `day`: when the viewer's day began."""
@@ -1150,12 +1168,17 @@ class Questions:
         return found
 
     def _lately(
-        self, key: tuple[object, ...], ask: Callable[[], T], fresh_s: float = COUNTS_FRESH_S, old_s: float = COUNTS_OLD_S
+        self,
+        key: tuple[object, ...],
+        ask: Callable[[], T],
+        fresh_s: float = COUNTS_FRESH_S,
+        old_s: float = COUNTS_OLD_S,
+        kept: Kept | None = None,
     ) -> tuple[T, datetime | None]:
-        """What `ask` gives, shared by all who look for some seconds, and when it was asked (None: just now)."""
-        if self._kept is None:
-            return ask(), None
-        return self._kept.rows(key, (), ask, fresh_s, old_s)
+        """What `ask` gives, shared by all who look for some seconds, and when it was asked (None: just now). `kept`: where,
+        unless it is with the others."""
+        kept = self._kept if kept is None else kept
+        return (ask(), None) if kept is None else kept.rows(key, (), ask, fresh_s, old_s)
 
     def _counted(self, name: str, at: datetime | None) -> None:
         if at is not None:
@@ -1183,6 +1206,11 @@ _OPEN = frozenset({"from_open", "from_found_open"})
 
 _EVER = frozenset({"from_all", "from_found"})
 """Those that are of all that ever was."""
+
+
+def _named_parts(what: Narrowed, owner: str) -> frozenset[str]:
+    """The parts of named.sql: who was heard of is not a buyer's business."""
+    return frozenset({what} | ({"heard"} if what == "carrier" and not owner else set()))
 
 
 def _messages_parts(after: Stand | None) -> frozenset[str]:

@@ -10,4 +10,3 @@ FROM
 )
 GROUP BY subscription
 ORDER BY last_at DESC, subscription
-LIMIT {limit:UInt32}

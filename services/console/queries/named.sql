@@ -1,5 +1,5 @@
 -- What journeys name (and of carriers what was heard of them) that a list can be narrowed by: whoever was ever named, the newest
--- first. With {owner} in its consignments alone.
+-- first. With {owner} in its consignments alone. ONE: whether one of {codes} is, or PART what {word} is a part of.
 SELECT value
 FROM
 (
@@ -29,6 +29,15 @@ FROM
     -- END --
 )
 WHERE value != ''
+-- IF one --
+    -- IF part --
+    AND positionCaseInsensitiveUTF8(value, {word:String}) > 0
+    -- ELSE --
+    AND value IN {codes:Array(String)}
+    -- END --
+LIMIT 1
+-- ELSE --
 GROUP BY value
 ORDER BY max(version) DESC, value
 LIMIT {limit:UInt32}
+-- END --

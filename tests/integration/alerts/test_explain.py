@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,10 +17,11 @@ from schemas.raw_message_v1 import RawMessage
 from schemas.shipment_event_v1 import EXAMPLES as EVENTS
 from schemas.shipment_event_v1 import ShipmentEvent
 from schemas.work_act_v1 import WorkAct
-from services.alerts import backtest
+from services.alerts import backtest, explain, rules_cli
 from services.alerts.explain import History, Unknown, for_whom, held
 from services.alerts.matching import Told
 from services.alerts.rules import cause_of
+from services.runtime.settings import Settings
 from tests.integration.console.conftest import Books, books, console_settings, tables  # noqa: F401  fixtures
 from tests.unit.alerts.build import NOW, change, subscription
 
@@ -112,7 +113,8 @@ def test_of_a_consignment_it_is_told_who_was_told_and_who_was_not_and_why(books:
     assert history.told_about("LACDHS-4") == []
     one, paused = subscription(), subscription("p", "paused", label="Night desk")
     others = {one.subscription: one, paused.subscription: paused}
-    found = for_whom(history.changes(NOW - timedelta(days=1), "LACDHS-41"), told, others, NOW, lambda _: ())
+    found, *left_out = for_whom(history.changes(NOW - timedelta(days=1), "LACDHS-41"), told, others, NOW, lambda _: ())
+    assert left_out == [0, 0]
     assert [(row.subscription, row.messages, row.last, bool(row.why)) for row in found] == [
         (one.subscription, 2, again.notification, False),
         (paused.subscription, 0, "", True),
@@ -120,6 +122,36 @@ def test_of_a_consignment_it_is_told_who_was_told_and_who_was_not_and_why(books:
     assert isinstance(opened, ExceptionChanged) and found[1].why.startswith(opened.exception.key)
     assert (found[1].who, found[1].state) == ("Night desk, email", "paused")
     assert not any("@" in row.who for row in found), "addresses are told elsewhere"
+
+
+def test_who_is_left_out_is_counted_and_nobody_who_was_told_is_said_not_to_be(
+    books: Books,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    opened = change(n=43, consignment="LACDHS-43")
+    made = made_of([Told(opened, 0, 0, NOW)])
+    everybody = {one.subscription: one for one in map(subscription, "012345")}
+    names = [*everybody]
+    sent = [
+        made.model_copy(update={"notification": f"{n:032x}", "subscription": name, "due_at": NOW + timedelta(minutes=n)})
+        for n, name in enumerate(names[:3])
+    ]
+    books.write(opened, *sent, at=NOW)
+    monkeypatch.setattr(explain, "MOST_TOLD", 2)
+    monkeypatch.setattr(explain, "MOST_UNTOLD", 1)
+    history = History(books.client)
+    told = history.told_about("LACDHS-43")
+    assert [name for name, *_ in told] == names[2::-1]
+    found, *left_out = for_whom(history.changes(NOW - timedelta(days=1), "LACDHS-43"), told, everybody, NOW, lambda _: ())
+    assert [(row.subscription, row.messages) for row in found] == [(names[2], 1), (names[1], 1), (names[3], 0)]
+    assert left_out == [1, 2]
+    monkeypatch.setattr(rules_cli, "_subscriptions", lambda _: everybody)
+    for as_json in (False, True):
+        rules_cli._for_whom(history, cast(Settings, None), "LACDHS-43", None, as_json)
+        said = capsys.readouterr().err
+        assert "lovla: 1 more were told: only the 2 that were told last are listed" in said
+        assert "lovla: 2 more were not told: why is looked up for the first 1 by id, and with --for for any" in said
 
 
 def test_an_id_that_nobody_knows_is_said_to_be_unknown(books: Books) -> None:  # noqa: F811

@@ -324,6 +324,7 @@ async def test_what_nobody_knows_is_said_and_is_no_good_news(demo: httpx.AsyncCl
     [
         ("inbound?hospital=H-HARBUR", "No hospital H-HARBUR is known; did you mean H-HARBOR (Harbor-UCLA Medical Center)?"),
         ("etas?vessel=EVER", "No vessel or flight EVER is known; did you mean EVER GIFTED?"),
+        ("inbound?item=glvoe", "item is one of n95_respirator, kn95_respirator,"),
         ("gate-outs?terminal=NOPE", "No terminal or airport NOPE is known; known are LA-APMT,"),
         ("interchanges?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
         ("arrivals?carrier=ZZZZ", "No carrier or party ZZZZ is known;"),
@@ -369,6 +370,53 @@ async def test_a_buyers_key_learns_of_nobody_whom_its_consignments_do_not_name(c
         assert refused.status_code == 400, "a vessel that only others have goods on"
         assert not any(vessel in refused.json()["detail"].partition("is known")[2] for vessel in others)
         assert (await operator.get("/api/v1/consignments", params={"vessel": min(others)})).json()["rows"]
+
+
+@pytest.mark.parametrize(("word", "register"), [("carrier", "senders"), ("hospital", "facilities")])
+async def test_a_buyers_key_learns_nothing_of_the_registers(console: Console, word: str, register: str) -> None:
+    """Neither by what is refused nor by what is not: who is registered and what nobody is are told alike."""
+    of_hospitals = " WHERE kind NOT IN ('terminal', 'airport')" if word == "hospital" else ""
+    asked = f"SELECT code, name FROM {register} FINAL{of_hospitals} ORDER BY code"
+    registered = {row["code"]: row["name"] for row in console.door.clickhouse.query(asked)}
+    async with console.holder(BUYER) as buyer, console.holder("PORT") as operator:
+
+        async def answer(reader: httpx.AsyncClient, said: str) -> httpx.Response:
+            return await reader.get("/api/v1/consignments", params={word: said, "rows": 500})
+
+        answers = {code: await answer(buyer, code) for code in registered}
+        mine = {code for code, told in answers.items() if told.status_code == 200}
+        others = registered.keys() - mine
+        assert mine and others
+        assert all(answers[code].json()["rows"] for code in mine), "what none of its own names is as unknown as what nobody is"
+        assert (await answer(operator, min(others))).status_code == 200
+        for refused in (*(answers[code] for code in others), await answer(buyer, "QQQQ")):
+            assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "unknown_value")
+            told = refused.json()["detail"].partition("is known")[2]
+            assert not any(re.search(rf"\b{re.escape(other)}\b", told) for other in others), told
+        if word == "hospital":
+            own_names = " ".join(registered[code] for code in mine).casefold()
+            parts = sorted({registered[code][:8] for code in others if registered[code][:8].casefold() not in own_names})
+            assert parts and [(await answer(buyer, part)).status_code for part in parts[:5]] == [400] * len(parts[:5])
+
+
+async def test_a_good_empty_answer_lists_no_journeys_and_a_mistyped_word_lists_them_once(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    query = console.door.clickhouse.query
+
+    def counting(text: str, *given: Any, **named: Any) -> Any:
+        asked.append(text)
+        return query(text, *given, **named)
+
+    monkeypatch.setattr(console.door.clickhouse, "query", counting)
+    listing = "ORDER BY max(version) DESC, value"
+    async with console.holder("PORT") as operator:
+        told = (await operator.get("/api/v1/delayed?vessel=EVER+GIFTED&tier=5")).json()
+        assert told["rows"] == [] and not any(listing in text for text in asked)
+        for form in ("json", "csv", "arrow"):
+            assert (await operator.get(f"/api/v1/delayed?carrier=MEAU&format={form}")).status_code == 400
+    assert len([text for text in asked if listing in text]) == 1
 
 
 async def test_who_asks_is_judged_before_what_is_asked(console: Console) -> None:

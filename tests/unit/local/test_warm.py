@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
 
 import psutil
@@ -64,7 +64,15 @@ def test_whoever_waits_for_it_sees_that_something_goes_on(
 ) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setattr(warm, "TOLD_EVERY_S", 0.05)
-    monkeypatch.setattr(warm, "make", lambda _: time.sleep(0.5))
+    say, still = warm._say, threading.Semaphore(0)
+
+    def said(text: str) -> None:
+        say(text)
+        if "still" in text:
+            still.release()
+
+    monkeypatch.setattr(warm, "_say", said)
+    monkeypatch.setattr(warm, "make", lambda _: [still.acquire(timeout=30) for _ in range(2)])
     warm.main()
     first, *more = capsys.readouterr().out.splitlines()
     assert first == "setup: Kafka's classes are read ahead, once (some 10 s)"
