@@ -18,7 +18,12 @@ FROM
         -- END --
         version
     FROM journeys
-    WHERE {owner:String} = '' OR buyer = {owner:String}
+    WHERE ({owner:String} = '' OR buyer = {owner:String})
+    -- IF carrier --
+    -- IF one --
+    AND (carrier IN {codes:Array(String)} OR hasAny(parties.code, {codes:Array(String)}))
+    -- END --
+    -- END --
     -- IF heard --
     UNION ALL
     SELECT DISTINCT toString(sender), 0 FROM event_marks

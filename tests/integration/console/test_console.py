@@ -16,7 +16,7 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, cast, get_args
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -40,7 +40,7 @@ from services.console.letters import Outcome, Retry, by_verb
 from services.console.pages import HEADERS, REPORTS, Pages
 from services.console.people import People
 from services.console.query_api import Api
-from services.console.questions import GROUPS, SORTS, DelayedFilter, Order, Questions, facets_of, sql
+from services.console.questions import GROUPS, SORTS, DelayedFilter, Narrowed, Order, Questions, facets_of, sql
 from services.console.settings import ConsoleSettings
 from services.console.subscribers import PAGE
 from services.console.verbs_page import Verb
@@ -417,6 +417,20 @@ async def test_a_good_empty_answer_lists_no_journeys_and_a_mistyped_word_lists_t
         for form in ("json", "csv", "arrow"):
             assert (await operator.get(f"/api/v1/delayed?carrier=MEAU&format={form}")).status_code == 400
     assert len([text for text in asked if listing in text]) == 1
+
+
+@pytest.mark.parametrize("what", get_args(Narrowed))
+def test_who_is_named_is_found_without_listing_all(port: ClickHouse, what: Narrowed) -> None:
+    questions = Questions(port)
+    every = questions.named(what)
+    for owner in ("", BUYER):
+        named = questions.named(what, owner)
+        assert named and [one for one in every if questions.is_named(what, one, owner=owner)] == [
+            one for one in every if one in named
+        ]
+    assert questions.is_named(what, "NOPE", [every[0]]) and not questions.is_named(what, "NOPE")
+    middle = every[0][1:-1].lower()
+    assert questions.is_named(what, middle, part=True) and not questions.is_named(what, middle)
 
 
 async def test_who_asks_is_judged_before_what_is_asked(console: Console) -> None:
