@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -186,7 +187,7 @@ class Stream:
         session_s: float = 15.0,
     ) -> None:
         self._assigned, self._revoked, self._end = assigned, revoked, end_process
-        self.ended_by: str | None = None
+        self.ended_by: Interrupted | None = None
         self._data_dir = data_dir
         self._ready = asyncio.Event()
         brokers_list = [URL(f"kafka://{one.strip()}") for one in brokers.split(",")]
@@ -305,7 +306,7 @@ class Stream:
         self._ready.set()
 
     def _end_by(self, error: Exception) -> None:
-        self.ended_by = f"{type(error).__name__}: {error}"
+        self.ended_by = Interrupted(f"{type(error).__name__}: {error}", type(error).__name__)
         self._end(EXIT_PASSING if lives.passing(error) else EXIT_FAULT)
 
     async def _on_revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
@@ -315,7 +316,8 @@ class Stream:
 
 def _ended_by(what: str, reason: BaseException | None) -> Exception:
     """What Faust could not go on after: connections and coordinators come again, whatever else it is does not."""
-    passes = isinstance(reason, KafkaError | ProducerSendError | OSError) and not isinstance(reason, _REFUSED)
+    passes = isinstance(reason, KafkaError | ProducerSendError | ConnectionError | TimeoutError | socket.gaierror)
+    passes = passes and not isinstance(reason, _REFUSED)
     return (Interrupted if passes else RuntimeError)(f"{what}: {reason!r}")
 
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import threading
 import time
@@ -57,7 +56,7 @@ from services.runtime import kafka, lives, logs, metrics, restore, sources, wire
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.failpoints import Failpoints
 from services.runtime.lives import EXIT_PASSING, Interrupted
-from services.runtime.process import begin
+from services.runtime.process import begin, on_stop
 
 GROUP = "alerts"
 LOOK_S = 0.2
@@ -105,7 +104,7 @@ class Worker:
         self._gone: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat = time.monotonic()  # when compose was last seen to get on
-        self._trouble: str | None = None
+        self._passed: Interrupted | None = None
         self._blind: str | None = None
         self.stream = Stream(
             GROUP,
@@ -151,7 +150,7 @@ class Worker:
                     continue
         except Exception as error:
             if lives.passing(error):  # without a stop in order, which would wait for whoever does not answer
-                self._pass(str(error))
+                self._pass(Interrupted(str(error), getattr(error, "cause", type(error).__name__)))
             raise
         finally:
             watching.set()
@@ -164,16 +163,16 @@ class Worker:
     def healthy(self) -> str | None:
         """None, or what is wrong."""
         return (
-            self._trouble
+            (str(self._passed) if self._passed is not None else None)
             or self._blind
             or self._view.healthy()
             or self._acts.healthy()
             or (None if self.stream.ready else "no partitions yet")
         )
 
-    def ended_by(self) -> str:
+    def ended_by(self) -> Interrupted:
         """Why it ended its process."""
-        return self._trouble or self.stream.ended_by or ""
+        return self._passed or self.stream.ended_by or Interrupted("")
 
     def _subscription_changed(self, name: str, subscription: Subscription | None) -> None:
         """Called by the view's thread; the book belongs to the loop's."""
@@ -390,7 +389,8 @@ class Worker:
             await asyncio.sleep(PULSE_S)
             now = time.monotonic()
             if now - seen > self._settings.alerts_session_s:
-                self._stuck(f"it stood still for {now - seen:.0f} s: another worker may own its partitions by now")
+                text = f"it stood still for {now - seen:.0f} s: another worker may own its partitions by now"
+                self._stuck(text, "StoodStill")
             seen = now
 
     def _watch(self, ended: threading.Event) -> None:
@@ -407,7 +407,7 @@ class Worker:
             else:
                 self._blind = None
                 if stuck is not None:
-                    self._stuck(stuck)
+                    self._stuck(stuck, "Stuck")
 
     def _look(self, dog: Watchdog[Partition]) -> str | None:
         """None, or what stands still: compose, or a partition's offset as the broker has it."""
@@ -435,12 +435,12 @@ class Worker:
             return True
         return False
 
-    def _stuck(self, text: str) -> None:
+    def _stuck(self, text: str, cause: str) -> None:
         log.error("alerts.stuck", text=text)
-        self._pass(text)
+        self._pass(Interrupted(text, cause))
 
-    def _pass(self, text: str) -> None:
-        self._trouble = text
+    def _pass(self, cause: Interrupted) -> None:
+        self._passed = cause
         self._end(EXIT_PASSING)
 
 
@@ -460,13 +460,17 @@ def main() -> int:
 
 
 async def _serve(settings: AlertsSettings) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop, asked, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
+
+    def asked_to_stop() -> None:
+        asked.set()  # at once: the loop hears of it after what was due while the process stood still
+        loop.call_soon_threadsafe(stop.set)
+
+    on_stop(asked_to_stop)
 
     def end(code: int) -> None:
-        if code == EXIT_PASSING:
-            lives.again(Interrupted(worker.ended_by()))
+        if code == EXIT_PASSING and not asked.is_set():
+            lives.again(worker.ended_by())
         os._exit(code)
 
     worker = Worker(settings, SystemClock(), end)
@@ -474,7 +478,7 @@ async def _serve(settings: AlertsSettings) -> int:
     try:
         await worker.run(stop)
     except (RuntimeError, KafkaException, kafka.TopicMissing, TimeoutError, Interrupted) as error:
-        if lives.passing(error) and not stop.is_set():
+        if lives.passing(error) and not asked.is_set():
             lives.again(error)
         log.error("alerts.worker_failed", text=str(error))
         return 1

@@ -296,15 +296,19 @@ def _all_of(problem: Problem) -> str:
 
 
 def main() -> int:
-    """0 after SIGTERM or SIGINT, 1 after a lasting cause: the stage stopped itself, a code map is none."""
+    """0 after SIGTERM or SIGINT, 1 after a lasting cause (the stage stopped itself, a code map is none), or where Kafka is away
+    while it stops."""
     settings = process.begin("readers", IngestSettings)
-    return process.live("readers", lambda stop: run(settings, stop), (StageFailed, SettingsError, OSError))
+    return process.live("readers", lambda stop: run(settings, stop), (StageFailed, SettingsError))
 
 
 def run(settings: IngestSettings, stop: threading.Event) -> None:
-    """Until `stop`. Raises StageFailed, OwnershipLost, KafkaException, TopicMissing, TimeoutError; SettingsError and OSError
-    for a code map that is none: nothing is read rather than read wrongly."""
-    registers = Registers(settings)
+    """Until `stop`. Raises StageFailed, OwnershipLost, KafkaException, TopicMissing, TimeoutError; SettingsError for a code map
+    that is none: nothing is read rather than read wrongly."""
+    try:
+        registers = Registers(settings)
+    except OSError as error:
+        raise SettingsError(f"a code map or a mapping cannot be read: {error}") from error
     parked = RegisterView(settings, PARKED.name, ControlRecord)
     stage = Readers(registers, parked.snapshot)
     source = GroupSource(settings, [RAW_MESSAGES.name], READERS_GROUP, _BATCH)

@@ -14,6 +14,7 @@ What one life tells the next stands in its environment (LOVLA_LIFE); nobody else
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -37,7 +38,7 @@ WELL_S = 60.0
 """A life that lasted so long is no part of a row."""
 
 EXIT_PASSING = 75
-"""What says that a cause passes where a number has to (EX_TEMPFAIL of sysexits): no process of ours ends with it."""
+"""EX_TEMPFAIL of sysexits: who ends so was asked to stop meanwhile, or could not become the next image."""
 
 VARIABLE = "LOVLA_LIFE"
 
@@ -69,7 +70,11 @@ log = logs.get("lives")
 
 
 class Interrupted(Exception):
-    """Raised by who knows that what ended this life is none of our faults, and passes."""
+    """Raised by who knows that what ended this life is none of our faults, and passes. `cause`: by what it is counted."""
+
+    def __init__(self, text: str, cause: str = "Interrupted") -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class Life(msgspec.Struct, frozen=True):
@@ -120,20 +125,42 @@ def begun(settings: Settings) -> None:
 
 
 def again(error: BaseException) -> NoReturn:
-    """Become the next life, at once: from here on nothing of this one does anything more. May be called from any thread."""
-    _unhandled()
-    cause, why = type(error).__name__, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    life = _life.next(cause, why, time.monotonic() - _began)
-    log.warning("lives.again", why=life.why, life=life.number, pause_s=life.pause_s, pid=os.getpid())
-    os.environ[VARIABLE] = msgspec.json.encode(life).decode()
-    os.execv(sys.executable, sys.orig_argv)  # noqa: S606  the very command that began us
+    """Become the next life, at once: from here on nothing of this one does anything more, and where that cannot be, the process
+    ends. May be called from any thread."""
+    try:
+        unhandled()
+        life = _life.next(*_told(error), time.monotonic() - _began)
+        log.warning("lives.again", why=life.why, life=life.number, pause_s=life.pause_s, pid=os.getpid())
+        os.environ[VARIABLE] = msgspec.json.encode(life).decode()
+        _keep_no_descriptor()
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606  the very command that began us
+    except Exception:
+        log.exception("lives.no_other", pid=os.getpid())
+    finally:
+        os._exit(EXIT_PASSING)
 
 
-def _unhandled() -> None:
+def unhandled() -> None:
     """From here on SIGTERM ends the process as it does before Python handles it: between two images nobody would hear of it."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
+
+
+def _told(error: BaseException) -> tuple[str, str]:
+    """What counts it, and why in words, without what must not be told."""
+    if isinstance(error, Interrupted):
+        return error.cause, str(logs.redact(str(error)))
+    kind = type(error).__name__
+    return kind, str(logs.redact(f"{kind}: {error}" if str(error) else kind))
+
+
+def _keep_no_descriptor() -> None:
+    """Python's own are closed by exec; Kafka's client has pipes that are not, six for each that nobody closed."""
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):  # the one by which this folder is read
+                os.set_inheritable(int(name), False)
 
 
 def _wait(settings: Settings, life: Life) -> None:
@@ -146,10 +173,11 @@ def _wait(settings: Settings, life: Life) -> None:
         return f"begins again in {max(0.0, until - time.monotonic()):.0f} s (life {life.number}): {life.why}"
 
     page = metrics.serve(settings.metrics_port, not_ready)
-    ended = asked.wait(life.pause_s)
+    asked.wait(life.pause_s)
     if page is not None:
         page.close()
-    if ended:
+    unhandled()  # what comes now ends it; what came before stands in `asked`
+    if asked.is_set():
         sys.exit(0)
 
 

@@ -44,7 +44,7 @@ def on_stop(stop: Callable[[], None]) -> None:
 def live(service: str, life: Callable[[threading.Event], None], known: tuple[type[Exception], ...] = ()) -> int:
     """Run `life` until it returns; the event that it is given is set at SIGTERM and SIGINT, and it may set it itself. The exit
     code: 0, or 1 after a lasting cause, which is told in the log (one that is `known` without a traceback). After a passing one
-    it does not return: the process is its next life (lives.py)."""
+    it does not return: the process is its next life (lives.py); who was asked to stop has 1 then too."""
     asked, stop = threading.Event(), threading.Event()
 
     def end() -> None:
@@ -55,9 +55,10 @@ def live(service: str, life: Callable[[threading.Event], None], known: tuple[typ
     try:
         life(stop)
     except Exception as error:
-        passes = lives.passing(error)
-        if passes and not asked.is_set():
-            lives.again(error)
+        if passes := lives.passing(error):
+            lives.unhandled()  # a SIGTERM that comes now ends it; one that came before stands in `asked`
+            if not asked.is_set():
+                lives.again(error)
         told = {"error": type(error).__name__, "reason": str(error), "pid": os.getpid()}
         if passes or isinstance(error, known):
             log.error(f"{service}.stopped", **told)

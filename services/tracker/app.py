@@ -520,7 +520,8 @@ class _LateStage:
 
 
 def main() -> int:
-    """0 after SIGTERM, 1 after a lasting cause: the stage failed, the layout is another, the local store cannot be used. What
-    passes begins anew at the lease, where it waits as a standby if the shard is another's by now."""
+    """0 after SIGTERM, 1 after a lasting cause (the stage failed, the layout is another, the local store cannot be used), or
+    where Kafka is away while it stops. What passes begins anew at the lease, where it waits as a standby if the shard is
+    another's by now."""
     settings = process.begin("tracker", Settings)
     return process.live("tracker", lambda stop: run(settings, stop), (StageFailed, WrongLayout))

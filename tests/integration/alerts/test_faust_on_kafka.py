@@ -206,10 +206,11 @@ async def test_faust_gives_again_at_a_rebalance_what_it_had_handled_and_ours_com
     apps = [await plain(settings, topic, group, theirs, ending, commit_s=SELDOM_S)]
     await until(lambda: len(theirs) >= 2 * RECORDS, lambda: f"plain Faust alone: {theirs}, {crashes(apps)}")
     apps.append(await plain(settings, topic, group, theirs, ending, commit_s=SELDOM_S))
-    await until(lambda: len(theirs) >= 4 * RECORDS, lambda: f"two of plain Faust: {theirs}, {crashes(apps)}")
+    # of one partition at least: who keeps the other may go on where it was, or begin anew (seen, either)
+    await until(lambda: len(theirs) >= 3 * RECORDS, lambda: f"two of plain Faust: {theirs}, {crashes(apps)}")
     for app in apps:
         await app.stop()
-    assert len(set(theirs)) == 2 * RECORDS  # all of it, handled twice
+    assert len(set(theirs)) == 2 * RECORDS  # nothing new came: what came since was handled before
 
     read: list[bytes] = []
     streams = [await ours(settings, topic, f"ours-{topic}", read, [], ending, SELDOM_S)]

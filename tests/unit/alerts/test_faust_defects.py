@@ -336,7 +336,8 @@ async def test_a_restore_that_kafka_does_not_answer_is_no_fault_of_ours(
     subject = a_worker(tmp_path, ended)
     with pytest.raises(TimeoutError):
         await subject.stream._on_assigned(None, {TP(ALERT_CANDIDATES.name, 1)})
-    assert ended == [EXIT_PASSING] and subject.ended_by() == "TimeoutError: nothing read for 60 s"
+    assert ended == [EXIT_PASSING] and str(subject.ended_by()) == "TimeoutError: nothing read for 60 s"
+    assert subject.ended_by().cause == "TimeoutError"
 
 
 # -- a broker that is away ----------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -20,15 +19,15 @@ import psutil
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from deploy.local.process import Running
+from deploy.local.process import Running, free_ports
 from services.runtime import lives, process
 from services.runtime.bounded import Hung
 from services.runtime.clickhouse import Refused
 from services.runtime.kafka import TopicMissing
-from services.runtime.lives import PAUSES_S, WELL_S, Interrupted, Life, passing
+from services.runtime.lives import EXIT_PASSING, PAUSES_S, WELL_S, Interrupted, Life, passing
 from services.runtime.loop import OutputRefused, OwnershipLost, StageFailed
 from services.runtime.settings import SettingsError
-from tests.stack import ROOT
+from tests.stack import PORTS, ROOT
 from tests.waiting import HANG_S, eventually
 
 
@@ -165,8 +164,11 @@ PROGRAM = textwrap.dedent(
         held = open("held.lock", "ab")  # of the life before it, nothing is left
         import fcntl
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptors = len(os.listdir("/dev/fd"))
+        for one in os.pipe():  # as Kafka's client makes its own
+            os.set_inheritable(one, True)
         threading.Thread(target=threading.Event().wait, name="hangs").start()
-        logs.get("stage").warning("stage.begun", pid=os.getpid())
+        logs.get("stage").warning("stage.begun", pid=os.getpid(), descriptors=descriptors)
         if lives._life.number < {lives_}:
             raise TimeoutError("Kafka is away")
         stop.wait()
@@ -179,10 +181,7 @@ PROGRAM = textwrap.dedent(
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-    return found
+    return free_ports(1, among=PORTS)[0]
 
 
 def program(folder: Path, port: int, lives_: int, pause_s: float) -> subprocess.Popen[bytes]:
@@ -221,6 +220,7 @@ def test_the_same_process_lives_again_with_nothing_of_the_life_before(tmp_path: 
         assert [(line["event"], line["pid"]) for line in told] == [
             (event, running.pid) for event in ["stage.begun", "lives.again"] * 2 + ["stage.begun"]
         ]
+        assert len({line["descriptors"] for line in told if line["event"] == "stage.begun"}) == 1
         again = [line for line in told if line["event"] == "lives.again"]
         assert [line["life"] for line in again] == [2, 3]
         assert {line["why"] for line in again} == {"TimeoutError: Kafka is away"}
@@ -245,3 +245,20 @@ def test_before_it_begins_again_it_is_not_ready_says_why_and_ends_at_once_when_a
     finally:
         running.kill()
         running.wait(10)
+
+
+def test_where_no_other_image_can_begin_the_process_ends(tmp_path: Path) -> None:
+    """What is left of it may write nothing more: a worker's partitions are another's by then."""
+    said = textwrap.dedent(
+        """
+        import sys, threading
+        from services.runtime import lives
+        sys.executable = "/nowhere/python"
+        threading.Thread(target=threading.Event().wait).start()
+        lives.again(TimeoutError("password=secret"))
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", said], cwd=ROOT, capture_output=True, text=True, timeout=HANG_S)
+    assert done.returncode == EXIT_PASSING
+    assert "lives.no_other" in done.stderr and "FileNotFoundError" in done.stderr
+    assert "secret" not in done.stderr
