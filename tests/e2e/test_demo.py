@@ -120,8 +120,29 @@ def test_everybody_was_told_once_by_real_mail_and_sms_and_the_rest_were_held_bac
     assert "for H-" in ran("mailbox")
 
 
+def decided_again(ran: Ran, name: str) -> list[dict[str, Any]]:
+    """What the backtest says of each change for a subscription."""
+    return ran.rows("rules", "backtest", "--subscription", name, "--since", ran.since.isoformat(), "--why")
+
+
+def differing(ran: Ran, clickhouse: ClickHouse, name: str) -> set[str]:
+    """Changes that were told to a subscription, or that the backtest tells, but not both. The demo goes on: what becomes due
+    between the two questions is in both when they are asked again."""
+    told = "SELECT arrayJoin(changes) AS change FROM notifications WHERE subscription = {name:String}"
+    really = {one["change"] for one in clickhouse.query(told, {"name": name})}
+    return really ^ {one["change_id"] for one in decided_again(ran, name) if one["notification"]}
+
+
+def agrees(ran: Ran, clickhouse: ClickHouse, name: str) -> bool:
+    return not differing(ran, clickhouse, name)
+
+
+def said_of(ran: Ran, clickhouse: ClickHouse, name: str) -> str:
+    return f"told, or told by the backtest, and not both: {sorted(differing(ran, clickhouse, name))}"
+
+
 @pytest.mark.stack
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(400)
 def test_what_was_decided_live_is_decided_so_again_by_the_backtest(ran: Ran) -> None:
     """Each change, told or not; and by messages of the very same ids where no wait was cut differently."""
     clickhouse, asked = connect(ran.settings, "reader"), 0
@@ -130,11 +151,9 @@ def test_what_was_decided_live_is_decided_so_again_by_the_backtest(ran: Ran) -> 
             if row["fate"] != "told":
                 continue
             name = ran.subscription(row["address"])["subscription"]
-            really = clickhouse.query(
-                "SELECT arrayJoin(changes) AS change FROM notifications WHERE subscription = {name:String}", {"name": name}
-            )
-            why = ran.rows("rules", "backtest", "--subscription", name, "--since", ran.since.isoformat(), "--why")
-            assert {one["change_id"] for one in why if one["notification"]} == {one["change"] for one in really}
+            of = functools.partial(said_of, ran, clickhouse, name)
+            eventually(functools.partial(agrees, ran, clickhouse, name), of)
+            why = decided_again(ran, name)
             assert len([one for one in why if one["notification"] is None]) > 100, "nothing of the loaded history is news"
             asked += 1
     finally:
