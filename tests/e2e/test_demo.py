@@ -125,20 +125,16 @@ def decided_again(ran: Ran, name: str) -> list[dict[str, Any]]:
     return ran.rows("rules", "backtest", "--subscription", name, "--since", ran.since.isoformat(), "--why")
 
 
-def differing(ran: Ran, clickhouse: ClickHouse, name: str) -> set[str]:
-    """Changes that were told to a subscription, or that the backtest tells, but not both. The demo goes on: what becomes due
-    between the two questions is in both when they are asked again."""
-    told = "SELECT arrayJoin(changes) AS change FROM notifications WHERE subscription = {name:String}"
-    really = {one["change"] for one in clickhouse.query(told, {"name": name})}
-    return really ^ {one["change_id"] for one in decided_again(ran, name) if one["notification"]}
+def agree(ran: Ran, clickhouse: ClickHouse, name: str) -> None:
+    """Waits until what was told to a subscription is what the backtest tells. The demo goes on: what becomes due between the
+    two questions is in both when they are asked again."""
 
+    def differing() -> set[str]:
+        told = "SELECT arrayJoin(changes) AS change FROM notifications WHERE subscription = {name:String}"
+        really = {one["change"] for one in clickhouse.query(told, {"name": name})}
+        return really ^ {one["change_id"] for one in decided_again(ran, name) if one["notification"]}
 
-def agrees(ran: Ran, clickhouse: ClickHouse, name: str) -> bool:
-    return not differing(ran, clickhouse, name)
-
-
-def said_of(ran: Ran, clickhouse: ClickHouse, name: str) -> str:
-    return f"told, or told by the backtest, and not both: {sorted(differing(ran, clickhouse, name))}"
+    eventually(lambda: not differing(), lambda: f"told, or told by the backtest, and not both: {sorted(differing())}")
 
 
 @pytest.mark.stack
@@ -151,8 +147,7 @@ def test_what_was_decided_live_is_decided_so_again_by_the_backtest(ran: Ran) -> 
             if row["fate"] != "told":
                 continue
             name = ran.subscription(row["address"])["subscription"]
-            of = functools.partial(said_of, ran, clickhouse, name)
-            eventually(functools.partial(agrees, ran, clickhouse, name), of)
+            agree(ran, clickhouse, name)
             why = decided_again(ran, name)
             assert len([one for one in why if one["notification"] is None]) > 100, "nothing of the loaded history is news"
             asked += 1

@@ -16,17 +16,16 @@ from hypothesis import strategies as st
 from schemas.raw_message_v1 import RawKind, RawMessage
 from schemas.registers_v1 import Facility, Sender
 from schemas.shipment_event_v1 import ShipmentEvent
-from schemas.topics import CONSIGNMENT_COMMANDS, RAW_MESSAGES, SHIPMENT_EVENTS
+from schemas.topics import RAW_MESSAGES, SHIPMENT_EVENTS
 from schemas.words import Scope
 from services.ingest.readers_stage import Readers
-from services.runtime.loop import Output, Record
+from services.runtime.loop import Record
 from services.runtime.wire import raw_headers
-from services.tracker.core import Outcome, Read, ReadCommand, ReadEvent, Tracker
-from services.tracker.records import decode_command, decode_event
+from services.tracker.core import Outcome, Tracker
 from services.tracker.registers import Registers
 from tests.unit.ingest.fakes import FakeRegisters, House
 from tests.unit.ingest.test_api import DECLARATION, OWN_EVENT, problem
-from tests.unit.tracker.build import feed, ticks, tracker
+from tests.unit.tracker.build import decoded, feed, ticks, tracker
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 OURS = "LACDHS-1"
@@ -125,16 +124,6 @@ def play(*records: Record) -> tuple[Tracker, Outcome]:
     outcome = feed(subject, [one for record in records for one in decoded(stage.process([record]))])
     feed(subject, ticks(START + timedelta(days=30), load=True))
     return subject, outcome
-
-
-def decoded(outputs: Sequence[Output]) -> list[Read]:
-    found: list[Read] = []
-    for output in outputs:
-        if output.topic == SHIPMENT_EVENTS.name:
-            found.append(ReadEvent(decode_event(output.value or b"")))
-        elif output.topic == CONSIGNMENT_COMMANDS.name:
-            found.append(ReadCommand(decode_command(output.value or b"")))
-    return found
 
 
 def derived(subject: Tracker) -> Any:

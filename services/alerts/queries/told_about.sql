@@ -1,4 +1,4 @@
--- What was due to anybody about a consignment: to whom, when last, how often, and what became of the last one.
+-- What was due to anybody about a consignment: to whom, how often, and when the last was due and which it is.
 SELECT subscription, count() AS messages, max(due_at) AS last_at, argMax(notification, due_at) AS last
 FROM
 (

@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from schemas.raw_message_v1 import RawMessage
-from schemas.topics import CONSIGNMENT_COMMANDS, RAW_MESSAGES, SHIPMENT_EVENTS
+from schemas.topics import RAW_MESSAGES
 from services.ingest.readers_stage import Readers
 from services.ingest.tables import read_facilities, read_senders
-from services.runtime.loop import Output, Record
+from services.runtime.loop import Record
 from services.runtime.wire import raw_headers
-from services.tracker.core import Read, ReadCommand, ReadEvent
-from services.tracker.records import decode_command, decode_event
 from services.tracker.registers import Registers
 from tests.stack import ROOT
 from tests.unit.ingest.fakes import NOW, FakeRegisters, House
-from tests.unit.tracker.build import feed, ticks, tracker
+from tests.unit.tracker.build import decoded, feed, ticks, tracker
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _SAID = re.compile(r"^lovla (register|push) (\S+) --(?:as|carrier) (\w+) --received-at (\S+)", re.MULTILINE)
 _SCOPES = re.compile(r"^lovla carriers add (\w+) --kind (\w+) .*?--scope ([\w,]+)", re.MULTILINE)
-
-
-def decoded(outputs: Sequence[Output]) -> list[Read]:
-    found: list[Read] = []
-    for output in outputs:
-        if output.topic == SHIPMENT_EVENTS.name:
-            found.append(ReadEvent(decode_event(output.value or b"")))
-        elif output.topic == CONSIGNMENT_COMMANDS.name:
-            found.append(ReadCommand(decode_command(output.value or b"")))
-    return found
 
 
 @pytest.mark.parametrize("year", [2027, 2036])

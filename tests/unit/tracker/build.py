@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.registers_v1 import Facility, Sender
+from schemas.topics import CONSIGNMENT_COMMANDS, SHIPMENT_EVENTS
+from services.runtime.loop import Output
 from services.tracker.core import Outcome, Read, ReadCommand, ReadControl, ReadEvent, Tracker
 from services.tracker.event_store import MemoryEventStore
 from services.tracker.records import (
@@ -26,6 +28,8 @@ from services.tracker.records import (
     Revision,
     Route,
     Transport,
+    decode_command,
+    decode_event,
 )
 from services.tracker.registers import Registers
 
@@ -179,6 +183,17 @@ def tracker(registers: Registers = REGISTERS, shard: int = 0, shards: int = 1, *
 
 def reads(*things: Event | Command) -> list[Read]:
     return [ReadEvent(thing) if isinstance(thing, Event) else ReadCommand(thing) for thing in things]
+
+
+def decoded(outputs: Sequence[Output]) -> list[Read]:
+    """What the readers stage wrote, as the tracker reads it."""
+    found: list[Read] = []
+    for output in outputs:
+        if output.topic == SHIPMENT_EVENTS.name:
+            found.append(ReadEvent(decode_event(output.value or b"")))
+        elif output.topic == CONSIGNMENT_COMMANDS.name:
+            found.append(ReadCommand(decode_command(output.value or b"")))
+    return found
 
 
 def feed(subject: Tracker, records: Iterable[Read]) -> Outcome:
